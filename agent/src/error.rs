@@ -1,0 +1,163 @@
+//! What can go wrong in an agent, and which status code the controller gets for it.
+
+use std::{path::PathBuf, time::Duration};
+
+/// An agent's error. The text fits after "failed to"; the cause is the source, said once.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Reading or writing failed.
+    #[error("{doing} `{path}`", path = path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// `agent.toml` is not understood.
+    #[error("parse configuration `{path}`", path = path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// The caller's request makes no sense.
+    #[error("accept the request: {0}")]
+    Invalid(String),
+    /// It names something that is not there.
+    #[error("find {what} `{name}`{}", hint(known))]
+    NotFound {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// It exists already, and differently.
+    #[error("create {what} `{name}`: it exists already")]
+    Exists {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// This node cannot do that.
+    #[error("{doing} on this node: {why}")]
+    Unsupported {
+        /// What was asked.
+        doing: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
+    /// A program could not be started.
+    #[error("start `{program}`")]
+    Start {
+        /// argv[0].
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program ended badly.
+    #[error("run `{program}`: {how}; it said: {said}")]
+    Program {
+        /// The whole command.
+        program: String,
+        /// Exit code or signal.
+        how: String,
+        /// The end of its output.
+        said: String,
+    },
+    /// A wait ended without what it waited for.
+    #[error("wait for {what}: gave up after {} s{}", after.as_secs_f64(), last(last_seen))]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+        /// Last thing seen; may be empty.
+        last_seen: String,
+    },
+    /// Bytes do not have the digest that was announced.
+    #[error("verify `{name}`: its sha256 is {have}, announced was {want}")]
+    Digest {
+        /// Name of the artifact or file.
+        name: String,
+        /// Announced.
+        want: String,
+        /// Computed.
+        have: String,
+    },
+    /// TLS material is missing or wrong.
+    #[error("{doing}")]
+    Tls {
+        /// What was being done.
+        doing: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The transport failed.
+    #[error("serve on {listen}")]
+    Serve {
+        /// Address.
+        listen: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn hint(known: &[String]) -> String {
+    if known.is_empty() {
+        String::new()
+    } else {
+        format!(" (there are: {})", known.join(", "))
+    }
+}
+
+fn last(seen: &str) -> String {
+    if seen.is_empty() {
+        String::new()
+    } else {
+        format!("; last seen: {seen}")
+    }
+}
+
+/// An error with all its sources on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_says_each_thing_once() {
+        let error = AgentError::File {
+            doing: "read",
+            path: "/x".into(),
+            source: std::io::Error::other("no such luck"),
+        };
+        assert_eq!(chain(&error), "read `/x`: no such luck");
+        let error = AgentError::NotFound {
+            what: "component",
+            name: "mqt".into(),
+            known: vec!["mqtt".into()],
+        };
+        assert_eq!(chain(&error), "find component `mqt` (there are: mqtt)");
+    }
+}

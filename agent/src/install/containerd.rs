@@ -1,0 +1,126 @@
+//! containerd from the guest image: configured and started.
+
+use super::{InstallSpec, Installer, Progress, StepState};
+use crate::{error::AgentError, system::System};
+use std::time::Duration;
+
+/// The package is in the image, switched off; this writes its configuration and starts it.
+#[derive(Debug)]
+pub struct Containerd;
+
+const CONFIG: &str = "/etc/containerd/config.toml";
+/// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it.
+const CONFIG_TEXT: &str = "\
+version = 2
+[plugins.\"io.containerd.grpc.v1.cri\".cni]
+  bin_dir = \"/usr/lib/cni\"
+  conf_dir = \"/etc/cni/net.d\"
+[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc]
+  runtime_type = \"io.containerd.runc.v2\"
+[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
+  SystemdCgroup = true
+";
+const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(120);
+
+#[async_trait::async_trait]
+impl Installer for Containerd {
+    fn name(&self) -> &'static str {
+        "containerd"
+    }
+
+    fn summary(&self) -> &'static str {
+        "containerd with runc from the guest image, control groups by systemd"
+    }
+
+    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
+        true
+    }
+
+    async fn is_installed(&self, system: &dyn System) -> bool {
+        system.exists(CONFIG).await && system.exists("/run/containerd/containerd.sock").await
+    }
+
+    async fn apply(
+        &self,
+        _spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError> {
+        let changed = system.write(CONFIG, CONFIG_TEXT, 0o644).await?;
+        progress.report(
+            "configuration",
+            if changed {
+                StepState::Done
+            } else {
+                StepState::Unchanged
+            },
+            CONFIG,
+        );
+        progress.report("service", StepState::Running, "systemctl enable and start");
+        system
+            .run(
+                &["systemctl", "enable", "containerd.service"],
+                SYSTEMCTL_DEADLINE,
+            )
+            .await?;
+        // `restart` also picks up a changed configuration; a running one with the same is left alone.
+        let verb = if changed { "restart" } else { "start" };
+        system
+            .run(
+                &["systemctl", verb, "containerd.service"],
+                SYSTEMCTL_DEADLINE,
+            )
+            .await?;
+        // The unit is of type notify: it is up only once containerd said so. `ctr` proves that it answers.
+        let version = system.run(&["ctr", "version"], SYSTEMCTL_DEADLINE).await?;
+        let version = version
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("Version:"))
+            .next_back()
+            .unwrap_or("unknown version")
+            .trim()
+            .to_owned();
+        progress.report("service", StepState::Done, version);
+        Ok(())
+    }
+
+    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
+        if !system.exists(CONFIG).await {
+            progress.report("service", StepState::Unchanged, "was not installed");
+            return Ok(());
+        }
+        system
+            .run(
+                &["systemctl", "disable", "--now", "containerd.service"],
+                SYSTEMCTL_DEADLINE,
+            )
+            .await?;
+        system.remove(CONFIG).await?;
+        progress.report("service", StepState::Done, "stopped and disabled");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::fake::RecordingSystem;
+
+    #[tokio::test]
+    async fn restarts_only_when_the_configuration_changed() {
+        let system = RecordingSystem::default();
+        let progress = Progress::new(tokio::sync::mpsc::unbounded_channel().0);
+        Containerd
+            .apply(&InstallSpec::default(), &system, &progress)
+            .await
+            .unwrap();
+        Containerd
+            .apply(&InstallSpec::default(), &system, &progress)
+            .await
+            .unwrap();
+        let commands = system.commands.lock().unwrap().clone();
+        let count = |word: &str| commands.iter().filter(|c| c.starts_with(word)).count();
+        assert_eq!(count("systemctl restart"), 1, "{commands:?}");
+        assert_eq!(count("systemctl start"), 1, "{commands:?}");
+    }
+}

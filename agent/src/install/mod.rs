@@ -1,0 +1,151 @@
+//! Software on the node: one trait, one file per component, one list.
+
+mod containerd;
+mod mqtt;
+
+use crate::{error::AgentError, store::Artifact, system::System};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+pub use containerd::Containerd;
+pub use mqtt::Mqtt;
+
+/// Every installer; the only place that names them.
+pub const INSTALLERS: &[&dyn Installer] = &[&Mqtt, &Containerd];
+
+/// What the controller asks for.
+#[derive(Debug, Clone, Default)]
+pub struct InstallSpec {
+    /// Settings of the component.
+    pub options: BTreeMap<String, String>,
+    /// Artifacts with where they lie on this node.
+    pub artifacts: Vec<(Artifact, PathBuf)>,
+}
+
+/// One component.
+#[async_trait::async_trait]
+pub trait Installer: Sync {
+    /// Name on the wire and in configs.
+    fn name(&self) -> &'static str;
+    /// What it is, in one line.
+    fn summary(&self) -> &'static str;
+    /// Whether it needs a machine of its own (root, systemd, packages).
+    fn needs_own_machine(&self, spec: &InstallSpec) -> bool;
+    /// Whether it is there.
+    async fn is_installed(&self, system: &dyn System) -> bool;
+    /// Installs it; steps that are done already report that and change nothing.
+    async fn apply(
+        &self,
+        spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError>;
+    /// Takes it away again.
+    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError>;
+}
+
+/// Looks one up by name.
+pub fn find(name: &str) -> Result<&'static dyn Installer, AgentError> {
+    INSTALLERS
+        .iter()
+        .copied()
+        .find(|i| i.name() == name)
+        .ok_or_else(|| AgentError::NotFound {
+            what: "component",
+            name: name.to_owned(),
+            known: INSTALLERS.iter().map(|i| i.name().to_owned()).collect(),
+        })
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepState {
+    /// Under way.
+    Running,
+    /// Something was changed.
+    Done,
+    /// It was so already.
+    Unchanged,
+}
+
+/// One line of progress.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Which step.
+    pub name: &'static str,
+    /// How it went.
+    pub state: StepState,
+    /// In a few words.
+    pub detail: String,
+    /// Since the installation began.
+    pub elapsed: Duration,
+}
+
+/// Where steps are reported.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    sender: mpsc::UnboundedSender<Step>,
+    begun: Instant,
+}
+
+impl Progress {
+    /// Steps go to `sender`.
+    pub fn new(sender: mpsc::UnboundedSender<Step>) -> Self {
+        Self {
+            sender,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Reports one step. A reader that went away does not stop the work.
+    pub fn report(&self, name: &'static str, state: StepState, detail: impl Into<String>) {
+        let step = Step {
+            name,
+            state,
+            detail: detail.into(),
+            elapsed: self.begun.elapsed(),
+        };
+        self.sender.send(step).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::fake::RecordingSystem;
+
+    #[test]
+    fn names_are_unique_and_unknown_ones_are_explained() {
+        let mut names: Vec<_> = INSTALLERS.iter().map(|i| i.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), INSTALLERS.len());
+        let Err(error) = find("mqqt") else {
+            panic!("found")
+        };
+        assert!(
+            error.to_string().contains("there are: mqtt, containerd"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn applying_twice_is_harmless_and_removing_twice_too() {
+        for installer in INSTALLERS {
+            let system = RecordingSystem::default();
+            let (sender, _keep) = mpsc::unbounded_channel();
+            let progress = Progress::new(sender);
+            let spec = InstallSpec::default();
+            for _ in 0..2 {
+                installer.apply(&spec, &system, &progress).await.unwrap();
+            }
+            for _ in 0..2 {
+                installer.remove(&system, &progress).await.unwrap();
+            }
+        }
+    }
+}

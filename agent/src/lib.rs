@@ -1,0 +1,30 @@
+//! The Continuum agent: a gRPC server in every node that does what the controller asks.
+//!
+//! ```text
+//! server/   the wire: one file per service, requests to domain types, errors to status codes
+//! install/  software: trait `Installer`, list `INSTALLERS`
+//! network/  emulated links with `tc`
+//! broker/   the MQTT broker, a supervised child
+//! workload/ runs of applications, supervised children in control groups
+//! metrics/  one sample a second, ten minutes kept
+//! process   the only place that starts programs: argv, never a shell
+//! ```
+//! Invariants: without CA, certificate and key it does not start. It links neither `virt` nor `tch`.
+//! Paths from the wire stay below its data directory. Children end when it ends, however it ends.
+
+pub mod broker;
+pub mod child;
+pub mod clock;
+pub mod config;
+pub mod error;
+pub mod files;
+pub mod install;
+pub mod logs;
+pub mod metrics;
+pub mod network;
+pub mod process;
+pub mod server;
+pub mod state;
+pub mod store;
+pub mod system;
+pub mod workload;

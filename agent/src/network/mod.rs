@@ -1,0 +1,216 @@
+//! Emulated links: on the egress side of this node, one HTB class per kind of peer with netem under it.
+//!
+//! ```text
+//! device  root 1: htb (what matches no filter is not shaped: controller, internet)
+//!           class 1:1 rate of tier A ── netem 10: delay, jitter, loss     <- flower filters, one per prefix
+//!           class 1:2 rate of tier B ── netem 20:
+//! ```
+//! Flower filters hash per prefix length, so the cost of a packet does not grow with the number of peers.
+//! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it.
+
+mod probe;
+mod tc;
+
+use crate::{error::AgentError, process};
+use std::{net::IpAddr, sync::Mutex, time::Duration};
+
+pub use probe::{Probe, probe};
+pub use tc::queue_limit_packets;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// One kind of peer and how far away it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LinkClass {
+    /// Usually the peers' tier.
+    pub name: String,
+    /// One way.
+    pub latency_ms: f64,
+    /// Standard deviation of the latency.
+    pub jitter_ms: f64,
+    /// Share of packets lost.
+    pub loss_percent: f64,
+    /// Shared by all peers of the class.
+    pub rate_mbit: f64,
+    /// Nodes with their prefixes.
+    pub peers: Vec<Peer>,
+}
+
+/// A node on the other side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Peer {
+    /// Its name.
+    pub node: String,
+    /// Addresses that belong to it, as prefixes.
+    pub prefixes: Vec<String>,
+}
+
+/// A class as applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppliedClass {
+    /// What was asked.
+    pub link: LinkClass,
+    /// Packets the netem queue holds.
+    pub queue_limit_packets: u32,
+}
+
+/// Links of this node.
+#[derive(Debug)]
+pub struct Network {
+    address: IpAddr,
+    applied: Mutex<Vec<AppliedClass>>,
+}
+
+impl Network {
+    /// For the device that carries `address`.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            applied: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Name of the device that carries the node's address.
+    pub async fn device(&self) -> Result<String, AgentError> {
+        let output = process::run(&["ip", "-json", "address", "show"], None, DEADLINE).await?;
+        find_device(&output.stdout, self.address).ok_or_else(|| AgentError::NotFound {
+            what: "network device with address",
+            name: self.address.to_string(),
+            known: Vec::new(),
+        })
+    }
+
+    /// Replaces everything.
+    pub async fn apply(
+        &self,
+        classes: Vec<LinkClass>,
+    ) -> Result<(String, Vec<AppliedClass>), AgentError> {
+        for class in &classes {
+            tc::check(class)?;
+        }
+        let device = self.device().await?;
+        // Deleting a root that is not there fails, which is fine.
+        process::run_unchecked(
+            &["tc", "qdisc", "del", "dev", &device, "root"],
+            None,
+            DEADLINE,
+        )
+        .await?;
+        if !classes.is_empty() {
+            let script = tc::script(&device, &classes);
+            process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
+        }
+        let applied: Vec<AppliedClass> = classes
+            .into_iter()
+            .map(|link| AppliedClass {
+                queue_limit_packets: queue_limit_packets(&link),
+                link,
+            })
+            .collect();
+        self.remember(applied.clone());
+        tracing::info!("links applied on {device}: {} classes", applied.len());
+        Ok((device, applied))
+    }
+
+    /// Changes latency, jitter, loss and rate of one class.
+    pub async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
+        tc::check(&link)?;
+        let mut applied = self.applied();
+        let known: Vec<String> = applied.iter().map(|c| c.link.name.clone()).collect();
+        let Some((index, class)) = applied
+            .iter_mut()
+            .enumerate()
+            .find(|(_, c)| c.link.name == link.name)
+        else {
+            return Err(AgentError::NotFound {
+                what: "link class",
+                name: link.name,
+                known,
+            });
+        };
+        class.queue_limit_packets = queue_limit_packets(&link);
+        class.link = LinkClass {
+            peers: class.link.peers.clone(),
+            ..link
+        };
+        let changed = class.clone();
+        let device = self.device().await?;
+        let script = tc::change_script(&device, index, &changed.link);
+        process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
+        self.remember(applied);
+        Ok(changed)
+    }
+
+    /// What was applied last.
+    pub fn applied(&self) -> Vec<AppliedClass> {
+        self.applied
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    fn remember(&self, classes: Vec<AppliedClass>) {
+        *self
+            .applied
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = classes;
+    }
+
+    /// What `tc` says, with counters.
+    pub async fn tc_text(&self) -> Result<(String, String), AgentError> {
+        let device = self.device().await?;
+        let qdisc = process::run(
+            &["tc", "-s", "qdisc", "show", "dev", &device],
+            None,
+            DEADLINE,
+        )
+        .await?;
+        let class = process::run(
+            &["tc", "-s", "class", "show", "dev", &device],
+            None,
+            DEADLINE,
+        )
+        .await?;
+        let text = [qdisc.stdout, class.stdout].concat();
+        Ok((device, String::from_utf8_lossy(&text).into_owned()))
+    }
+}
+
+fn find_device(json: &[u8], address: IpAddr) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Device {
+        ifname: String,
+        #[serde(default)]
+        addr_info: Vec<Address>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Address {
+        #[serde(default)]
+        local: Option<IpAddr>,
+    }
+    let devices: Vec<Device> = serde_json::from_slice(json).ok()?;
+    devices
+        .into_iter()
+        .find(|d| d.addr_info.iter().any(|a| a.local == Some(address)))
+        .map(|d| d.ifname)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_device_is_found_by_its_address() {
+        let json = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1"}]},{},
+            {"ifname":"ens2","addr_info":[{"family":"inet","local":"192.168.100.2","prefixlen":16}]}]"#;
+        // One entry is not a device, as `ip` prints for filtered ones: the whole answer is refused then.
+        assert_eq!(find_device(json, "192.168.100.2".parse().unwrap()), None);
+        let json = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1"}]},
+            {"ifname":"ens2","addr_info":[{"family":"inet","local":"192.168.100.2","prefixlen":16}]}]"#;
+        assert_eq!(
+            find_device(json, "192.168.100.2".parse().unwrap()).unwrap(),
+            "ens2"
+        );
+        assert_eq!(find_device(json, "192.168.100.3".parse().unwrap()), None);
+    }
+}

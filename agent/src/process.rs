@@ -1,0 +1,255 @@
+//! The only place that starts programs: argv, never a shell; a deadline, a limit on output, a process group of
+//! its own that is ended as a whole.
+
+use crate::error::AgentError;
+use std::{path::Path, process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::{Child, Command},
+};
+
+/// Output of each stream that is kept.
+pub const OUTPUT_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a program left.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output, at most [`OUTPUT_LIMIT_BYTES`].
+    pub stdout: Vec<u8>,
+    /// Standard error, likewise.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Exit code 0.
+    pub fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Exit code or signal in words.
+    pub fn how(&self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("ended by signal {signal}"),
+            (None, None) => "ended".into(),
+        }
+    }
+}
+
+/// A command ready to be extended: its own process group, no standard input.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs a program to its end. Anything but exit code 0 is an error with the end of what it said.
+pub async fn run(
+    argv: &[&str],
+    input: Option<&[u8]>,
+    deadline: Duration,
+) -> Result<Output, AgentError> {
+    let output = run_unchecked(argv, input, deadline).await?;
+    if output.is_success() {
+        return Ok(output);
+    }
+    let said = if output.stderr.is_empty() {
+        &output.stdout
+    } else {
+        &output.stderr
+    };
+    Err(AgentError::Program {
+        program: argv.join(" "),
+        how: output.how(),
+        said: tail_text(said, 600),
+    })
+}
+
+/// The same, whatever its exit code.
+pub async fn run_unchecked(
+    argv: &[&str],
+    input: Option<&[u8]>,
+    deadline: Duration,
+) -> Result<Output, AgentError> {
+    let [program, arguments @ ..] = argv else {
+        return Err(AgentError::Invalid("an empty command".into()));
+    };
+    let mut command = command(program);
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    if input.is_some() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().map_err(|source| AgentError::Start {
+        program: (*program).to_owned(),
+        source,
+    })?;
+    let group = child.id();
+    let stdin = child.stdin.take();
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let work = async {
+        let feed = async {
+            if let (Some(mut pipe), Some(bytes)) = (stdin, input) {
+                // A program that does not read all of its input says so by its exit code.
+                pipe.write_all(bytes).await.ok();
+            }
+        };
+        let ((), stdout, stderr) = tokio::join!(feed, read_limited(stdout), read_limited(stderr));
+        (child.wait().await, stdout, stderr)
+    };
+    let waited = tokio::time::timeout(deadline, work).await;
+    let Ok((status, stdout, stderr)) = waited else {
+        kill_group(group);
+        return Err(AgentError::Deadline {
+            what: format!("`{}` to end", argv.join(" ")),
+            after: deadline,
+            last_seen: String::new(),
+        });
+    };
+    let status = status.map_err(|source| AgentError::Start {
+        program: (*program).to_owned(),
+        source,
+    })?;
+    Ok(Output {
+        code: status.code(),
+        signal: std::os::unix::process::ExitStatusExt::signal(&status),
+        stdout,
+        stderr,
+    })
+}
+
+async fn read_limited(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    if let Some(mut pipe) = pipe {
+        let mut chunk = vec![0; 16 * 1024];
+        while let Ok(n) = pipe.read(&mut chunk).await {
+            if n == 0 {
+                break;
+            }
+            let room = OUTPUT_LIMIT_BYTES.saturating_sub(kept.len()).min(n);
+            kept.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        }
+    }
+    kept
+}
+
+/// Kills a whole process group; one that is gone already is fine.
+pub fn kill_group(pid: Option<u32>) {
+    signal_group(pid, rustix::process::Signal::KILL);
+}
+
+/// Sends a signal to a process group.
+pub fn signal_group(pid: Option<u32>, signal: rustix::process::Signal) {
+    let pid = pid
+        .and_then(|p| i32::try_from(p).ok())
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        rustix::process::kill_process_group(pid, signal).ok();
+    }
+}
+
+/// Ends a child: first politely, after `grace` for good.
+pub async fn stop(child: &mut Child, grace: Duration) {
+    let group = child.id();
+    signal_group(group, rustix::process::Signal::TERM);
+    if tokio::time::timeout(grace, child.wait()).await.is_err() {
+        kill_group(group);
+        child.wait().await.ok();
+    }
+}
+
+/// The end of some output as one line.
+pub fn tail_text(bytes: &[u8], limit: usize) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    let mut start = text.len().saturating_sub(limit);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let tail = text.get(start..).unwrap_or_default().replace('\n', " | ");
+    if tail.is_empty() {
+        "nothing".into()
+    } else {
+        tail
+    }
+}
+
+/// Whether a program is there and executable, by name in the usual directories or by path.
+pub fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    if name.contains('/') {
+        return Path::new(name).exists().then(|| name.into());
+    }
+    [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/sbin",
+        "/bin",
+    ]
+    .iter()
+    .map(|dir| Path::new(dir).join(name))
+    .find(|path| path.exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn output_exit_code_and_input() {
+        let output = run(&["cat"], Some(b"hello"), Duration::from_secs(5))
+            .await
+            .unwrap();
+        assert_eq!(output.stdout, b"hello");
+        let error = run(&["ls", "/does/not/exist"], None, Duration::from_secs(5))
+            .await
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("exit code 2") && text.contains("/does/not/exist"),
+            "{text}"
+        );
+        assert!(matches!(
+            run(&["no-such-program-xyz"], None, Duration::from_secs(5)).await,
+            Err(AgentError::Start { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_ends_it_and_says_what_it_waited_for() {
+        let error = run(&["sleep", "30"], None, Duration::from_millis(100))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "wait for `sleep 30` to end: gave up after 0.1 s"
+        );
+    }
+
+    #[test]
+    fn shell_characters_mean_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let output = runtime
+            .block_on(run(
+                &["echo", "$(id); `id` && id"],
+                None,
+                Duration::from_secs(5),
+            ))
+            .unwrap();
+        assert_eq!(output.stdout, b"$(id); `id` && id\n");
+    }
+}

@@ -1,0 +1,29 @@
+//! Errors to status codes, in one place.
+
+use crate::error::{AgentError, chain};
+use tonic::{Code, Status};
+
+impl From<AgentError> for Status {
+    fn from(error: AgentError) -> Self {
+        let code = match &error {
+            AgentError::Invalid(_) => Code::InvalidArgument,
+            AgentError::NotFound { .. } => Code::NotFound,
+            AgentError::Exists { .. } => Code::AlreadyExists,
+            AgentError::Unsupported { .. } => Code::FailedPrecondition,
+            AgentError::Deadline { .. } => Code::DeadlineExceeded,
+            AgentError::Digest { .. } => Code::DataLoss,
+            AgentError::File { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Code::NotFound
+            }
+            AgentError::File { .. }
+            | AgentError::Config { .. }
+            | AgentError::Start { .. }
+            | AgentError::Program { .. }
+            | AgentError::Tls { .. }
+            | AgentError::Serve { .. } => Code::Internal,
+        };
+        let text = format!("failed to {}", chain(&error));
+        tracing::warn!("{text}");
+        Self::new(code, text)
+    }
+}

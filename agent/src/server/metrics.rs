@@ -1,0 +1,90 @@
+//! Service `Metrics`.
+
+use super::{Answers, answer_channel};
+use crate::{
+    metrics::{Batch, Sample},
+    state::AgentState,
+};
+use continuum_proto as wire;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+
+pub(super) struct Service(pub(super) Arc<AgentState>);
+
+fn sample(s: Sample) -> wire::MetricsSample {
+    wire::MetricsSample {
+        seq: s.seq,
+        time_unix_ns: s.time_unix_ns,
+        cpu_percent: s.cpu_percent,
+        memory_used_bytes: s.memory_used_bytes,
+        memory_total_bytes: s.memory_total_bytes,
+        network_received_bytes: s.network_received_bytes,
+        network_sent_bytes: s.network_sent_bytes,
+        disk_read_bytes: s.disk_read_bytes,
+        disk_written_bytes: s.disk_written_bytes,
+        agent_rss_bytes: s.agent_rss_bytes,
+        broker_rss_bytes: s.broker_rss_bytes,
+        workload_rss_bytes: s.workload_rss_bytes,
+    }
+}
+
+fn batch(batch: Batch) -> wire::MetricsBatch {
+    wire::MetricsBatch {
+        samples: batch.samples.into_iter().map(sample).collect(),
+        dropped: batch.dropped,
+        events: batch
+            .events
+            .into_iter()
+            .map(|e| wire::NodeEvent {
+                seq: e.seq,
+                time_unix_ns: e.time_unix_ns,
+                source: e.source,
+                text: e.text,
+            })
+            .collect(),
+    }
+}
+
+#[tonic::async_trait]
+impl wire::metrics_server::Metrics for Service {
+    type StreamStream = Answers<wire::MetricsBatch>;
+
+    async fn snapshot(
+        &self,
+        _request: Request<wire::SnapshotRequest>,
+    ) -> Result<Response<wire::SnapshotResponse>, Status> {
+        let last = self.0.metrics.last();
+        Ok(Response::new(wire::SnapshotResponse {
+            sample: last.map(sample),
+        }))
+    }
+
+    async fn stream(
+        &self,
+        request: Request<wire::StreamMetricsRequest>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        let ring = Arc::clone(&self.0.metrics);
+        let shutdown = self.0.shutdown.clone();
+        let (sender, answers) = answer_channel();
+        tokio::spawn(async move {
+            let mut changed = ring.changed();
+            let (mut sample_seq, mut event_seq) = (request.into_inner().after_seq, 0);
+            loop {
+                changed.mark_unchanged();
+                let new = ring.after(sample_seq, event_seq);
+                sample_seq = new.samples.last().map_or(sample_seq, |s| s.seq);
+                event_seq = new.events.last().map_or(event_seq, |e| e.seq);
+                let is_empty = new.samples.is_empty() && new.events.is_empty();
+                if !is_empty && sender.send(Ok(batch(new))).await.is_err() {
+                    return;
+                }
+                tokio::select! {
+                    result = changed.changed() => if result.is_err() { return },
+                    () = sender.closed() => return,
+                    () = shutdown.cancelled() => return,
+                }
+            }
+        });
+        Ok(Response::new(answers))
+    }
+}

@@ -1,0 +1,138 @@
+//! Service `Network`.
+
+use crate::{
+    error::AgentError,
+    network::{self, AppliedClass, LinkClass, Peer},
+    state::AgentState,
+};
+use continuum_proto as wire;
+use std::{sync::Arc, time::Duration};
+use tonic::{Request, Response, Status};
+
+pub(super) struct Service(pub(super) Arc<AgentState>);
+
+impl Service {
+    fn check(&self) -> Result<(), AgentError> {
+        if self.0.config.own_machine {
+            return Ok(());
+        }
+        Err(AgentError::Unsupported {
+            doing: "emulate links",
+            why: "it shares its network with others",
+        })
+    }
+}
+
+fn from_wire(link: wire::LinkClass) -> LinkClass {
+    LinkClass {
+        name: link.name,
+        latency_ms: link.latency_ms,
+        jitter_ms: link.jitter_ms,
+        loss_percent: link.loss_percent,
+        rate_mbit: link.rate_mbit,
+        peers: link
+            .peers
+            .into_iter()
+            .map(|p| Peer {
+                node: p.node,
+                prefixes: p.prefixes,
+            })
+            .collect(),
+    }
+}
+
+fn to_wire(class: AppliedClass) -> wire::AppliedClass {
+    let link = class.link;
+    wire::AppliedClass {
+        link: Some(wire::LinkClass {
+            name: link.name,
+            latency_ms: link.latency_ms,
+            jitter_ms: link.jitter_ms,
+            loss_percent: link.loss_percent,
+            rate_mbit: link.rate_mbit,
+            peers: link
+                .peers
+                .into_iter()
+                .map(|p| wire::Peer {
+                    node: p.node,
+                    prefixes: p.prefixes,
+                })
+                .collect(),
+        }),
+        queue_limit_packets: class.queue_limit_packets,
+    }
+}
+
+#[tonic::async_trait]
+impl wire::network_server::Network for Service {
+    async fn apply(
+        &self,
+        request: Request<wire::ApplyNetworkRequest>,
+    ) -> Result<Response<wire::ApplyNetworkResponse>, Status> {
+        self.check()?;
+        let classes = request
+            .into_inner()
+            .classes
+            .into_iter()
+            .map(from_wire)
+            .collect();
+        let (device, classes) = self.0.network.apply(classes).await?;
+        self.0.metrics.event(
+            "network",
+            format!("{} link classes on {device}", classes.len()),
+        );
+        Ok(Response::new(wire::ApplyNetworkResponse {
+            device,
+            classes: classes.into_iter().map(to_wire).collect(),
+        }))
+    }
+
+    async fn show(
+        &self,
+        _request: Request<wire::ShowNetworkRequest>,
+    ) -> Result<Response<wire::ShowNetworkResponse>, Status> {
+        self.check()?;
+        let (device, tc_text) = self.0.network.tc_text().await?;
+        Ok(Response::new(wire::ShowNetworkResponse {
+            device,
+            classes: self.0.network.applied().into_iter().map(to_wire).collect(),
+            tc_text,
+        }))
+    }
+
+    async fn set_link(
+        &self,
+        request: Request<wire::SetLinkRequest>,
+    ) -> Result<Response<wire::SetLinkResponse>, Status> {
+        self.check()?;
+        let link = request.into_inner().link.unwrap_or_default();
+        let applied = self.0.network.set(from_wire(link)).await?;
+        self.0
+            .metrics
+            .event("network", format!("link class {:?} changed", applied.link));
+        Ok(Response::new(wire::SetLinkResponse {
+            applied: Some(to_wire(applied)),
+        }))
+    }
+
+    async fn probe(
+        &self,
+        request: Request<wire::ProbeRequest>,
+    ) -> Result<Response<wire::ProbeResponse>, Status> {
+        let request = request.into_inner();
+        let address = request.address.parse().map_err(|_| {
+            AgentError::Invalid(format!(
+                "`{}` is not an address",
+                request.address.escape_debug()
+            ))
+        })?;
+        let interval = Duration::from_millis(u64::from(request.interval_ms));
+        let probe = network::probe(address, request.count, interval).await?;
+        let lost = probe.sent.saturating_sub(probe.rtt_ms.len() as u32);
+        Ok(Response::new(wire::ProbeResponse {
+            rtt_ms: probe.rtt_ms,
+            sent: probe.sent,
+            lost,
+        }))
+    }
+}

@@ -1,0 +1,124 @@
+//! The machine as installers see it, so that their steps can be tested without one.
+
+use crate::{error::AgentError, process};
+use std::{path::Path, time::Duration};
+
+/// What installers may do to the machine.
+#[async_trait::async_trait]
+pub trait System: Send + Sync {
+    /// Runs a program; anything but exit code 0 is an error.
+    async fn run(&self, argv: &[&str], deadline: Duration) -> Result<String, AgentError>;
+    /// Writes a file whole; its directory is made. `Ok(false)` when it had that content already.
+    async fn write(&self, path: &str, content: &str, mode: u32) -> Result<bool, AgentError>;
+    /// Removes a file; one that is not there is fine.
+    async fn remove(&self, path: &str) -> Result<(), AgentError>;
+    /// Whether a path exists.
+    async fn exists(&self, path: &str) -> bool;
+}
+
+/// The real machine.
+#[derive(Debug)]
+pub struct HostSystem;
+
+#[async_trait::async_trait]
+impl System for HostSystem {
+    async fn run(&self, argv: &[&str], deadline: Duration) -> Result<String, AgentError> {
+        let output = process::run(argv, None, deadline).await?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn write(&self, path: &str, content: &str, mode: u32) -> Result<bool, AgentError> {
+        let error = |source| AgentError::File {
+            doing: "write",
+            path: path.into(),
+            source,
+        };
+        if tokio::fs::read(path)
+            .await
+            .is_ok_and(|have| have == content.as_bytes())
+        {
+            return Ok(false);
+        }
+        if let Some(dir) = Path::new(path).parent() {
+            tokio::fs::create_dir_all(dir).await.map_err(error)?;
+        }
+        let temporary = format!("{path}.continuum-new");
+        tokio::fs::write(&temporary, content).await.map_err(error)?;
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        tokio::fs::set_permissions(&temporary, permissions)
+            .await
+            .map_err(error)?;
+        tokio::fs::rename(&temporary, path).await.map_err(error)?;
+        Ok(true)
+    }
+
+    async fn remove(&self, path: &str) -> Result<(), AgentError> {
+        match tokio::fs::remove_file(path).await {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(AgentError::File {
+                doing: "remove",
+                path: path.into(),
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn exists(&self, path: &str) -> bool {
+        tokio::fs::try_exists(path).await.unwrap_or(false)
+    }
+}
+
+/// Records what would be done; for tests only.
+#[cfg(test)]
+pub(crate) mod fake {
+    use super::{AgentError, Duration, System};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        sync::Mutex,
+    };
+
+    #[derive(Default)]
+    pub(crate) struct RecordingSystem {
+        pub(crate) commands: Mutex<Vec<String>>,
+        pub(crate) files: Mutex<BTreeMap<String, String>>,
+        pub(crate) present: Mutex<BTreeSet<String>>,
+        /// A command that begins with this fails.
+        pub(crate) fail_on: Option<String>,
+    }
+
+    #[async_trait::async_trait]
+    impl System for RecordingSystem {
+        async fn run(&self, argv: &[&str], _deadline: Duration) -> Result<String, AgentError> {
+            let line = argv.join(" ");
+            self.commands.lock().unwrap().push(line.clone());
+            if self
+                .fail_on
+                .as_ref()
+                .is_some_and(|f| line.starts_with(f.as_str()))
+            {
+                return Err(AgentError::Program {
+                    program: line,
+                    how: "exit code 1".into(),
+                    said: "told to fail".into(),
+                });
+            }
+            Ok(String::new())
+        }
+        async fn write(&self, path: &str, content: &str, _mode: u32) -> Result<bool, AgentError> {
+            let old = self
+                .files
+                .lock()
+                .unwrap()
+                .insert(path.into(), content.into());
+            Ok(old.as_deref() != Some(content))
+        }
+        async fn remove(&self, path: &str) -> Result<(), AgentError> {
+            self.files.lock().unwrap().remove(path);
+            Ok(())
+        }
+        async fn exists(&self, path: &str) -> bool {
+            self.present.lock().unwrap().contains(path)
+                || self.files.lock().unwrap().contains_key(path)
+        }
+    }
+}

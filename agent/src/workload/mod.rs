@@ -1,0 +1,233 @@
+//! Runs of applications: each a supervised child in a control group of its own, watched by the controller.
+
+mod cgroup;
+mod run;
+
+use crate::{config::AgentConfig, error::AgentError, files, logs::LogRing, metrics::MetricsRing};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub use cgroup::{CgroupBase, Limits};
+pub use run::{EventKind, Exit, Run, RunEvent};
+
+/// What is to be started.
+#[derive(Debug, Clone)]
+pub struct WorkloadSpec {
+    /// Unique in the deployment.
+    pub id: String,
+    /// Handed to the program unread.
+    pub spec_json: String,
+    /// Enforced where the node can.
+    pub limits: Limits,
+    /// Ends the run when the controller is silent for so long; `None` = never.
+    pub lease: Option<Duration>,
+}
+
+/// What was started.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Process id.
+    pub pid: u32,
+    /// `cpu.max` and `memory.max` as read back; `None` where nothing is enforced.
+    pub enforced: Option<(String, String)>,
+}
+
+/// Runs that are kept for collection after their end.
+const RUNS_KEPT: usize = 32;
+
+/// All runs of this node.
+#[derive(Debug)]
+pub struct Workloads {
+    config: AgentConfig,
+    logs: Arc<LogRing>,
+    metrics: Arc<MetricsRing>,
+    cgroups: Option<CgroupBase>,
+    runs: Mutex<HashMap<String, Arc<Run>>>,
+}
+
+impl Workloads {
+    /// Without runs; `cgroups` is `None` where limits cannot be enforced.
+    pub fn new(
+        config: AgentConfig,
+        logs: Arc<LogRing>,
+        metrics: Arc<MetricsRing>,
+        cgroups: Option<CgroupBase>,
+    ) -> Self {
+        Self {
+            config,
+            logs,
+            metrics,
+            cgroups,
+            runs: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Run>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether limits are enforced here.
+    pub fn enforces_limits(&self) -> bool {
+        self.cgroups.is_some()
+    }
+
+    /// Directory of a run's files.
+    fn directory(&self, id: &str) -> Result<PathBuf, AgentError> {
+        let right = !id.is_empty()
+            && id.len() <= 64
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if !right {
+            return Err(AgentError::Invalid(format!(
+                "run id `{}` must be 1 to 64 letters, digits, `-` or `_`",
+                id.escape_debug()
+            )));
+        }
+        Ok(self.config.data_dir.join("runs").join(id))
+    }
+
+    /// Starts a run. An id is never used twice.
+    pub async fn start(
+        self: &Arc<Self>,
+        spec: WorkloadSpec,
+        contact: crate::state::Contact,
+    ) -> Result<Started, AgentError> {
+        let dir = self.directory(&spec.id)?;
+        if self.lock().contains_key(&spec.id) || dir.exists() {
+            return Err(AgentError::Exists {
+                what: "run",
+                name: spec.id,
+            });
+        }
+        serde_json::from_str::<serde_json::Value>(&spec.spec_json)
+            .map_err(|e| AgentError::Invalid(format!("spec_json is not JSON: {e}")))?;
+        self.forget_old();
+        let error = |source| AgentError::File {
+            doing: "write",
+            path: dir.clone(),
+            source,
+        };
+        tokio::fs::create_dir_all(dir.join("out"))
+            .await
+            .map_err(error)?;
+        tokio::fs::write(dir.join("spec.json"), &spec.spec_json)
+            .await
+            .map_err(error)?;
+        let group = match &self.cgroups {
+            Some(base) => Some(base.create(&spec.id, spec.limits)?),
+            None => None,
+        };
+        let argv = self.argv(&dir, group.as_ref().map(cgroup::Cgroup::path))?;
+        let enforced = group.as_ref().map(cgroup::Cgroup::read_back).transpose()?;
+        let run = Run::start(
+            &spec,
+            &argv,
+            group,
+            Arc::clone(&self.logs),
+            Arc::clone(&self.metrics),
+            contact,
+        )?;
+        let pid = run.pid().unwrap_or_default();
+        self.lock().insert(spec.id, run);
+        Ok(Started { pid, enforced })
+    }
+
+    fn argv(
+        &self,
+        dir: &std::path::Path,
+        cgroup: Option<&std::path::Path>,
+    ) -> Result<Vec<String>, AgentError> {
+        let text = |path: &std::path::Path| path.display().to_string();
+        let bundle = &self.config.bundle;
+        let mut argv = vec![
+            text(&self.config.helper()?),
+            "child".into(),
+            format!("--parent={}", std::process::id()),
+        ];
+        if let Some(cgroup) = cgroup {
+            argv.push(format!("--cgroup={}", text(cgroup)));
+        }
+        argv.push("--".into());
+        argv.extend(bundle_program(bundle)?);
+        argv.extend([
+            "run".into(),
+            text(&dir.join("spec.json")),
+            format!("--bundle={}", text(bundle)),
+            format!("--out={}", text(&dir.join("out"))),
+        ]);
+        Ok(argv)
+    }
+
+    /// Finds a run.
+    pub fn get(&self, id: &str) -> Result<Arc<Run>, AgentError> {
+        let runs = self.lock();
+        runs.get(id).cloned().ok_or_else(|| AgentError::NotFound {
+            what: "run",
+            name: id.to_owned(),
+            known: runs.keys().cloned().collect(),
+        })
+    }
+
+    /// A file that a run left.
+    pub fn file(&self, id: &str, name: &str) -> Result<PathBuf, AgentError> {
+        files::below(&self.directory(id)?.join("out"), name)
+    }
+
+    /// Process ids of running ones.
+    pub fn pids(&self) -> Vec<u32> {
+        self.lock().values().filter_map(|r| r.pid()).collect()
+    }
+
+    /// Ends all runs.
+    pub async fn stop_all(&self, reason: &str) {
+        let runs: Vec<_> = self.lock().values().cloned().collect();
+        for run in runs {
+            run.stop(reason).await;
+        }
+    }
+
+    fn forget_old(&self) {
+        let mut runs = self.lock();
+        while runs.len() >= RUNS_KEPT {
+            let oldest = runs
+                .iter()
+                .filter(|(_, r)| r.pid().is_none())
+                .min_by_key(|(_, r)| r.started())
+                .map(|(id, _)| id.clone());
+            let Some(id) = oldest else { return };
+            runs.remove(&id);
+            if let Ok(dir) = self.directory(&id) {
+                std::fs::remove_dir_all(dir).ok();
+            }
+        }
+    }
+}
+
+/// The workload program of a bundle, through the bundle's own loader where it has one.
+fn bundle_program(bundle: &std::path::Path) -> Result<Vec<String>, AgentError> {
+    let loader = bundle.join("lib/ld-linux-x86-64.so.2");
+    let program = bundle.join("bin/continuum-workload");
+    if !program.exists() {
+        return Err(AgentError::NotFound {
+            what: "workload program",
+            name: program.display().to_string(),
+            known: Vec::new(),
+        });
+    }
+    let program = program.display().to_string();
+    if loader.exists() {
+        Ok(vec![
+            loader.display().to_string(),
+            "--library-path".into(),
+            bundle.join("lib").display().to_string(),
+            program,
+        ])
+    } else {
+        Ok(vec![program])
+    }
+}

@@ -1,0 +1,123 @@
+//! `continuum-workload`: runs one role of one application, as the agent asks for it.
+#![expect(
+    clippy::print_stdout,
+    reason = "standard output carries the data of this program"
+)]
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use continuum_workload_core::{
+    application::{Application, RunContext},
+    event::EventSink,
+    spec::RunSpec,
+};
+use std::path::PathBuf;
+
+#[cfg(feature = "torch")]
+mod torch;
+
+/// Every application; the only place that names them.
+const APPLICATIONS: &[&dyn Application] = &[
+    &continuum_image_recognition::ImageClassification,
+    &continuum_workload_empty::Empty,
+];
+
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the role described by a JSON file; events go to standard output, one JSON line each
+    Run {
+        /// The description
+        spec: PathBuf,
+        /// Unpacked workload bundle: weights, photos
+        #[arg(long)]
+        bundle: PathBuf,
+        /// Directory for result files
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// List the applications
+    List,
+    /// Work with the network itself
+    #[cfg(feature = "torch")]
+    #[command(flatten)]
+    Torch(torch::Command),
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    match Arguments::parse().command {
+        Command::Run { spec, bundle, out } => run(&spec, &bundle, &out),
+        Command::List => {
+            for application in APPLICATIONS {
+                println!("{:<22} {}", application.name(), application.summary());
+            }
+            Ok(())
+        }
+        #[cfg(feature = "torch")]
+        Command::Torch(command) => torch::run(command),
+    }
+}
+
+fn run(
+    spec: &std::path::Path,
+    bundle: &std::path::Path,
+    out: &std::path::Path,
+) -> anyhow::Result<()> {
+    let text = std::fs::read(spec).with_context(|| format!("read `{}`", spec.display()))?;
+    let spec: RunSpec =
+        serde_json::from_slice(&text).with_context(|| format!("parse `{}`", spec.display()))?;
+    let names = || {
+        APPLICATIONS
+            .iter()
+            .map(|a| a.name())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let application = APPLICATIONS
+        .iter()
+        .find(|a| a.name() == spec.application)
+        .with_context(|| {
+            format!(
+                "unknown application `{}`; known: {}",
+                spec.application,
+                names()
+            )
+        })?;
+    // Two threads suffice for the network; classifiers have their own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(application.run(RunContext {
+        spec,
+        bundle,
+        out,
+        events: EventSink::new(std::io::stdout()),
+    }))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn application_names_are_unique_and_arguments_are_sound() {
+        let mut names: Vec<_> = APPLICATIONS.iter().map(|a| a.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), APPLICATIONS.len());
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! The trait that every application implements.
+
+use crate::{event::EventSink, spec::RunSpec};
+use std::path::Path;
+
+/// Everything a run is given.
+#[derive(Debug)]
+pub struct RunContext<'a> {
+    /// What to do.
+    pub spec: RunSpec,
+    /// Where weights, labels and photos lie (the unpacked workload bundle).
+    pub bundle: &'a Path,
+    /// Where files for the controller are to be left.
+    pub out: &'a Path,
+    /// Where events go.
+    pub events: EventSink,
+}
+
+/// One application. Implementations are unit structs named in the list `APPLICATIONS` of `workloads/cli`.
+#[async_trait::async_trait]
+pub trait Application: Sync {
+    /// The name used in configs.
+    fn name(&self) -> &'static str;
+    /// What it does, in one line.
+    fn summary(&self) -> &'static str;
+    /// Runs the role that the spec names until it is done. An error ends the run with exit code 1.
+    async fn run(&self, context: RunContext<'_>) -> Result<(), RunError>;
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The spec asks for something that this application does not have.
+    #[error("role `{role}` is not one of application `{application}`")]
+    UnknownRole {
+        /// The application.
+        application: &'static str,
+        /// The role asked for.
+        role: &'static str,
+    },
+    /// The binary was built without something.
+    #[error("this binary was built without `{feature}`; use the one from the workload bundle")]
+    NotBuiltIn {
+        /// Cargo feature.
+        feature: &'static str,
+    },
+    /// A file could not be read or written.
+    #[error("{doing} `{path}`")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: String,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A wait ended without what it waited for.
+    #[error("gave up after {seconds} s waiting for {what}")]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// Anything that belongs to one application only.
+    #[error("{doing}")]
+    Other {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl RunError {
+    /// Wraps the error of a library with what was being done.
+    pub fn other(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Other {
+            doing: doing.into(),
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The description of one run, written by the controller and read by `continuum-workload`.
+
+use serde::{Deserialize, Serialize};
+
+/// One role of one application on one node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Name of the application.
+    pub application: String,
+    /// Name of the node it runs on.
+    pub node: String,
+    /// What it does.
+    pub role: Role,
+}
+
+/// What a run does, with what it needs for that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Role {
+    /// Sends photos to a worker and takes the answers.
+    Publisher(Publisher),
+    /// Takes photos from the broker, classifies, answers.
+    Subscriber(Subscriber),
+    /// Makes and classifies photos on the same node.
+    Combined(Combined),
+    /// Sleeps.
+    Sleep(Sleep),
+}
+
+impl Role {
+    /// The name as in the JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Publisher(_) => "publisher",
+            Self::Subscriber(_) => "subscriber",
+            Self::Combined(_) => "combined",
+            Self::Sleep(_) => "sleep",
+        }
+    }
+}
+
+/// When photos are due: photo `i` at start + `i` / `frequency_hz`, whatever happened to those before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Photos per second.
+    pub frequency_hz: f64,
+    /// Length of the run in seconds.
+    pub duration_s: f64,
+    /// How long to wait for answers after the last photo.
+    pub grace_s: f64,
+}
+
+impl Load {
+    /// How many photos a run has; at least one.
+    pub fn count(&self) -> u64 {
+        ((self.frequency_hz * self.duration_s).round() as u64).max(1)
+    }
+}
+
+/// See [`Role::Publisher`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publisher {
+    /// Broker of the worker, `address:port`.
+    pub broker: String,
+    /// How much to send.
+    pub load: Load,
+    /// Directory of JPEG files; relative to the bundle.
+    pub dataset: String,
+}
+
+/// See [`Role::Subscriber`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subscriber {
+    /// Broker, `address:port`.
+    pub broker: String,
+    /// Classifiers side by side, one thread each.
+    pub classifiers: u32,
+    /// Endpoints that will say when they are done.
+    pub endpoints: Vec<String>,
+    /// Bytes of photos that may wait; what comes beyond is dropped and counted.
+    pub queue_bytes: u64,
+    /// Ends the run if the endpoints have not said that they are done by then.
+    pub deadline_s: f64,
+}
+
+/// See [`Role::Combined`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Combined {
+    /// How much to do.
+    pub load: Load,
+    /// Directory of JPEG files; relative to the bundle.
+    pub dataset: String,
+    /// Classifiers side by side, one thread each.
+    pub classifiers: u32,
+    /// As for the subscriber.
+    pub queue_bytes: u64,
+}
+
+/// See [`Role::Sleep`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sleep {
+    /// How long.
+    pub sleep_s: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spec_survives_json() {
+        let spec = RunSpec {
+            application: "image_classification".into(),
+            node: "endpoint0".into(),
+            role: Role::Publisher(Publisher {
+                broker: "192.168.100.2:1883".into(),
+                load: Load {
+                    frequency_hz: 0.5,
+                    duration_s: 20.0,
+                    grace_s: 60.0,
+                },
+                dataset: "photos".into(),
+            }),
+        };
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<RunSpec>(&json).unwrap(), spec);
+        let Role::Publisher(publisher) = spec.role else {
+            unreachable!()
+        };
+        assert_eq!(publisher.load.count(), 10);
+    }
+}
