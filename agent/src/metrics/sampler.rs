@@ -12,12 +12,14 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Samples until told to stop. One `System` for ever: CPU shares are differences between two looks.
 pub async fn run(state: Arc<AgentState>, shutdown: CancellationToken) {
-    let (Ok(mut system), Ok(mut networks)) = (System::new(), Networks::new_with_refreshed_list())
-    else {
+    let (Ok(mut system), Ok(mut networks), Ok(mut disks)) = (
+        System::new(),
+        Networks::new_with_refreshed_list(),
+        Disks::new(),
+    ) else {
         tracing::error!("this system gives no metrics");
         return;
     };
-    let mut disks = Disks::new();
     system.refresh_cpu_usage();
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

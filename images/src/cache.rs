@@ -1,0 +1,116 @@
+//! The cache: results under names made of their inputs, complete or not there at all.
+
+use crate::error::ImageError;
+use std::path::{Path, PathBuf};
+
+/// One cache directory for all of a user's checkouts.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    dir: PathBuf,
+}
+
+impl Cache {
+    /// `$CONTINUUM_CACHE`, else `$XDG_CACHE_HOME/continuum`, else `~/.cache/continuum`.
+    pub fn of_user() -> Result<Self, ImageError> {
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let dir = var("CONTINUUM_CACHE")
+            .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("continuum")))
+            .or_else(|| var("HOME").map(|d| d.join(".cache/continuum")))
+            .ok_or_else(|| ImageError::Missing {
+                what: "the user's cache directory".into(),
+                hint: "set HOME or CONTINUUM_CACHE".into(),
+            })?;
+        Self::at(dir)
+    }
+
+    /// At a directory of choice.
+    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
+        let dir = dir.into();
+        std::fs::create_dir_all(&dir).map_err(ImageError::file("create", &dir))?;
+        Ok(Self { dir })
+    }
+
+    /// A path below it.
+    pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
+        self.dir.join(relative)
+    }
+
+    /// A directory below it, made if it is not there.
+    pub fn subdir(&self, relative: impl AsRef<Path>) -> Result<PathBuf, ImageError> {
+        let path = self.path(relative);
+        std::fs::create_dir_all(&path).map_err(ImageError::file("create", &path))?;
+        Ok(path)
+    }
+
+    /// Returns `kind/key`, made by `make` if it is not there. Two processes that want the same wait for each other;
+    /// what a killed one left half done is removed first.
+    pub fn get_or_make(
+        &self,
+        kind: &str,
+        key: &str,
+        make: impl FnOnce(&Path) -> Result<(), ImageError>,
+    ) -> Result<PathBuf, ImageError> {
+        let dir = self.subdir(kind)?;
+        let target = dir.join(key);
+        if target.exists() {
+            return Ok(target);
+        }
+        let lock_path = dir.join(format!(".{key}.lock"));
+        let lock =
+            std::fs::File::create(&lock_path).map_err(ImageError::file("create", &lock_path))?;
+        lock.lock().map_err(ImageError::file("lock", &lock_path))?;
+        if !target.exists() {
+            let partial = dir.join(format!(".{key}.partial"));
+            remove(&partial)?;
+            std::fs::create_dir(&partial).map_err(ImageError::file("create", &partial))?;
+            make(&partial)?;
+            std::fs::rename(&partial, &target).map_err(ImageError::file("rename to", &target))?;
+        }
+        std::fs::remove_file(&lock_path).ok();
+        Ok(target)
+    }
+}
+
+/// Removes a file or a tree; one that is not there is fine.
+pub fn remove(path: &Path) -> Result<(), ImageError> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(_) => Ok(()),
+    };
+    removed.map_err(ImageError::file("remove", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_once_and_never_half() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path()).unwrap();
+        let failed = cache.get_or_make("roots", "k", |path| {
+            std::fs::write(path.join("half"), "").unwrap();
+            Err(ImageError::Missing {
+                what: "x".into(),
+                hint: "y".into(),
+            })
+        });
+        assert!(failed.is_err() && !dir.path().join("roots/k").exists());
+        let path = cache
+            .get_or_make("roots", "k", |path| {
+                assert!(!path.join("half").exists());
+                std::fs::write(path.join("whole"), "").unwrap();
+                Ok(())
+            })
+            .unwrap();
+        assert!(path.join("whole").exists());
+        cache
+            .get_or_make("roots", "k", |_| panic!("made twice"))
+            .unwrap();
+    }
+}

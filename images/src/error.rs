@@ -1,0 +1,107 @@
+//! What can go wrong while making images.
+
+use std::{path::PathBuf, time::Duration};
+
+/// The text fits after "failed to"; the cause is the source, said once.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Reading or writing failed.
+    #[error("{doing} `{}`", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program is not there.
+    #[error("start `{program}`; install it with: apt-get install {package}")]
+    Start {
+        /// argv[0].
+        program: String,
+        /// Debian package that has it.
+        package: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program ended badly.
+    #[error("{doing}: `{program}` ended with {how}; its last words: {said}")]
+    Program {
+        /// What it was for.
+        doing: String,
+        /// The command.
+        program: String,
+        /// Exit code or signal.
+        how: String,
+        /// The end of its output.
+        said: String,
+    },
+    /// A program took too long.
+    #[error("{doing}: `{program}` was not done after {} s", after.as_secs())]
+    Deadline {
+        /// What it was for.
+        doing: String,
+        /// The command.
+        program: String,
+        /// How long.
+        after: Duration,
+    },
+    /// Bytes are not what they should be.
+    #[error("verify `{}`: its sha256 is {have}, expected was {want}", path.display())]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// Expected.
+        want: String,
+        /// Computed.
+        have: String,
+    },
+    /// A text file is not understood.
+    #[error("parse `{}`: {why}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        why: String,
+    },
+    /// Something is missing.
+    #[error("find {what}; {hint}")]
+    Missing {
+        /// What.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+}
+
+impl ImageError {
+    /// Wraps an I/O error with what was being done to which file.
+    pub fn file(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            doing,
+            path,
+            source,
+        }
+    }
+}
+
+/// Where long work says what it is doing.
+pub trait Report: Sync {
+    /// One line.
+    fn step(&self, text: &str);
+}
+
+/// Says nothing.
+#[derive(Debug)]
+pub struct Silent;
+
+impl Report for Silent {
+    fn step(&self, _text: &str) {}
+}

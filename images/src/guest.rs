@@ -1,0 +1,215 @@
+//! The guest's tree: packages, our overlay, units switched on and off, agent and bundle.
+
+use crate::{
+    cache::{self, Cache},
+    error::{ImageError, Report},
+    hash,
+    process::Program,
+    sandbox::Sandbox,
+    spec::{GuestSpec, SourceTree},
+};
+use std::{
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+/// Grows when the way trees are changed changes.
+const FORMAT: &str = "1";
+/// Where the bundle lies in a guest.
+pub const BUNDLE_DIR: &str = "opt/continuum/bundle";
+const UNITS: &str = "etc/systemd/system";
+/// Made by packages at installation, different each time, or of no use.
+const REMOVED: [&str; 8] = [
+    "etc/ssh/ssh_host_rsa_key",
+    "etc/ssh/ssh_host_rsa_key.pub",
+    "etc/ssh/ssh_host_ecdsa_key",
+    "etc/ssh/ssh_host_ecdsa_key.pub",
+    "etc/ssh/ssh_host_ed25519_key",
+    "etc/ssh/ssh_host_ed25519_key.pub",
+    "etc/cloud/cloud.cfg.d/05_logging.cfg",
+    "var/cache/ldconfig/aux-cache",
+];
+
+/// The guest without agent and bundle, cached: a changed agent does not cost a new initial RAM disk.
+pub fn base(
+    cache: &Cache,
+    source: &SourceTree,
+    packages: &Path,
+    packages_key: &str,
+    report: &dyn Report,
+) -> Result<PathBuf, ImageError> {
+    let overlay = source.path("images/overlay");
+    let key = hash::texts([
+        FORMAT,
+        packages_key,
+        &hash::tree(&overlay)?,
+        &hash::file(&source.path("images/guest.toml"))?,
+    ]);
+    cache
+        .get_or_make("bases", &key, |partial| {
+            report.step("preparing the guest's tree");
+            let tree = partial.join("tree");
+            copy_tree(packages, &tree)?;
+            for name in REMOVED {
+                cache::remove(&tree.join(name))?;
+            }
+            for dir in ["var/lib/apt/lists", "var/cache/apt"] {
+                empty(&tree.join(dir))?;
+            }
+            truncate_logs(&tree.join("var/log"))?;
+            apply_overlay(&overlay, &tree)?;
+            switch_units(&source.guest()?, &tree)?;
+            initial_ram_disk(&tree)
+        })
+        .map(|dir| dir.join("tree"))
+}
+
+/// A copy of the base with agent and bundle in place.
+pub fn stage(base: &Path, agent: &Path, bundle: &Path, tree: &Path) -> Result<(), ImageError> {
+    copy_tree(base, tree)?;
+    let program = tree.join("usr/local/bin/continuum-agent");
+    std::fs::copy(agent, &program).map_err(ImageError::file("copy", agent))?;
+    chmod(&program, 0o755)?;
+    let parent = tree.join(BUNDLE_DIR);
+    if let Some(dir) = parent.parent() {
+        std::fs::create_dir_all(dir).map_err(ImageError::file("create", dir))?;
+    }
+    copy_tree(bundle, &parent)
+}
+
+/// The kernel and initial RAM disk of a tree.
+pub fn kernel(tree: &Path) -> Result<(PathBuf, PathBuf), ImageError> {
+    let version = kernel_version(tree)?;
+    let boot = tree.join("boot");
+    Ok((
+        boot.join(format!("vmlinuz-{version}")),
+        boot.join(format!("initrd.img-{version}")),
+    ))
+}
+
+fn kernel_version(tree: &Path) -> Result<String, ImageError> {
+    let dir = tree.join("usr/lib/modules");
+    let mut versions: Vec<String> = std::fs::read_dir(&dir)
+        .map_err(ImageError::file("list", &dir))?
+        .filter_map(|e| Some(e.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    versions.sort();
+    versions.pop().ok_or_else(|| ImageError::Missing {
+        what: "a kernel in the guest".into(),
+        hint: "images/packages.toml must name one".into(),
+    })
+}
+
+fn copy_tree(from: &Path, to: &Path) -> Result<(), ImageError> {
+    Program::new("copy a tree", "cp")
+        .args(["--archive", "--reflink=auto", "--no-target-directory"])
+        .args([from.display().to_string(), to.display().to_string()])
+        .run()
+        .map(|_| ())
+}
+
+fn chmod(path: &Path, mode: u32) -> Result<(), ImageError> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(ImageError::file("set the mode of", path))
+}
+
+fn empty(dir: &Path) -> Result<(), ImageError> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Ok(());
+    };
+    for entry in entries {
+        cache::remove(&entry.map_err(ImageError::file("list", dir))?.path())?;
+    }
+    Ok(())
+}
+
+fn truncate_logs(dir: &Path) -> Result<(), ImageError> {
+    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
+        let path = entry.map_err(ImageError::file("list", dir))?.path();
+        if path.is_dir() {
+            truncate_logs(&path)?;
+        } else if path.is_file() {
+            std::fs::write(&path, "").map_err(ImageError::file("empty", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Our files over those of packages, all 0644.
+fn apply_overlay(overlay: &Path, tree: &Path) -> Result<(), ImageError> {
+    for entry in std::fs::read_dir(overlay).map_err(ImageError::file("list", overlay))? {
+        let entry = entry.map_err(ImageError::file("list", overlay))?;
+        let (from, to) = (entry.path(), tree.join(entry.file_name()));
+        if from.is_dir() {
+            std::fs::create_dir_all(&to).map_err(ImageError::file("create", &to))?;
+            apply_overlay(&from, &to)?;
+        } else {
+            // A link there, such as resolv.conf's, would be written through.
+            cache::remove(&to)?;
+            std::fs::copy(&from, &to).map_err(ImageError::file("copy", &from))?;
+            chmod(&to, 0o644)?;
+        }
+    }
+    Ok(())
+}
+
+fn link(target: &str, at: &Path) -> Result<(), ImageError> {
+    if let Some(dir) = at.parent() {
+        std::fs::create_dir_all(dir).map_err(ImageError::file("create", dir))?;
+    }
+    cache::remove(at)?;
+    symlink(target, at).map_err(ImageError::file("link", at))
+}
+
+fn switch_units(spec: &GuestSpec, tree: &Path) -> Result<(), ImageError> {
+    let units = tree.join(UNITS);
+    let wants: Vec<PathBuf> = std::fs::read_dir(&units)
+        .map_err(ImageError::file("list", &units))?
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| {
+            p.extension()
+                .is_some_and(|x| x == "wants" || x == "requires")
+        })
+        .collect();
+    for unit in spec.disable.iter().chain(&spec.mask) {
+        for dir in &wants {
+            cache::remove(&dir.join(unit))?;
+        }
+    }
+    for unit in &spec.mask {
+        link("/dev/null", &units.join(unit))?;
+    }
+    for generator in &spec.mask_generators {
+        link(
+            "/dev/null",
+            &tree.join("etc/systemd/system-generators").join(generator),
+        )?;
+    }
+    for enabled in &spec.enable {
+        let dir = units.join(format!("{}.wants", enabled.wanted_by));
+        let own = units.join(&enabled.unit).exists();
+        let from = if own {
+            format!("/{UNITS}")
+        } else {
+            "/usr/lib/systemd/system".into()
+        };
+        link(
+            &format!("{from}/{}", enabled.unit),
+            &dir.join(&enabled.unit),
+        )?;
+    }
+    link(
+        "/usr/lib/systemd/system/multi-user.target",
+        &units.join("default.target"),
+    )
+}
+
+/// Built anew with only the few modules that a guest's disk needs.
+fn initial_ram_disk(tree: &Path) -> Result<(), ImageError> {
+    let version = kernel_version(tree)?;
+    cache::remove(&tree.join(format!("boot/initrd.img-{version}")))?;
+    Sandbox::new("make the guest's initial RAM disk", tree, true)
+        .command(["update-initramfs", "-c", "-k", &version])
+        .run()
+        .map(|_| ())
+}

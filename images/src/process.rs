@@ -1,0 +1,239 @@
+//! The only place of this crate that starts programs: argv, never a shell, always with a deadline.
+
+use crate::error::ImageError;
+use std::{
+    io::{Read, Seek, SeekFrom},
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A program to run.
+#[derive(Debug, Clone)]
+pub struct Program {
+    argv: Vec<String>,
+    env: Vec<(String, String)>,
+    dir: Option<PathBuf>,
+    deadline: Duration,
+    doing: String,
+}
+
+impl Program {
+    /// `doing` says what it is for, as in "failed to `doing`".
+    pub fn new(doing: impl Into<String>, program: &str) -> Self {
+        Self {
+            argv: vec![program.to_owned()],
+            env: Vec::new(),
+            dir: None,
+            deadline: Duration::from_secs(600),
+            doing: doing.into(),
+        }
+    }
+
+    /// One more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.argv.push(arg.into());
+        self
+    }
+
+    /// Several more.
+    #[must_use]
+    pub fn args<I: Into<String>>(mut self, args: impl IntoIterator<Item = I>) -> Self {
+        self.argv.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Working directory.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Longest time it may take.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Runs it; returns its standard output. Anything but exit code 0 is an error.
+    pub fn run(self) -> Result<String, ImageError> {
+        // Output goes to files, so that a program that prints much cannot stall on a full pipe.
+        let temporary =
+            || tempfile().map_err(ImageError::file("create a temporary file in", "/tmp"));
+        let (mut out, mut err) = (temporary()?, temporary()?);
+        let clone_error = ImageError::file("share", "standard output");
+        let (out_child, err_child) = out
+            .try_clone()
+            .and_then(|o| Ok((o, err.try_clone()?)))
+            .map_err(clone_error)?;
+        let (program, arguments) = self.argv.split_first().ok_or_else(|| ImageError::Missing {
+            what: "a program to run".into(),
+            hint: "this is a bug".into(),
+        })?;
+        // `setpriv` ends the program when this process ends, however it ends.
+        #[expect(clippy::disallowed_methods, reason = "this is the place")]
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--", program])
+            .args(arguments);
+        command.envs(self.env.iter().cloned());
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(out_child)
+            .stderr(err_child)
+            .spawn()
+            .map_err(|source| ImageError::Start {
+                program: "setpriv".into(),
+                package: "util-linux",
+                source,
+            })?;
+        let begun = Instant::now();
+        let status = loop {
+            let waited = child
+                .try_wait()
+                .map_err(ImageError::file("wait for", program))?;
+            if let Some(status) = waited {
+                break status;
+            }
+            if begun.elapsed() > self.deadline {
+                child.kill().ok();
+                child.wait().ok();
+                return Err(ImageError::Deadline {
+                    doing: self.doing,
+                    program: program.clone(),
+                    after: self.deadline,
+                });
+            }
+            pause(begun.elapsed());
+        };
+        let stdout = content(&mut out);
+        if status.success() {
+            return Ok(stdout);
+        }
+        if status.code() == Some(127) {
+            return Err(ImageError::Start {
+                program: program.clone(),
+                package: package_of(program),
+                source: std::io::Error::from(std::io::ErrorKind::NotFound),
+            });
+        }
+        let stderr = content(&mut err);
+        Err(ImageError::Program {
+            doing: self.doing,
+            program: program.clone(),
+            how: how(status),
+            said: tail(if stderr.trim().is_empty() {
+                &stdout
+            } else {
+                &stderr
+            }),
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the standard library has no wait with a deadline"
+)]
+fn pause(so_far: Duration) {
+    // Short programs are noticed at once, long ones cost nothing.
+    std::thread::sleep((so_far / 20).clamp(Duration::from_millis(2), Duration::from_millis(200)));
+}
+
+fn tempfile() -> std::io::Result<std::fs::File> {
+    let flags =
+        rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    let fd = rustix::fs::open("/tmp", flags, rustix::fs::Mode::from_raw_mode(0o600))?;
+    Ok(fd.into())
+}
+
+fn content(file: &mut std::fs::File) -> String {
+    let mut bytes = Vec::new();
+    if file.seek(SeekFrom::Start(0)).is_ok() {
+        file.read_to_end(&mut bytes).ok();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "an unknown status".into(),
+    }
+}
+
+/// The last lines, on one.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().collect();
+    let from = lines.len().saturating_sub(15);
+    let tail = lines.get(from..).unwrap_or_default().join(" | ");
+    if tail.is_empty() {
+        "nothing".into()
+    } else {
+        tail
+    }
+}
+
+/// Debian package of the programs used here.
+fn package_of(program: &str) -> &'static str {
+    match program {
+        "mmdebstrap" => "mmdebstrap",
+        "bwrap" => "bubblewrap",
+        "qemu-img" => "qemu-utils",
+        "dpkg-deb" => "dpkg",
+        "python3" => "python3-pip",
+        "apt-get" => "apt",
+        "cargo" | "rustc" => "rustup",
+        _ => "coreutils",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_errors_and_deadlines() {
+        let out = Program::new("list", "printf")
+            .arg("%s-")
+            .args(["a", "$(id)"])
+            .run()
+            .unwrap();
+        assert_eq!(out, "a-$(id)-");
+        let error = Program::new("look", "ls")
+            .arg("/does/not/exist")
+            .run()
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("look: `ls` ended with exit code 2")
+                && text.contains("/does/not/exist"),
+            "{text}"
+        );
+        let error = Program::new("look", "no-such-program-xyz")
+            .run()
+            .unwrap_err();
+        assert!(matches!(error, ImageError::Start { .. }), "{error}");
+        let error = Program::new("doze", "sleep")
+            .arg("30")
+            .deadline(Duration::from_millis(50))
+            .run()
+            .unwrap_err();
+        assert!(matches!(error, ImageError::Deadline { .. }), "{error}");
+    }
+}
