@@ -1,0 +1,93 @@
+//! `empty`: one sleeping program on each worker, or on each endpoint where there are no workers.
+
+use super::{Application, Phase, RunPlan};
+use crate::{
+    config::{Benchmark, Config},
+    plan::{Plan, Role},
+    report::{NodeRun, Report, Table},
+};
+use continuum_workload_core::spec::{Role as Does, RunSpec, Sleep};
+
+#[derive(Debug)]
+pub(super) struct Empty;
+
+impl Application for Empty {
+    fn name(&self) -> &'static str {
+        "empty"
+    }
+
+    fn summary(&self) -> &'static str {
+        "starts, sleeps, ends"
+    }
+
+    fn check(&self, _config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
+        if benchmark.sleep_time_s > 0.0 {
+            Vec::new()
+        } else {
+            vec![(
+                "benchmark.sleep_time_s",
+                "is required for application empty".into(),
+            )]
+        }
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        let has_workers = plan.nodes.iter().any(|n| n.role == Role::Worker);
+        let role = if has_workers {
+            Role::Worker
+        } else {
+            Role::Endpoint
+        };
+        let mut runs = Vec::new();
+        for node in plan.nodes.iter().filter(|n| n.role == role) {
+            for copy in 0..benchmark.applications_per_worker {
+                runs.push(RunPlan {
+                    id: format!("{}-{copy}", node.name),
+                    node: node.name.clone(),
+                    phase: Phase::Worker,
+                    spec: RunSpec {
+                        application: self.name().into(),
+                        node: node.name.clone(),
+                        role: Does::Sleep(Sleep {
+                            sleep_s: benchmark.sleep_time_s,
+                        }),
+                    },
+                    cpu_cores: benchmark.worker_cores,
+                    memory_mib: benchmark.worker_memory_mib,
+                    connected_to: None,
+                });
+            }
+        }
+        runs
+    }
+
+    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        benchmark.sleep_time_s + 120.0
+    }
+
+    fn report(&self, _plan: &Plan, _benchmark: &Benchmark, runs: &[NodeRun]) -> Report {
+        let mut table = Table::new("EMPTY OUTPUT", &["node", "ready (s)", "total_time (s)"]);
+        for run in runs {
+            let seconds = |at: Option<i64>| {
+                at.map_or("-".to_owned(), |at| {
+                    format!("{:.2}", (at - run.asked_unix_ns) as f64 / 1e9)
+                })
+            };
+            table.row(vec![
+                run.plan.node.clone(),
+                seconds(run.ready_unix_ns),
+                seconds(run.ended_unix_ns),
+            ]);
+        }
+        let mut report = Report::default();
+        report.tables.push(table);
+        for run in runs.iter().filter(|r| !r.is_complete()) {
+            report.invalid.push(format!(
+                "run {} did not finish: {}",
+                run.plan.id,
+                run.how_ended()
+            ));
+        }
+        report
+    }
+}

@@ -1,0 +1,7 @@
+//! One run of an application on a live deployment: workers first, endpoints when those are ready, then results.
+
+mod collect;
+mod run;
+mod stage;
+
+pub use run::{Bench, bench};

@@ -1,0 +1,267 @@
+//! Commands and options.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object on standard output
+    Json,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  continuum-ctl up --dry-run examples/mist-edge.toml      what would be made
+  continuum-ctl run examples/mist-edge.toml               make it, measure, remove it
+  continuum-ctl up examples/mist-edge.toml                make it and keep it
+  continuum-ctl bench mist-edge --set benchmark.duration_s=60
+  continuum-ctl agent mist-edge edge0 exec -- uptime
+  continuum-ctl down mist-edge
+
+Exit codes: 0 ok; 1 failed, nothing remains; 2 failed, resources remain; 3 bad config or command line;
+4 locked by another process; 5 refused before anything was made; 6 result invalid; 130 interrupted";
+
+/// Makes a compute continuum of cloud, edge and endpoint machines from one config file, and measures on it
+#[derive(Debug, Parser)]
+#[command(name = "continuum-ctl", version, after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Override a value of the config: TOML path and value, for both spellings; may be repeated
+    #[arg(long, global = true, value_name = "PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make what the config describes; repeating it continues or changes nothing
+    #[command(
+        after_help = "Examples:\n  continuum-ctl up examples/mist-edge.toml\n  continuum-ctl up --dry-run examples/kubernetes-cloud.cfg\n  continuum-ctl up lab.toml --set name=lab2 --set infrastructure.edge.nodes=2"
+    )]
+    Up {
+        /// Config file (.toml or .cfg), or the name of a deployment
+        config: String,
+        /// Show the plan and what would stop it; make nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Remove everything again when it fails
+        #[arg(long)]
+        rollback: bool,
+        /// Go on although the provider cannot emulate links
+        #[arg(long)]
+        allow_unemulated: bool,
+    },
+    /// Run the application on what is up; print its tables and write a result directory
+    #[command(
+        after_help = "Example:\n  continuum-ctl bench mist-edge --set benchmark.frequency=2 --results /tmp/results"
+    )]
+    Bench {
+        /// Config file, or the name of a deployment
+        config: String,
+        /// Where result directories go
+        #[arg(long, default_value = "results")]
+        results: PathBuf,
+    },
+    /// Remove everything of a deployment; works after a crash, twice, and without its state
+    #[command(after_help = "Examples:\n  continuum-ctl down mist-edge\n  continuum-ctl down --all")]
+    Down {
+        /// Config file, or the name of a deployment
+        #[arg(required_unless_present = "all")]
+        config: Option<String>,
+        /// Every deployment of this user
+        #[arg(long, conflicts_with = "config")]
+        all: bool,
+    },
+    /// up, bench and down in one
+    #[command(
+        after_help = "Example:\n  continuum-ctl run examples/endpoint.cfg --set benchmark.duration_s=60"
+    )]
+    Run {
+        /// Config file
+        config: String,
+        /// Leave everything running
+        #[arg(long)]
+        keep: bool,
+        /// Where result directories go
+        #[arg(long, default_value = "results")]
+        results: PathBuf,
+        /// Go on although the provider cannot emulate links
+        #[arg(long)]
+        allow_unemulated: bool,
+    },
+    /// List all deployments
+    List,
+    /// How a deployment, or all of them, are doing
+    Status {
+        /// Name
+        name: Option<String>,
+    },
+    /// Log in to a node, or run a command there
+    #[command(after_help = "Example:\n  continuum-ctl ssh mist-edge edge0 -- uname -a")]
+    Ssh {
+        /// Name of the deployment
+        name: String,
+        /// Node
+        node: String,
+        /// Command; none = a shell
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Last log lines of the agents
+    Logs {
+        /// Name of the deployment
+        name: String,
+        /// Node; none = all
+        node: Option<String>,
+        /// agent, broker or workload
+        #[arg(long, default_value = "agent")]
+        source: String,
+        /// How many lines
+        #[arg(long, short = 'n', default_value_t = 20)]
+        lines: u32,
+    },
+    /// Emulated links
+    #[command(
+        after_help = "Examples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw"
+    )]
+    Network {
+        /// Name of the deployment
+        name: String,
+        #[command(subcommand)]
+        action: NetworkAction,
+    },
+    /// Talk to one agent, for debugging
+    #[command(
+        after_help = "Examples:\n  continuum-ctl agent mist-edge edge0 info\n  continuum-ctl agent mist-edge edge0 exec -- ip address\n  continuum-ctl agent mist-edge edge0 put notes.txt dir/notes.txt"
+    )]
+    Agent {
+        /// Name of the deployment
+        name: String,
+        /// Node
+        node: String,
+        #[command(subcommand)]
+        action: AgentAction,
+    },
+    /// Check and show configs
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Guest images and the workload bundle
+    Image {
+        #[command(subcommand)]
+        action: ImageAction,
+    },
+    /// Look at this machine and say what is missing, and how to get it
+    Doctor {
+        /// Also look at what this config needs
+        config: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkAction {
+    /// Link classes as applied on each node
+    Show {
+        /// Also what `tc` itself says
+        #[arg(long)]
+        raw: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentAction {
+    /// Who it is and what it can do
+    Info,
+    /// Whether it answers, how far away it is, and how its broker is doing
+    Health,
+    /// Run a program on the node
+    Exec {
+        /// Longest time in seconds
+        #[arg(long, default_value_t = 60)]
+        timeout_s: u64,
+        /// Program and arguments
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+    /// Its last log lines
+    Logs {
+        /// agent, broker or workload
+        #[arg(long, default_value = "agent")]
+        source: String,
+        /// How many lines
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: u32,
+    },
+    /// What it measures of itself
+    Metrics,
+    /// Write a file below the agent's files directory
+    Put {
+        /// File here
+        file: PathBuf,
+        /// Relative path there
+        path: String,
+    },
+    /// Read a file from below the agent's files directory
+    Get {
+        /// Relative path there
+        path: String,
+        /// File here
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Check a config; say every fault
+    Check {
+        /// Config file
+        config: PathBuf,
+    },
+    /// Print a config in the native spelling with every value that is in force
+    Show {
+        /// Config file
+        config: PathBuf,
+    },
+    /// List every option with its meaning
+    Options,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageAction {
+    /// Build the guest image, or find that it is up to date (needs root)
+    Build {
+        /// Source tree
+        #[arg(long, default_value = ".")]
+        source: PathBuf,
+        /// Use the package versions of this lock
+        #[arg(long)]
+        locked: Option<PathBuf>,
+        /// Only the workload bundle, which is all that provider `local` needs
+        #[arg(long)]
+        bundle_only: bool,
+    },
+    /// List images
+    List,
+    /// Read every file of the current image again and compare digests
+    Verify,
+    /// Run cargo in the build root, for the crates that need libtorch
+    #[command(hide = true)]
+    Cargo {
+        /// Source tree
+        #[arg(long, default_value = ".")]
+        source: PathBuf,
+        /// Arguments of cargo
+        #[arg(last = true, required = true)]
+        arguments: Vec<String>,
+    },
+}

@@ -1,0 +1,201 @@
+//! doctor: looks at this machine and prints the fix for what is missing.
+
+use super::{find_config, output::Output};
+use crate::{deploy, error::Error, provider::Context};
+use serde_json::json;
+
+struct Finding {
+    check: String,
+    result: String,
+    fix: Option<String>,
+}
+
+fn ok(check: &str, result: impl Into<String>) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        result: result.into(),
+        fix: None,
+    }
+}
+
+fn bad(check: &str, result: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        result: result.into(),
+        fix: Some(fix.into()),
+    }
+}
+
+/// Programs with the Debian package that has each.
+const PROGRAMS: [(&str, &str, &str); 9] = [
+    ("qemu-system-x86_64", "qemu-system-x86", "guests"),
+    ("qemu-img", "qemu-utils", "image build"),
+    ("virsh", "libvirt-clients", "disk limits"),
+    ("mmdebstrap", "mmdebstrap", "image build"),
+    ("bwrap", "bubblewrap", "image build"),
+    ("setpriv", "util-linux", "image build"),
+    ("python3", "python3-pip", "image build"),
+    ("ip", "iproute2", "addresses"),
+    ("ssh", "openssh-client", "logging in"),
+];
+
+fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin".into(), "/sbin".into()];
+    std::env::split_paths(&path)
+        .chain(usual)
+        .map(|dir| dir.join(name))
+        .find(|p| p.exists())
+}
+
+fn programs() -> Vec<Finding> {
+    PROGRAMS
+        .iter()
+        .map(|(program, package, purpose)| {
+            let check = format!("{program} ({purpose})");
+            match find_program(program) {
+                Some(path) => ok(&check, path.display().to_string()),
+                None => bad(&check, "not found", format!("apt-get install {package}")),
+            }
+        })
+        .collect()
+}
+
+fn processor() -> Finding {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = cpuinfo
+        .lines()
+        .find(|l| l.starts_with("flags"))
+        .unwrap_or_default();
+    let has = flags.split_whitespace().any(|f| f == "vmx" || f == "svm");
+    if has && std::path::Path::new("/dev/kvm").exists() {
+        ok("KVM", "offered; tried for real before the first guest")
+    } else {
+        // Not a fault: everything works, only slower.
+        ok(
+            "KVM",
+            "not usable: guests are emulated (TCG), many times slower; results are labelled",
+        )
+    }
+}
+
+#[cfg(feature = "libvirt")]
+fn libvirt() -> Finding {
+    virt::error::clear_error_callback();
+    match virt::connect::Connect::open(Some("qemu:///system")) {
+        Ok(mut connection) => {
+            let version = connection.get_lib_version().unwrap_or_default();
+            connection.close().ok();
+            ok(
+                "libvirt",
+                format!("version {}.{}", version / 1_000_000, version / 1000 % 1000),
+            )
+        }
+        Err(error) => bad(
+            "libvirt",
+            error.message().to_owned(),
+            "apt-get install libvirt-daemon-system && systemctl start libvirtd (without systemd: run the command in `testbed`)",
+        ),
+    }
+}
+
+#[cfg(not(feature = "libvirt"))]
+fn libvirt() -> Finding {
+    bad(
+        "libvirt",
+        "this program was built without it",
+        "cargo build -p continuum-controller (default features)",
+    )
+}
+
+fn images(context: &Context) -> Vec<Finding> {
+    let build = "continuum-ctl image build (as root, in the checkout)";
+    let image = match continuum_images::store::current(&context.cache) {
+        Ok(image) => ok(
+            "guest image",
+            image.manifest.key.chars().take(12).collect::<String>(),
+        ),
+        Err(error) => bad("guest image", crate::error::chain(&error), build),
+    };
+    let bundle = match continuum_images::store::current_bundle(&context.cache) {
+        Ok(path) => ok("workload bundle", path.display().to_string()),
+        Err(error) => bad("workload bundle", crate::error::chain(&error), build),
+    };
+    vec![image, bundle]
+}
+
+fn disk(context: &Context) -> Finding {
+    let dir = context.root.deployments();
+    match rustix::fs::statvfs(&dir) {
+        Ok(stat) => {
+            let free_gb = stat.f_bavail * stat.f_frsize / 1_000_000_000;
+            let text = format!("{free_gb} GB free at {}", dir.display());
+            if free_gb >= 10 {
+                ok("disk", text)
+            } else {
+                bad("disk", text, "free at least 10 GB, or set CONTINUUM_STATE")
+            }
+        }
+        Err(error) => bad(
+            "disk",
+            error.to_string(),
+            format!("make {} readable", dir.display()),
+        ),
+    }
+}
+
+pub(super) async fn run(
+    context: &Context,
+    output: &Output,
+    config: Option<&str>,
+    set: &[String],
+) -> Result<(), Error> {
+    let mut findings = programs();
+    findings.push(processor());
+    findings.push(libvirt());
+    findings.extend(images(context));
+    findings.push(disk(context));
+    if let Some(given) = config {
+        let checked = find_config(context, given, set)?;
+        let planned = deploy::plan_of(context, &checked.config, false).await?;
+        match planned.refused {
+            None => findings.push(ok(given, "up would go ahead")),
+            Some(error) => findings.push(bad(given, crate::error::chain(&error), "see the result")),
+        }
+    }
+    let rows = findings
+        .iter()
+        .map(|f| {
+            let word = if f.fix.is_none() { "ok" } else { "MISSING" };
+            vec![
+                word.to_owned(),
+                f.check.clone(),
+                f.result.clone(),
+                f.fix.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    output.table(&["", "check", "result", "fix"], rows);
+    let all: Vec<_> = findings
+        .iter()
+        .map(|f| json!({ "check": f.check, "ok": f.fix.is_none(), "result": f.result, "fix": f.fix }))
+        .collect();
+    output.json(&json!({ "findings": all }));
+    let missing: Vec<String> = findings
+        .iter()
+        .filter(|f| f.fix.is_some())
+        .map(|f| f.check.clone())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Preflight {
+        name: "everything".into(),
+        reasons: vec![format!(
+            "{} of {} checks found something missing: {}",
+            missing.len(),
+            findings.len(),
+            missing.join(", ")
+        )],
+    })
+}

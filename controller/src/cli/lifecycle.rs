@@ -1,0 +1,410 @@
+//! up, bench, down, run.
+
+use super::{find_config, find_name, output::Output, ssh};
+use crate::{
+    applications,
+    bench::Bench,
+    config::Config,
+    deploy::{self, Up},
+    error::Error,
+    plan::{Plan, links_of},
+    provider::Context,
+    report::{self, Validity},
+    state::{Deployment, Lock, LockKind},
+};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Options of `up`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct UpOptions {
+    pub(super) dry_run: bool,
+    pub(super) rollback: bool,
+    pub(super) allow_unemulated: bool,
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        super::output::note(&format!("warning: {warning}"));
+    }
+}
+
+fn node_rows(plan: &Plan) -> Vec<Vec<String>> {
+    plan.nodes
+        .iter()
+        .map(|n| {
+            let limit = |mb: u64| {
+                if mb == 0 {
+                    "-".to_owned()
+                } else {
+                    format!("{mb} MB/s")
+                }
+            };
+            vec![
+                n.name.clone(),
+                format!("{:?}", n.role).to_lowercase(),
+                n.address.to_string(),
+                n.cores.to_string(),
+                format!("{} MiB", n.memory_mib),
+                format!("{:?}", n.quota),
+                format!("{} / {}", limit(n.disk_read_mb_s), limit(n.disk_write_mb_s)),
+            ]
+        })
+        .collect()
+}
+
+const NODE_COLUMNS: [&str; 7] = [
+    "node",
+    "role",
+    "address",
+    "cores",
+    "memory",
+    "quota",
+    "disk read / write",
+];
+
+fn link_rows(plan: &Plan, config: &Config) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for node in &plan.nodes {
+        for class in links_of(node, &plan.nodes, &config.network) {
+            rows.push(vec![
+                node.name.clone(),
+                class.name.clone(),
+                format!("{:?} ± {:?} ms", class.latency_ms, class.jitter_ms),
+                format!("{:?} %", class.loss_percent),
+                format!("{:?} Mbit/s", class.rate_mbit),
+                class.peers.len().to_string(),
+            ]);
+        }
+    }
+    rows
+}
+
+const LINK_COLUMNS: [&str; 6] = ["from", "to", "latency (one way)", "loss", "rate", "peers"];
+
+fn install_rows(plan: &Plan) -> Vec<Vec<String>> {
+    plan.installations
+        .iter()
+        .map(|i| {
+            let options: Vec<String> = i
+                .component
+                .options
+                .iter()
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
+            vec![
+                i.node.clone(),
+                i.component.name.to_owned(),
+                options.join(" "),
+            ]
+        })
+        .collect()
+}
+
+pub(super) async fn up(
+    context: &Context,
+    output: &Output,
+    given: &str,
+    set: &[String],
+    options: UpOptions,
+) -> Result<(), Error> {
+    let checked = find_config(context, given, set)?;
+    warn(&checked.warnings);
+    if options.dry_run {
+        return dry_run(context, output, &checked.config, options.allow_unemulated).await;
+    }
+    let up = up_locked(context, &checked.config, options).await?;
+    show_up(context, output, &checked.config, &up)
+}
+
+async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Result<Up, Error> {
+    let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
+    let result = deploy::up(context, config, options.allow_unemulated).await;
+    let error = match result {
+        Ok(up) => {
+            warn(&up.warnings);
+            ssh::write_files(&up.deployment, &up.plan)?;
+            return Ok(up);
+        }
+        Err(error) => error,
+    };
+    if options.rollback && matches!(error, Error::Remaining { .. }) {
+        super::output::note(&format!("error: failed to {}", crate::error::chain(&error)));
+        super::output::note("removing what was made");
+        deploy::down(context, &config.name, &config.infrastructure.libvirt_uri).await?;
+        return Err(match error {
+            Error::Remaining { source, .. } => *source,
+            other => other,
+        });
+    }
+    Err(error)
+}
+
+async fn dry_run(
+    context: &Context,
+    output: &Output,
+    config: &Config,
+    allow_unemulated: bool,
+) -> Result<(), Error> {
+    let planned = deploy::plan_of(context, config, allow_unemulated).await?;
+    warn(&planned.warnings);
+    let plan = &planned.plan;
+    output.text(&format!(
+        "deployment {} on {}, network {}",
+        plan.name, config.infrastructure.provider, plan.prefix
+    ));
+    output.table(&NODE_COLUMNS, node_rows(plan));
+    let links = link_rows(plan, config);
+    if links.is_empty() {
+        output.text("links are not emulated");
+    } else {
+        output.table(&LINK_COLUMNS, links);
+    }
+    if !plan.installations.is_empty() {
+        output.table(&["node", "installs", "with"], install_rows(plan));
+    }
+    output.text(&format!(
+        "in all {} nodes, {} cores, {} MiB",
+        plan.nodes.len(),
+        plan.cores(),
+        plan.memory_mib()
+    ));
+    let refused = planned.refused.as_ref().map(|e| crate::error::chain(e));
+    if let Some(why) = &refused {
+        output.text(&format!("up would be refused: failed to {why}"));
+    }
+    output.json(&json!({
+        "name": plan.name,
+        "prefix": plan.prefix.to_string(),
+        "nodes": plan.nodes,
+        "refused": refused,
+    }));
+    Ok(())
+}
+
+fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) -> Result<(), Error> {
+    context.progress.finish();
+    let stages = context.progress.stages();
+    output.table(&NODE_COLUMNS, node_rows(&up.plan));
+    if up.unchanged {
+        output.text(&format!(
+            "{} is up already; nothing was changed",
+            up.plan.name
+        ));
+    } else if !stages.is_empty() {
+        let rows = stages
+            .iter()
+            .map(|s| vec![s.stage.clone(), format!("{:.1} s", s.seconds)])
+            .collect();
+        output.table(&["stage", "time"], rows);
+    }
+    let lines = ssh::lines(&up.deployment, &up.plan);
+    if !lines.is_empty() {
+        output.text("To access the VMs:");
+        for line in &lines {
+            output.text(&format!("\t{line}"));
+        }
+    }
+    output.json(&json!({
+        "name": up.plan.name,
+        "id": up.deployment.id(),
+        "unchanged": up.unchanged,
+        "nodes": up.plan.nodes,
+        "limits": up.limits,
+        "stage_times": stages,
+        "ssh": lines,
+        "emulated": config.network.is_emulated(),
+        "facts": up.deployment.facts(),
+    }));
+    Ok(())
+}
+
+pub(super) async fn bench(
+    context: &Context,
+    output: &Output,
+    given: &str,
+    set: &[String],
+    results: &Path,
+) -> Result<(), Error> {
+    let checked = find_config(context, given, set)?;
+    warn(&checked.warnings);
+    let (bench, dir) = bench_locked(context, &checked.config, results).await?;
+    show_bench(context, output, &bench, &dir)
+}
+
+/// Benchmark settings may differ from those of `up`; machines, links and software may not.
+fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
+    let mut aligned = live.clone();
+    aligned.benchmark.clone_from(&wanted.benchmark);
+    aligned.infrastructure.keep = wanted.infrastructure.keep;
+    if aligned == *wanted {
+        return Ok(());
+    }
+    Err(Error::Different {
+        name: wanted.name.clone(),
+        difference: "  machines, links or software differ from what is up".into(),
+    })
+}
+
+async fn bench_locked(
+    context: &Context,
+    config: &Config,
+    results: &Path,
+) -> Result<(Bench, PathBuf), Error> {
+    let locks = context.root.locks();
+    let _shared = Lock::take(&locks, &config.name, LockKind::Shared)?;
+    let _alone = Lock::take(
+        &locks,
+        &format!("{}.bench", config.name),
+        LockKind::Exclusive,
+    )?;
+    let (deployment, live, plan) = deploy::open(context, &config.name)?;
+    same_machines(&live, config)?;
+    let benchmark = config
+        .benchmark
+        .as_ref()
+        .filter(|_| !config.software.resource_manager_only);
+    let benchmark = benchmark.ok_or_else(|| Error::Preflight {
+        name: config.name.clone(),
+        reasons: vec![
+            "this config runs no application: it has none, or resource_manager_only is set".into(),
+        ],
+    })?;
+    let application = applications::find(&benchmark.application)
+        .ok_or_else(|| Error::other("find the application", &benchmark.application))?;
+    let done =
+        crate::bench::bench(context, &deployment, config, benchmark, application, &plan).await?;
+    let stages = context.progress.stages();
+    let dir = report::write(results, config, &plan, &deployment, &done, &stages)?;
+    Ok((done, dir))
+}
+
+fn show_bench(context: &Context, output: &Output, bench: &Bench, dir: &Path) -> Result<(), Error> {
+    context.progress.finish();
+    let report = &bench.report;
+    for table in &report.tables {
+        output.text(&table.to_text());
+    }
+    for table in &report.tables {
+        tracing::debug!("Output in csv format\n{}", table.to_csv_repr());
+    }
+    if !report.stages.is_empty() {
+        let rows = report
+            .stages
+            .iter()
+            .map(|(name, p)| {
+                let mut row = vec![name.clone(), p.count.to_string()];
+                row.extend(
+                    [p.p50_ms, p.p90_ms, p.p95_ms, p.p99_ms, p.max_ms].map(|v| format!("{v:.2}")),
+                );
+                row
+            })
+            .collect();
+        output.table(
+            &["stage (ms)", "count", "p50", "p90", "p95", "p99", "max"],
+            rows,
+        );
+    }
+    if !report.counts.is_empty() {
+        let counts: Vec<String> = report
+            .counts
+            .iter()
+            .map(|(k, v)| format!("{k} {v}"))
+            .collect();
+        output.text(&format!("photos: {}", counts.join(", ")));
+    }
+    let validity = match report.validity {
+        Validity::Unverified => "unverified",
+        Validity::Invalid => "INVALID",
+    };
+    output.text(&format!("validity: {validity}"));
+    for reason in report.invalid.iter().chain(&report.notes) {
+        output.text(&format!("  {reason}"));
+    }
+    output.text(&format!("results: {}", dir.display()));
+    output.json(&json!({ "report": report, "results": dir }));
+    if report.validity == Validity::Invalid {
+        return Err(Error::InvalidResult {
+            reasons: report.invalid.clone(),
+        });
+    }
+    Ok(())
+}
+
+pub(super) async fn down(
+    context: &Context,
+    output: &Output,
+    given: Option<String>,
+    all: bool,
+) -> Result<(), Error> {
+    let targets = match given {
+        Some(given) => vec![find_name(context, &given)?],
+        None if all => context
+            .root
+            .names()?
+            .into_iter()
+            .map(|n| (n, "qemu:///system".to_owned()))
+            .collect(),
+        None => Vec::new(),
+    };
+    let mut report = Vec::new();
+    for (name, uri) in targets {
+        let _lock = Lock::take(&context.root.locks(), &name, LockKind::Exclusive)?;
+        let removed = deploy::down(context, &name, &uri).await?;
+        if removed.is_empty() {
+            output.text(&format!("{name}: nothing was there to remove"));
+        } else {
+            output.text(&format!("{name}: removed {}", removed.join(", ")));
+        }
+        report.push(json!({ "name": name, "removed": removed }));
+    }
+    output.json(&json!({ "down": report }));
+    Ok(())
+}
+
+pub(super) async fn run(
+    context: &Context,
+    output: &Output,
+    given: &str,
+    set: &[String],
+    keep: bool,
+    results: &Path,
+    allow_unemulated: bool,
+) -> Result<(), Error> {
+    let checked = find_config(context, given, set)?;
+    warn(&checked.warnings);
+    let config = &checked.config;
+    let options = UpOptions {
+        rollback: true,
+        allow_unemulated,
+        ..UpOptions::default()
+    };
+    let up = up_locked(context, config, options).await?;
+    let runs_something = config.benchmark.is_some()
+        && !config.software.resource_manager_only
+        && !config.infrastructure.infra_only;
+    let measured = if runs_something {
+        match bench_locked(context, config, results).await {
+            Ok((bench, dir)) => show_bench(context, output, &bench, &dir),
+            Err(error) => Err(error),
+        }
+    } else {
+        Ok(())
+    };
+    if keep || config.infrastructure.keep {
+        show_up(context, output, config, &up)?;
+        super::output::note(&format!(
+            "{} stays up; `continuum-ctl down {}` removes it",
+            config.name, config.name
+        ));
+        return measured;
+    }
+    let deployment = Deployment::load(&context.root, &config.name)?;
+    if deployment.is_some() {
+        let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
+        let removal = deploy::down(context, &config.name, &config.infrastructure.libvirt_uri);
+        let removed = context.progress.stage("down", removal).await?;
+        super::output::note(&format!("removed {} resources", removed.len()));
+    }
+    measured
+}

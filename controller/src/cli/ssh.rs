@@ -1,0 +1,84 @@
+//! ssh to nodes: keys and known hosts of the deployment's own, host keys checked.
+
+use crate::{
+    deploy,
+    error::Error,
+    plan::Plan,
+    provider::{Context, Secrets},
+    state::{Deployment, write_secret},
+};
+use std::{fmt::Write, os::unix::process::CommandExt};
+
+/// Whether nodes are machines that one can log in to.
+fn has_machines(deployment: &Deployment) -> bool {
+    deployment.provider() == "qemu"
+}
+
+/// Upstream's login name of a node.
+fn user(node: &str) -> String {
+    crate::provider::login_user(node)
+}
+
+/// Writes `ssh_config` and `known_hosts` into the deployment's directory.
+pub(super) fn write_files(deployment: &Deployment, plan: &Plan) -> Result<(), Error> {
+    if !has_machines(deployment) {
+        return Ok(());
+    }
+    let secrets = Secrets::ensure(deployment)?;
+    let (mut config, mut hosts) = (String::new(), String::new());
+    let known = deployment.dir().join("known_hosts");
+    for node in &plan.nodes {
+        let key = secrets.host_key(&node.name)?.public;
+        writeln!(hosts, "{} {}", node.address, key.trim()).ok();
+        writeln!(
+            config,
+            "Host {}\n  HostName {}\n  User {}\n  IdentityFile \"{}\"\n  IdentitiesOnly yes\n  \
+             UserKnownHostsFile \"{}\"\n  StrictHostKeyChecking yes\n",
+            node.name,
+            node.address,
+            user(&node.name),
+            secrets.user_key_path().display(),
+            known.display()
+        )
+        .ok();
+    }
+    write_secret(&known, hosts.as_bytes())?;
+    write_secret(&deployment.dir().join("ssh_config"), config.as_bytes())
+}
+
+/// One line per node, to be typed.
+pub(super) fn lines(deployment: &Deployment, plan: &Plan) -> Vec<String> {
+    if !has_machines(deployment) {
+        return Vec::new();
+    }
+    let config = deployment.dir().join("ssh_config");
+    plan.nodes
+        .iter()
+        .map(|n| format!("ssh -F {} {}", config.display(), n.name))
+        .collect()
+}
+
+/// Becomes ssh.
+pub(super) fn ssh(
+    context: &Context,
+    name: &str,
+    node: &str,
+    command: &[String],
+) -> Result<(), Error> {
+    let (deployment, _, plan) = deploy::open(context, name)?;
+    deployment.node(node)?;
+    if !has_machines(&deployment) {
+        return Err(Error::other(
+            format!("log in to node {node}"),
+            "nodes of provider local are processes of this machine; use `continuum-ctl agent … exec`",
+        ));
+    }
+    write_files(&deployment, &plan)?;
+    let mut ssh = crate::process::command("ssh").into_std();
+    ssh.arg("-F")
+        .arg(deployment.dir().join("ssh_config"))
+        .arg(node)
+        .args(command);
+    ssh.stdin(std::process::Stdio::inherit());
+    Err(Error::file("start", "ssh")(ssh.exec()))
+}

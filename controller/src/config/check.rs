@@ -1,0 +1,436 @@
+//! From entries to the model: types and ranges by the table, defaults, then the rules between options.
+
+use super::{
+    Checked,
+    entry::{Entry, Place, Value},
+    fault::Fault,
+    keys::{self, Kind},
+    model::{
+        Benchmark, Config, ControllerSpec, Infrastructure, Link, Mode, Network, PerTier, Software,
+        Tier, TierPair, TierSpec,
+    },
+    rules,
+};
+
+/// Entries whose type and range are right, read by path.
+pub(super) struct Options<'a> {
+    entries: &'a [Entry],
+    values: Vec<(&'a str, Value)>,
+    /// File name, for faults that have no line.
+    pub(super) file: &'a str,
+    pub(super) is_cfg: bool,
+}
+
+impl Options<'_> {
+    fn value(&self, path: &str) -> Option<&Value> {
+        self.values.iter().find(|(p, _)| *p == path).map(|(_, v)| v)
+    }
+
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.entries.iter().any(|e| e.path == path)
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        match self.value(path)? {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn bool(&self, path: &str) -> Option<bool> {
+        if let Value::Bool(b) = self.value(path)? {
+            Some(*b)
+        } else {
+            None
+        }
+    }
+
+    fn int(&self, path: &str) -> Option<i64> {
+        if let Value::Int(n) = self.value(path)? {
+            Some(*n)
+        } else {
+            None
+        }
+    }
+
+    fn float(&self, path: &str) -> Option<f64> {
+        if let Value::Float(n) = self.value(path)? {
+            Some(*n)
+        } else {
+            None
+        }
+    }
+
+    fn list(&self, path: &str) -> Vec<String> {
+        if let Some(Value::List(list)) = self.value(path) {
+            list.clone()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Where an option stands, or the file with its native name.
+    pub(super) fn place(&self, path: &str) -> Place {
+        let written = self
+            .entries
+            .iter()
+            .find(|e| e.path == path)
+            .map(|e| e.place.clone());
+        written.unwrap_or_else(|| {
+            let cfg = keys::find(path).and_then(|k| k.cfg).filter(|_| self.is_cfg);
+            let key = cfg.map_or_else(
+                || path.to_owned(),
+                |c| format!("[{}] {}", c.section, c.option),
+            );
+            Place {
+                file: self.file.to_owned(),
+                line: 0,
+                key,
+            }
+        })
+    }
+
+    pub(super) fn fault(&self, faults: &mut Vec<Fault>, path: &str, text: impl Into<String>) {
+        faults.push(Fault {
+            place: self.place(path),
+            text: text.into(),
+        });
+    }
+}
+
+/// `None` when there is no sense in going on.
+pub(super) fn check(
+    entries: &[Entry],
+    file: &str,
+    is_cfg: bool,
+    stem: &str,
+    faults: &mut Vec<Fault>,
+) -> Option<Checked> {
+    let mut values = Vec::new();
+    for entry in entries {
+        let Some(key) = keys::find(&entry.path) else {
+            continue;
+        };
+        match typed(&entry.value, key.kind) {
+            Ok(value) => values.push((entry.path.as_str(), value)),
+            Err(text) => faults.push(Fault {
+                place: entry.place.clone(),
+                text,
+            }),
+        }
+    }
+    let options = Options {
+        entries,
+        values,
+        file,
+        is_cfg,
+    };
+    let mut warnings = Vec::new();
+    let config = build(&options, stem, faults, &mut warnings)?;
+    rules::check(&config, &options, faults, &mut warnings);
+    Some(Checked { config, warnings })
+}
+
+fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
+    let text = value.to_string();
+    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", text.escape_debug()));
+    match kind {
+        Kind::Text => match value {
+            Value::Text(_) => Ok(value.clone()),
+            _ => wrong("a text"),
+        },
+        Kind::List => match value {
+            Value::List(_) => Ok(value.clone()),
+            Value::Text(text) => Ok(Value::List(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|s| !s.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            )),
+            _ => wrong("a list of texts"),
+        },
+        Kind::Bool => match value {
+            Value::Bool(_) => Ok(value.clone()),
+            // As Python's configparser reads truth values.
+            Value::Text(text) => match text.to_lowercase().as_str() {
+                "yes" | "on" | "true" | "1" => Ok(Value::Bool(true)),
+                "no" | "off" | "false" | "0" => Ok(Value::Bool(false)),
+                _ => wrong("true or false"),
+            },
+            _ => wrong("true or false"),
+        },
+        Kind::Int(low, high) => {
+            let number = match value {
+                Value::Int(n) => Some(*n),
+                Value::Text(text) => text.parse().ok(),
+                _ => None,
+            };
+            match number {
+                Some(n) if (low..=high).contains(&n) => Ok(Value::Int(n)),
+                Some(_) => wrong(&format!("in {low} to {high}")),
+                None => wrong(&format!("a whole number, {low} to {high}")),
+            }
+        }
+        Kind::Float(low, high) => {
+            let number = match value {
+                Value::Float(n) => Some(*n),
+                Value::Int(n) => Some(*n as f64),
+                Value::Text(text) => text.parse::<f64>().ok(),
+                _ => None,
+            };
+            match number.filter(|n| n.is_finite()) {
+                Some(n) if (low..=high).contains(&n) => Ok(Value::Float(n)),
+                Some(_) => wrong(&format!("in {low} to {high}")),
+                None => wrong(&format!("a number, {low} to {high}")),
+            }
+        }
+        Kind::Choice(allowed, refused) => {
+            if !matches!(value, Value::Text(_)) {
+                return wrong(&format!("one of {}", allowed.join(", ")));
+            }
+            if allowed.contains(&text.as_str()) {
+                return Ok(value.clone());
+            }
+            if let Some((_, why)) = refused.iter().find(|(name, _)| *name == text) {
+                return Err(format!("`{text}`: {why}"));
+            }
+            let near = super::suggest::nearest(&text, allowed.iter().copied())
+                .map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
+            wrong(&format!("one of {}{near}", allowed.join(", ")))
+        }
+        Kind::Only(accepted, why) => {
+            let lower = text.to_lowercase();
+            let is_false = accepted == "false" && matches!(lower.as_str(), "no" | "off" | "0");
+            if lower == accepted || is_false {
+                Ok(value.clone())
+            } else {
+                Err(format!("`{}` is not supported: {why}", text.escape_debug()))
+            }
+        }
+    }
+}
+
+fn build(
+    options: &Options<'_>,
+    stem: &str,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+) -> Option<Config> {
+    let provider = options.text("infrastructure.provider");
+    if !options.is_given("infrastructure.provider") {
+        options.fault(
+            faults,
+            "infrastructure.provider",
+            "is required: qemu or local",
+        );
+    }
+    let tiers = PerTier {
+        cloud: tier(options, Tier::Cloud, faults),
+        edge: tier(options, Tier::Edge, faults),
+        endpoint: tier(options, Tier::Endpoint, faults),
+    };
+    let infra_only = options.bool("infrastructure.infra_only").unwrap_or(false);
+    let keep = if options.is_cfg {
+        // Upstream's `delete` is the opposite, and its default leaves everything running.
+        !options.bool("infrastructure.keep").unwrap_or(false)
+    } else {
+        options.bool("infrastructure.keep").unwrap_or(false)
+    };
+    let infrastructure = Infrastructure {
+        provider: provider.unwrap_or_default(),
+        infra_only,
+        tiers,
+        controller: ControllerSpec {
+            cores: options
+                .int("infrastructure.cloud.controller.cores")
+                .map(|n| n as u32),
+            memory_mib: options
+                .float("infrastructure.cloud.controller.memory_mib")
+                .map(|n| n as u64),
+            quota: options.float("infrastructure.cloud.controller.quota"),
+        },
+        cpu_pin: options.bool("infrastructure.cpu_pin").unwrap_or(false),
+        prefix_ip: options.text("infrastructure.prefix_ip"),
+        middle_ip: options.int("infrastructure.middle_ip").map(|n| n as u8),
+        keep,
+        libvirt_uri: options
+            .text("infrastructure.libvirt_uri")
+            .unwrap_or_else(|| "qemu:///system".into()),
+        bridge: options.text("infrastructure.bridge"),
+        accelerator: options
+            .text("infrastructure.accelerator")
+            .unwrap_or_else(|| "auto".into()),
+        internet: options.bool("infrastructure.internet").unwrap_or(false),
+    };
+    for path in ["infrastructure.base_path", "infrastructure.middle_ip_base"] {
+        let usual = options.text(path).is_none_or(|t| t == "~");
+        if options.is_given(path) && !(usual || options.is_cfg && path.ends_with("_base")) {
+            warnings.push(format!(
+                "{} has no effect: there are no base machines, and disks lie in a libvirt storage pool",
+                options.place(path).key
+            ));
+        }
+    }
+    let software = Software {
+        resource_manager: options
+            .text("software.resource_manager")
+            .unwrap_or_else(|| "none".into()),
+        resource_manager_only: options
+            .bool("software.resource_manager_only")
+            .unwrap_or(false),
+        broker: options
+            .text("software.broker")
+            .unwrap_or_else(|| "rumqttd".into()),
+        services: options.list("software.services"),
+        execution_model: options.text("software.execution_model"),
+        kube_version: options.text("software.kube_version"),
+        max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
+    };
+    let mut config = Config {
+        name: options.text("name").unwrap_or_else(|| stem.to_owned()),
+        network: network(options, warnings),
+        infrastructure,
+        software,
+        benchmark: None,
+    };
+    if let Some(application) = options.text("benchmark.application") {
+        config.benchmark = Some(benchmark(options, &config, application));
+    }
+    Some(config)
+}
+
+fn tier(options: &Options<'_>, tier: Tier, faults: &mut Vec<Fault>) -> TierSpec {
+    let path = |name: &str| format!("infrastructure.{tier}.{name}");
+    let nodes = options.int(&path("nodes")).unwrap_or(0) as u32;
+    if nodes > 0 {
+        let mut required = vec!["cores", "memory_mib"];
+        if options.is_cfg {
+            required.push("quota");
+        }
+        for name in required {
+            if !options.is_given(&path(name)) {
+                options.fault(
+                    faults,
+                    &path(name),
+                    format!("is required with {tier} nodes"),
+                );
+            }
+        }
+    }
+    TierSpec {
+        nodes,
+        cores: options.int(&path("cores")).unwrap_or(0) as u32,
+        memory_mib: options.float(&path("memory_mib")).unwrap_or(0.0) as u64,
+        quota: options.float(&path("quota")).unwrap_or(1.0),
+        disk_read_mb_s: options.int(&path("disk_read_mb_s")).unwrap_or(0) as u64,
+        disk_write_mb_s: options.int(&path("disk_write_mb_s")).unwrap_or(0) as u64,
+    }
+}
+
+/// Upstream's table: average ms, deviation ms, Mbit/s.
+fn preset(pair: TierPair, name: &str) -> Link {
+    let wireless = if name == "5g" { 29.66 } else { 7.21 };
+    let (latency_ms, jitter_ms, rate_mbit) = match pair {
+        TierPair(Tier::Cloud, Tier::Cloud) => (0.0, 0.0, 1000.0),
+        TierPair(Tier::Cloud, Tier::Endpoint) => (45.0, 5.0, wireless),
+        TierPair(Tier::Edge, Tier::Endpoint) => (7.5, 2.5, wireless),
+        TierPair(..) => (7.5, 2.5, 1000.0),
+    };
+    Link {
+        latency_ms,
+        jitter_ms,
+        loss_percent: 0.0,
+        rate_mbit,
+    }
+}
+
+fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
+    let given_links: Vec<&str> = options
+        .entries
+        .iter()
+        .map(|e| e.path.as_str())
+        .filter(|p| p.starts_with("network.") && p.matches('.').count() == 2)
+        .collect();
+    let given_preset = options.text("network.preset");
+    let emulated = options.bool("network.emulation").unwrap_or(
+        // Upstream looks at the other keys only when emulation is switched on.
+        !options.is_cfg
+            && (given_preset.as_deref().is_some_and(|p| p != "none") || !given_links.is_empty()),
+    );
+    if !emulated {
+        if !given_links.is_empty() || given_preset.as_deref().is_some_and(|p| p != "none") {
+            warnings.push("links are given but not emulated: network emulation is off".into());
+        }
+        return Network {
+            preset: "none".into(),
+            links: Vec::new(),
+        };
+    }
+    let preset_name = given_preset.unwrap_or_else(|| "4g".into());
+    let links = TierPair::ALL
+        .into_iter()
+        .map(|pair| {
+            let base = if preset_name == "none" {
+                Link {
+                    latency_ms: 0.0,
+                    jitter_ms: 0.0,
+                    loss_percent: 0.0,
+                    rate_mbit: 1000.0,
+                }
+            } else {
+                preset(pair, &preset_name)
+            };
+            let value = |name: &str, default: f64| {
+                options
+                    .float(&format!("network.{}.{name}", pair.name()))
+                    .unwrap_or(default)
+            };
+            let link = Link {
+                latency_ms: value("latency_ms", base.latency_ms),
+                jitter_ms: value("jitter_ms", base.jitter_ms),
+                loss_percent: value("loss_percent", base.loss_percent),
+                rate_mbit: value("rate_mbit", base.rate_mbit),
+            };
+            (pair, link)
+        })
+        .collect();
+    Network {
+        preset: preset_name,
+        links,
+    }
+}
+
+fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
+    let tiers = &config.infrastructure.tiers;
+    let worker = match config.mode() {
+        Mode::Cloud => &tiers.cloud,
+        Mode::Edge => &tiers.edge,
+        Mode::Endpoint => &tiers.endpoint,
+    };
+    let float = |path: &str, default: f64| options.float(path).unwrap_or(default);
+    Benchmark {
+        application,
+        worker_cores: float(
+            "benchmark.worker_cores",
+            (f64::from(worker.cores) - 0.5).max(0.5),
+        ),
+        worker_memory_mib: float(
+            "benchmark.worker_memory_mib",
+            (worker.memory_mib as f64 - 512.0).max(256.0),
+        ) as u64,
+        endpoint_cores: float("benchmark.endpoint_cores", f64::from(tiers.endpoint.cores)),
+        endpoint_memory_mib: float(
+            "benchmark.endpoint_memory_mib",
+            tiers.endpoint.memory_mib as f64,
+        ) as u64,
+        applications_per_worker: options
+            .int("benchmark.applications_per_worker")
+            .unwrap_or(1) as u32,
+        cache_worker: options.bool("benchmark.cache_worker").unwrap_or(false),
+        frequency: float("benchmark.frequency", 0.0),
+        duration_s: float("benchmark.duration_s", 300.0),
+        sleep_time_s: float("benchmark.sleep_time_s", 0.0),
+        dataset: options.text("benchmark.dataset"),
+    }
+}

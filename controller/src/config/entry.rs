@@ -1,0 +1,50 @@
+//! One option as written, in either spelling.
+
+/// Where an option stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// File name, or `--set`.
+    pub file: String,
+    /// From 1; 0 = not in a file.
+    pub line: usize,
+    /// As the user wrote it: `infrastructure.cloud.nodes`, or `[infrastructure] cloud_nodes`.
+    pub key: String,
+}
+
+/// A value before it is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Text, also for every value of a `.cfg`.
+    Text(String),
+    /// Whole number.
+    Int(i64),
+    /// Number with a fraction.
+    Float(f64),
+    /// Truth value.
+    Bool(bool),
+    /// List of texts.
+    List(Vec<String>),
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Int(n) => n.fmt(f),
+            Self::Float(n) => n.fmt(f),
+            Self::Bool(b) => b.fmt(f),
+            Self::List(list) => f.write_str(&list.join(",")),
+        }
+    }
+}
+
+/// An option with its TOML path, whatever the spelling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// As `infrastructure.cloud.nodes`.
+    pub path: String,
+    /// As written.
+    pub value: Value,
+    /// Where.
+    pub place: Place,
+}

@@ -1,0 +1,106 @@
+//! The config: raw entries of either spelling -> checked model. No plan is made and nothing is created here.
+//!
+//! ```text
+//! TOML ─ toml_source ─┐
+//!                     ├─> entries (path, value, place) ─ check ─> Config, warnings | every fault at once
+//! .cfg ─ cfg_source ──┘        ↑ `--set path=value`
+//! ```
+//! `keys.rs` is the one table of options: names in both spellings, types, ranges, defaults.
+
+mod cfg_source;
+mod check;
+mod entry;
+mod fault;
+mod keys;
+mod model;
+mod rules;
+mod show;
+mod suggest;
+mod toml_source;
+
+pub use entry::{Entry, Place, Value};
+pub use fault::{ConfigError, Fault};
+pub use keys::{KEYS, Key, Kind};
+pub use model::*;
+pub(crate) use rules::spread_evenly;
+pub use show::to_toml;
+
+use std::path::Path;
+
+/// Larger files are not configs.
+const LONGEST_FILE_BYTES: u64 = 1 << 20;
+
+/// A config that passed every check.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The model.
+    pub config: Config,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Reads and checks a file, with `--set path=value` on top. Reports every fault.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
+    let text = read(path)?;
+    let is_cfg = path.extension().is_some_and(|e| e == "cfg");
+    let stem = path
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    parse(&text, &path.display().to_string(), is_cfg, &stem, overrides)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |why: String| ConfigError::Unreadable {
+        path: path.to_owned(),
+        why,
+    };
+    let meta = std::fs::metadata(path).map_err(|e| unreadable(e.to_string()))?;
+    if !meta.is_file() {
+        return Err(unreadable("it is not a file".into()));
+    }
+    if meta.len() > LONGEST_FILE_BYTES {
+        return Err(unreadable(format!(
+            "it has {} bytes; a config has at most {LONGEST_FILE_BYTES}",
+            meta.len()
+        )));
+    }
+    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8".into()))?;
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map_or(text.clone(), str::to_owned))
+}
+
+/// Checks a text; `file` is for messages, `stem` the default name.
+pub fn parse(
+    text: &str,
+    file: &str,
+    is_cfg: bool,
+    stem: &str,
+    overrides: &[String],
+) -> Result<Checked, ConfigError> {
+    let mut faults = Vec::new();
+    let mut entries = if is_cfg {
+        cfg_source::entries(text, file, &mut faults)
+    } else {
+        toml_source::entries(text, file, &mut faults)
+    };
+    for text in overrides {
+        toml_source::apply_override(text, &mut entries, &mut faults);
+    }
+    let checked = check::check(&entries, file, is_cfg, stem, &mut faults);
+    match checked {
+        Some(checked) if faults.is_empty() => Ok(checked),
+        _ => {
+            faults.sort_by_key(|f: &Fault| (f.place.line, f.place.key.clone()));
+            Err(ConfigError::Faults {
+                file: file.to_owned(),
+                faults,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! The checked config.
+
+use serde::Serialize;
+
+/// Where a node stands in the continuum. The order is upstream's: addresses are given in it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Data centre.
+    Cloud,
+    /// Near the users.
+    Edge,
+    /// The users' devices.
+    Endpoint,
+}
+
+impl Tier {
+    /// In upstream's order.
+    pub const ALL: [Self; 3] = [Self::Cloud, Self::Edge, Self::Endpoint];
+
+    /// As in configs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cloud => "cloud",
+            Self::Edge => "edge",
+            Self::Endpoint => "endpoint",
+        }
+    }
+}
+
+impl std::fmt::Display for Tier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One value per tier.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct PerTier<T> {
+    /// Cloud.
+    pub cloud: T,
+    /// Edge.
+    pub edge: T,
+    /// Endpoint.
+    pub endpoint: T,
+}
+
+impl<T> PerTier<T> {
+    /// The value of a tier.
+    pub fn get(&self, tier: Tier) -> &T {
+        match tier {
+            Tier::Cloud => &self.cloud,
+            Tier::Edge => &self.edge,
+            Tier::Endpoint => &self.endpoint,
+        }
+    }
+}
+
+/// The whole config.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Config {
+    /// Deployment name: letters, digits, `-`, `_`.
+    pub name: String,
+    /// Machines.
+    pub infrastructure: Infrastructure,
+    /// Links between tiers.
+    pub network: Network,
+    /// What is installed.
+    pub software: Software,
+    /// What is run; `None` when only machines are wanted.
+    pub benchmark: Option<Benchmark>,
+}
+
+/// Machines.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Infrastructure {
+    /// `qemu` or `local`.
+    pub provider: String,
+    /// Stop after machines and network.
+    pub infra_only: bool,
+    /// By tier.
+    pub tiers: PerTier<TierSpec>,
+    /// What differs for the first cloud node when it is the controller.
+    pub controller: ControllerSpec,
+    /// Pin virtual cores to physical ones.
+    pub cpu_pin: bool,
+    /// First two numbers of addresses; `None` = the provider's own choice.
+    pub prefix_ip: Option<String>,
+    /// Third number; `None` = the first free one from 100 on.
+    pub middle_ip: Option<u8>,
+    /// Keep everything after `run`.
+    pub keep: bool,
+    /// Libvirt connection.
+    pub libvirt_uri: String,
+    /// An existing bridge of the host instead of a network of our own.
+    pub bridge: Option<String>,
+    /// `auto`, `kvm` or `tcg`.
+    pub accelerator: String,
+    /// Nodes may reach beyond their network.
+    pub internet: bool,
+}
+
+/// Machines of one tier.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct TierSpec {
+    /// How many.
+    pub nodes: u32,
+    /// Virtual cores each.
+    pub cores: u32,
+    /// Memory each.
+    pub memory_mib: u64,
+    /// Share of each core, 0.1..1.
+    pub quota: f64,
+    /// 0 = no limit.
+    pub disk_read_mb_s: u64,
+    /// 0 = no limit.
+    pub disk_write_mb_s: u64,
+}
+
+/// Overrides for the controller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ControllerSpec {
+    /// Virtual cores.
+    pub cores: Option<u32>,
+    /// Memory.
+    pub memory_mib: Option<u64>,
+    /// Share of each core.
+    pub quota: Option<f64>,
+}
+
+/// Two tiers with a link between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct TierPair(pub Tier, pub Tier);
+
+impl TierPair {
+    /// All that upstream knows, in its order.
+    pub const ALL: [Self; 5] = [
+        Self(Tier::Cloud, Tier::Cloud),
+        Self(Tier::Edge, Tier::Edge),
+        Self(Tier::Cloud, Tier::Edge),
+        Self(Tier::Cloud, Tier::Endpoint),
+        Self(Tier::Edge, Tier::Endpoint),
+    ];
+
+    /// As in configs: `cloud_edge`.
+    pub fn name(self) -> String {
+        format!("{}_{}", self.0, self.1)
+    }
+}
+
+/// Properties of a link, one way.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Link {
+    /// Mean.
+    pub latency_ms: f64,
+    /// Standard deviation.
+    pub jitter_ms: f64,
+    /// Share of packets lost.
+    pub loss_percent: f64,
+    /// Shared by all peers of a tier.
+    pub rate_mbit: f64,
+}
+
+/// Links between tiers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Network {
+    /// `none`, `4g` or `5g`.
+    pub preset: String,
+    /// One per pair, in the order of [`TierPair::ALL`]; empty = no emulation.
+    pub links: Vec<(TierPair, Link)>,
+}
+
+impl Network {
+    /// Whether links are emulated.
+    pub fn is_emulated(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// Between two tiers, in either order.
+    pub fn link(&self, a: Tier, b: Tier) -> Option<&Link> {
+        self.links
+            .iter()
+            .find(|(pair, _)| *pair == TierPair(a, b) || *pair == TierPair(b, a))
+            .map(|(_, link)| link)
+    }
+}
+
+/// What is installed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Software {
+    /// `none`, `mist`, `kubernetes`, `kubeedge`.
+    pub resource_manager: String,
+    /// Install it and run nothing.
+    pub resource_manager_only: bool,
+    /// `rumqttd` or `mosquitto`.
+    pub broker: String,
+    /// Operating services beyond those the manager asks for.
+    pub services: Vec<String>,
+    /// `openfaas`, if any.
+    pub execution_model: Option<String>,
+    /// Connections that each broker admits.
+    pub max_connections: u32,
+    /// As v1.35.4; `None` = the catalogue's default.
+    pub kube_version: Option<String>,
+}
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Benchmark {
+    /// `image_classification`, `empty`.
+    pub application: String,
+    /// Cores of each worker application.
+    pub worker_cores: f64,
+    /// Memory of each worker application.
+    pub worker_memory_mib: u64,
+    /// Cores of each endpoint application.
+    pub endpoint_cores: f64,
+    /// Memory of each endpoint application.
+    pub endpoint_memory_mib: u64,
+    /// Worker applications on each worker.
+    pub applications_per_worker: u32,
+    /// Start workers once before measuring.
+    pub cache_worker: bool,
+    /// Photos per second and endpoint.
+    pub frequency: f64,
+    /// Length.
+    pub duration_s: f64,
+    /// For `empty`.
+    pub sleep_time_s: f64,
+    /// Directory of the user's own photos.
+    pub dataset: Option<String>,
+}
+
+/// What a tier does in a run; upstream's word for where the workers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Workers in the cloud.
+    Cloud,
+    /// Workers on the edge.
+    Edge,
+    /// Endpoints alone.
+    Endpoint,
+}
+
+impl Config {
+    /// Edge if there are edge nodes, else cloud, else endpoint.
+    pub fn mode(&self) -> Mode {
+        let tiers = &self.infrastructure.tiers;
+        if tiers.edge.nodes > 0 {
+            Mode::Edge
+        } else if tiers.cloud.nodes > 0 {
+            Mode::Cloud
+        } else {
+            Mode::Endpoint
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The native spelling, and `--set path=value`.
+
+use super::{
+    entry::{Entry, Place, Value},
+    fault::Fault,
+    keys::KEYS,
+    suggest::nearest,
+};
+use toml_edit::{Document, Item, Table, Value as TomlValue};
+
+/// Entries of a TOML text.
+pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<Entry> {
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(error) => {
+            let line = error.span().map_or(0, |span| line_of(text, span.start));
+            let place = Place {
+                file: file.to_owned(),
+                line,
+                key: String::new(),
+            };
+            faults.push(Fault {
+                place,
+                text: error.message().trim().to_owned(),
+            });
+            return Vec::new();
+        }
+    };
+    let mut walk = Walk {
+        text,
+        file,
+        entries: Vec::new(),
+        faults,
+    };
+    walk.table(document.as_table(), "");
+    walk.entries
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.get(..offset)
+        .map_or(0, |before| before.matches('\n').count() + 1)
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    file: &'a str,
+    entries: Vec<Entry>,
+    faults: &'a mut Vec<Fault>,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, table: &Table, prefix: &str) {
+        for (key, item) in table {
+            let path = if prefix.is_empty() {
+                key.to_owned()
+            } else {
+                format!("{prefix}.{key}")
+            };
+            let at = table
+                .key(key)
+                .and_then(toml_edit::Key::span)
+                .or_else(|| item.span());
+            let line = at.map_or(0, |span| line_of(self.text, span.start));
+            match item {
+                Item::Table(inner) => self.table(inner, &path),
+                Item::Value(TomlValue::InlineTable(inner)) => {
+                    self.table(&inner.clone().into_table(), &path);
+                }
+                Item::Value(value) => {
+                    let place = Place {
+                        file: self.file.to_owned(),
+                        line,
+                        key: path.clone(),
+                    };
+                    self.value(value, path, place);
+                }
+                Item::ArrayOfTables(_) | Item::None => {
+                    let place = Place {
+                        file: self.file.to_owned(),
+                        line,
+                        key: path,
+                    };
+                    self.faults.push(Fault {
+                        place,
+                        text: "is not a table or a value".into(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn value(&mut self, value: &TomlValue, path: String, place: Place) {
+        if !KEYS.iter().any(|k| k.path == path) {
+            self.faults.push(Fault {
+                place,
+                text: unknown(&path),
+            });
+            return;
+        }
+        let value = match value {
+            TomlValue::String(s) => Value::Text(s.value().clone()),
+            TomlValue::Integer(n) => Value::Int(*n.value()),
+            TomlValue::Float(n) => Value::Float(*n.value()),
+            TomlValue::Boolean(b) => Value::Bool(*b.value()),
+            TomlValue::Array(array) => {
+                let texts: Option<Vec<String>> = array
+                    .iter()
+                    .map(|v| v.as_str().map(str::to_owned))
+                    .collect();
+                if let Some(texts) = texts {
+                    Value::List(texts)
+                } else {
+                    self.faults.push(Fault {
+                        place,
+                        text: "must be a list of texts".into(),
+                    });
+                    return;
+                }
+            }
+            TomlValue::Datetime(_) | TomlValue::InlineTable(_) => {
+                self.faults.push(Fault {
+                    place,
+                    text: "is a kind of value no option has".into(),
+                });
+                return;
+            }
+        };
+        self.entries.push(Entry { path, value, place });
+    }
+}
+
+fn unknown(path: &str) -> String {
+    nearest(path, KEYS.iter().map(|k| k.path)).map_or_else(
+        || {
+            "unknown option; `continuum-ctl config show --help` tells where they are listed"
+                .to_owned()
+        },
+        |near| format!("unknown option; did you mean `{near}`?"),
+    )
+}
+
+/// Applies one `path=value`; the value is TOML if it parses as that, else a text.
+pub(super) fn apply_override(text: &str, entries: &mut Vec<Entry>, faults: &mut Vec<Fault>) {
+    let place = |key: &str| Place {
+        file: "--set".into(),
+        line: 0,
+        key: key.to_owned(),
+    };
+    let Some((path, value)) = text.split_once('=') else {
+        faults.push(Fault {
+            place: place(text),
+            text: "expected path=value".into(),
+        });
+        return;
+    };
+    let (path, value) = (path.trim(), value.trim());
+    let line = format!("v = {value}");
+    let parsed = Document::parse(line.as_str())
+        .ok()
+        .and_then(|d| d.as_table().get("v").and_then(Item::as_value).cloned());
+    let value = parsed.unwrap_or_else(|| TomlValue::from(value));
+    let mut walk = Walk {
+        text: "",
+        file: "--set",
+        entries: Vec::new(),
+        faults,
+    };
+    walk.value(&value, path.to_owned(), place(path));
+    if let Some(entry) = walk.entries.pop() {
+        entries.retain(|e| e.path != entry.path);
+        entries.push(entry);
+    }
+}

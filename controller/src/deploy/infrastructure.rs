@@ -1,0 +1,98 @@
+//! Waiting until every agent answers.
+
+use crate::{
+    agents::{Agent, GrpcAgent},
+    error::Error,
+    provider::{Context, Provider},
+    state::Deployment,
+};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Emulated guests on a busy host take a minute and more.
+const BOOT_DEADLINE: Duration = Duration::from_secs(420);
+const TRY_DEADLINE: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_millis(500);
+/// The provider is asked about the machine every so many tries.
+const STATE_EVERY: u32 = 10;
+
+/// Returns when all agents answer as the right node of the right deployment.
+pub(super) async fn wait_for_agents(
+    context: &Context,
+    provider: &dyn Provider,
+    deployment: &Deployment,
+    agents: &[GrpcAgent],
+) -> Result<(), Error> {
+    let waits = agents
+        .iter()
+        .map(|agent| wait_for(context, provider, deployment, agent));
+    futures_util::future::try_join_all(waits).await.map(|_| ())
+}
+
+async fn wait_for(
+    context: &Context,
+    provider: &dyn Provider,
+    deployment: &Deployment,
+    agent: &GrpcAgent,
+) -> Result<(), Error> {
+    let begun = Instant::now();
+    let node = agent.node();
+    let mut tries = 0_u32;
+    loop {
+        let last = match tokio::time::timeout(TRY_DEADLINE, agent.info()).await {
+            Ok(Ok(info)) if info.node == node && info.deployment_id == deployment.id() => {
+                let seconds = begun.elapsed().as_secs_f64();
+                context
+                    .progress
+                    .line(&format!("node {node} answers after {seconds:.1} s"));
+                return Ok(());
+            }
+            Ok(Ok(info)) => {
+                return Err(failed(
+                    node,
+                    format!(
+                        "the agent there belongs to node {} of {}",
+                        info.node, info.deployment_id
+                    ),
+                ));
+            }
+            // A version that does not fit will not fit later.
+            Ok(Err(error)) if error.to_string().contains("speaks protocol") => return Err(error),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", TRY_DEADLINE.as_secs()),
+        };
+        tries += 1;
+        let is_late = begun.elapsed() > BOOT_DEADLINE;
+        if is_late || tries.is_multiple_of(STATE_EVERY) {
+            let states = provider.states(context, deployment).await?;
+            let is_gone = states
+                .iter()
+                .any(|s| s.node == node && s.state != "running");
+            if is_gone || is_late {
+                let console = provider.console(context, deployment, node).await;
+                let console =
+                    console.map_or_else(String::new, |text| format!("; its console: {text}"));
+                if is_gone {
+                    return Err(failed(
+                        node,
+                        format!("the node is not running any more{console}"),
+                    ));
+                }
+                return Err(Error::Deadline {
+                    what: format!("the agent of node {node}"),
+                    after: BOOT_DEADLINE,
+                    last: format!("{last}{console}"),
+                });
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn failed(node: &str, why: String) -> Error {
+    Error::Agent {
+        doing: "wait for the agent".into(),
+        node: node.to_owned(),
+        why,
+    }
+}

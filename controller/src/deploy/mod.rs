@@ -1,0 +1,19 @@
+//! `up` and `down`.
+//!
+//! ```text
+//! config ─ check ─ preflight ─┬─ claim addresses ─ infrastructure ─ software ─ network ─ up
+//!                             └─ refused (exit 5): nothing was made
+//! ```
+//! Every phase is harmless to repeat: `up` of what is up changes nothing, `up` of what failed goes on there.
+
+mod down;
+mod infrastructure;
+mod network;
+mod preflight;
+mod software;
+mod up;
+
+pub use down::{down, sweep_name};
+pub use network::apply_network;
+pub use preflight::preflight;
+pub use up::{Planned, Up, connect_all, open, plan_of, up};

@@ -1,0 +1,78 @@
+//! Everything that would stop `up`, said at once and before anything is made.
+
+use crate::{
+    config::Config,
+    error::Error,
+    managers,
+    plan::Plan,
+    provider::{Context, Provider},
+};
+
+/// Fails with every reason; returns what the user should know otherwise.
+pub async fn preflight(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    plan: &Plan,
+    allow_unemulated: bool,
+) -> Result<Vec<String>, Error> {
+    let mut reasons = Vec::new();
+    let mut warnings = Vec::new();
+    if !config.infrastructure.infra_only {
+        let manager = managers::find(&config.software.resource_manager);
+        if let Some((manager, why)) = manager.and_then(|m| Some((m, m.missing()?))) {
+            reasons.push(format!("resource manager {}: {why}", manager.name()));
+        }
+        if let Some(model) = &config.software.execution_model {
+            reasons.push(format!(
+                "execution model {model}: this version cannot install it yet"
+            ));
+        }
+        for node in plan.nodes.iter().filter(|_| manager.is_some()) {
+            let floor = manager.map_or(0, |m| m.needs(node).memory_floor_mib);
+            if node.memory_mib < floor {
+                let name = &config.software.resource_manager;
+                reasons.push(format!(
+                    "node {} has {} MiB, {name} needs at least {floor}",
+                    node.name, node.memory_mib
+                ));
+            }
+        }
+    }
+    if config.network.is_emulated() && !provider.emulates_network() {
+        let text = format!("provider {} cannot emulate links", provider.name());
+        if allow_unemulated {
+            warnings.push(format!(
+                "{text}: they are as fast as this machine, and results say so"
+            ));
+        } else {
+            reasons.push(format!(
+                "{text}; set network.preset=none, or give --allow-unemulated"
+            ));
+        }
+    }
+    if let Some(dataset) = config.benchmark.as_ref().and_then(|b| b.dataset.as_ref())
+        && !std::path::Path::new(dataset).is_dir()
+    {
+        reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
+    if plan.cores() > cores && provider.emulates_network() {
+        warnings.push(format!(
+            "{} virtual cores on {cores} physical ones: the nodes slow each other down, and results say so",
+            plan.cores()
+        ));
+    }
+    // What the provider would look up is of no use when the config is refused anyway.
+    if reasons.is_empty() {
+        reasons.extend(provider.preflight(context, config, plan).await);
+    }
+    if reasons.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(Error::Preflight {
+            name: config.name.clone(),
+            reasons,
+        })
+    }
+}

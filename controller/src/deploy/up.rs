@@ -1,0 +1,260 @@
+//! From a config to machines with software and links.
+
+use super::{infrastructure, network, preflight, software};
+use crate::{
+    agents::GrpcAgent,
+    config::{self, Config},
+    error::Error,
+    plan::{Plan, Prefix},
+    provider::{self, Context, LimitReport, Provider, Secrets},
+    state::{Deployment, Phase},
+};
+
+const PHASES: [Phase; 3] = [Phase::Infrastructure, Phase::Software, Phase::Network];
+
+/// What `up` has to say at the end.
+#[derive(Debug)]
+pub struct Up {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// Its plan.
+    pub plan: Plan,
+    /// Limits as set, if they were set now.
+    pub limits: Vec<LimitReport>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Whether everything was up already.
+    pub unchanged: bool,
+}
+
+/// A plan for showing: addresses are those of a live deployment, or those that would be claimed now.
+#[derive(Debug)]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Why `up` would refuse; `None` = it would not.
+    pub refused: Option<Error>,
+}
+
+/// The plan of a live deployment, or of a config.
+pub async fn plan_of(
+    context: &Context,
+    config: &Config,
+    allow_unemulated: bool,
+) -> Result<Planned, Error> {
+    let provider = provider::find(&config.infrastructure.provider)?;
+    let live = Deployment::load(&context.root, &config.name)?.and_then(|d| d.prefix());
+    let mut refused = None;
+    let prefix = match live {
+        Some(prefix) => prefix,
+        None => match provider::claim_prefix(context, provider, config, &config.name).await {
+            Ok(prefix) => prefix,
+            Err(error) => {
+                // Without libvirt there is nothing to ask; the plan is still worth seeing.
+                refused = matches!(error, Error::Preflight { .. }).then_some(error);
+                guess(provider, config)
+            }
+        },
+    };
+    let plan = Plan::new(config, prefix);
+    let (warnings, reasons) =
+        match preflight(context, provider, config, &plan, allow_unemulated).await {
+            Ok(warnings) => (warnings, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+    Ok(Planned {
+        plan,
+        warnings,
+        refused: reasons.or(refused),
+    })
+}
+
+fn guess(provider: &dyn Provider, config: &Config) -> Prefix {
+    let given = config.infrastructure.prefix_ip.as_ref().and_then(|text| {
+        let (a, b) = text.split_once('.')?;
+        Some((a.parse().ok()?, b.parse().ok()?))
+    });
+    let (a, b) = given.unwrap_or_else(|| provider.default_prefix());
+    Prefix([a, b, config.infrastructure.middle_ip.unwrap_or(100)])
+}
+
+/// Opens a live deployment with its config and plan.
+pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan), Error> {
+    let deployment = Deployment::load(&context.root, name)?.ok_or_else(|| Error::NoDeployment {
+        name: name.to_owned(),
+    })?;
+    let config = config::parse(deployment.config(), "state.json", false, name, &[])?.config;
+    let prefix = deployment.prefix().ok_or_else(|| {
+        Error::other(
+            format!("use deployment `{name}`"),
+            "it was interrupted before it had addresses; run `continuum-ctl up` again",
+        )
+    })?;
+    let plan = Plan::new(&config, prefix);
+    Ok((deployment, config, plan))
+}
+
+/// Connections to all agents, in the order of nodes; made when first used.
+pub fn connect_all(deployment: &Deployment, plan: &Plan) -> Result<Vec<GrpcAgent>, Error> {
+    let secrets = Secrets::ensure(deployment)?;
+    plan.nodes
+        .iter()
+        .map(|node| secrets.connect(node))
+        .collect()
+}
+
+/// Lines in which two configs differ.
+fn difference(old: &str, new: &str) -> String {
+    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
+    let missing = |from: &[&str], line: &str| !line.is_empty() && !from.contains(&line);
+    let gone = old
+        .iter()
+        .filter(|l| missing(&new, l))
+        .map(|l| format!("  - {l}"));
+    let come = new
+        .iter()
+        .filter(|l| missing(&old, l))
+        .map(|l| format!("  + {l}"));
+    gone.chain(come).collect::<Vec<_>>().join("\n")
+}
+
+/// Brings a config up. The caller holds the deployment's lock.
+pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> Result<Up, Error> {
+    let provider = provider::find(&config.infrastructure.provider)?;
+    let text = config::to_toml(config);
+    let mut warnings = Vec::new();
+    let mut deployment = match Deployment::load(&context.root, &config.name)? {
+        Some(live) if live.config() != text => {
+            return Err(Error::Different {
+                name: config.name.clone(),
+                difference: difference(live.config(), &text),
+            });
+        }
+        Some(live) => live,
+        None => {
+            // The plan for the check needs a prefix; the real one is claimed afterwards.
+            let planned = plan_of(context, config, allow_unemulated).await?;
+            if let Some(error) = planned.refused {
+                return Err(error);
+            }
+            warnings = planned.warnings;
+            Deployment::create(
+                &context.root,
+                &config.name,
+                &text,
+                provider.name(),
+                &config.infrastructure.libvirt_uri,
+            )?
+        }
+    };
+    let prefix = match deployment.prefix() {
+        Some(prefix) => prefix,
+        None => {
+            let _claim = context.root.claim_lock()?;
+            match provider::claim_prefix(context, provider, config, &config.name).await {
+                Ok(prefix) => {
+                    deployment.set_prefix(prefix)?;
+                    prefix
+                }
+                Err(error) => {
+                    // Nothing was made yet: a refusal must leave nothing.
+                    deployment.remove()?;
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let plan = Plan::new(config, prefix);
+    deployment.set_nodes(plan.nodes.clone())?;
+    let mut limits = Vec::new();
+    match phases(
+        context,
+        provider,
+        config,
+        &plan,
+        &mut deployment,
+        &mut limits,
+    )
+    .await
+    {
+        Ok(unchanged) => Ok(Up {
+            deployment,
+            plan,
+            limits,
+            warnings,
+            unchanged,
+        }),
+        Err(error) => Err(Error::Remaining {
+            remaining: deployment.resource_names(),
+            name: config.name.clone(),
+            source: Box::new(error),
+        }),
+    }
+}
+
+async fn phases(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    plan: &Plan,
+    deployment: &mut Deployment,
+    limits: &mut Vec<LimitReport>,
+) -> Result<bool, Error> {
+    let progress = &context.progress;
+    let secrets = Secrets::ensure(deployment)?;
+    let all_run = provider
+        .states(context, deployment)
+        .await?
+        .iter()
+        .all(|s| s.state == "running");
+    let unchanged = all_run && PHASES.iter().all(|p| deployment.is_done(*p));
+    if !all_run {
+        // A node that is started anew has lost its links and its broker.
+        for phase in PHASES {
+            deployment.set_undone(phase)?;
+        }
+    }
+    let work = async {
+        if !deployment.is_done(Phase::Infrastructure) {
+            let create = provider.create(context, config, plan, &secrets, deployment);
+            progress.stage("machines", create).await?;
+        }
+        let agents = connect_all(deployment, plan)?;
+        let answers = infrastructure::wait_for_agents(context, provider, deployment, &agents);
+        progress.stage("agents", answers).await?;
+        deployment.set_done(Phase::Infrastructure)?;
+        if !deployment.is_done(Phase::Software) {
+            let image = deployment.facts().get("image").cloned();
+            let install = software::install(context, config, plan, &agents, image);
+            progress.stage("software", install).await?;
+            deployment.set_done(Phase::Software)?;
+        }
+        if !deployment.is_done(Phase::Network) {
+            let links = network::apply_network(context, provider, config, plan, &agents);
+            progress.stage("network", links).await?;
+            let set = provider.limit(context, plan, deployment);
+            *limits = progress.stage("limits", set).await?;
+            deployment.set_done(Phase::Network)?;
+        }
+        Ok(unchanged)
+    };
+    tokio::select! {
+        result = work => result,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_that_differ_are_shown() {
+        assert_eq!(
+            difference("a = 1\nb = 2\n", "a = 1\nb = 3\n"),
+            "  - b = 2\n  + b = 3"
+        );
+    }
+}

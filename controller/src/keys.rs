@@ -1,0 +1,182 @@
+//! Keys and certificates of one deployment: a CA of its own, one certificate per agent (server only), one for the
+//! controller (client only), ssh keys for people and for each node.
+
+use crate::error::Error;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use std::net::IpAddr;
+use time::{Duration, OffsetDateTime};
+
+/// Guests may boot with a clock that is behind.
+const BACKDATE: Duration = Duration::days(2);
+/// Longer than any deployment should live.
+const LIFETIME: Duration = Duration::days(365);
+
+/// A certificate with its key, PEM.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Certificate.
+    pub certificate_pem: String,
+    /// Key.
+    pub key_pem: String,
+}
+
+/// Name that an agent's certificate is for.
+pub fn agent_name(node: &str, deployment_id: &str) -> String {
+    format!("{}.{deployment_id}.continuum", node.replace('_', "-"))
+}
+
+fn failed(doing: &str) -> impl FnOnce(rcgen::Error) -> Error {
+    let doing = doing.to_owned();
+    move |e| Error::other(doing, e)
+}
+
+fn params(common_name: &str, from: OffsetDateTime, to: OffsetDateTime) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common_name);
+    params.distinguished_name = name;
+    params.not_before = from;
+    params.not_after = to;
+    params
+}
+
+/// The certificate authority of a deployment.
+pub fn authority(deployment_id: &str) -> Result<Identity, Error> {
+    let now = OffsetDateTime::now_utc();
+    let key = KeyPair::generate().map_err(failed("make the deployment's CA key"))?;
+    let mut params = params(
+        &format!("continuum {deployment_id}"),
+        now - BACKDATE,
+        now + LIFETIME + BACKDATE,
+    );
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let certificate = params
+        .self_signed(&key)
+        .map_err(failed("make the deployment's CA"))?;
+    Ok(Identity {
+        certificate_pem: certificate.pem(),
+        key_pem: key.serialize_pem(),
+    })
+}
+
+/// What a certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use<'a> {
+    /// An agent, reached under a name and an address. It cannot be used to command other agents.
+    Agent {
+        /// See [`agent_name`].
+        name: &'a str,
+        /// Address.
+        address: IpAddr,
+    },
+    /// The controller.
+    Controller,
+}
+
+/// Signs a new certificate that is valid from two days ago for `lifetime`.
+pub fn issue(
+    authority: &Identity,
+    purpose: Use<'_>,
+    lifetime: Duration,
+) -> Result<Identity, Error> {
+    let now = OffsetDateTime::now_utc();
+    let ca_key = KeyPair::from_pem(&authority.key_pem).map_err(failed("read the CA key"))?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.certificate_pem, ca_key)
+        .map_err(failed("read the CA certificate"))?;
+    let key = KeyPair::generate().map_err(failed("make a key"))?;
+    let common_name = match purpose {
+        Use::Agent { name, .. } => name,
+        Use::Controller => "continuum-controller",
+    };
+    let mut params = params(common_name, now - BACKDATE, now + lifetime);
+    match purpose {
+        Use::Agent { name, address } => {
+            let dns = name
+                .try_into()
+                .map_err(failed("use the node's name in a certificate"))?;
+            params.subject_alt_names = vec![SanType::DnsName(dns), SanType::IpAddress(address)];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        }
+        Use::Controller => {
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        }
+    }
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let certificate = params
+        .signed_by(&key, &issuer)
+        .map_err(failed("sign a certificate"))?;
+    Ok(Identity {
+        certificate_pem: certificate.pem(),
+        key_pem: key.serialize_pem(),
+    })
+}
+
+/// The usual lifetime.
+pub fn lifetime() -> Duration {
+    LIFETIME
+}
+
+/// An ssh key pair, OpenSSH format.
+#[derive(Debug, Clone)]
+pub struct SshKey {
+    /// Private half.
+    pub private: String,
+    /// Public half, one line.
+    pub public: String,
+}
+
+/// A new ed25519 key.
+pub fn ssh_key(comment: &str) -> Result<SshKey, Error> {
+    let failed = |e: ssh_key::Error| Error::other("make an ssh key", e);
+    let mut key =
+        ssh_key::PrivateKey::random(&mut ssh_key::rand_core::OsRng, ssh_key::Algorithm::Ed25519)
+            .map_err(failed)?;
+    key.set_comment(comment);
+    Ok(SshKey {
+        private: key
+            .to_openssh(ssh_key::LineEnding::LF)
+            .map_err(failed)?
+            .to_string(),
+        public: key.public_key().to_openssh().map_err(failed)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_signed_and_keys_differ() {
+        let authority = authority("abc").unwrap();
+        let name = agent_name("cloud_controller", "abc");
+        assert_eq!(name, "cloud-controller.abc.continuum");
+        let purpose = Use::Agent {
+            name: &name,
+            address: "127.0.0.1".parse().unwrap(),
+        };
+        let a = issue(&authority, purpose, lifetime()).unwrap();
+        let b = issue(&authority, Use::Controller, lifetime()).unwrap();
+        assert!(
+            a.certificate_pem.contains("BEGIN CERTIFICATE") && a.key_pem.contains("PRIVATE KEY")
+        );
+        assert_ne!(a.key_pem, b.key_pem);
+    }
+
+    #[test]
+    fn ssh_keys_are_openssh() {
+        let key = ssh_key("edge0").unwrap();
+        assert!(
+            key.public.starts_with("ssh-ed25519 ") && key.public.ends_with(" edge0"),
+            "{}",
+            key.public
+        );
+        assert!(
+            key.private
+                .starts_with("-----BEGIN OPENSSH PRIVATE KEY-----")
+        );
+    }
+}

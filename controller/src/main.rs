@@ -1,0 +1,5 @@
+//! `continuum-ctl`.
+
+fn main() -> std::process::ExitCode {
+    continuum_controller::cli::main()
+}

@@ -1,0 +1,99 @@
+//! Resource managers: who decides where applications run. One trait, one file each, one list.
+
+mod kubeedge;
+mod kubernetes;
+mod mist;
+mod none;
+
+use crate::{
+    config::{Config, Tier},
+    plan::{NodePlan, Role},
+};
+
+/// Every manager; the only place that names them.
+pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[
+    &none::Unmanaged,
+    &mist::Mist,
+    &kubernetes::Kubernetes,
+    &kubeedge::KubeEdge,
+];
+
+/// Something to install on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// As the agent knows it.
+    pub name: &'static str,
+    /// Settings.
+    pub options: Vec<(&'static str, String)>,
+    /// Packages kept beside the image that it needs.
+    pub extras: Option<String>,
+}
+
+/// What a manager needs of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Services of `services/`, in the order of installation.
+    pub services: Vec<&'static str>,
+    /// Least memory; 0 = whatever.
+    pub memory_floor_mib: u64,
+    /// Whether the node runs an MQTT broker.
+    pub has_broker: bool,
+}
+
+/// One resource manager.
+pub trait ResourceManager: Sync + std::fmt::Debug {
+    /// As in configs.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// Rules on a config: option and what is wrong with it.
+    fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
+    /// Whether the first cloud node is its controller.
+    fn has_controller(&self) -> bool;
+    /// What a node needs.
+    fn needs(&self, node: &NodePlan) -> Needs;
+    /// Why it cannot be installed by this version; `None` = it can.
+    fn missing(&self) -> Option<&'static str>;
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Option<&'static dyn ResourceManager> {
+    RESOURCE_MANAGERS.iter().copied().find(|m| m.name() == name)
+}
+
+/// All names.
+pub fn names() -> Vec<&'static str> {
+    RESOURCE_MANAGERS.iter().map(|m| m.name()).collect()
+}
+
+/// Nodes of a tier, for rules.
+fn count(config: &Config, tier: Tier) -> u32 {
+    config.infrastructure.tiers.get(tier).nodes
+}
+
+/// A worker that runs applications as processes beside its own broker.
+fn native_worker(node: &NodePlan) -> Needs {
+    let has_broker = node.role == Role::Worker;
+    Needs {
+        services: if has_broker { vec!["mqtt"] } else { Vec::new() },
+        has_broker,
+        ..Needs::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let mut names = names();
+        for name in &names {
+            assert_eq!(find(name).unwrap().name(), *name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RESOURCE_MANAGERS.len());
+        assert!(find("swarm").is_none());
+    }
+}

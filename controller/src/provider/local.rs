@@ -1,0 +1,287 @@
+//! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
+
+use super::{Context, LimitReport, NodeState, Provider, Secrets};
+use crate::{
+    config::Config,
+    error::Error,
+    plan::{AGENT_PORT, NodePlan, Plan, Prefix},
+    process,
+    state::{Deployment, ResourceKind, write_secret},
+};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+/// For an agent to end by itself, with its children.
+const STOP_DEADLINE: Duration = Duration::from_secs(8);
+
+#[derive(Debug)]
+pub(super) struct Local;
+
+/// The agent's program: `$CONTINUUM_AGENT`, or beside this one.
+fn agent_program() -> Result<PathBuf, Error> {
+    if let Some(path) = std::env::var_os("CONTINUUM_AGENT").filter(|v| !v.is_empty()) {
+        return Ok(path.into());
+    }
+    let own = std::env::current_exe().map_err(Error::file("find", "/proc/self/exe"))?;
+    let beside = own.with_file_name("continuum-agent");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    Err(Error::other(
+        "find the agent's program",
+        format!(
+            "`{}` is not there; build it with: cargo build -p continuum-agent",
+            beside.display()
+        ),
+    ))
+}
+
+fn node_dir(deployment: &Deployment, node: &str) -> PathBuf {
+    deployment.dir().join("nodes").join(node)
+}
+
+/// Agents of a deployment by their command lines: `continuum-agent serve --config …/deployments/NAME/nodes/…`.
+fn find_agents(context: &Context, name: &str) -> Vec<(u32, u64)> {
+    let marker = format!("{}/nodes/", context.root.deployment(name).display());
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let command = String::from_utf8_lossy(&command).into_owned();
+            let is_agent = command.contains("\0serve\0--config\0") && command.contains(&marker);
+            is_agent.then(|| Some((pid, process::start_time(pid)?)))?
+        })
+        .collect()
+}
+
+async fn end(pid: u32, started: u64) {
+    process::signal(pid, started, rustix::process::Signal::TERM);
+    let deadline = Instant::now() + STOP_DEADLINE;
+    while process::is_alive(pid, started) {
+        if Instant::now() > deadline {
+            process::signal(pid, started, rustix::process::Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if Instant::now() > deadline + Duration::from_secs(2) {
+            return;
+        }
+    }
+}
+
+impl Local {
+    fn recorded(deployment: &Deployment, node: &str) -> Option<(u32, u64)> {
+        let attributes = &deployment.find(ResourceKind::Process, node)?.attributes;
+        Some((
+            attributes.get("pid")?.parse().ok()?,
+            attributes.get("started")?.parse().ok()?,
+        ))
+    }
+
+    fn start(
+        node: &NodePlan,
+        secrets: &Secrets,
+        deployment: &Deployment,
+        bundle: &std::path::Path,
+    ) -> Result<(u32, u64), Error> {
+        let dir = node_dir(deployment, &node.name);
+        std::fs::create_dir_all(&dir).map_err(Error::file("create", &dir))?;
+        let identity = secrets.agent(node)?;
+        write_secret(
+            &dir.join("ca.pem"),
+            secrets.authority()?.certificate_pem.as_bytes(),
+        )?;
+        write_secret(&dir.join("agent.pem"), identity.certificate_pem.as_bytes())?;
+        write_secret(&dir.join("agent.key"), identity.key_pem.as_bytes())?;
+        let config = secrets.agent_config(
+            node,
+            &dir.display().to_string(),
+            &dir.join("data").display().to_string(),
+            &bundle.display().to_string(),
+            false,
+        );
+        let path = dir.join("agent.toml");
+        write_secret(&path, config.as_bytes())?;
+        let log_path = dir.join("agent.log");
+        let log = std::fs::File::create(&log_path).map_err(Error::file("create", &log_path))?;
+        let out = log.try_clone().map_err(Error::file("share", &log_path))?;
+        let program = agent_program()?;
+        let child = process::command(&program)
+            .args(["serve", "--config", &path.display().to_string()])
+            .stdout(Stdio::from(out))
+            .stderr(Stdio::from(log))
+            .process_group(0)
+            .spawn()
+            .map_err(Error::file("start", program))?;
+        let pid = child.id().unwrap_or_default();
+        let started = process::start_time(pid).unwrap_or_default();
+        Ok((pid, started))
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn summary(&self) -> &'static str {
+        "agents as processes on loopback addresses of this machine; no emulated network, no limits"
+    }
+
+    fn emulates_network(&self) -> bool {
+        false
+    }
+
+    fn default_prefix(&self) -> (u8, u8) {
+        (127, 77)
+    }
+
+    async fn is_taken(
+        &self,
+        _context: &Context,
+        _config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error> {
+        let address = SocketAddr::from((prefix.address(0), AGENT_PORT));
+        Ok(TcpListener::bind(address).is_err())
+    }
+
+    async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Err(error) = agent_program() {
+            reasons.push(crate::error::chain(&error));
+        }
+        if !plan.prefix.gateway().is_loopback() {
+            reasons.push(format!(
+                "provider local uses loopback addresses, not {}; leave prefix_ip out",
+                plan.prefix
+            ));
+        }
+        if !config.software.services.is_empty() {
+            reasons
+                .push("provider local cannot install services; leave software.services out".into());
+        }
+        if config.software.broker == "mosquitto" {
+            reasons.push(
+                "provider local has the embedded broker only; set software.broker=rumqttd".into(),
+            );
+        }
+        if config.benchmark.is_some()
+            && let Err(error) = continuum_images::store::current_bundle(&context.cache)
+        {
+            reasons.push(crate::error::chain(&error));
+        }
+        reasons
+    }
+
+    async fn create(
+        &self,
+        context: &Context,
+        _config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        let bundle = continuum_images::store::current_bundle(&context.cache)
+            .unwrap_or_else(|_| context.cache.path("bundles/none"));
+        let key = bundle
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        deployment.set_fact("accelerator", "none (processes of this machine)")?;
+        deployment.set_fact("bundle", key)?;
+        for node in &plan.nodes {
+            if context.cancel.is_cancelled() {
+                return Err(Error::Interrupted);
+            }
+            if let Some((pid, started)) = Self::recorded(deployment, &node.name)
+                && process::is_alive(pid, started)
+            {
+                continue;
+            }
+            deployment.intend(ResourceKind::Process, &node.name)?;
+            let (pid, started) = Self::start(node, secrets, deployment, &bundle)?;
+            deployment.confirm(
+                ResourceKind::Process,
+                &node.name,
+                &[("pid", pid.to_string()), ("started", started.to_string())],
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn limit(
+        &self,
+        _context: &Context,
+        _plan: &Plan,
+        _deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error> {
+        let removed = self.sweep(context, deployment.name(), "").await?;
+        let nodes: Vec<String> = deployment
+            .resources()
+            .iter()
+            .filter(|r| r.kind == ResourceKind::Process)
+            .map(|r| r.name.clone())
+            .collect();
+        for node in nodes {
+            deployment.forget(ResourceKind::Process, &node)?;
+        }
+        Ok(removed)
+    }
+
+    async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
+        let agents = find_agents(context, name);
+        let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
+        futures_util::future::join_all(ends).await;
+        Ok(agents
+            .iter()
+            .map(|(pid, _)| format!("agent process {pid}"))
+            .collect())
+    }
+
+    async fn states(
+        &self,
+        _context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error> {
+        Ok(deployment
+            .nodes()
+            .iter()
+            .map(|node| {
+                let alive = Self::recorded(deployment, &node.name)
+                    .is_some_and(|(pid, started)| process::is_alive(pid, started));
+                NodeState {
+                    node: node.name.clone(),
+                    state: if alive { "running" } else { "gone" }.to_owned(),
+                }
+            })
+            .collect())
+    }
+
+    async fn console(
+        &self,
+        _context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String> {
+        let text = std::fs::read_to_string(node_dir(deployment, node).join("agent.log")).ok()?;
+        let lines: Vec<&str> = text.lines().collect();
+        Some(lines.get(lines.len().saturating_sub(5)..)?.join(" | "))
+    }
+}

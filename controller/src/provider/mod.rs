@@ -1,0 +1,226 @@
+//! Where machines come from: one trait, one file (or folder) each, one list.
+
+mod local;
+#[cfg(feature = "libvirt")]
+mod qemu;
+mod secrets;
+
+use crate::{
+    config::Config,
+    error::Error,
+    plan::{Plan, Prefix},
+    progress::Progress,
+    state::{Deployment, StateRoot},
+};
+use continuum_images::cache::Cache;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+pub use secrets::Secrets;
+
+/// Every provider; the only place that names them.
+pub const PROVIDERS: &[&dyn Provider] = &[
+    #[cfg(feature = "libvirt")]
+    &qemu::Qemu,
+    &local::Local,
+];
+
+/// What a command works with.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where state lies.
+    pub root: StateRoot,
+    /// Where images lie.
+    pub cache: Cache,
+    /// What is said meanwhile.
+    pub progress: Arc<Progress>,
+    /// The user asked to stop.
+    pub cancel: CancellationToken,
+}
+
+/// State of one node.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct NodeState {
+    /// Node.
+    pub node: String,
+    /// `running`, `stopped`, `gone`.
+    pub state: String,
+}
+
+/// A limit as asked and as read back.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LimitReport {
+    /// Node.
+    pub node: String,
+    /// `cpu_quota`, `disk_read_mb_s`, `disk_write_mb_s`.
+    pub limit: String,
+    /// As the config has it.
+    pub asked: f64,
+    /// As the hypervisor has it.
+    pub read_back: f64,
+}
+
+/// One provider.
+#[async_trait::async_trait]
+pub trait Provider: Sync + std::fmt::Debug {
+    /// As in configs.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// Whether nodes have a network of their own, on which links can be emulated.
+    fn emulates_network(&self) -> bool;
+    /// The first numbers of addresses unless the config says otherwise.
+    fn default_prefix(&self) -> (u8, u8);
+    /// Whether a prefix is in use by somebody, as far as this host can tell.
+    async fn is_taken(
+        &self,
+        context: &Context,
+        config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error>;
+    /// Everything that would stop `create`, each with what to do. Changes nothing.
+    async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String>;
+    /// Makes what is missing and starts what is stopped; intents are recorded first.
+    async fn create(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error>;
+    /// Sets CPU quota and disk limits and reads them back.
+    async fn limit(
+        &self,
+        context: &Context,
+        plan: &Plan,
+        deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error>;
+    /// Removes everything of a deployment, recorded or not. Says what it removed.
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error>;
+    /// Finds and removes what belongs to a name whose state is gone.
+    async fn sweep(
+        &self,
+        context: &Context,
+        name: &str,
+        libvirt_uri: &str,
+    ) -> Result<Vec<String>, Error>;
+    /// How each node is.
+    async fn states(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error>;
+    /// The end of a node's console, for error messages.
+    async fn console(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String>;
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
+    PROVIDERS
+        .iter()
+        .copied()
+        .find(|p| p.name() == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
+            Error::other(
+                format!("use provider `{name}`"),
+                format!(
+                    "this program was built without it; it has: {}",
+                    names.join(", ")
+                ),
+            )
+        })
+}
+
+/// Login user of a node, as upstream names it: node and person.
+pub fn login_user(node: &str) -> String {
+    let person = std::env::var("USER")
+        .ok()
+        .filter(|u| !u.is_empty())
+        .unwrap_or_else(|| "root".into());
+    let person: String = person
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
+    format!("{node}_{person}").to_lowercase()
+}
+
+/// Claims a /24: the one asked for, or the first free one. Prefixes of other deployments of this host are taken too.
+/// The caller holds the claim lock until the prefix is recorded.
+pub async fn claim_prefix(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    own: &str,
+) -> Result<Prefix, Error> {
+    let mut recorded = Vec::new();
+    for name in context.root.names()? {
+        if name != own
+            && let Ok(Some(other)) = Deployment::load(&context.root, &name)
+        {
+            recorded.extend(other.prefix());
+        }
+    }
+    let (a, b) = match &config.infrastructure.prefix_ip {
+        Some(text) => {
+            let mut numbers = text.split('.').filter_map(|n| n.parse::<u8>().ok());
+            (
+                numbers.next().unwrap_or_default(),
+                numbers.next().unwrap_or_default(),
+            )
+        }
+        None => provider.default_prefix(),
+    };
+    let candidates: Vec<u8> = match config.infrastructure.middle_ip {
+        Some(c) => vec![c],
+        // Upstream's default first.
+        None => (100..=254).chain(1..100).collect(),
+    };
+    for c in candidates {
+        let prefix = Prefix([a, b, c]);
+        if !recorded.contains(&prefix) && !provider.is_taken(context, config, prefix).await? {
+            return Ok(prefix);
+        }
+    }
+    let what = config.infrastructure.middle_ip.map_or_else(
+        || format!("every network of {a}.{b}.0.0/16 is in use"),
+        |c| {
+            format!(
+                "network {} is in use; leave middle_ip out to get the next free one",
+                Prefix([a, b, c])
+            )
+        },
+    );
+    Err(Error::Preflight {
+        name: own.to_owned(),
+        reasons: vec![what],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
+        for name in &names {
+            assert_eq!(find(name).unwrap().name(), *name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), PROVIDERS.len());
+        assert!(find("gcp").is_err());
+    }
+}

@@ -1,0 +1,208 @@
+//! Descriptions for libvirt. Values are escaped by the template engine; no I/O here.
+
+use crate::error::Error;
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use serde::Serialize;
+
+/// What nodes are attached to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Attachment {
+    /// A libvirt network.
+    Network {
+        /// Its name.
+        name: String,
+    },
+    /// A bridge of the host.
+    Bridge {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Everything in a domain's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct DomainXml {
+    pub(super) name: String,
+    pub(super) deployment: String,
+    pub(super) uuid: String,
+    pub(super) node: String,
+    pub(super) kvm: bool,
+    pub(super) cores: u32,
+    pub(super) memory_mib: u64,
+    pub(super) pinned: Vec<u32>,
+    pub(super) kernel: String,
+    pub(super) initrd: String,
+    pub(super) disk: String,
+    pub(super) seed: String,
+    pub(super) network: Attachment,
+    pub(super) tap: String,
+    pub(super) mac: String,
+    pub(super) console: String,
+}
+
+/// Everything in a network's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct NetworkXml {
+    pub(super) name: String,
+    pub(super) bridge: String,
+    pub(super) address: String,
+    pub(super) internet: bool,
+}
+
+/// Everything in a volume's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct VolumeXml {
+    pub(super) name: String,
+    pub(super) format: &'static str,
+    pub(super) bytes: u64,
+    pub(super) mode: &'static str,
+    /// Path of a qcow2 file below.
+    pub(super) backing: Option<String>,
+}
+
+fn render(name: &'static str, text: &'static str, values: impl Serialize) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The ending of the name switches escaping on.
+    environment
+        .add_template(name, text)
+        .and_then(|()| environment.get_template(name)?.render(Serde(values)))
+        .map_err(|e| Error::other(format!("describe a {name} for libvirt"), e))
+}
+
+pub(super) fn domain(values: &DomainXml) -> Result<String, Error> {
+    render(
+        "domain.xml",
+        include_str!("../../../templates/domain.xml.j2"),
+        values,
+    )
+}
+
+pub(super) fn network(values: &NetworkXml) -> Result<String, Error> {
+    render(
+        "network.xml",
+        include_str!("../../../templates/network.xml.j2"),
+        values,
+    )
+}
+
+pub(super) fn volume(values: &VolumeXml) -> Result<String, Error> {
+    render(
+        "volume.xml",
+        include_str!("../../../templates/volume.xml.j2"),
+        values,
+    )
+}
+
+/// A pool of files in one directory; its name tells pools of several state directories apart.
+pub(super) fn pool(path: &str) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Pool<'a> {
+        name: String,
+        path: &'a str,
+    }
+    let digest: String = continuum_images::hash::texts([path])
+        .chars()
+        .take(8)
+        .collect();
+    let values = Pool {
+        name: format!("continuum-{digest}"),
+        path,
+    };
+    render(
+        "pool.xml",
+        include_str!("../../../templates/pool.xml.j2"),
+        values,
+    )
+}
+
+/// An attribute of our element in a domain's metadata.
+pub(super) fn metadata(xml: &str, attribute: &str) -> Option<String> {
+    let element = xml
+        .split_once("<continuum:deployment ")?
+        .1
+        .split_once('>')?
+        .0;
+    ['\'', '"'].iter().find_map(|quote| {
+        let rest = element.split_once(&format!("{attribute}={quote}"))?.1;
+        Some(rest.split_once(*quote)?.0.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> DomainXml {
+        DomainXml {
+            name: "ct-1-edge0".into(),
+            deployment: "a'b<c&d".into(),
+            uuid: "u-1".into(),
+            node: "edge0".into(),
+            kvm: false,
+            cores: 2,
+            memory_mib: 1024,
+            pinned: vec![4, 5],
+            kernel: "/k".into(),
+            initrd: "/i".into(),
+            disk: "/d".into(),
+            seed: "/s".into(),
+            network: Attachment::Bridge { name: "br0".into() },
+            tap: "ct1-0".into(),
+            mac: "52:54:00:00:00:01".into(),
+            console: "/c".into(),
+        }
+    }
+
+    #[test]
+    fn values_cannot_break_out() {
+        let text = domain(&example()).unwrap();
+        assert!(!text.contains("a'b<c"), "{text}");
+        assert!(text.contains("<domain type='qemu'"), "{text}");
+        assert!(text.contains("<vcpupin vcpu='1' cpuset='5'/>"), "{text}");
+        assert!(text.contains("<source bridge='br0'/>"), "{text}");
+    }
+
+    #[test]
+    fn metadata_is_found_again() {
+        let text = domain(&DomainXml {
+            deployment: "mist-edge".into(),
+            kvm: true,
+            ..example()
+        })
+        .unwrap();
+        assert!(text.contains("<domain type='kvm'"), "{text}");
+        assert_eq!(metadata(&text, "name").unwrap(), "mist-edge");
+        assert_eq!(metadata(&text, "uuid").unwrap(), "u-1");
+        assert!(metadata("<domain/>", "name").is_none());
+    }
+
+    #[test]
+    fn networks_volumes_and_pools() {
+        let text = network(&NetworkXml {
+            name: "ct-1-x".into(),
+            bridge: "ct1".into(),
+            address: "192.168.100.1".into(),
+            internet: false,
+        })
+        .unwrap();
+        assert!(
+            !text.contains("<forward") && text.contains("<dns enable='no'/>"),
+            "{text}"
+        );
+        let text = volume(&VolumeXml {
+            name: "v".into(),
+            format: "qcow2",
+            bytes: 10,
+            mode: "0600",
+            backing: Some("/base".into()),
+        })
+        .unwrap();
+        assert!(
+            text.contains("<path>/base</path>") && text.contains("<format type='qcow2'/>"),
+            "{text}"
+        );
+        assert!(pool("/a").unwrap() != pool("/b").unwrap());
+    }
+}

@@ -1,0 +1,146 @@
+//! Keys of a deployment, made once and kept 0600 in its directory.
+
+use crate::{
+    agents::GrpcAgent,
+    error::Error,
+    keys::{self, Identity, SshKey, Use},
+    plan::{AGENT_PORT, NodePlan},
+    state::{Deployment, write_secret},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+/// Access to the keys.
+#[derive(Debug, Clone)]
+pub struct Secrets {
+    dir: PathBuf,
+    deployment_id: String,
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(Error::file("read", path))
+}
+
+impl Secrets {
+    /// Of a deployment; CA, controller certificate and ssh key are made if they are not there.
+    pub fn ensure(deployment: &Deployment) -> Result<Self, Error> {
+        let secrets = Self {
+            dir: deployment.dir().join("secrets"),
+            deployment_id: deployment.id(),
+        };
+        std::fs::create_dir_all(&secrets.dir).map_err(Error::file("create", &secrets.dir))?;
+        let authority = secrets.identity("ca", || keys::authority(&secrets.deployment_id))?;
+        secrets.identity("controller", || {
+            keys::issue(&authority, Use::Controller, keys::lifetime())
+        })?;
+        secrets.ssh_key_pair("ssh", "continuum")?;
+        Ok(secrets)
+    }
+
+    fn identity(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Identity, Error>,
+    ) -> Result<Identity, Error> {
+        let (certificate, key) = (
+            self.dir.join(format!("{name}.pem")),
+            self.dir.join(format!("{name}.key")),
+        );
+        // The key is written first: a certificate without key would be kept and be of no use.
+        if !(certificate.exists() && key.exists()) {
+            let made = make()?;
+            write_secret(&key, made.key_pem.as_bytes())?;
+            write_secret(&certificate, made.certificate_pem.as_bytes())?;
+        }
+        Ok(Identity {
+            certificate_pem: read(&certificate)?,
+            key_pem: read(&key)?,
+        })
+    }
+
+    fn ssh_key_pair(&self, name: &str, comment: &str) -> Result<SshKey, Error> {
+        let (private, public) = (self.dir.join(name), self.dir.join(format!("{name}.pub")));
+        if !(private.exists() && public.exists()) {
+            let made = keys::ssh_key(comment)?;
+            write_secret(&private, made.private.as_bytes())?;
+            write_secret(&public, made.public.as_bytes())?;
+        }
+        Ok(SshKey {
+            private: read(&private)?,
+            public: read(&public)?,
+        })
+    }
+
+    /// Certificate authority.
+    pub fn authority(&self) -> Result<Identity, Error> {
+        self.identity("ca", || keys::authority(&self.deployment_id))
+    }
+
+    /// Certificate of an agent.
+    pub fn agent(&self, node: &NodePlan) -> Result<Identity, Error> {
+        let authority = self.authority()?;
+        let name = keys::agent_name(&node.name, &self.deployment_id);
+        let purpose = Use::Agent {
+            name: &name,
+            address: IpAddr::V4(node.address),
+        };
+        self.identity(&format!("agent-{}", node.name), || {
+            keys::issue(&authority, purpose, keys::lifetime())
+        })
+    }
+
+    /// ssh host key of a node.
+    pub fn host_key(&self, node: &str) -> Result<SshKey, Error> {
+        self.ssh_key_pair(&format!("host-{node}"), node)
+    }
+
+    /// ssh key of the user of this deployment.
+    pub fn user_key(&self) -> Result<SshKey, Error> {
+        self.ssh_key_pair("ssh", "continuum")
+    }
+
+    /// File of the user's private ssh key.
+    pub fn user_key_path(&self) -> PathBuf {
+        self.dir.join("ssh")
+    }
+
+    /// Connection to the agent of a node.
+    pub fn connect(&self, node: &NodePlan) -> Result<GrpcAgent, Error> {
+        let authority = self.authority()?;
+        let controller = self.identity("controller", || {
+            keys::issue(&authority, Use::Controller, keys::lifetime())
+        })?;
+        GrpcAgent::new(
+            &node.name,
+            &keys::agent_name(&node.name, &self.deployment_id),
+            SocketAddr::new(IpAddr::V4(node.address), AGENT_PORT),
+            &authority.certificate_pem,
+            &controller,
+        )
+    }
+
+    /// `agent.toml` of a node; certificates lie in `certificates`.
+    pub fn agent_config(
+        &self,
+        node: &NodePlan,
+        certificates: &str,
+        data_dir: &str,
+        bundle: &str,
+        own_machine: bool,
+    ) -> String {
+        let mut table = toml_edit::DocumentMut::new();
+        let mut set = |key: &str, value: &str| table[key] = toml_edit::value(value);
+        set("node", &node.name);
+        set("deployment_id", &self.deployment_id);
+        set("listen", &format!("{}:{AGENT_PORT}", node.address));
+        set("ca", &format!("{certificates}/ca.pem"));
+        set("certificate", &format!("{certificates}/agent.pem"));
+        set("key", &format!("{certificates}/agent.key"));
+        set("data_dir", data_dir);
+        set("bundle", bundle);
+        table["own_machine"] = toml_edit::value(own_machine);
+        table.to_string()
+    }
+}

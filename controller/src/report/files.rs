@@ -1,0 +1,184 @@
+//! The result directory: `result.json`, tables and raw data as CSV, logs.
+
+use super::{NodeRun, Table};
+use crate::{
+    applications::Phase, bench::Bench, config::Config, error::Error, plan::Plan,
+    progress::StageTime, state::Deployment,
+};
+use continuum_workload_core::record::SAMPLE_COLUMNS;
+use serde_json::json;
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+use time::{OffsetDateTime, macros::format_description};
+
+/// Version of `result.json`.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Writes everything below `results`; returns the new directory.
+pub fn write(
+    results: &Path,
+    config: &Config,
+    plan: &Plan,
+    deployment: &Deployment,
+    bench: &Bench,
+    stages: &[StageTime],
+) -> Result<PathBuf, Error> {
+    let begun = OffsetDateTime::from_unix_timestamp_nanos(i128::from(bench.begun_unix_ns))
+        .map_err(|e| Error::other("name the result directory", e))?;
+    let stamp = begun
+        .format(format_description!(
+            "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
+        ))
+        .map_err(|e| Error::other("name the result directory", e))?;
+    let mut dir = results.join(format!("{stamp}_{}", config.name));
+    let mut number = 2;
+    while dir.exists() {
+        dir = results.join(format!("{stamp}_{}_{number}", config.name));
+        number += 1;
+    }
+    let logs = dir.join("logs");
+    std::fs::create_dir_all(&logs).map_err(Error::file("create", &logs))?;
+    let save = |name: &str, text: String| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).map_err(Error::file("write", path))
+    };
+    let result = json!({
+        "schema": SCHEMA_VERSION,
+        "name": config.name,
+        "begun": stamp,
+        "controller_version": env!("CARGO_PKG_VERSION"),
+        "validity": bench.report.validity,
+        "invalid_reasons": bench.report.invalid,
+        "notes": bench.report.notes,
+        "config": config,
+        "nodes": plan.nodes,
+        "host": host(),
+        "facts": deployment.facts(),
+        "clocks": bench.clocks,
+        "stage_times": stages,
+        "counts": bench.report.counts,
+        "stages_ms": bench.report.stages,
+        "tables": bench.report.tables,
+        "runs": bench.runs.iter().map(run_json).collect::<Vec<_>>(),
+    });
+    let text =
+        serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
+    save("result.json", text)?;
+    for table in &bench.report.tables {
+        save(file_name(table), table.to_csv())?;
+    }
+    save("samples.csv", samples(&bench.runs, Phase::Endpoint))?;
+    save("worker_samples.csv", samples(&bench.runs, Phase::Worker))?;
+    save("metrics.csv", metrics(bench))?;
+    save("events.csv", events(bench))?;
+    for run in &bench.runs {
+        let lines = [run.problems.join("\n"), run.log.join("\n")].join("\n");
+        save(&format!("logs/{}.log", run.plan.id), lines)?;
+    }
+    Ok(dir)
+}
+
+fn file_name(table: &Table) -> &'static str {
+    if table.banner.starts_with("ENDPOINT") {
+        "endpoints.csv"
+    } else {
+        "workers.csv"
+    }
+}
+
+fn host() -> serde_json::Value {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, m)| m);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory = meminfo
+        .lines()
+        .find_map(|l| l.strip_prefix("MemTotal:"))
+        .map(str::trim);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({
+        "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "cpu_model": model,
+        "memory": memory,
+        "kernel": kernel.trim(),
+    })
+}
+
+fn run_json(run: &NodeRun) -> serde_json::Value {
+    json!({
+        "id": run.plan.id,
+        "node": run.plan.node,
+        "phase": run.plan.phase,
+        "role": run.plan.spec.role.name(),
+        "cpu_cores": run.plan.cpu_cores,
+        "memory_mib": run.plan.memory_mib,
+        "limits": run.started,
+        "detail": run.detail,
+        "summary": run.summary,
+        "exit": run.exit,
+        "lost": run.lost,
+        "problems": run.problems,
+    })
+}
+
+fn samples(runs: &[NodeRun], phase: Phase) -> String {
+    let mut text = format!("{SAMPLE_COLUMNS}\n");
+    for sample in runs
+        .iter()
+        .filter(|r| r.plan.phase == phase)
+        .flat_map(|r| &r.samples)
+    {
+        text.push_str(&sample.to_csv());
+        text.push('\n');
+    }
+    text
+}
+
+fn metrics(bench: &Bench) -> String {
+    let mut text = String::from(
+        "node,time_unix_ns,cpu_percent,memory_used_bytes,memory_total_bytes,network_received_bytes,\
+         network_sent_bytes,disk_read_bytes,disk_written_bytes,agent_rss_bytes,broker_rss_bytes,workload_rss_bytes\n",
+    );
+    for (node, batch) in &bench.metrics {
+        for s in &batch.samples {
+            writeln!(
+                text,
+                "{node},{},{:.2},{},{},{},{},{},{},{},{},{}",
+                s.time_unix_ns,
+                s.cpu_percent,
+                s.memory_used_bytes,
+                s.memory_total_bytes,
+                s.network_received_bytes,
+                s.network_sent_bytes,
+                s.disk_read_bytes,
+                s.disk_written_bytes,
+                s.agent_rss_bytes,
+                s.broker_rss_bytes,
+                s.workload_rss_bytes
+            )
+            .ok();
+        }
+    }
+    text
+}
+
+fn events(bench: &Bench) -> String {
+    let mut text = String::from("node,time_unix_ns,source,text\n");
+    for (node, batch) in &bench.metrics {
+        for e in &batch.events {
+            writeln!(
+                text,
+                "{node},{},{},\"{}\"",
+                e.time_unix_ns,
+                e.source,
+                e.text.replace('"', "'")
+            )
+            .ok();
+        }
+    }
+    text
+}

@@ -1,0 +1,141 @@
+//! What a run says: upstream's tables to the letter, percentiles beside them, and files for later.
+
+mod files;
+pub mod images;
+mod table;
+
+use crate::{
+    agents::{RunExit, StartedRun},
+    applications::RunPlan,
+};
+use continuum_workload_core::{event::Summary, record::Sample, stats::Percentiles};
+use std::collections::BTreeMap;
+
+pub use files::write;
+pub use table::Table;
+
+/// Whether a result may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validity {
+    /// Complete, but nobody measured whether links and machines were as asked.
+    #[default]
+    Unverified,
+    /// Not to be used.
+    Invalid,
+}
+
+/// Tables and judgement of one run.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Report {
+    /// In order.
+    pub tables: Vec<Table>,
+    /// Where time went, by stage.
+    pub stages: BTreeMap<String, Percentiles>,
+    /// Photos by what became of them.
+    pub counts: BTreeMap<String, u64>,
+    /// Reasons why it must not be used.
+    pub invalid: Vec<String>,
+    /// What its reader should know.
+    pub notes: Vec<String>,
+    /// Judgement.
+    pub validity: Validity,
+}
+
+/// One run with everything that came of it.
+#[derive(Debug, Clone)]
+pub struct NodeRun {
+    /// As planned.
+    pub plan: RunPlan,
+    /// Its id at the agent.
+    pub remote_id: String,
+    /// When it was asked for, by our clock.
+    pub asked_unix_ns: i64,
+    /// Limits as read back.
+    pub started: StartedRun,
+    /// When it was ready, by the node's clock.
+    pub ready_unix_ns: Option<i64>,
+    /// When it ended, by the node's clock.
+    pub ended_unix_ns: Option<i64>,
+    /// What it said when it was ready.
+    pub detail: String,
+    /// Done, and to do.
+    pub progress: (u64, Option<u64>),
+    /// Its own counts.
+    pub summary: Option<Summary>,
+    /// How it ended.
+    pub exit: Option<RunExit>,
+    /// The node went away.
+    pub lost: bool,
+    /// Inputs it could not use, lines not understood.
+    pub problems: Vec<String>,
+    /// Its log.
+    pub log: Vec<String>,
+    /// Raw data.
+    pub samples: Vec<Sample>,
+}
+
+impl NodeRun {
+    /// Just started.
+    pub fn new(plan: RunPlan, remote_id: String, asked_unix_ns: i64, started: StartedRun) -> Self {
+        Self {
+            plan,
+            remote_id,
+            asked_unix_ns,
+            started,
+            ready_unix_ns: None,
+            ended_unix_ns: None,
+            detail: String::new(),
+            progress: (0, None),
+            summary: None,
+            exit: None,
+            lost: false,
+            problems: Vec::new(),
+            log: Vec::new(),
+            samples: Vec::new(),
+        }
+    }
+
+    /// Ended well, with its counts.
+    pub fn is_complete(&self) -> bool {
+        self.summary.is_some() && self.exit.as_ref().is_some_and(|e| e.code == Some(0))
+    }
+
+    /// In words.
+    pub fn how_ended(&self) -> String {
+        if self.lost {
+            return "its node was lost".into();
+        }
+        let Some(exit) = &self.exit else {
+            return "it had not ended".into();
+        };
+        let mut text = match (exit.code, exit.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "it ended".into(),
+        };
+        if exit.oom_kills > 0 {
+            text.push_str(", it needed more memory than it was given");
+        }
+        if !exit.reason.is_empty() {
+            text.push_str(", ");
+            text.push_str(&exit.reason);
+        }
+        if exit.code != Some(0) {
+            let tail = self
+                .log
+                .iter()
+                .rev()
+                .take(3)
+                .rev()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" | ");
+            if !tail.is_empty() {
+                text.push_str("; it said: ");
+                text.push_str(&tail);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,67 @@
+//! Operating services: what a manager or the config asks for on nodes. One trait, one list.
+
+use crate::{config::Config, managers::Component};
+
+/// Every service; the only place that names them.
+pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd];
+
+/// One service.
+pub trait Service: Sync + std::fmt::Debug {
+    /// As in configs, and as the agent knows it.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// What the agent is asked to install.
+    fn component(&self, config: &Config) -> Component;
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Option<&'static dyn Service> {
+    SERVICES.iter().copied().find(|s| s.name() == name)
+}
+
+/// All names.
+pub fn names() -> Vec<&'static str> {
+    SERVICES.iter().map(|s| s.name()).collect()
+}
+
+#[derive(Debug)]
+struct Mqtt;
+
+impl Service for Mqtt {
+    fn name(&self) -> &'static str {
+        "mqtt"
+    }
+    fn summary(&self) -> &'static str {
+        "MQTT broker, rumqttd or mosquitto"
+    }
+    fn component(&self, config: &Config) -> Component {
+        let backend = config.software.broker.clone();
+        // The embedded one is part of the agent; the other comes as packages.
+        let extras = (backend == "mosquitto").then(|| backend.clone());
+        Component {
+            name: self.name(),
+            options: vec![("backend", backend)],
+            extras,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Containerd;
+
+impl Service for Containerd {
+    fn name(&self) -> &'static str {
+        "containerd"
+    }
+    fn summary(&self) -> &'static str {
+        "containerd with runc"
+    }
+    fn component(&self, _config: &Config) -> Component {
+        Component {
+            name: self.name(),
+            options: Vec::new(),
+            extras: None,
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Where state lies.
+
+use crate::error::Error;
+use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Directory with one directory per deployment.
+#[derive(Debug, Clone)]
+pub struct StateRoot {
+    dir: PathBuf,
+}
+
+impl StateRoot {
+    /// `$CONTINUUM_STATE`, else /var/lib/continuum for root, else `$XDG_STATE_HOME/continuum`.
+    pub fn of_user() -> Result<Self, Error> {
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let dir = if let Some(dir) = var("CONTINUUM_STATE") {
+            dir
+        } else if rustix::process::geteuid().is_root() {
+            PathBuf::from("/var/lib/continuum")
+        } else {
+            var("XDG_STATE_HOME")
+                .or_else(|| var("HOME").map(|h| h.join(".local/state")))
+                .map(|d| d.join("continuum"))
+                .ok_or_else(|| {
+                    Error::other("find the state directory", "set HOME or CONTINUUM_STATE")
+                })?
+        };
+        Self::at(dir)
+    }
+
+    /// At a directory of choice.
+    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        let dir = dir.into();
+        // QEMU's user must be able to pass through to the pool.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&dir)
+            .map_err(Error::file("create", &dir))?;
+        let root = Self { dir };
+        make_private(&root.deployments())?;
+        Ok(root)
+    }
+
+    /// Directory of all deployments.
+    pub fn deployments(&self) -> PathBuf {
+        self.dir.join("deployments")
+    }
+
+    /// Directory of one.
+    pub fn deployment(&self, name: &str) -> PathBuf {
+        self.deployments().join(name)
+    }
+
+    /// Directory of disks.
+    pub fn pool(&self) -> PathBuf {
+        self.dir.join("pool")
+    }
+
+    /// Directory of locks.
+    pub fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// Directory of consoles.
+    pub fn console(&self) -> PathBuf {
+        self.dir.join("console")
+    }
+
+    /// A lock that all deployments of this host share, for claiming addresses.
+    pub fn claim_lock(&self) -> Result<std::fs::File, Error> {
+        let path = self.dir.join("addresses.lock");
+        let file = std::fs::File::create(&path).map_err(Error::file("create", &path))?;
+        file.lock().map_err(Error::file("lock", &path))?;
+        Ok(file)
+    }
+
+    /// Names of all deployments.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let dir = self.deployments();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&dir).map_err(Error::file("list", &dir))? {
+            let entry = entry.map_err(Error::file("list", &dir))?;
+            if entry.path().join("state.json").exists() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Makes a directory that only its owner may enter.
+pub(super) fn make_private(dir: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(Error::file("create", dir))
+}
+
+/// Replaces a file whole or not at all: temporary file, fsync, rename, fsync of the directory. Mode 0600.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let temporary = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(Error::file("write", &temporary))?;
+    file.write_all(bytes)
+        .map_err(Error::file("write", &temporary))?;
+    file.sync_all().map_err(Error::file("sync", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(Error::file("rename to", path))?;
+    std::fs::File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(Error::file("sync", dir))
+}
