@@ -156,7 +156,7 @@ mod tests {
              class add dev ens2 parent 1: classid 1:1 htb rate 7210000bit quantum 15140\n\
              qdisc add dev ens2 parent 1:1 handle 10: netem limit 1000 delay 45.000ms 5.000ms distribution normal\n\
              class add dev ens2 parent 1: classid 1:2 htb rate 1000000000bit quantum 15140\n\
-             qdisc add dev ens2 parent 1:2 handle 20: netem limit 84007 delay 7.500ms 2.500ms distribution normal\n\
+             qdisc add dev ens2 parent 1:2 handle 20: netem limit 84008 delay 7.500ms 2.500ms distribution normal\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 192.168.100.2/32 classid 1:1\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 192.168.100.3/32 classid 1:2\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 10.244.1.0/24 classid 1:2\n"

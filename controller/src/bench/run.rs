@@ -103,11 +103,12 @@ pub async fn bench(
         } else {
             "endpoints"
         };
-        let ready = wait_ready(&mut started, context);
         let result = if failure.is_some() {
             Ok(())
         } else {
-            progress.stage(name, ready).await
+            progress
+                .stage(name, wait_ready(&mut started, context))
+                .await
         };
         watched.extend(started);
         failure = failure.or(result.err());

@@ -74,11 +74,8 @@ const HIGHEST_US: u64 = 3_600_000_000;
 
 impl Default for LatencyHistogram {
     fn default() -> Self {
-        // The bounds are constants that the constructor accepts; `new` with three digits cannot fail,
-        // but an auto-resizing histogram keeps this total without a panic path.
-        let mut histogram =
-            Histogram::new(3).unwrap_or_else(|_| unreachable!("3 digits are allowed"));
-        histogram.auto(true);
+        let histogram = Histogram::new_with_bounds(1, HIGHEST_US, 3)
+            .unwrap_or_else(|_| unreachable!("these bounds are allowed"));
         Self(histogram)
     }
 }

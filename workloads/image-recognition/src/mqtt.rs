@@ -2,7 +2,7 @@
 
 use crate::MAX_MESSAGE_BYTES;
 use continuum_workload_core::application::RunError;
-use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, Outgoing, QoS};
+use rumqttc::{AsyncClient, Event, Incoming, MqttOptions, NetworkOptions, Outgoing, QoS};
 use std::{
     sync::{
         Arc,
@@ -46,6 +46,10 @@ impl Session {
         options.set_keep_alive(KEEP_ALIVE);
         options.set_max_packet_size(MAX_MESSAGE_BYTES + 1024, MAX_MESSAGE_BYTES + 1024);
         let (client, mut event_loop) = AsyncClient::new(options, 1024);
+        // Without this each answer waits some 40 ms for a delayed acknowledgement.
+        let mut network = NetworkOptions::new();
+        network.set_tcp_nodelay(true);
+        event_loop.set_network_options(network);
         let (acknowledged_tx, acknowledged) = watch::channel(0_u64);
         let (ready_tx, mut ready) = watch::channel(false);
         let (error_tx, last_error) = watch::channel(String::from("no answer"));

@@ -38,7 +38,7 @@ pub(super) fn ensure_base(
 ) -> Result<Base, Error> {
     // Two deployments that start at once must not upload over each other.
     let _lock = root.claim_lock()?;
-    let mut path = |file: &str, ending: &str, format: &'static str| {
+    let path = |file: &str, ending: &str, format: &'static str| {
         let digest = image.manifest.files.get(file).cloned().unwrap_or_default();
         let short: String = digest.chars().take(20).collect();
         let name = format!("base-{short}{ending}");
@@ -110,7 +110,7 @@ pub(super) fn create(
     base: &Base,
     node: &NodePlan,
     deployment: &mut Deployment,
-    seed: impl FnOnce() -> Result<Vec<u8>, Error>,
+    content: &[u8],
 ) -> Result<NodeDisks, Error> {
     let stem = format!("ct-{}-{}", deployment.id(), node.name);
     let (disk_name, seed_name) = (format!("{stem}.qcow2"), format!("{stem}-seed.img"));
@@ -127,7 +127,6 @@ pub(super) fn create(
     })?;
     let disk = hypervisor.create_volume(&base.pool, &overlay, &disk_name)?;
     deployment.confirm(ResourceKind::Volume, &disk_name, &[])?;
-    let content = seed()?;
     let bytes = content.len() as u64;
     let description = xml::volume(&VolumeXml {
         name: seed_name.clone(),
@@ -137,7 +136,7 @@ pub(super) fn create(
         backing: None,
     })?;
     let seed = hypervisor.create_volume(&base.pool, &description, &seed_name)?;
-    hypervisor.upload(&base.pool, &seed_name, &mut content.as_slice(), bytes)?;
+    hypervisor.upload(&base.pool, &seed_name, &mut &*content, bytes)?;
     deployment.confirm(ResourceKind::Volume, &seed_name, &[])?;
     Ok(NodeDisks { disk, seed })
 }

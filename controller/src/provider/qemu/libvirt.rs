@@ -114,7 +114,7 @@ impl Libvirt {
     fn volume(&self, dir: &Path, name: &str) -> Result<Option<StorageVol>, Error> {
         found(
             StorageVol::lookup_by_name(&self.pool(dir)?, name),
-            ErrorNumber::NoStorageVol,
+            ErrorNumber::NoStorageVolume,
             &format!("find volume {name}"),
         )
     }

@@ -169,9 +169,8 @@ impl Provider for Qemu {
                 continue;
             }
             if state == DomainState::Absent {
-                let disks = disks::create(&hypervisor, &base, node, deployment, || {
-                    seed::image(config, node, secrets, deployment, plan.prefix)
-                })?;
+                let content = seed::image(config, node, secrets, deployment, plan.prefix)?;
+                let disks = disks::create(&hypervisor, &base, node, deployment, &content)?;
                 deployment.intend(ResourceKind::Domain, &domain)?;
                 let text = xml::domain(&xml::DomainXml {
                     name: domain.clone(),

@@ -88,13 +88,15 @@ fn fat(text: &SeedText) -> std::io::Result<Vec<u8>> {
     )?;
     {
         let volume = fatfs::FileSystem::new(&mut disk, fatfs::FsOptions::new())?;
-        let root = volume.root_dir();
         for (name, content) in [
             ("user-data", &text.user_data),
             ("meta-data", &text.meta_data),
             ("network-config", &text.network_config),
         ] {
-            root.create_file(name)?.write_all(content.as_bytes())?;
+            volume
+                .root_dir()
+                .create_file(name)?
+                .write_all(content.as_bytes())?;
         }
         volume.unmount()?;
     }
