@@ -1,0 +1,65 @@
+//! Starting programs, and knowing them again by pid and start time.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// A command.
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    Command::new(program)
+}
+
+/// A program of this workspace, beside the one that is running.
+pub fn workspace_program(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.ancestors()
+        .map(|dir| dir.join(name))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+/// When a process began, in clock ticks since boot.
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(19)?
+        .parse()
+        .ok()
+}
+
+/// Ends a process if it still is the one that was started then; waits until it is gone.
+pub fn end(pid: u32, started: u64, grace: Duration) {
+    let is_same = || start_time(pid) == Some(started);
+    let Some(target) = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    else {
+        return;
+    };
+    let deadline = Instant::now() + grace;
+    let mut signal = rustix::process::Signal::TERM;
+    while is_same() {
+        rustix::process::kill_process(target, signal).ok();
+        pause();
+        if Instant::now() > deadline {
+            signal = rustix::process::Signal::KILL;
+        }
+        if Instant::now() > deadline + Duration::from_secs(5) {
+            return;
+        }
+    }
+}
+
+/// A short wait between two looks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "polling with a deadline, in one place"
+)]
+pub fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
+}

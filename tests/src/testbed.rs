@@ -1,0 +1,346 @@
+//! A libvirt of its own, in a network namespace of its own, for machines where none runs.
+//!
+//! ```text
+//! namespace NAME (ip netns) ─ lo
+//!   private mounts: /etc/libvirt /run/libvirt /var/lib/libvirt /var/log/libvirt /var/cache/libvirt
+//!   virtlogd, libvirtd ─ guests ─ the command, started by `nsenter`
+//! ```
+//! What it starts is recorded with pid and start time and ended by those; what a killed run left is ended by the
+//! next one. Not `ip netns exec`: that remounts /sys, and libvirt loses its control groups.
+
+use crate::process::{command, end, pause, start_time};
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+const NAMESPACE: &str = "continuum-testbed";
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A process as recorded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Started {
+    what: String,
+    pid: u32,
+    started: u64,
+}
+
+/// The testbed.
+#[derive(Debug)]
+pub struct Testbed {
+    dir: PathBuf,
+    processes: Vec<Started>,
+    _lock: std::fs::File,
+}
+
+/// Why this machine cannot have a testbed; `None` = it can.
+pub fn missing() -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("it needs root".into());
+    }
+    for program in [
+        "libvirtd",
+        "virtlogd",
+        "qemu-system-x86_64",
+        "ip",
+        "nsenter",
+        "unshare",
+        "mount",
+    ] {
+        let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+            .iter()
+            .any(|d| Path::new(d).join(program).exists());
+        if !found {
+            return Some(format!("{program} is not installed"));
+        }
+    }
+    None
+}
+
+const QEMU_CONF: &str = "\
+security_driver = \"none\"
+user = \"libvirt-qemu\"
+group = \"libvirt-qemu\"
+dynamic_ownership = 1
+remember_owner = 0
+namespaces = [ ]
+cgroup_controllers = [ \"cpu\", \"cpuacct\", \"blkio\" ]
+stdio_handler = \"logd\"
+max_core = 0
+";
+const VIRTLOGD_CONF: &str = "max_size = 1048576\nmax_backups = 1\n";
+const LIBVIRTD_CONF: &str = "\
+auth_unix_ro = \"none\"
+auth_unix_rw = \"none\"
+unix_sock_rw_perms = \"0700\"
+log_outputs = \"3:file:/var/log/libvirt/libvirtd.log\"
+";
+
+/// What is mounted over, below the testbed's directory.
+const PRIVATE: [(&str, &str); 5] = [
+    ("etc", "/etc/libvirt"),
+    ("run", "/run/libvirt"),
+    ("lib", "/var/lib/libvirt"),
+    ("log", "/var/log/libvirt"),
+    ("cache", "/var/cache/libvirt"),
+];
+
+impl Testbed {
+    /// Makes it; waits for another one of this machine to end first.
+    pub fn start() -> anyhow::Result<Self> {
+        if let Some(why) = missing() {
+            bail!("no testbed on this machine: {why}");
+        }
+        let dir = PathBuf::from("/var/lib/continuum-testbed");
+        for sub in ["etc/qemu", "run", "lib/dnsmasq", "log/qemu", "cache"] {
+            std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("create {sub}"))?;
+        }
+        let lock = std::fs::File::create(dir.join("lock")).context("create the testbed's lock")?;
+        lock.lock().context("wait for another testbed to end")?;
+        let mut testbed = Self {
+            dir,
+            processes: Vec::new(),
+            _lock: lock,
+        };
+        testbed.end_leftovers();
+        // Definitions of machines and networks that a killed run left would only be in the way.
+        for (sub, again) in [("etc", "etc/qemu"), ("run", "run"), ("lib", "lib/dnsmasq")] {
+            std::fs::remove_dir_all(testbed.dir.join(sub)).ok();
+            std::fs::create_dir_all(testbed.dir.join(again))
+                .with_context(|| format!("create {again}"))?;
+        }
+        testbed.write("etc/qemu.conf", QEMU_CONF)?;
+        testbed.write("etc/virtlogd.conf", VIRTLOGD_CONF)?;
+        testbed.write("etc/libvirtd.conf", LIBVIRTD_CONF)?;
+        testbed.write("etc/libvirt.conf", "")?;
+        // libvirt asks QEMU again and again about a /dev/kvm that its user cannot use: hide it.
+        testbed.write("no-kvm", "")?;
+        if !Path::new("/run/netns").join(NAMESPACE).exists() {
+            run(command("ip").args(["netns", "add", NAMESPACE]))?;
+        }
+        run(command("nsenter")
+            .arg(format!("--net=/run/netns/{NAMESPACE}"))
+            .args(["ip", "link", "set", "lo", "up"]))?;
+        for (_, target) in PRIVATE {
+            std::fs::create_dir_all(target).with_context(|| format!("create {target}"))?;
+        }
+        testbed.hold_namespace()?;
+        testbed.daemon("virtlogd")?;
+        testbed.daemon("libvirtd")?;
+        testbed.wait_for_libvirt()?;
+        Ok(testbed)
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.dir.join(name);
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// A process that keeps the mount namespace, into which the others go. Its mounts are private to it.
+    fn hold_namespace(&mut self) -> anyhow::Result<()> {
+        let holder = command("nsenter")
+            .arg(format!("--net=/run/netns/{NAMESPACE}"))
+            .args([
+                "unshare",
+                "--mount",
+                "--propagation",
+                "private",
+                "sleep",
+                "infinity",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("start the namespace holder")?;
+        self.record("namespace", holder.id())?;
+        // `nsenter` and `unshare` become the holder by exec: wait until it is asleep in its own namespace.
+        let own = std::fs::read_link("/proc/self/ns/mnt").context("read the mount namespace")?;
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let its =
+                std::fs::read_link(format!("/proc/{}/ns/mnt", holder.id())).unwrap_or_default();
+            let name =
+                std::fs::read_to_string(format!("/proc/{}/comm", holder.id())).unwrap_or_default();
+            if its != own && name.trim() == "sleep" {
+                break;
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the namespace holder did not start"
+            );
+            pause();
+        }
+        for (sub, target) in PRIVATE {
+            let from = self.dir.join(sub);
+            run(self.enter("mount").args(["--bind"]).arg(from).arg(target))?;
+        }
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let usable = cpuinfo.split_whitespace().any(|f| f == "vmx" || f == "svm");
+        if Path::new("/dev/kvm").exists() && !usable {
+            let hidden = self.dir.join("no-kvm");
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0);
+            std::fs::set_permissions(&hidden, permissions).context("hide /dev/kvm")?;
+            run(self
+                .enter("mount")
+                .args(["--bind"])
+                .arg(hidden)
+                .arg("/dev/kvm"))?;
+        }
+        Ok(())
+    }
+
+    /// A program inside.
+    pub fn enter(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let holder = self
+            .processes
+            .iter()
+            .find(|p| p.what == "namespace")
+            .map_or(0, |p| p.pid);
+        let mut enter = command("nsenter");
+        enter
+            .arg(format!("--net=/run/netns/{NAMESPACE}"))
+            .arg(format!("--mount=/proc/{holder}/ns/mnt"))
+            .arg(format!(
+                "--wdns={}",
+                std::env::current_dir().unwrap_or_default().display()
+            ))
+            .arg("--")
+            .arg(program);
+        enter
+    }
+
+    fn daemon(&mut self, name: &str) -> anyhow::Result<()> {
+        let pid_file = format!("/run/libvirt/{name}-testbed.pid");
+        let inside = self.dir.join("run").join(format!("{name}-testbed.pid"));
+        std::fs::remove_file(&inside).ok();
+        run(self.enter(name).args(["-d", "-p", &pid_file]))?;
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let pid = std::fs::read_to_string(&inside)
+                .ok()
+                .and_then(|t| t.trim().parse().ok());
+            if let Some(pid) = pid {
+                return self.record(name, pid);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{name} wrote no pid file within {} s",
+                START_DEADLINE.as_secs()
+            );
+            pause();
+        }
+    }
+
+    fn wait_for_libvirt(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_DEADLINE;
+        loop {
+            let asked = self
+                .enter("virsh")
+                .args(["--quiet", "--connect", "qemu:///system", "version"])
+                .output();
+            match asked {
+                Ok(output) if output.status.success() => return Ok(()),
+                Ok(output) if Instant::now() > deadline => {
+                    bail!(
+                        "libvirtd does not answer: {}",
+                        String::from_utf8_lossy(&output.stderr).trim()
+                    )
+                }
+                Ok(_) => pause(),
+                Err(error) => return Err(error).context("start virsh"),
+            }
+        }
+    }
+
+    fn record_path(&self) -> PathBuf {
+        self.dir.join("processes.json")
+    }
+
+    fn record(&mut self, what: &str, pid: u32) -> anyhow::Result<()> {
+        let started = start_time(pid).with_context(|| format!("{what} ended at once"))?;
+        self.processes.push(Started {
+            what: what.to_owned(),
+            pid,
+            started,
+        });
+        std::fs::write(self.record_path(), serde_json::to_vec(&self.processes)?)
+            .context("record a process")
+    }
+
+    /// Ends what an earlier run left: guests first (found by the testbed's own pid files), then the daemons.
+    fn end_leftovers(&self) {
+        let text = std::fs::read_to_string(self.record_path()).unwrap_or_default();
+        let left: Vec<Started> = serde_json::from_str(&text).unwrap_or_default();
+        self.end_guests();
+        for process in left.iter().rev() {
+            end(process.pid, process.started, Duration::from_secs(10));
+        }
+        std::fs::remove_file(self.record_path()).ok();
+    }
+
+    /// QEMU processes write their pids below `run`, which only this libvirt uses.
+    fn end_guests(&self) {
+        let Ok(entries) = std::fs::read_dir(self.dir.join("run/qemu")) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|e| e != "pid") {
+                continue;
+            }
+            let pid = std::fs::read_to_string(&path)
+                .ok()
+                .and_then(|t| t.trim().parse().ok());
+            let Some(pid) = pid else { continue };
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if name.starts_with("qemu-system")
+                && let Some(started) = start_time(pid)
+            {
+                end(pid, started, Duration::from_secs(5));
+            }
+            std::fs::remove_file(path).ok();
+        }
+    }
+
+    /// Runs a command inside; its exit status.
+    pub fn run(&self, program: &str, arguments: &[String]) -> anyhow::Result<ExitStatus> {
+        self.enter(program)
+            .args(arguments)
+            .status()
+            .with_context(|| format!("start {program}"))
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        self.end_guests();
+        for process in self.processes.iter().rev() {
+            end(process.pid, process.started, Duration::from_secs(10));
+        }
+        std::fs::remove_file(self.record_path()).ok();
+        command("ip")
+            .args(["netns", "del", NAMESPACE])
+            .status()
+            .ok();
+        for controller in ["cpu", "cpuacct", "blkio", "unified"] {
+            std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(controller).join("machine")).ok();
+        }
+    }
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("start {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
