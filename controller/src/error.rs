@@ -26,6 +26,7 @@ pub enum Exit {
 
 /// The text fits after "failed to"; the cause is the source, said once.
 #[derive(Debug, thiserror::Error)]
+#[expect(clippy::error_impl_error, reason = "the one error of this crate")]
 pub enum Error {
     /// The config.
     #[error(transparent)]

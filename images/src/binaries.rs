@@ -22,7 +22,7 @@ const SOURCES: [&str; 6] = [
     "agent",
     "workloads",
 ];
-const COMPILE_DEADLINE: Duration = Duration::from_secs(3600);
+const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 
 /// Programs for guests and bundles.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 /// Grows when the layout changes.
 const FORMAT: &str = "1";
 const LOADER: &str = "ld-linux-x86-64.so.2";
-/// Loaded by OpenBLAS' name; the reference BLAS would make the network several times slower.
+/// Loaded by `OpenBLAS`' name; the reference BLAS would make the network several times slower.
 const BLAS: &str = "libblas.so.3";
 
 /// Makes the bundle, or returns the one made of the same parts.

@@ -26,7 +26,7 @@ impl Program {
             argv: vec![program.to_owned()],
             env: Vec::new(),
             dir: None,
-            deadline: Duration::from_secs(600),
+            deadline: Duration::from_mins(10),
             doing: doing.into(),
         }
     }

@@ -82,7 +82,7 @@ fn make_repository(cache: &Cache, lock: &Lock, dir: &Path) -> Result<(), ImageEr
 
 fn mmdebstrap(lock: &Lock, repository: &Path, tree: &Path) -> Result<(), ImageError> {
     let mut program = Program::new("unpack Debian packages", "unshare")
-        .deadline(Duration::from_secs(1200))
+        .deadline(Duration::from_mins(20))
         .env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH.to_string())
         .env("LC_ALL", "C.UTF-8")
         .env("TZ", "UTC")

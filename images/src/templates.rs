@@ -45,7 +45,7 @@ pub struct Seed {
     pub nameservers: Vec<String>,
 }
 
-/// The three files of a NoCloud seed.
+/// The three files of a `NoCloud` seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeedText {
     /// `user-data`.

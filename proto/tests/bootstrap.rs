@@ -1,5 +1,7 @@
 //! The committed code must be what the `.proto` files give.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::path::{Path, PathBuf};
 
 fn crate_dir() -> &'static Path {

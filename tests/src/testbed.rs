@@ -18,14 +18,14 @@ use std::{
 };
 
 const NAMESPACE: &str = "continuum-testbed";
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// A process as recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Started {
     what: String,
     pid: u32,
-    started: u64,
+    since: u64,
 }
 
 /// The testbed.
@@ -182,7 +182,7 @@ impl Testbed {
         let usable = cpuinfo.split_whitespace().any(|f| f == "vmx" || f == "svm");
         if Path::new("/dev/kvm").exists() && !usable {
             let hidden = self.dir.join("no-kvm");
-            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0);
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o0);
             std::fs::set_permissions(&hidden, permissions).context("hide /dev/kvm")?;
             run(self
                 .enter("mount")
@@ -261,11 +261,11 @@ impl Testbed {
     }
 
     fn record(&mut self, what: &str, pid: u32) -> anyhow::Result<()> {
-        let started = start_time(pid).with_context(|| format!("{what} ended at once"))?;
+        let since = start_time(pid).with_context(|| format!("{what} ended at once"))?;
         self.processes.push(Started {
             what: what.to_owned(),
             pid,
-            started,
+            since,
         });
         std::fs::write(self.record_path(), serde_json::to_vec(&self.processes)?)
             .context("record a process")
@@ -277,7 +277,7 @@ impl Testbed {
         let left: Vec<Started> = serde_json::from_str(&text).unwrap_or_default();
         self.end_guests();
         for process in left.iter().rev() {
-            end(process.pid, process.started, Duration::from_secs(10));
+            end(process.pid, process.since, Duration::from_secs(10));
         }
         std::fs::remove_file(self.record_path()).ok();
     }
@@ -319,7 +319,7 @@ impl Drop for Testbed {
     fn drop(&mut self) {
         self.end_guests();
         for process in self.processes.iter().rev() {
-            end(process.pid, process.started, Duration::from_secs(10));
+            end(process.pid, process.since, Duration::from_secs(10));
         }
         std::fs::remove_file(self.record_path()).ok();
         command("ip")

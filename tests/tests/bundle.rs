@@ -1,9 +1,14 @@
 //! Runs on this machine with the real workload bundle: provider `local`, real network, real photos.
 //! Skipped where no bundle was built.
+#![expect(clippy::print_stderr, reason = "reasons for skipping")]
 
 use continuum_tests::process::{command, workspace_program};
 use libtest_mimic::{Arguments, Failed, Trial};
-use std::{collections::BTreeMap, path::{Path, PathBuf}, process::Output};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -42,7 +47,9 @@ fn missing() -> Option<String> {
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|h| PathBuf::from(h).join(".cache/continuum")))?;
     let bundle = std::fs::read_to_string(home.join("bundles/current")).ok();
-    bundle.is_none().then(|| "no workload bundle; continuum-ctl image build --bundle-only".into())
+    bundle
+        .is_none()
+        .then(|| "no workload bundle; continuum-ctl image build --bundle-only".into())
 }
 
 #[derive(serde::Deserialize)]
@@ -56,22 +63,32 @@ fn check_labels(results: &Path, photos: usize) -> Result<(), Failed> {
     let text = std::fs::read_to_string(source().join("images/photos/labels.toml"))?;
     let labels: BTreeMap<String, Label> = toml::from_str(&text).map_err(|e| e.to_string())?;
     assert!(labels.values().filter(|l| l.certain).count() >= 4);
-    let dir = std::fs::read_dir(results)?.next().ok_or("no result directory")??.path();
+    let dir = std::fs::read_dir(results)?
+        .next()
+        .ok_or("no result directory")??
+        .path();
     let csv = std::fs::read_to_string(dir.join("samples.csv"))?;
-    let rows: Vec<Vec<&str>> = csv.lines().skip(1).map(|l| l.split(',').collect()).collect();
+    let rows: Vec<Vec<&str>> = csv
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').collect())
+        .collect();
     if rows.len() != photos {
         return Err(format!("{} samples instead of {photos}", rows.len()).into());
     }
     for row in rows {
         let name = row[2].trim_end_matches(".jpg");
         let class: i32 = row[13].parse().map_err(|_| "class")?;
-        let label = labels.get(name).ok_or_else(|| format!("photo {name} has no label"))?;
+        let label = labels
+            .get(name)
+            .ok_or_else(|| format!("photo {name} has no label"))?;
         if !label.classes.contains(&class) {
             return Err(format!("{name} was taken for class {class}").into());
         }
     }
-    let result: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join("result.json"))?)
-        .map_err(|e| e.to_string())?;
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("result.json"))?)
+            .map_err(|e| e.to_string())?;
     if result["validity"] != "unverified" || result["counts"]["lost"] != 0 {
         return Err(format!("{}", result["counts"]).into());
     }
@@ -88,11 +105,21 @@ fn local_run() -> Result<(), Failed> {
     let results = dir.path().join("results");
     let output = ctl(
         &dir.path().join("state"),
-        &["run", "examples/local.toml", "--results", &results.display().to_string()],
+        &[
+            "run",
+            "examples/local.toml",
+            "--results",
+            &results.display().to_string(),
+        ],
     )?;
     expect(&output, 0)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    for part in ["EDGE OUTPUT", "ENDPOINT OUTPUT", "proc_time/data (ms)", "validity: unverified"] {
+    for part in [
+        "EDGE OUTPUT",
+        "ENDPOINT OUTPUT",
+        "proc_time/data (ms)",
+        "validity: unverified",
+    ] {
         if !text.contains(part) {
             return Err(format!("no {part:?} in\n{text}").into());
         }
@@ -103,7 +130,10 @@ fn local_run() -> Result<(), Failed> {
 fn empty_run() -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
     let results = dir.path().join("results").display().to_string();
-    let output = ctl(&dir.path().join("state"), &["run", "examples/empty.toml", "--results", &results])?;
+    let output = ctl(
+        &dir.path().join("state"),
+        &["run", "examples/empty.toml", "--results", &results],
+    )?;
     expect(&output, 0)
 }
 
@@ -111,7 +141,17 @@ fn empty_run() -> Result<(), Failed> {
 fn lifecycle() -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
     let state = dir.path().join("state");
-    let up = |name: &str| ctl(&state, &["up", "examples/local.toml", "--set", &format!("name={name}")]);
+    let up = |name: &str| {
+        ctl(
+            &state,
+            &[
+                "up",
+                "examples/local.toml",
+                "--set",
+                &format!("name={name}"),
+            ],
+        )
+    };
     expect(&up("one")?, 0)?;
     let again = up("one")?;
     expect(&again, 0)?;
@@ -119,9 +159,22 @@ fn lifecycle() -> Result<(), Failed> {
         return Err("the second up changed something".into());
     }
     expect(&up("two")?, 0)?;
-    let other = ctl(&state, &["up", "examples/local.toml", "--set", "name=one", "--set", "infrastructure.endpoint.nodes=2"])?;
+    let other = ctl(
+        &state,
+        &[
+            "up",
+            "examples/local.toml",
+            "--set",
+            "name=one",
+            "--set",
+            "infrastructure.endpoint.nodes=2",
+        ],
+    )?;
     expect(&other, 5)?;
-    let exec = ctl(&state, &["agent", "one", "edge0", "exec", "--", "echo", "$(id)"])?;
+    let exec = ctl(
+        &state,
+        &["agent", "one", "edge0", "exec", "--", "echo", "$(id)"],
+    )?;
     expect(&exec, 0)?;
     assert_eq!(exec.stdout, b"$(id)\n");
     for action in ["info", "health", "metrics", "logs"] {
@@ -130,10 +183,29 @@ fn lifecycle() -> Result<(), Failed> {
     let file = dir.path().join("file");
     std::fs::write(&file, "content")?;
     let path = file.display().to_string();
-    expect(&ctl(&state, &["agent", "one", "edge0", "put", &path, "a/b"])?, 0)?;
-    expect(&ctl(&state, &["agent", "one", "edge0", "get", "a/b", &format!("{path}.back")])?, 0)?;
+    expect(
+        &ctl(&state, &["agent", "one", "edge0", "put", &path, "a/b"])?,
+        0,
+    )?;
+    expect(
+        &ctl(
+            &state,
+            &[
+                "agent",
+                "one",
+                "edge0",
+                "get",
+                "a/b",
+                &format!("{path}.back"),
+            ],
+        )?,
+        0,
+    )?;
     assert_eq!(std::fs::read(format!("{path}.back"))?, b"content");
-    expect(&ctl(&state, &["agent", "one", "edge0", "put", &path, "../x"])?, 1)?;
+    expect(
+        &ctl(&state, &["agent", "one", "edge0", "put", &path, "../x"])?,
+        1,
+    )?;
     expect(&ctl(&state, &["agent", "one", "nobody", "info"])?, 1)?;
     std::fs::remove_file(state.join("deployments/two/state.json"))?;
     let swept = ctl(&state, &["down", "two"])?;
@@ -151,7 +223,12 @@ fn lifecycle() -> Result<(), Failed> {
 /// What cannot be installed yet is planned, and refused by name.
 fn refused_by_name() -> Result<(), Failed> {
     let dir = tempfile::tempdir()?;
-    for name in ["kubernetes-cloud", "kubeedge-edge", "openfaas-cloud", "openfaas-edge"] {
+    for name in [
+        "kubernetes-cloud",
+        "kubeedge-edge",
+        "openfaas-cloud",
+        "openfaas-edge",
+    ] {
         for ending in ["cfg", "toml"] {
             let file = format!("examples/{name}.{ending}");
             let plan = ctl(dir.path(), &["up", "--dry-run", &file])?;
@@ -168,7 +245,11 @@ fn refused_by_name() -> Result<(), Failed> {
         }
     }
     let left = std::fs::read_dir(dir.path().join("deployments"))?.count();
-    if left == 0 { Ok(()) } else { Err("a refusal left something".into()) }
+    if left == 0 {
+        Ok(())
+    } else {
+        Err("a refusal left something".into())
+    }
 }
 
 fn main() {

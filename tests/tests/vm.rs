@@ -1,4 +1,5 @@
 //! Real virtual machines. Skipped with the reason where this machine cannot run them.
+#![expect(clippy::print_stderr, reason = "reasons for skipping")]
 
 use continuum_tests::{
     process::workspace_program,
@@ -10,6 +11,8 @@ use std::{
     process::Output,
     sync::Arc,
 };
+
+type Case = fn(&Bed) -> Result<(), Failed>;
 
 struct Bed {
     testbed: Testbed,
@@ -43,7 +46,12 @@ impl Bed {
     }
 
     fn virsh(&self, arguments: &[&str]) -> Result<String, Failed> {
-        let output = self.testbed.enter("virsh").args(["--quiet", "--connect", "qemu:///system"]).args(arguments).output()?;
+        let output = self
+            .testbed
+            .enter("virsh")
+            .args(["--quiet", "--connect", "qemu:///system"])
+            .args(arguments)
+            .output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -58,7 +66,11 @@ impl Bed {
             .filter(|n| n.starts_with("ct-"))
             .collect();
         let left_links: Vec<&str> = links.lines().filter(|l| l.starts_with("ct")).collect();
-        if domains.trim().is_empty() && !networks.contains("ct-") && left_links.is_empty() && volumes.is_empty() {
+        if domains.trim().is_empty()
+            && !networks.contains("ct-")
+            && left_links.is_empty()
+            && volumes.is_empty()
+        {
             return Ok(());
         }
         Err(format!("left: {domains} {networks} {left_links:?} {volumes:?}").into())
@@ -66,7 +78,11 @@ impl Bed {
 }
 
 fn example(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples")
+        .join(name)
+        .display()
+        .to_string()
 }
 
 /// One deployment through its whole life: links measured, limits and reflection looked at, a photo run, a lost node.
@@ -90,21 +106,43 @@ fn life(bed: &Bed) -> Result<(), Failed> {
         }
     }
     let ping = |to: &str| -> Result<f64, Failed> {
-        let out = bed.expect(0, &["agent", "mist-edge", "endpoint0", "exec", "--", "ping", "-n", "-c", "50", "-i", "0.1", to])?;
+        let out = bed.expect(
+            0,
+            &[
+                "agent",
+                "mist-edge",
+                "endpoint0",
+                "exec",
+                "--",
+                "ping",
+                "-n",
+                "-c",
+                "50",
+                "-i",
+                "0.1",
+                to,
+            ],
+        )?;
         let mut times: Vec<f64> = out
             .lines()
             .filter_map(|l| l.split_once("time=")?.1.split(' ').next()?.parse().ok())
             .collect();
         times.sort_by(f64::total_cmp);
-        times.get(times.len() / 2).copied().ok_or_else(|| format!("no answer in\n{out}").into())
+        times
+            .get(times.len() / 2)
+            .copied()
+            .ok_or_else(|| format!("no answer in\n{out}").into())
     };
     let status = bed.expect(0, &["--format", "json", "status", "mist-edge"])?;
     let status: serde_json::Value = serde_json::from_str(&status).map_err(|e| e.to_string())?;
-    let edge = status["nodes"][0]["address"].as_str().ok_or("no address")?.to_owned();
+    let edge = status["nodes"][0]["address"]
+        .as_str()
+        .ok_or("no address")?
+        .to_owned();
     let gateway = format!("{}.1", edge.rsplit_once('.').ok_or("address")?.0);
     // The host is not shaped: its round trip is what emulation itself costs here.
     let added = ping(&edge)? - ping(&gateway)?;
-    println!("round trip to the edge minus that to the host: {added:.2} ms, asked 15 ms");
+    eprintln!("round trip to the edge minus that to the host: {added:.2} ms, asked 15 ms");
     if !(12.0..=18.0).contains(&added) {
         return Err(format!("the link adds {added:.2} ms instead of 15 ms ± 20 %").into());
     }
@@ -112,7 +150,16 @@ fn life(bed: &Bed) -> Result<(), Failed> {
     let results = bed.results.display().to_string();
     let out = bed.expect(
         0,
-        &["bench", &config, "--results", &results, "--set", "benchmark.frequency=0.3", "--set", "benchmark.duration_s=20"],
+        &[
+            "bench",
+            &config,
+            "--results",
+            &results,
+            "--set",
+            "benchmark.frequency=0.3",
+            "--set",
+            "benchmark.duration_s=20",
+        ],
     )?;
     if !(out.contains("EDGE OUTPUT") && out.contains("answered 6, asked 6")) {
         return Err(out.into());
@@ -151,17 +198,24 @@ fn main() {
         let dir = PathBuf::from("/var/lib/continuum-vm-tests");
         std::fs::remove_dir_all(&dir).ok();
         match Testbed::start() {
-            Ok(testbed) => Some(Arc::new(Bed { testbed, state: dir.join("state"), results: dir.join("results") })),
+            Ok(testbed) => Some(Arc::new(Bed {
+                testbed,
+                state: dir.join("state"),
+                results: dir.join("results"),
+            })),
             Err(error) => {
                 eprintln!("the testbed did not start: {error:#}");
                 None
             }
         }
     };
-    let tests: [(&str, fn(&Bed) -> Result<(), Failed>); 1] = [("life_of_a_deployment", life)];
+    let tests: [(&str, Case); 1] = [("life_of_a_deployment", life)];
     for (name, test) in tests {
         let own = bed.clone();
-        let run = move || own.as_ref().map_or_else(|| Err("no testbed".into()), |bed| test(bed));
+        let run = move || {
+            own.as_ref()
+                .map_or_else(|| Err("no testbed".into()), |bed| test(bed))
+        };
         trials.push(Trial::test(name, run).with_ignored_flag(missing.is_some()));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -72,9 +72,8 @@ pub(super) async fn start(
     let supervised = Supervised { spec, stop, task };
     let deadline = Instant::now() + START_DEADLINE;
     loop {
-        let error = match tokio::net::TcpStream::connect(supervised.spec.listen).await {
-            Ok(_) => break,
-            Err(error) => error,
+        let Err(error) = tokio::net::TcpStream::connect(supervised.spec.listen).await else {
+            break;
         };
         let restarts = stats
             .lock()
@@ -176,7 +175,7 @@ async fn keep_running(
             stats.restarts += 1;
         }
         metrics.event("broker", format!("ended ({how}); starting it again"));
-        if begun.elapsed() > Duration::from_secs(60) {
+        if begun.elapsed() > Duration::from_mins(1) {
             pause = FIRST_PAUSE;
         }
         loop {

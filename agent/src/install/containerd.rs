@@ -20,7 +20,7 @@ version = 2
 [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
   SystemdCgroup = true
 ";
-const SYSTEMCTL_DEADLINE: Duration = Duration::from_secs(120);
+const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(2);
 
 #[async_trait::async_trait]
 impl Installer for Containerd {

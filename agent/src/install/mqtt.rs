@@ -10,7 +10,7 @@ pub struct Mqtt;
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 const UNIT_LINK: &str = "/etc/systemd/system/mosquitto.service";
-const DPKG_DEADLINE: Duration = Duration::from_secs(300);
+const DPKG_DEADLINE: Duration = Duration::from_mins(5);
 
 #[async_trait::async_trait]
 impl Installer for Mqtt {

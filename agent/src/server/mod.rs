@@ -26,7 +26,7 @@ use tonic::{Request, Status, transport::Server};
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// For the headers of an answer; streams then go on as long as they like.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(900);
+const REQUEST_DEADLINE: Duration = Duration::from_mins(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAMS_PER_CONNECTION: u32 = 256;

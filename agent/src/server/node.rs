@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tonic::{Request, Response, Status, Streaming};
 use wire::{exec_response, get_response, put_request};
 
-const EXEC_DEADLINE: Duration = Duration::from_secs(60);
-const EXEC_LONGEST: Duration = Duration::from_secs(3600);
+const EXEC_DEADLINE: Duration = Duration::from_mins(1);
+const EXEC_LONGEST: Duration = Duration::from_hours(1);
 const CHUNK_BYTES: usize = 128 * 1024;
 
 pub(super) struct Service(pub(super) Arc<AgentState>);

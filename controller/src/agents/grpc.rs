@@ -20,7 +20,7 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// For calls that answer at once.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 /// For those that install, start, or transfer.
-const LONG_CALL_DEADLINE: Duration = Duration::from_secs(900);
+const LONG_CALL_DEADLINE: Duration = Duration::from_mins(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 const CHUNK_BYTES: usize = 128 * 1024;
@@ -264,8 +264,10 @@ impl Agent for GrpcAgent {
                 .into_inner();
             let received = now_unix_ns();
             let round_trip = (received - sent) - (answer.sent_unix_ns - answer.received_unix_ns);
-            let offset_ns =
-                ((answer.received_unix_ns - sent) + (answer.sent_unix_ns - received)) / 2;
+            let offset_ns = i64::midpoint(
+                answer.received_unix_ns - sent,
+                answer.sent_unix_ns - received,
+            );
             let measured = ClockOffset {
                 offset_ns,
                 error_ns: round_trip / 2,
@@ -454,7 +456,7 @@ impl Agent for GrpcAgent {
         };
         let mut client = wire::broker_client::BrokerClient::new(self.channel.clone());
         let call = client.start(request);
-        self.call("start the MQTT broker", Duration::from_secs(60), call)
+        self.call("start the MQTT broker", Duration::from_mins(1), call)
             .await
             .map(|_| ())
     }
@@ -484,7 +486,7 @@ impl Agent for GrpcAgent {
         let mut client = self.network();
         let call = client.apply(request);
         let answer = self
-            .call("emulate links", Duration::from_secs(60), call)
+            .call("emulate links", Duration::from_mins(1), call)
             .await?
             .into_inner();
         Ok(answer.classes.into_iter().map(from_applied).collect())

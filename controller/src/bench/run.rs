@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 /// Agents end their runs when the controller is silent for so long.
 const LEASE: Duration = Duration::from_secs(30);
 /// For a worker to load its network; minutes under emulation.
-const READY_DEADLINE: Duration = Duration::from_secs(360);
+const READY_DEADLINE: Duration = Duration::from_mins(6);
 /// How often nodes are looked at during a run.
 const HEALTH_EVERY: Duration = Duration::from_secs(2);
 
@@ -195,8 +195,8 @@ fn judge(report: &mut Report, config: &Config, deployment: &Deployment) {
     {
         report.notes.push(format!("accelerator: {accelerator}"));
     }
-    let emulates =
-        provider::find(&config.infrastructure.provider).is_ok_and(|p| p.emulates_network());
+    let emulates = provider::find(&config.infrastructure.provider)
+        .is_ok_and(super::super::provider::Provider::emulates_network);
     if config.network.is_emulated() && !emulates {
         report
             .notes
@@ -382,10 +382,8 @@ async fn wait_ended(
             return first_failure.map_or(Ok(()), |(error, _)| Err(error));
         }
         // The others get a moment to write what they have.
-        if let Some((error, at)) =
-            first_failure.take_if(|(_, at)| at.elapsed() > Duration::from_secs(3))
-        {
-            let _since = at;
+        let is_over = |(_, at): &mut (Error, Instant)| at.elapsed() > Duration::from_secs(3);
+        if let Some((error, _)) = first_failure.take_if(is_over) {
             return Err(error);
         }
         tokio::select! {

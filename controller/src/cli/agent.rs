@@ -54,7 +54,7 @@ pub(super) async fn run(
                     "stderr": String::from_utf8_lossy(&done.stderr),
                 }));
             } else {
-                output.bytes(&done.stdout);
+                Output::bytes(&done.stdout);
                 super::output::note(String::from_utf8_lossy(&done.stderr).trim_end());
             }
             if done.code != Some(0) {

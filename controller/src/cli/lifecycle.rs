@@ -114,7 +114,8 @@ pub(super) async fn up(
         return dry_run(context, output, &checked.config, options.allow_unemulated).await;
     }
     let up = up_locked(context, &checked.config, options).await?;
-    show_up(context, output, &checked.config, &up)
+    show_up(context, output, &checked.config, &up);
+    Ok(())
 }
 
 async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Result<Up, Error> {
@@ -182,7 +183,7 @@ async fn dry_run(
     Ok(())
 }
 
-fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) -> Result<(), Error> {
+fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
     context.progress.finish();
     let stages = context.progress.stages();
     output.table(&NODE_COLUMNS, node_rows(&up.plan));
@@ -216,7 +217,6 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) -> Resu
         "emulated": config.network.is_emulated(),
         "facts": up.deployment.facts(),
     }));
-    Ok(())
 }
 
 pub(super) async fn bench(
@@ -392,7 +392,7 @@ pub(super) async fn run(
         Ok(())
     };
     if keep || config.infrastructure.keep {
-        show_up(context, output, config, &up)?;
+        show_up(context, output, config, &up);
         super::output::note(&format!(
             "{} stays up; `continuum-ctl down {}` removes it",
             config.name, config.name

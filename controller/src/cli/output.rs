@@ -34,7 +34,7 @@ impl Output {
     }
 
     /// Bytes as they are.
-    pub(crate) fn bytes(self, bytes: &[u8]) {
+    pub(crate) fn bytes(bytes: &[u8]) {
         let mut out = std::io::stdout();
         out.write_all(bytes).and_then(|()| out.flush()).ok();
     }

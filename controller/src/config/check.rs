@@ -98,14 +98,14 @@ impl Options<'_> {
     }
 }
 
-/// `None` when there is no sense in going on.
+/// Checks everything; what is wrong is added to `faults`.
 pub(super) fn check(
     entries: &[Entry],
     file: &str,
     is_cfg: bool,
     stem: &str,
     faults: &mut Vec<Fault>,
-) -> Option<Checked> {
+) -> Checked {
     let mut values = Vec::new();
     for entry in entries {
         let Some(key) = keys::find(&entry.path) else {
@@ -126,9 +126,9 @@ pub(super) fn check(
         is_cfg,
     };
     let mut warnings = Vec::new();
-    let config = build(&options, stem, faults, &mut warnings)?;
+    let config = build(&options, stem, faults, &mut warnings);
     rules::check(&config, &options, faults, &mut warnings);
-    Some(Checked { config, warnings })
+    Checked { config, warnings }
 }
 
 fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
@@ -216,7 +216,7 @@ fn build(
     stem: &str,
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
-) -> Option<Config> {
+) -> Config {
     let provider = options.text("infrastructure.provider");
     if !options.is_given("infrastructure.provider") {
         options.fault(
@@ -297,7 +297,7 @@ fn build(
     if let Some(application) = options.text("benchmark.application") {
         config.benchmark = Some(benchmark(options, &config, application));
     }
-    Some(config)
+    config
 }
 
 fn tier(options: &Options<'_>, tier: Tier, faults: &mut Vec<Fault>) -> TierSpec {

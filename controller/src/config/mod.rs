@@ -90,16 +90,14 @@ pub fn parse(
         toml_source::apply_override(text, &mut entries, &mut faults);
     }
     let checked = check::check(&entries, file, is_cfg, stem, &mut faults);
-    match checked {
-        Some(checked) if faults.is_empty() => Ok(checked),
-        _ => {
-            faults.sort_by_key(|f: &Fault| (f.place.line, f.place.key.clone()));
-            Err(ConfigError::Faults {
-                file: file.to_owned(),
-                faults,
-            })
-        }
+    if faults.is_empty() {
+        return Ok(checked);
     }
+    faults.sort_by_key(|f: &Fault| (f.place.line, f.place.key.clone()));
+    Err(ConfigError::Faults {
+        file: file.to_owned(),
+        faults,
+    })
 }
 
 #[cfg(test)]

@@ -75,6 +75,10 @@ pub struct Config {
 
 /// Machines.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
 pub struct Infrastructure {
     /// `qemu` or `local`.
     pub provider: String,

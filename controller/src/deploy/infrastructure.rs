@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Emulated guests on a busy host take a minute and more.
-const BOOT_DEADLINE: Duration = Duration::from_secs(420);
+const BOOT_DEADLINE: Duration = Duration::from_mins(7);
 const TRY_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(500);
 /// The provider is asked about the machine every so many tries.

@@ -149,20 +149,19 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
             )?
         }
     };
-    let prefix = match deployment.prefix() {
-        Some(prefix) => prefix,
-        None => {
-            let _claim = context.root.claim_lock()?;
-            match provider::claim_prefix(context, provider, config, &config.name).await {
-                Ok(prefix) => {
-                    deployment.set_prefix(prefix)?;
-                    prefix
-                }
-                Err(error) => {
-                    // Nothing was made yet: a refusal must leave nothing.
-                    deployment.remove()?;
-                    return Err(error);
-                }
+    let prefix = if let Some(prefix) = deployment.prefix() {
+        prefix
+    } else {
+        let _claim = context.root.claim_lock()?;
+        match provider::claim_prefix(context, provider, config, &config.name).await {
+            Ok(prefix) => {
+                deployment.set_prefix(prefix)?;
+                prefix
+            }
+            Err(error) => {
+                // Nothing was made yet: a refusal must leave nothing.
+                deployment.remove()?;
+                return Err(error);
             }
         }
     };

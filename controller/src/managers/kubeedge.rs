@@ -1,4 +1,4 @@
-//! KubeEdge: planned and checked; installing it comes with a later version.
+//! `KubeEdge`: planned and checked; installing it comes with a later version.
 
 use super::{Needs, ResourceManager, count};
 use crate::{

@@ -13,7 +13,8 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
     let infrastructure = &config.infrastructure;
     let has_controller = !infrastructure.infra_only
         && config.mode() != Mode::Endpoint
-        && managers::find(&config.software.resource_manager).is_some_and(|m| m.has_controller());
+        && managers::find(&config.software.resource_manager)
+            .is_some_and(super::super::managers::ResourceManager::has_controller);
     let mut nodes = Vec::new();
     let mut next_core = 0;
     for tier in Tier::ALL {

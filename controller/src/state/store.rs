@@ -339,6 +339,7 @@ impl Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn intents_survive_and_newer_files_are_refused() {
@@ -366,7 +367,6 @@ mod tests {
         );
         assert_eq!(read.uuid(), deployment.uuid());
         let path = root.deployment("d").join("state.json");
-        use std::os::unix::fs::PermissionsExt;
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600

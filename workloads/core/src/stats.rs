@@ -15,7 +15,7 @@ pub struct Trimmed {
 /// Upstream's way: round each value to 4 decimals, drop negatives, sort, keep `[int(n * 0.05), int(n * 0.90))`,
 /// then mean and population standard deviation, rounded to 2 decimals. `None` when nothing is left.
 ///
-/// Source: upstream's application/image_classification; values are milliseconds.
+/// Source: upstream's `application/image_classification`; values are milliseconds.
 pub fn upstream_trimmed(values_ms: &[f64]) -> Option<Trimmed> {
     let mut values: Vec<f64> = values_ms
         .iter()

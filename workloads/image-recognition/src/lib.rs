@@ -1,5 +1,5 @@
 //! `image_classification`: endpoints send photos at a fixed rate, a worker classifies them with a real
-//! ImageNet network, the answer goes back to the endpoint.
+//! `ImageNet` network, the answer goes back to the endpoint.
 //!
 //! ```text
 //! publisher (endpoint)                broker (worker's node)                subscriber (worker)

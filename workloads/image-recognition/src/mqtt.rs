@@ -13,8 +13,8 @@ use std::{
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 /// How long the first connection may take.
-pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_secs(60);
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+pub(crate) const CONNECT_DEADLINE: Duration = Duration::from_mins(1);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Session {
     client: AsyncClient,

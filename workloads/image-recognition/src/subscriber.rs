@@ -57,32 +57,30 @@ pub(crate) async fn run(
             let waiting = Arc::clone(&waiting);
             let bad_messages = Arc::clone(&bad_messages);
             let events = context.events.clone();
-            move |_topic, payload, received| {
-                match Header::decode(payload) {
-                    Ok((header, body)) => match header.kind {
-                        Kind::Photo => {
-                            queue.push(Job {
-                                tag: header,
-                                jpeg: body.to_vec(),
-                                received_unix_ns: clock.at_unix_ns(received),
-                            });
-                        }
-                        Kind::End => {
-                            waiting
-                                .lock()
-                                .unwrap_or_else(PoisonError::into_inner)
-                                .remove(&header.endpoint);
-                        }
-                        Kind::Reply => {}
-                    },
-                    Err(error) => {
-                        *bad_messages.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-                        events.send(&Event::BadInput {
-                            what: "message".into(),
-                            why: error.to_string(),
+            move |_topic, payload, received| match Header::decode(payload) {
+                Ok((header, body)) => match header.kind {
+                    Kind::Photo => {
+                        queue.push(Job {
+                            tag: header,
+                            jpeg: body.to_vec(),
+                            received_unix_ns: clock.at_unix_ns(received),
                         });
                     }
-                };
+                    Kind::End => {
+                        waiting
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .remove(&header.endpoint);
+                    }
+                    Kind::Reply => {}
+                },
+                Err(error) => {
+                    *bad_messages.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                    events.send(&Event::BadInput {
+                        what: "message".into(),
+                        why: error.to_string(),
+                    });
+                }
             }
         },
     )

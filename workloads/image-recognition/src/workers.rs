@@ -41,7 +41,7 @@ pub(crate) struct Workers {
 }
 
 /// How long loading the network may take (minutes under emulation).
-const LOAD_DEADLINE: Duration = Duration::from_secs(300);
+const LOAD_DEADLINE: Duration = Duration::from_mins(5);
 
 impl Workers {
     /// Starts `count` threads and returns when all have loaded their network.

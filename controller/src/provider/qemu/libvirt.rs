@@ -95,12 +95,11 @@ impl Libvirt {
         let path = dir.display().to_string();
         let doing = format!("prepare storage pool {path}");
         let existing = StoragePool::lookup_by_target_path(&self.connection, &path).ok();
-        let pool = match existing {
-            Some(pool) => pool,
-            None => {
-                let text = xml::pool(&path)?;
-                StoragePool::define_xml(&self.connection, &text, 0).map_err(failed(&*doing))?
-            }
+        let pool = if let Some(pool) = existing {
+            pool
+        } else {
+            let text = xml::pool(&path)?;
+            StoragePool::define_xml(&self.connection, &text, 0).map_err(failed(&*doing))?
         };
         if !pool.is_active().map_err(failed(&*doing))? {
             pool.build(0).map_err(failed(&*doing))?;

@@ -1,4 +1,4 @@
-//! The NoCloud disk of a node: a FAT image with user-data, meta-data and network-config, in memory.
+//! The `NoCloud` disk of a node: a FAT image with user-data, meta-data and network-config, in memory.
 
 use crate::{
     config::Config,
