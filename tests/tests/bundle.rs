@@ -253,7 +253,9 @@ fn refused_by_name() -> Result<(), Failed> {
 }
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // One at a time: they share the machine's cores, and addresses are claimed per state directory.
+    arguments.test_threads = Some(1);
     let missing = missing();
     if let Some(why) = &missing {
         eprintln!("skipped: {why}");

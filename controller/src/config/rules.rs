@@ -16,6 +16,8 @@ pub(super) fn check(
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
 ) {
+    // Counts that are wrong by themselves would make the rules below complain about the wrong thing.
+    let are_counts_right = !faults.iter().any(|f| f.place.key.ends_with("nodes"));
     let mut fault = |path: &str, text: String| options.fault(faults, path, text);
     let tiers = &config.infrastructure.tiers;
     let name_is_right = !config.name.is_empty()
@@ -35,7 +37,7 @@ pub(super) fn check(
         );
     }
     let nodes: u32 = Tier::ALL.iter().map(|t| tiers.get(*t).nodes).sum();
-    if nodes == 0 {
+    if nodes == 0 && are_counts_right {
         fault(
             "infrastructure.cloud.nodes",
             "there must be at least one node in one of the tiers".into(),
@@ -82,7 +84,8 @@ pub(super) fn check(
     if infra_only {
         return;
     }
-    if let Some(manager) = managers::find(&config.software.resource_manager) {
+    let is_given = options.is_given("software.resource_manager") && are_counts_right;
+    if let Some(manager) = managers::find(&config.software.resource_manager).filter(|_| is_given) {
         for (path, text) in manager.check(config) {
             fault(path, text);
         }

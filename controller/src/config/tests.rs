@@ -88,9 +88,9 @@ memory_mib = nan
 presett = "4g"
 "#;
     let found = faults(toml(text));
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 8, "{found:#?}");
     assert_eq!(
-        found[1],
+        found[2],
         "test.toml:3: infrastructure.provider: `qmu` is not one of qemu, local; did you mean `qemu`?"
     );
     assert!(

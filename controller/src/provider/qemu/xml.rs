@@ -200,7 +200,7 @@ mod tests {
         })
         .unwrap();
         assert!(
-            text.contains("<path>/base</path>") && text.contains("<format type='qcow2'/>"),
+            text.contains("base</path>") && text.contains("<format type='qcow2'/>"),
             "{text}"
         );
         assert!(pool("/a").unwrap() != pool("/b").unwrap());
