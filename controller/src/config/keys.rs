@@ -55,7 +55,7 @@ pub enum Kind {
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
     ),
-    /// Known, and only this value is accepted for now; else the reason.
+    /// Known, and only this value is accepted; for others the reason.
     Only(&'static str, &'static str),
 }
 

@@ -3,7 +3,7 @@
 use super::{Needs, ResourceManager, count};
 use crate::{
     config::{Config, Tier},
-    plan::{NodePlan, Role},
+    plan::NodePlan,
 };
 
 /// `kubeedge`.
@@ -44,19 +44,7 @@ impl ResourceManager for KubeEdge {
         true
     }
     fn needs(&self, node: &NodePlan) -> Needs {
-        match node.role {
-            Role::Controller => Needs {
-                services: vec!["containerd"],
-                memory_floor_mib: 2048,
-                has_broker: false,
-            },
-            Role::Worker => Needs {
-                services: vec!["mqtt", "containerd"],
-                memory_floor_mib: 512,
-                has_broker: true,
-            },
-            Role::Endpoint => Needs::default(),
-        }
+        super::cluster_node(node)
     }
     fn missing(&self) -> Option<&'static str> {
         Some("this version cannot install KubeEdge yet")

@@ -3,7 +3,7 @@
 use super::{Needs, ResourceManager, count};
 use crate::{
     config::{Config, Tier},
-    plan::{NodePlan, Role},
+    plan::NodePlan,
 };
 
 /// `kubernetes`.
@@ -50,19 +50,7 @@ impl ResourceManager for Kubernetes {
         true
     }
     fn needs(&self, node: &NodePlan) -> Needs {
-        match node.role {
-            Role::Controller => Needs {
-                services: vec!["containerd"],
-                memory_floor_mib: 2048,
-                has_broker: false,
-            },
-            Role::Worker => Needs {
-                services: vec!["mqtt", "containerd"],
-                memory_floor_mib: 512,
-                has_broker: true,
-            },
-            Role::Endpoint => Needs::default(),
-        }
+        super::cluster_node(node)
     }
     fn missing(&self) -> Option<&'static str> {
         Some("this version cannot install Kubernetes yet")

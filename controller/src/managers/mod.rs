@@ -81,6 +81,23 @@ fn native_worker(node: &NodePlan) -> Needs {
     }
 }
 
+/// A node of a cluster with a control plane: 2 GiB for the controller, workers with a broker of their own.
+fn cluster_node(node: &NodePlan) -> Needs {
+    match node.role {
+        Role::Controller => Needs {
+            services: vec!["containerd"],
+            memory_floor_mib: 2048,
+            has_broker: false,
+        },
+        Role::Worker => Needs {
+            services: vec!["mqtt", "containerd"],
+            memory_floor_mib: 512,
+            has_broker: true,
+        },
+        Role::Endpoint => Needs::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
