@@ -3,9 +3,8 @@
 use crate::{
     cache::{self, Cache},
     error::{ImageError, Report},
-    hash,
+    hash, initrd,
     process::Program,
-    sandbox::Sandbox,
     spec::{GuestSpec, SourceTree},
 };
 use std::{
@@ -14,7 +13,7 @@ use std::{
 };
 
 /// Grows when the way trees are changed changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Where the bundle lies in a guest.
 pub const BUNDLE_DIR: &str = "opt/continuum/bundle";
 const UNITS: &str = "etc/systemd/system";
@@ -59,7 +58,10 @@ pub fn base(
             truncate_logs(&tree.join("var/log"))?;
             apply_overlay(&overlay, &tree)?;
             switch_units(&source.guest()?, &tree)?;
-            initial_ram_disk(&tree)
+            // Ours is made beside the disk.
+            let version = kernel_version(&tree)?;
+            cache::remove(&tree.join(format!("boot/initrd.img-{version}")))?;
+            initrd::unpack_modules(&tree, &version)
         })
         .map(|dir| dir.join("tree"))
 }
@@ -77,17 +79,14 @@ pub fn stage(base: &Path, agent: &Path, bundle: &Path, tree: &Path) -> Result<()
     copy_tree(bundle, &parent)
 }
 
-/// The kernel and initial RAM disk of a tree.
-pub fn kernel(tree: &Path) -> Result<(PathBuf, PathBuf), ImageError> {
+/// The packed kernel of a tree.
+pub fn kernel(tree: &Path) -> Result<PathBuf, ImageError> {
     let version = kernel_version(tree)?;
-    let boot = tree.join("boot");
-    Ok((
-        boot.join(format!("vmlinuz-{version}")),
-        boot.join(format!("initrd.img-{version}")),
-    ))
+    Ok(tree.join("boot").join(format!("vmlinuz-{version}")))
 }
 
-fn kernel_version(tree: &Path) -> Result<String, ImageError> {
+/// Name of the kernel of a tree.
+pub fn kernel_version(tree: &Path) -> Result<String, ImageError> {
     let dir = tree.join("usr/lib/modules");
     let mut versions: Vec<String> = std::fs::read_dir(&dir)
         .map_err(ImageError::file("list", &dir))?
@@ -202,14 +201,4 @@ fn switch_units(spec: &GuestSpec, tree: &Path) -> Result<(), ImageError> {
         "/usr/lib/systemd/system/multi-user.target",
         &units.join("default.target"),
     )
-}
-
-/// Built anew with only the few modules that a guest's disk needs.
-fn initial_ram_disk(tree: &Path) -> Result<(), ImageError> {
-    let version = kernel_version(tree)?;
-    cache::remove(&tree.join(format!("boot/initrd.img-{version}")))?;
-    Sandbox::new("make the guest's initial RAM disk", tree, true)
-        .command(["update-initramfs", "-c", "-k", &version])
-        .run()
-        .map(|_| ())
 }

@@ -43,7 +43,8 @@ pub fn texts<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     hex::encode(hasher.finalize())
 }
 
-/// Of a tree: names, modes, links and contents, in the order of names; times do not count.
+/// Of a tree as git would keep it: names, links, contents and what may be executed, in the order of names. Times and
+/// other permissions differ from checkout to checkout and do not count.
 pub fn tree(dir: &Path) -> Result<String, ImageError> {
     let mut hasher = Sha256::new();
     add_tree(&mut hasher, dir, "")?;
@@ -65,7 +66,8 @@ fn add_tree(hasher: &mut Sha256, dir: &Path, prefix: &str) -> Result<(), ImageEr
             hasher.update(text);
         };
         add(&name);
-        add(&format!("{:o}", meta.permissions().mode()));
+        let is_program = kind.is_file() && meta.permissions().mode() & 0o100 != 0;
+        add(if is_program { "program" } else { "" });
         if kind.is_symlink() {
             let target = std::fs::read_link(&path).map_err(ImageError::file("read link", &path))?;
             add(&target.to_string_lossy());
@@ -83,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_changes_with_names_modes_and_contents_but_not_with_times() {
+    fn a_tree_changes_with_names_programs_and_contents_only() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("a")).unwrap();
         std::fs::write(dir.path().join("a/x"), "1").unwrap();
@@ -93,7 +95,13 @@ mod tests {
         std::fs::write(dir.path().join("a/x"), "2").unwrap();
         assert_ne!(tree(dir.path()).unwrap(), first);
         std::fs::write(dir.path().join("a/x"), "1").unwrap();
-        std::fs::set_permissions(dir.path().join("a/x"), PermissionsExt::from_mode(0o755)).unwrap();
+        let set = |mode| {
+            std::fs::set_permissions(dir.path().join("a/x"), PermissionsExt::from_mode(mode))
+                .unwrap();
+        };
+        set(0o600);
+        assert_eq!(tree(dir.path()).unwrap(), first);
+        set(0o755);
         assert_ne!(tree(dir.path()).unwrap(), first);
     }
 

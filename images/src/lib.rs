@@ -21,6 +21,7 @@ pub mod error;
 pub mod ext4;
 pub mod guest;
 pub mod hash;
+pub mod initrd;
 pub mod lock;
 pub mod process;
 pub mod root;

@@ -51,6 +51,8 @@ pub struct Weights {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuestSpec {
+    /// Kernel modules loaded before the disk is mounted.
+    pub early_modules: Vec<String>,
     /// Units started at boot.
     pub enable: Vec<Enabled>,
     /// Units that packages enabled and that shall not start by themselves.

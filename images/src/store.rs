@@ -5,7 +5,7 @@ use crate::{
     binaries, bundle,
     cache::{self, Cache},
     error::{ImageError, Report},
-    ext4, guest, hash,
+    ext4, guest, hash, initrd,
     lock::Lock,
     root,
     spec::{PackageSet, SourceTree},
@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 const KIND: &str = "images";
 const CURRENT: &str = "images/current";
 
@@ -198,7 +198,14 @@ pub fn build(
         .map(Lock::digest)
         .collect::<Vec<_>>()
         .join("\n");
-    let key = hash::texts([FORMAT, &*base_key, &agent_sha256, &bundle_key, &extras_text]);
+    let key = hash::texts([
+        FORMAT,
+        initrd::INIT,
+        &*base_key,
+        &agent_sha256,
+        &bundle_key,
+        &extras_text,
+    ]);
     let dir = cache.get_or_make(KIND, &key, |partial| {
         report.step("making the guest's disk");
         let stage = partial.join("tree");
@@ -207,10 +214,10 @@ pub fn build(
         ext4::make(&build_root.tree, &stage, &raw)?;
         let disk = partial.join("disk.qcow2");
         ext4::pack(&raw, &disk)?;
-        let (kernel, initrd) = guest::kernel(&stage)?;
-        for (from, name) in [(kernel, "kernel"), (initrd, "initrd")] {
-            std::fs::copy(&from, partial.join(name)).map_err(ImageError::file("copy", &from))?;
-        }
+        let version = guest::kernel_version(&stage)?;
+        let early = source.guest()?.early_modules;
+        initrd::unpack_kernel(&guest::kernel(&stage)?, &partial.join("kernel"))?;
+        initrd::make(&stage, &version, &early, &partial.join("initrd"))?;
         report.step("computing digests");
         cache::remove(&raw)?;
         cache::remove(&stage)?;
