@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    Agent,
+    Agent, Setup,
     mqtt::{self, Connection},
     wait::{self, eventually, within},
 };
@@ -29,7 +29,10 @@ async fn what_is_published_arrives() {
         .publish("photos/endpoint0", b"a photo".to_vec())
         .await;
     let (topic, payload) = subscriber.next_message().await;
-    assert_eq!((topic.as_str(), &*payload), ("photos/endpoint0", &b"a photo"[..]));
+    assert_eq!(
+        (topic.as_str(), &*payload),
+        ("photos/endpoint0", &b"a photo"[..])
+    );
 }
 
 #[tokio::test]
@@ -50,6 +53,28 @@ async fn its_counters_and_size_are_told() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn its_log_is_plain_text() {
+    let agent = Agent::start().await;
+    mqtt::start_broker(&agent).await;
+    let line = eventually("the broker's first line", async || {
+        let request = wire::LogsRequest {
+            source: "broker".into(),
+            tail_lines: 1,
+        };
+        let mut client = wire::node_client::NodeClient::new(agent.connect().await);
+        let answers = client.logs(request).await.map_err(|s| s.to_string())?;
+        let batch = answers.into_inner().message().await;
+        let batch = batch.map_err(|s| s.to_string())?;
+        batch
+            .and_then(|b| b.lines.into_iter().next())
+            .ok_or("none yet".to_owned())
+    })
+    .await;
+    assert!(line.contains(&agent.broker().to_string()), "{line:?}");
+    assert!(!line.contains('\x1b'), "{line:?}");
 }
 
 #[tokio::test]
@@ -94,7 +119,9 @@ async fn a_killed_broker_comes_back_and_clients_connect_again() {
     .await;
     assert_eq!(after.restarts, 1);
     eventually("a client to connect again", async || {
-        Connection::try_open(agent.broker(), "again").await.map(drop)
+        Connection::try_open(agent.broker(), "again")
+            .await
+            .map(drop)
     })
     .await;
     let mut subscriber = Connection::open(agent.broker(), "subscriber").await;
@@ -141,12 +168,35 @@ async fn somebody_else_on_its_port_is_not_taken_for_it() {
 }
 
 #[tokio::test]
+async fn one_that_never_comes_up_is_given_up() {
+    let setup = Setup::new();
+    let config = std::fs::read_to_string(setup.path("agent.toml")).unwrap();
+    setup.write("agent.toml", &format!("{config}helper = \"/bin/false\"\n"));
+    let agent = setup.start().await;
+    let status = mqtt::start_broker_as(&agent, mqtt::specification(&agent))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    let listen = agent.broker().to_string();
+    assert!(status.message().contains(&listen), "{status}");
+    assert!(!mqtt::stats(&agent).await.running);
+}
+
+#[tokio::test]
 async fn a_specification_that_makes_no_sense_is_refused() {
     type Change = fn(&mut wire::StartBrokerRequest);
     let agent = Agent::start().await;
     let cases: [(Change, Code, &str); 6] = [
-        (|r| r.backend = "emqx".into(), Code::NotFound, "rumqttd, mosquitto"),
-        (|r| r.listen = "here".into(), Code::InvalidArgument, "`here`"),
+        (
+            |r| r.backend = "emqx".into(),
+            Code::NotFound,
+            "rumqttd, mosquitto",
+        ),
+        (
+            |r| r.listen = "here".into(),
+            Code::InvalidArgument,
+            "`here`",
+        ),
         (|r| r.listen.clear(), Code::InvalidArgument, "address:port"),
         (
             |r| r.max_connections = 0,

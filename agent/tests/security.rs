@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{Agent, Setup, chain, info, keys::Authority, wait::eventually};
+use common::{
+    Agent, Setup, chain, info,
+    keys::Authority,
+    wait::{eventually, within},
+};
 use std::net::IpAddr;
 use tonic::transport::Endpoint;
 
@@ -81,10 +85,7 @@ async fn a_certificate_that_is_not_valid_yet_is_refused() {
 #[tokio::test]
 async fn an_agent_cannot_command_another_with_its_own_certificate() {
     let agent = Agent::start().await;
-    let other = agent
-        .setup
-        .authority
-        .agent(IpAddr::V4(agent.setup.address));
+    let other = agent.setup.authority.agent(IpAddr::V4(agent.setup.address));
     let endpoint = agent.endpoint(&agent.setup.authority.certificate_pem, Some(&other));
     assert_refused(&agent, endpoint, "fatal alert").await;
 }
@@ -123,9 +124,26 @@ async fn connections_that_say_nothing_do_not_keep_the_controller_out() {
     let agent = Agent::start().await;
     let mut silent = Vec::new();
     for _ in 0..200 {
-        silent.push(tokio::net::TcpStream::connect(agent.listen()).await.unwrap());
+        silent.push(
+            tokio::net::TcpStream::connect(agent.listen())
+                .await
+                .unwrap(),
+        );
     }
     assert_still_serves(&agent).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    use tokio::io::AsyncReadExt;
+    let agent = Agent::start().await;
+    // Else whoever reaches the port could use up the agent's file descriptors.
+    let mut silent = tokio::net::TcpStream::connect(agent.listen())
+        .await
+        .unwrap();
+    let mut answer = Vec::new();
+    let end = within("the agent to close it", silent.read_to_end(&mut answer));
+    end.await.ok();
 }
 
 /// It must end by itself, with an exit code that is not 0, and say which file it misses.

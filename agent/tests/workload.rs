@@ -25,7 +25,10 @@ async fn a_run_is_told_line_by_line_to_its_end() {
     let exit = watch.exit().await;
     assert_eq!(watch.lines, ["first", "last"]);
     assert_eq!(watch.log, ["problem"]);
-    assert_eq!((exit.code, exit.signal, exit.reason.as_str()), (Some(5), None, ""));
+    assert_eq!(
+        (exit.code, exit.signal, exit.reason.as_str()),
+        (Some(5), None, "")
+    );
     // Numbers rise without a gap, so that a reader can come back.
     let count = watch.seqs.len() as u64;
     assert_eq!(watch.seqs, (1..=count).collect::<Vec<_>>());
@@ -62,8 +65,15 @@ async fn a_large_file_is_collected_whole() {
     let agent = agent_with("yes 0123456789 | head -c 3000000 > \"${4#--out=}/samples.csv\"").await;
     workload::start(&agent, "run-1", 0).await.unwrap();
     Watch::open(&agent, "run-1", 0).await.unwrap().exit().await;
-    let file = workload::collect(&agent, "run-1", "samples.csv").await.unwrap();
-    let expected: Vec<u8> = b"0123456789\n".iter().copied().cycle().take(3_000_000).collect();
+    let file = workload::collect(&agent, "run-1", "samples.csv")
+        .await
+        .unwrap();
+    let expected: Vec<u8> = b"0123456789\n"
+        .iter()
+        .copied()
+        .cycle()
+        .take(3_000_000)
+        .collect();
     assert!(file == expected, "{} bytes came", file.len());
 }
 
@@ -76,13 +86,16 @@ async fn only_files_of_the_run_are_collected() {
         let status = workload::collect(&agent, "run-1", name).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{name:?}: {status}");
     }
-    let status = workload::collect(&agent, "run-1", "none.csv").await.unwrap_err();
+    let status = workload::collect(&agent, "run-1", "none.csv")
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status}");
 }
 
 #[tokio::test]
 async fn stopping_lets_it_end_by_itself_and_says_why() {
-    let agent = agent_with("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done").await;
+    let agent =
+        agent_with("trap 'echo asked; exit 0' TERM; echo ready; while :; do sleep 0.1; done").await;
     let started = workload::start(&agent, "run-1", 0).await.unwrap();
     let mut watch = Watch::open(&agent, "run-1", 0).await.unwrap();
     watch.line("ready").await;
@@ -99,7 +112,7 @@ async fn stopping_lets_it_end_by_itself_and_says_why() {
 
 #[tokio::test]
 async fn one_that_does_not_listen_is_killed_with_all_it_started() {
-    let agent = agent_with("trap '' TERM; sleep 100 & echo $!; while :; do wait; done").await;
+    let agent = agent_with("trap '' TERM; sleep 30 & echo $!; while :; do wait; done").await;
     let started = workload::start(&agent, "run-1", 0).await.unwrap();
     let mut watch = Watch::open(&agent, "run-1", 0).await.unwrap();
     let grandchild = watch.next_line().await.parse().unwrap();
@@ -122,7 +135,7 @@ async fn an_id_is_never_used_twice() {
 
 #[tokio::test]
 async fn of_two_that_begin_at_once_with_one_id_one_is_refused() {
-    let agent = agent_with("exec sleep 100").await;
+    let agent = agent_with("exec sleep 30").await;
     let channel = agent.connect().await;
     let starts = (0..8).map(|_| {
         let mut client = WorkloadClient::new(channel.clone());
@@ -200,7 +213,11 @@ async fn the_log_of_a_run_is_kept_for_people() {
             tail_lines: 5,
         };
         let mut client = wire::node_client::NodeClient::new(agent.connect().await);
-        let mut answers = client.logs(request).await.map_err(|s| s.to_string())?.into_inner();
+        let mut answers = client
+            .logs(request)
+            .await
+            .map_err(|s| s.to_string())?
+            .into_inner();
         let lines = answers.message().await.map_err(|s| s.to_string())?;
         let lines = lines.unwrap_or_default().lines;
         match lines.iter().any(|l| l == "it is about to fail") {

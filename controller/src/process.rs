@@ -10,6 +10,15 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> tokio::process::Command 
     command
 }
 
+/// The same for code that runs on a thread of its own.
+#[cfg(feature = "libvirt")]
+#[expect(clippy::disallowed_methods, reason = "this is the place")]
+pub fn blocking_command(program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.stdin(Stdio::null());
+    command
+}
+
 /// When a process began, in clock ticks since boot: with its pid this names it for ever.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -261,6 +261,19 @@ pub fn current(cache: &Cache) -> Result<Image, ImageError> {
     Image::load(cache.path(KIND).join(key.trim()))
 }
 
+/// An image by its key.
+pub fn find(cache: &Cache, key: &str) -> Result<Image, ImageError> {
+    let dir = cache.path(KIND).join(key);
+    if dir.join("manifest.json").exists() {
+        return Image::load(dir);
+    }
+    Err(ImageError::Missing {
+        what: format!("guest image {key}"),
+        hint: "the deployment was made with it; take it down, and bring it up with the current one"
+            .into(),
+    })
+}
+
 /// The bundle made last.
 pub fn current_bundle(cache: &Cache) -> Result<PathBuf, ImageError> {
     let key = read_current(cache, "bundles/current", "a workload bundle")?;

@@ -98,12 +98,11 @@ impl Setup {
             .expect("make the workload executable");
     }
 
-    /// Starts the agent without waiting for anything.
-    pub(crate) fn spawn(self) -> Agent {
+    fn spawn_process(&self) -> tokio::process::Child {
         let program = env!("CARGO_BIN_EXE_continuum-agent");
         let log = std::fs::File::create(self.path("agent.log")).expect("make the log");
         // Through its own `child` program, so that the kernel ends it even when the test is killed.
-        let process = continuum_agent::process::command(program)
+        continuum_agent::process::command(program)
             .arg("child")
             .arg(format!("--parent={}", std::process::id()))
             .args(["--", program, "serve", "--config"])
@@ -111,25 +110,21 @@ impl Setup {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .expect("start the agent");
+            .expect("start the agent")
+    }
+
+    /// Starts the agent without waiting for anything.
+    pub(crate) fn spawn(self) -> Agent {
         Agent {
+            process: self.spawn_process(),
             setup: self,
-            process,
         }
     }
 
     /// Starts the agent and waits until it serves.
     pub(crate) async fn start(self) -> Agent {
         let mut agent = self.spawn();
-        let listen = agent.listen();
-        eventually(&format!("the agent to listen on {listen}"), async || {
-            if let Ok(Some(status)) = agent.process.try_wait() {
-                panic!("the agent ended with {status}: {}", agent.log());
-            }
-            let connected = tokio::net::TcpStream::connect(listen).await;
-            connected.map(drop).map_err(|e| e.to_string())
-        })
-        .await;
+        agent.wait_until_it_listens().await;
         agent
     }
 }
@@ -145,6 +140,27 @@ impl Agent {
     /// With nothing special.
     pub(crate) async fn start() -> Self {
         Setup::new().start().await
+    }
+
+    /// Ends this agent and starts it again from the same files.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.process.start_kill().expect("end the agent");
+        self.exit_status().await;
+        self.process = self.setup.spawn_process();
+        self.wait_until_it_listens().await;
+        self
+    }
+
+    async fn wait_until_it_listens(&mut self) {
+        let listen = self.listen();
+        eventually(&format!("the agent to listen on {listen}"), async || {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                panic!("the agent ended with {status}: {}", self.log());
+            }
+            let connected = tokio::net::TcpStream::connect(listen).await;
+            connected.map(drop).map_err(|e| e.to_string())
+        })
+        .await;
     }
 
     pub(crate) fn listen(&self) -> SocketAddr {

@@ -63,7 +63,9 @@ impl Connection {
     }
 
     pub(crate) async fn open(broker: SocketAddr, id: &str) -> Self {
-        Self::try_open(broker, id).await.expect("connect to the broker")
+        Self::try_open(broker, id)
+            .await
+            .expect("connect to the broker")
     }
 
     async fn until(&mut self, what: &str, is_it: fn(&Packet) -> bool) -> Result<(), String> {
@@ -85,21 +87,26 @@ impl Connection {
 
     pub(crate) async fn subscribe(&mut self, filter: &str) {
         let subscribe = self.client.subscribe(filter, QoS::AtLeastOnce);
-        within("room for Subscribe", subscribe).await.expect("subscribe");
+        within("room for Subscribe", subscribe)
+            .await
+            .expect("subscribe");
         self.until("SubAck", |p| matches!(p, Packet::SubAck(_)))
             .await
             .expect("subscribe");
     }
 
     /// Returns once the broker has acknowledged it.
-    pub(crate) async fn try_publish(&mut self, topic: &str, payload: Vec<u8>) -> Result<(), String> {
-        let publish = self
-            .client
-            .publish(topic, QoS::AtLeastOnce, false, payload);
+    pub(crate) async fn try_publish(
+        &mut self,
+        topic: &str,
+        payload: Vec<u8>,
+    ) -> Result<(), String> {
+        let publish = self.client.publish(topic, QoS::AtLeastOnce, false, payload);
         within("room for Publish", publish)
             .await
             .map_err(|e| e.to_string())?;
-        self.until("PubAck", |p| matches!(p, Packet::PubAck(_))).await
+        self.until("PubAck", |p| matches!(p, Packet::PubAck(_)))
+            .await
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, payload: Vec<u8>) {

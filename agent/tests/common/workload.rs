@@ -43,7 +43,9 @@ pub(crate) async fn collect(agent: &Agent, id: &str, name: &str) -> Result<Vec<u
         id: id.into(),
         name: name.into(),
     };
-    let mut chunks = within("Collect", client.collect(request)).await?.into_inner();
+    let mut chunks = within("Collect", client.collect(request))
+        .await?
+        .into_inner();
     let mut bytes = Vec::new();
     while let Some(next) = within("a piece of the file", chunks.message()).await? {
         bytes.extend_from_slice(&next.chunk);
@@ -77,7 +79,9 @@ impl Watch {
 
     async fn next(&mut self) -> Option<wire::WorkloadExit> {
         let event = within("an event of the run", self.events.message()).await;
-        let event = event.expect("events").expect("an end is told before the stream ends");
+        let event = event
+            .expect("events")
+            .expect("an end is told before the stream ends");
         self.seqs.push(event.seq);
         match event.event.expect("an event") {
             Event::Line(line) => self.lines.push(line),

@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     plan::{Plan, Prefix},
     provider::{self, Context, LimitReport, Provider, Secrets},
-    state::{Deployment, Phase},
+    state::{Claim, Deployment, Phase},
 };
 
 const PHASES: [Phase; 3] = [Phase::Infrastructure, Phase::Software, Phase::Network];
@@ -149,24 +149,21 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
             )?
         }
     };
-    let prefix = if let Some(prefix) = deployment.prefix() {
-        prefix
-    } else {
-        let _claim = context.root.claim_lock()?;
-        match provider::claim_prefix(context, provider, config, &config.name).await {
-            Ok(prefix) => {
-                deployment.set_prefix(prefix)?;
-                prefix
-            }
-            Err(error) => {
-                // Nothing was made yet: a refusal must leave nothing.
-                deployment.remove()?;
-                return Err(error);
-            }
+    let plan = match claim(context, provider, config, &mut deployment).await {
+        Ok(plan) => plan,
+        // Nothing was made yet: a refusal must leave nothing.
+        Err(error) if deployment.resources().is_empty() => {
+            deployment.remove()?;
+            return Err(error);
+        }
+        Err(error) => {
+            return Err(Error::Remaining {
+                remaining: deployment.resource_names(),
+                name: config.name.clone(),
+                source: Box::new(error),
+            });
         }
     };
-    let plan = Plan::new(config, prefix);
-    deployment.set_nodes(plan.nodes.clone())?;
     let mut limits = Vec::new();
     match phases(
         context,
@@ -191,6 +188,28 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
             source: Box::new(error),
         }),
     }
+}
+
+/// The plan with the deployment's own addresses, claimed if it has none yet.
+async fn claim(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    deployment: &mut Deployment,
+) -> Result<Plan, Error> {
+    if let Some(prefix) = deployment.prefix() {
+        return Ok(Plan::new(config, prefix));
+    }
+    let _claim = Claim::take().await?;
+    let prefix = provider::claim_prefix(context, provider, config, &config.name).await?;
+    deployment.set_prefix(prefix)?;
+    let plan = Plan::new(config, prefix);
+    deployment.set_nodes(plan.nodes.clone())?;
+    let secrets = Secrets::ensure(deployment)?;
+    provider
+        .occupy(context, config, &plan, &secrets, deployment)
+        .await?;
+    Ok(plan)
 }
 
 async fn phases(

@@ -10,13 +10,16 @@ use crate::{
 };
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
 };
+use tokio::net::TcpStream;
 
 /// For an agent to end by itself, with its children.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
+/// From the start of an agent to its socket.
+const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct Local;
@@ -38,6 +41,17 @@ fn agent_program() -> Result<PathBuf, Error> {
             beside.display()
         ),
     ))
+}
+
+/// The workload bundle that agents are told of; recorded for results.
+fn bundle(context: &Context, deployment: &mut Deployment) -> Result<PathBuf, Error> {
+    // A config without a benchmark works without a bundle.
+    let bundle = continuum_images::store::current_bundle(&context.cache)
+        .unwrap_or_else(|_| context.cache.path("bundles/none"));
+    let key = bundle.file_name().unwrap_or_default().to_string_lossy();
+    deployment.set_fact("accelerator", "none (processes of this machine)")?;
+    deployment.set_fact("bundle", &*key)?;
+    Ok(bundle)
 }
 
 fn node_dir(deployment: &Deployment, node: &str) -> PathBuf {
@@ -84,11 +98,33 @@ impl Local {
         ))
     }
 
+    /// Starts an agent unless it runs; the intent comes first.
+    fn start_once(
+        node: &NodePlan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+        bundle: &Path,
+    ) -> Result<(u32, u64), Error> {
+        if let Some((pid, started)) = Self::recorded(deployment, &node.name)
+            && process::is_alive(pid, started)
+        {
+            return Ok((pid, started));
+        }
+        deployment.intend(ResourceKind::Process, &node.name)?;
+        let (pid, started) = Self::start(node, secrets, deployment, bundle)?;
+        deployment.confirm(
+            ResourceKind::Process,
+            &node.name,
+            &[("pid", pid.to_string()), ("started", started.to_string())],
+        )?;
+        Ok((pid, started))
+    }
+
     fn start(
         node: &NodePlan,
         secrets: &Secrets,
         deployment: &Deployment,
-        bundle: &std::path::Path,
+        bundle: &Path,
     ) -> Result<(u32, u64), Error> {
         let dir = node_dir(deployment, &node.name);
         std::fs::create_dir_all(&dir).map_err(Error::file("create", &dir))?;
@@ -181,6 +217,38 @@ impl Provider for Local {
         reasons
     }
 
+    async fn occupy(
+        &self,
+        context: &Context,
+        _config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        let Some(node) = plan.nodes.first() else {
+            return Ok(());
+        };
+        let bundle = bundle(context, deployment)?;
+        let (pid, started) = Self::start_once(node, secrets, deployment, &bundle)?;
+        // `is_taken` of others asks this very address.
+        let address = SocketAddr::from((node.address, AGENT_PORT));
+        let deadline = Instant::now() + LISTEN_DEADLINE;
+        while TcpStream::connect(address).await.is_err() {
+            if Instant::now() > deadline || !process::is_alive(pid, started) {
+                return Err(Error::Deadline {
+                    what: format!("the agent of {} to listen on {address}", node.name),
+                    after: LISTEN_DEADLINE,
+                    last: self
+                        .console(context, deployment, &node.name)
+                        .await
+                        .unwrap_or_default(),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
     async fn create(
         &self,
         context: &Context,
@@ -189,31 +257,12 @@ impl Provider for Local {
         secrets: &Secrets,
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
-        let bundle = continuum_images::store::current_bundle(&context.cache)
-            .unwrap_or_else(|_| context.cache.path("bundles/none"));
-        let key = bundle
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        deployment.set_fact("accelerator", "none (processes of this machine)")?;
-        deployment.set_fact("bundle", key)?;
+        let bundle = bundle(context, deployment)?;
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
             }
-            if let Some((pid, started)) = Self::recorded(deployment, &node.name)
-                && process::is_alive(pid, started)
-            {
-                continue;
-            }
-            deployment.intend(ResourceKind::Process, &node.name)?;
-            let (pid, started) = Self::start(node, secrets, deployment, &bundle)?;
-            deployment.confirm(
-                ResourceKind::Process,
-                &node.name,
-                &[("pid", pid.to_string()), ("started", started.to_string())],
-            )?;
+            Self::start_once(node, secrets, deployment, &bundle)?;
         }
         Ok(())
     }

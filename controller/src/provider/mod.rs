@@ -80,6 +80,15 @@ pub trait Provider: Sync + std::fmt::Debug {
     ) -> Result<bool, Error>;
     /// Everything that would stop `create`, each with what to do. Changes nothing.
     async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String>;
+    /// Makes the first thing by which others see that the prefix is taken. The caller holds the claim meanwhile.
+    async fn occupy(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error>;
     /// Makes what is missing and starts what is stopped; intents are recorded first.
     async fn create(
         &self,
@@ -157,7 +166,7 @@ pub fn login_user(node: &str) -> String {
 }
 
 /// Claims a /24: the one asked for, or the first free one. Prefixes of other deployments of this host are taken too.
-/// The caller holds the claim lock until the prefix is recorded.
+/// The caller holds the claim until the prefix is occupied.
 pub async fn claim_prefix(
     context: &Context,
     provider: &dyn Provider,

@@ -45,9 +45,18 @@ impl StateRoot {
             .mode(0o755)
             .create(&dir)
             .map_err(Error::file("create", &dir))?;
+        // Processes and descriptions name it, from wherever the next command is typed.
+        let dir = dir.canonicalize().map_err(Error::file("find", &dir))?;
         let root = Self { dir };
         make_private(&root.deployments())?;
         Ok(root)
+    }
+
+    /// Stands for this state directory of this user in what is made outside of it.
+    pub fn owner(&self) -> String {
+        let user = rustix::process::geteuid().as_raw().to_string();
+        let digest = continuum_images::hash::texts([&*user, &*self.dir.to_string_lossy()]);
+        digest.chars().take(12).collect()
     }
 
     /// Directory of all deployments.
@@ -75,9 +84,10 @@ impl StateRoot {
         self.dir.join("console")
     }
 
-    /// A lock that all deployments of this host share, for claiming addresses.
-    pub fn claim_lock(&self) -> Result<std::fs::File, Error> {
-        let path = self.dir.join("addresses.lock");
+    /// Held while a base image is brought into the pool. Another `up` may take minutes to do so; it ends by the
+    /// hypervisor's deadline, and so does this wait.
+    pub fn pool_lock(&self) -> Result<std::fs::File, Error> {
+        let path = self.dir.join("pool.lock");
         let file = std::fs::File::create(&path).map_err(Error::file("create", &path))?;
         file.lock().map_err(Error::file("lock", &path))?;
         Ok(file)

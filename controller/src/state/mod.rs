@@ -1,9 +1,11 @@
 //! What exists, on disk: one directory per deployment, an intent written before each thing is made.
 
+mod claim;
 mod dirs;
 mod lock;
 mod store;
 
+pub use claim::Claim;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
 pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};

@@ -1,6 +1,6 @@
 //! KVM only where it really boots a kernel: some hosts have a /dev/kvm that boots none.
 
-use crate::{error::Error, process};
+use crate::process;
 use std::{path::Path, time::Duration};
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(10);
@@ -24,18 +24,15 @@ impl Accelerator {
     }
 }
 
-/// As asked for, or what works.
-pub(super) async fn choose(asked: &str, kernel: &Path) -> Result<Accelerator, Error> {
+/// As asked for, or what works; else why not.
+pub(super) async fn choose(asked: &str, kernel: &Path) -> Result<Accelerator, String> {
     match asked {
         "tcg" => Ok(Accelerator::Tcg),
         "kvm" => match probe(kernel).await {
             Ok(()) => Ok(Accelerator::Kvm),
-            Err(why) => Err(Error::Preflight {
-                name: "accelerator".into(),
-                reasons: vec![format!(
-                    "KVM was asked for, but {why}; use accelerator = \"auto\" or \"tcg\""
-                )],
-            }),
+            Err(why) => Err(format!(
+                "KVM was asked for, but {why}; use infrastructure.accelerator=auto or tcg"
+            )),
         },
         _ => Ok(if probe(kernel).await.is_ok() {
             Accelerator::Kvm

@@ -37,7 +37,7 @@ pub(super) fn ensure_base(
     report: &dyn Report,
 ) -> Result<Base, Error> {
     // Two deployments that start at once must not upload over each other.
-    let _lock = root.claim_lock()?;
+    let _lock = root.pool_lock()?;
     let path = |file: &str, ending: &str, format: &'static str| {
         let digest = image.manifest.files.get(file).cloned().unwrap_or_default();
         let short: String = digest.chars().take(20).collect();
@@ -98,8 +98,8 @@ fn upload_once(
         })
     };
     let path = hypervisor.create_volume(pool, &volume(name, format, capacity, "0444")?, name)?;
-    let mut content = std::fs::File::open(file).map_err(Error::file("read", file))?;
-    hypervisor.upload(pool, name, &mut content, bytes)?;
+    let content = std::fs::File::open(file).map_err(Error::file("read", file))?;
+    hypervisor.upload(pool, name, Box::new(content), bytes)?;
     hypervisor.create_volume(pool, &volume(&marker, "raw", 512, "0444")?, &marker)?;
     Ok(path)
 }
@@ -110,7 +110,7 @@ pub(super) fn create(
     base: &Base,
     node: &NodePlan,
     deployment: &mut Deployment,
-    content: &[u8],
+    content: Vec<u8>,
 ) -> Result<NodeDisks, Error> {
     let stem = format!("ct-{}-{}", deployment.id(), node.name);
     let (disk_name, seed_name) = (format!("{stem}.qcow2"), format!("{stem}-seed.img"));
@@ -136,7 +136,12 @@ pub(super) fn create(
         backing: None,
     })?;
     let seed = hypervisor.create_volume(&base.pool, &description, &seed_name)?;
-    hypervisor.upload(&base.pool, &seed_name, &mut &*content, bytes)?;
+    hypervisor.upload(
+        &base.pool,
+        &seed_name,
+        Box::new(std::io::Cursor::new(content)),
+        bytes,
+    )?;
     deployment.confirm(ResourceKind::Volume, &seed_name, &[])?;
     Ok(NodeDisks { disk, seed })
 }

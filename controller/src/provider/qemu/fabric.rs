@@ -1,34 +1,31 @@
 //! What nodes are attached to: a libvirt network of the deployment's own, or a bridge that the host has.
 
 use super::{
-    blocking,
     hypervisor::Hypervisor,
-    xml::{self, Attachment, NetworkXml},
+    xml::{self, Attachment, Mark, NetworkXml},
 };
 use crate::{
     config::Config,
     error::Error,
     plan::Prefix,
     process,
-    state::{Deployment, ResourceKind},
+    state::{Deployment, ResourceKind, StateRoot},
 };
+
+/// For a look at the kernel's tables.
+const LIST_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn network_name(id: &str, name: &str) -> String {
     format!("ct-{id}-{name}")
 }
 
-/// The id in a network's name, if it is one of the deployment's.
-pub(super) fn deployment_id(network: &str, deployment: &str) -> Option<String> {
-    let id = network
-        .strip_prefix("ct-")?
-        .strip_suffix(&format!("-{deployment}"))?;
-    (id.len() == 8 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
-}
-
 /// Whether a libvirt network or a route of the host covers the prefix.
-pub(super) async fn is_taken(hypervisor: &impl Hypervisor, prefix: Prefix) -> Result<bool, Error> {
+pub(super) async fn is_taken(
+    hypervisor: &(dyn Hypervisor + Sync),
+    prefix: Prefix,
+) -> Result<bool, Error> {
     let dotted = format!("'{}.", prefix.to_string().trim_end_matches(".0/24"));
-    for network in blocking(|| hypervisor.networks())? {
+    for network in hypervisor.networks()? {
         if network
             .xml
             .replace('"', "'")
@@ -37,24 +34,39 @@ pub(super) async fn is_taken(hypervisor: &impl Hypervisor, prefix: Prefix) -> Re
             return Ok(true);
         }
     }
-    let output = process::command("ip")
+    let doing = "list the routes of this host";
+    let list = process::command("ip")
         .args(["-json", "route", "show", "table", "all", "type", "unicast"])
-        .output()
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(LIST_DEADLINE, list)
         .await
-        .map_err(Error::file("start", "ip"))?;
-    Ok(routes(&output.stdout)
+        .map_err(|_| Error::Deadline {
+            what: "`ip route`".into(),
+            after: LIST_DEADLINE,
+            last: String::new(),
+        })?
+        .map_err(|e| Error::other(doing, format!("{e}; apt-get install iproute2")))?;
+    if !output.status.success() {
+        return Err(Error::other(
+            doing,
+            String::from_utf8_lossy(&output.stderr).trim(),
+        ));
+    }
+    Ok(routes(&output.stdout)?
         .iter()
         .any(|route| covers(route, prefix)))
 }
 
-fn routes(json: &[u8]) -> Vec<String> {
+fn routes(json: &[u8]) -> Result<Vec<String>, Error> {
     #[derive(serde::Deserialize)]
     struct Route {
         #[serde(default)]
         dst: String,
     }
-    let routes: Vec<Route> = serde_json::from_slice(json).unwrap_or_default();
-    routes.into_iter().map(|r| r.dst).collect()
+    let routes: Vec<Route> = serde_json::from_slice(json)
+        .map_err(|e| Error::other("read the routes of this host", e))?;
+    Ok(routes.into_iter().map(|r| r.dst).collect())
 }
 
 /// Whether a route that is more special than the default one overlaps with the prefix.
@@ -79,6 +91,7 @@ pub(super) fn create(
     config: &Config,
     prefix: Prefix,
     deployment: &mut Deployment,
+    root: &StateRoot,
 ) -> Result<Attachment, Error> {
     if let Some(bridge) = &config.infrastructure.bridge {
         return Ok(Attachment::Bridge {
@@ -87,17 +100,19 @@ pub(super) fn create(
     }
     let name = network_name(&deployment.id(), deployment.name());
     deployment.intend(ResourceKind::Network, &name)?;
-    let exists = blocking(|| hypervisor.networks())?
-        .iter()
-        .any(|n| n.name == name);
-    if !exists {
+    let exists = hypervisor.networks()?.iter().any(|n| n.name == name);
+    if exists {
+        // A host that was rebooted has it defined and not started.
+        hypervisor.start_network(&name)?;
+    } else {
         let text = xml::network(&NetworkXml {
             name: name.clone(),
+            mark: Mark::of(deployment, root),
             bridge: format!("ct{}", deployment.id()),
             address: prefix.gateway().to_string(),
             internet: config.infrastructure.internet,
         })?;
-        blocking(|| hypervisor.define_network(&text, &name))?;
+        hypervisor.define_network(&text, &name)?;
     }
     deployment.confirm(ResourceKind::Network, &name, &[])?;
     Ok(Attachment::Network { name })
@@ -117,16 +132,8 @@ mod tests {
         assert!(!covers("default", prefix));
         assert!(!covers("10.0.0.0/8", prefix));
         assert_eq!(
-            routes(br#"[{"dst":"default"},{"dst":"10.0.0.0/24","dev":"x"}]"#),
+            routes(br#"[{"dst":"default"},{"dst":"10.0.0.0/24","dev":"x"}]"#).unwrap(),
             ["default", "10.0.0.0/24"]
         );
-    }
-
-    #[test]
-    fn names_lead_back_to_the_deployment() {
-        let name = network_name("01234567", "mist-edge");
-        assert_eq!(deployment_id(&name, "mist-edge").unwrap(), "01234567");
-        assert!(deployment_id(&name, "edge").is_none());
-        assert!(deployment_id("default", "edge").is_none());
     }
 }

@@ -1,13 +1,16 @@
-//! What is asked of libvirt. Calls block; the caller sees to that.
+//! What is asked of libvirt. Calls block; `deadline` sees to that.
 
+use super::xml::Mark;
 use crate::error::Error;
 use std::path::Path;
 
 /// State of a domain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DomainState {
-    /// Runs (or is paused for a moment).
+    /// Runs.
     Running,
+    /// Stands still: an I/O error, a full disk, or somebody's command.
+    Paused,
     /// Defined and not running.
     Stopped,
     /// Not there.
@@ -18,6 +21,7 @@ impl DomainState {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
             Self::Absent => "gone",
         }
@@ -29,8 +33,7 @@ impl DomainState {
 pub(super) struct DomainInfo {
     pub(super) name: String,
     /// Deployment that made it, if one of ours did.
-    pub(super) deployment: Option<String>,
-    pub(super) uuid: Option<String>,
+    pub(super) mark: Option<Mark>,
 }
 
 /// A network with its addresses.
@@ -45,8 +48,14 @@ pub(super) struct NetworkInfo {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HostInfo {
     pub(super) cpus: u32,
+    /// What the kernel could give away now.
     pub(super) memory_available_mib: u64,
+    /// What is not promised to any guest that runs: those that have just booted have not taken theirs yet.
+    pub(super) memory_unpromised_mib: u64,
 }
+
+/// What a volume is filled with.
+pub(super) type Upload = Box<dyn std::io::Read + Send>;
 
 /// libvirt, or a fake in tests. Removing what is not there is fine and says so with `false`.
 pub(super) trait Hypervisor {
@@ -58,19 +67,17 @@ pub(super) trait Hypervisor {
     fn remove_domain(&self, name: &str) -> Result<bool, Error>;
     /// Share of each core; returns what is in force.
     fn set_cpu_quota(&self, name: &str, quota: f64) -> Result<f64, Error>;
+    /// MB/s, 0 = no limit; returns what is in force.
+    fn set_disk_limits(&self, name: &str, read: u64, write: u64) -> Result<(f64, f64), Error>;
     fn networks(&self) -> Result<Vec<NetworkInfo>, Error>;
     fn define_network(&self, xml: &str, name: &str) -> Result<(), Error>;
+    /// Starts one that is defined; one that runs is fine.
+    fn start_network(&self, name: &str) -> Result<(), Error>;
     fn remove_network(&self, name: &str) -> Result<bool, Error>;
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error>;
     /// Makes a volume from its description; returns its path.
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error>;
     fn volume_path(&self, pool: &Path, name: &str) -> Result<Option<String>, Error>;
-    fn upload(
-        &self,
-        pool: &Path,
-        name: &str,
-        content: &mut dyn std::io::Read,
-        bytes: u64,
-    ) -> Result<(), Error>;
+    fn upload(&self, pool: &Path, name: &str, content: Upload, bytes: u64) -> Result<(), Error>;
     fn remove_volume(&self, pool: &Path, name: &str) -> Result<bool, Error>;
 }

@@ -1,7 +1,7 @@
 //! libvirt through the `virt` crate.
 
 use super::{
-    hypervisor::{DomainInfo, DomainState, HostInfo, Hypervisor, NetworkInfo},
+    hypervisor::{DomainInfo, DomainState, HostInfo, Hypervisor, NetworkInfo, Upload},
     xml,
 };
 use crate::{error::Error, process};
@@ -90,6 +90,13 @@ impl Libvirt {
         })
     }
 
+    /// The pool at a directory, if it is there and active.
+    fn existing_pool(&self, dir: &Path) -> Option<StoragePool> {
+        let path = dir.display().to_string();
+        let pool = StoragePool::lookup_by_target_path(&self.connection, &path).ok()?;
+        pool.is_active().unwrap_or(false).then_some(pool)
+    }
+
     /// The pool at a directory, made and started if need be.
     fn pool(&self, dir: &Path) -> Result<StoragePool, Error> {
         let path = dir.display().to_string();
@@ -106,61 +113,36 @@ impl Libvirt {
             pool.create(0).map_err(failed(&*doing))?;
             pool.set_autostart(true).map_err(failed(&*doing))?;
         }
-        pool.refresh(0).map_err(failed(&*doing))?;
         Ok(pool)
     }
 
     fn volume(&self, dir: &Path, name: &str) -> Result<Option<StorageVol>, Error> {
-        found(
-            StorageVol::lookup_by_name(&self.pool(dir)?, name),
-            ErrorNumber::NoStorageVolume,
-            &format!("find volume {name}"),
-        )
-    }
-
-    /// The `virt` crate has no call for disk limits, so `virsh` makes it. Returns MB/s in force.
-    pub(super) async fn set_disk_limits(
-        &self,
-        domain: &str,
-        read_mb_s: u64,
-        write_mb_s: u64,
-    ) -> Result<(f64, f64), Error> {
-        let bytes = |mb: u64| (mb * 1_000_000).to_string();
-        let (read, write) = (bytes(read_mb_s), bytes(write_mb_s));
-        self.virsh(&[
-            "blkdeviotune",
-            domain,
-            "vda",
-            "--live",
-            "--config",
-            "--read-bytes-sec",
-            &read,
-            "--write-bytes-sec",
-            &write,
-        ])
-        .await?;
-        let text = self
-            .virsh(&["blkdeviotune", domain, "vda", "--live"])
-            .await?;
-        let value = |key: &str| {
-            text.lines()
-                .filter_map(|line| line.split_once(':'))
-                .find(|(k, _)| k.trim() == key)
-                .and_then(|(_, v)| v.trim().parse::<f64>().ok())
-                .unwrap_or(-1e6)
-                / 1e6
+        let Some(pool) = self.existing_pool(dir) else {
+            return Ok(None);
         };
-        Ok((value("read_bytes_sec"), value("write_bytes_sec")))
+        let look = || {
+            found(
+                StorageVol::lookup_by_name(&pool, name),
+                ErrorNumber::NoStorageVolume,
+                &format!("find volume {name}"),
+            )
+        };
+        if let Some(volume) = look()? {
+            return Ok(Some(volume));
+        }
+        // Another user of the pool may have made it. libvirt refuses to refresh while one is being made, which is
+        // no harm: then the pool is as its daemon knows it.
+        pool.refresh(0).ok();
+        look()
     }
 
-    async fn virsh(&self, arguments: &[&str]) -> Result<String, Error> {
+    fn virsh(&self, arguments: &[&str]) -> Result<String, Error> {
         let doing = format!("run virsh {}", arguments.join(" "));
-        let output = process::command("virsh")
+        let output = process::blocking_command("virsh")
             .args(["--quiet", "--connect", &self.uri])
             .args(arguments)
             .env("LC_ALL", "C.UTF-8")
             .output()
-            .await
             .map_err(|e| Error::Hypervisor {
                 doing: doing.clone(),
                 why: format!("{e}; install it with: apt-get install libvirt-clients"),
@@ -189,9 +171,18 @@ impl Hypervisor for Libvirt {
                     .and_then(|v| v.split_whitespace().next()?.parse::<u64>().ok())
                     .map(|kib| kib / 1024)
             });
+        let active = self
+            .connection
+            .list_all_domains(sys::VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+            .map_err(failed(doing))?;
+        let promised_kib: u64 = active
+            .iter()
+            .filter_map(|d| Some(d.get_info().ok()?.max_mem))
+            .sum();
         let is_here = !self.uri.contains("://") || self.uri.contains(":///");
         Ok(HostInfo {
             cpus: node.cpus,
+            memory_unpromised_mib: (node.memory.saturating_sub(promised_kib)) / 1024,
             memory_available_mib: available.filter(|_| is_here).unwrap_or(free / (1 << 20)),
         })
     }
@@ -208,8 +199,7 @@ impl Hypervisor for Libvirt {
             };
             found.push(DomainInfo {
                 name,
-                deployment: xml::metadata(&text, "name"),
-                uuid: xml::metadata(&text, "uuid"),
+                mark: xml::Mark::read(&text),
             });
         }
         Ok(found)
@@ -219,13 +209,13 @@ impl Hypervisor for Libvirt {
         let Some(domain) = self.domain(name)? else {
             return Ok(DomainState::Absent);
         };
-        let is_active = domain
-            .is_active()
+        let (state, _) = domain
+            .get_state()
             .map_err(failed(format!("look at domain {name}")))?;
-        Ok(if is_active {
-            DomainState::Running
-        } else {
-            DomainState::Stopped
+        Ok(match state {
+            sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED => DomainState::Running,
+            sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Paused,
+            _ => DomainState::Stopped,
         })
     }
 
@@ -255,7 +245,12 @@ impl Hypervisor for Libvirt {
                 destroyed.map_err(failed(&*doing))?;
             }
         }
-        match domain.undefine() {
+        // A saved image or a snapshot that somebody made would keep it.
+        let all = sys::VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+            | sys::VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            | sys::VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+            | sys::VIR_DOMAIN_UNDEFINE_NVRAM;
+        match domain.undefine_flags(all) {
             Err(e) if e.code() != ErrorNumber::NoDomain => Err(failed(doing)(e)),
             _ => Ok(true),
         }
@@ -292,6 +287,38 @@ impl Hypervisor for Libvirt {
         })
     }
 
+    /// The `virt` crate has no call for disk limits, so `virsh` makes it. Returns MB/s in force.
+    fn set_disk_limits(
+        &self,
+        domain: &str,
+        read_mb_s: u64,
+        write_mb_s: u64,
+    ) -> Result<(f64, f64), Error> {
+        let bytes = |mb: u64| (mb * 1_000_000).to_string();
+        let (read, write) = (bytes(read_mb_s), bytes(write_mb_s));
+        self.virsh(&[
+            "blkdeviotune",
+            domain,
+            "vda",
+            "--live",
+            "--config",
+            "--read-bytes-sec",
+            &read,
+            "--write-bytes-sec",
+            &write,
+        ])?;
+        let text = self.virsh(&["blkdeviotune", domain, "vda", "--live"])?;
+        let value = |key: &str| {
+            text.lines()
+                .filter_map(|line| line.split_once(':'))
+                .find(|(k, _)| k.trim() == key)
+                .and_then(|(_, v)| v.trim().parse::<f64>().ok())
+                .unwrap_or(-1e6)
+                / 1e6
+        };
+        Ok((value("read_bytes_sec"), value("write_bytes_sec")))
+    }
+
     fn networks(&self) -> Result<Vec<NetworkInfo>, Error> {
         let doing = "list networks";
         let all = self
@@ -318,6 +345,15 @@ impl Hypervisor for Libvirt {
         Ok(())
     }
 
+    fn start_network(&self, name: &str) -> Result<(), Error> {
+        let doing = format!("start network {name}");
+        let network = Network::lookup_by_name(&self.connection, name).map_err(failed(&*doing))?;
+        if !network.is_active().map_err(failed(&*doing))? {
+            network.create().map_err(failed(&*doing))?;
+        }
+        Ok(())
+    }
+
     fn remove_network(&self, name: &str) -> Result<bool, Error> {
         let doing = format!("remove network {name}");
         let looked = Network::lookup_by_name(&self.connection, name);
@@ -334,9 +370,11 @@ impl Hypervisor for Libvirt {
     }
 
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error> {
-        self.pool(pool)?
-            .list_volumes()
-            .map_err(failed("list volumes"))
+        let Some(pool) = self.existing_pool(pool) else {
+            return Ok(Vec::new());
+        };
+        pool.refresh(0).ok();
+        pool.list_volumes().map_err(failed("list volumes"))
     }
 
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error> {
@@ -359,7 +397,7 @@ impl Hypervisor for Libvirt {
         &self,
         pool: &Path,
         name: &str,
-        content: &mut dyn std::io::Read,
+        mut content: Upload,
         bytes: u64,
     ) -> Result<(), Error> {
         let doing = format!("upload volume {name}");

@@ -1,6 +1,9 @@
 //! Descriptions for libvirt. Values are escaped by the template engine; no I/O here.
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    state::{Deployment, StateRoot},
+};
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
@@ -20,12 +23,48 @@ pub(super) enum Attachment {
     },
 }
 
+/// Says in libvirt's metadata whose a thing is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Mark {
+    /// Name of the deployment.
+    pub(super) deployment: String,
+    /// Its UUID.
+    pub(super) uuid: String,
+    /// The state directory that it is recorded in: two users may have deployments of one name.
+    pub(super) owner: String,
+}
+
+impl Mark {
+    /// Of a deployment.
+    pub(super) fn of(deployment: &Deployment, root: &StateRoot) -> Self {
+        Self {
+            deployment: deployment.name().to_owned(),
+            uuid: deployment.uuid().to_string(),
+            owner: root.owner(),
+        }
+    }
+
+    /// In a description; `None` = it is none of ours.
+    pub(super) fn read(xml: &str) -> Option<Self> {
+        Some(Self {
+            deployment: metadata(xml, "name")?,
+            uuid: metadata(xml, "uuid")?,
+            owner: metadata(xml, "owner")?,
+        })
+    }
+
+    /// As names of domains, networks and volumes have it.
+    pub(super) fn id(&self) -> String {
+        self.uuid.replace('-', "").chars().take(8).collect()
+    }
+}
+
 /// Everything in a domain's description.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct DomainXml {
     pub(super) name: String,
-    pub(super) deployment: String,
-    pub(super) uuid: String,
+    #[serde(flatten)]
+    pub(super) mark: Mark,
     pub(super) node: String,
     pub(super) kvm: bool,
     pub(super) cores: u32,
@@ -45,6 +84,8 @@ pub(super) struct DomainXml {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct NetworkXml {
     pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) mark: Mark,
     pub(super) bridge: String,
     pub(super) address: String,
     pub(super) internet: bool,
@@ -118,7 +159,7 @@ pub(super) fn pool(path: &str) -> Result<String, Error> {
 }
 
 /// An attribute of our element in a domain's metadata.
-pub(super) fn metadata(xml: &str, attribute: &str) -> Option<String> {
+fn metadata(xml: &str, attribute: &str) -> Option<String> {
     let element = xml
         .split_once("<continuum:deployment ")?
         .1
@@ -134,11 +175,18 @@ pub(super) fn metadata(xml: &str, attribute: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn mark(deployment: &str) -> Mark {
+        Mark {
+            deployment: deployment.into(),
+            uuid: "0123-4567-89".into(),
+            owner: "o-1".into(),
+        }
+    }
+
     fn example() -> DomainXml {
         DomainXml {
             name: "ct-1-edge0".into(),
-            deployment: "a'b<c&d".into(),
-            uuid: "u-1".into(),
+            mark: mark("a'b<c&d"),
             node: "edge0".into(),
             kvm: false,
             cores: 2,
@@ -167,21 +215,23 @@ mod tests {
     #[test]
     fn metadata_is_found_again() {
         let text = domain(&DomainXml {
-            deployment: "mist-edge".into(),
+            mark: mark("mist-edge"),
             kvm: true,
             ..example()
         })
         .unwrap();
         assert!(text.contains("<domain type='kvm'"), "{text}");
-        assert_eq!(metadata(&text, "name").unwrap(), "mist-edge");
-        assert_eq!(metadata(&text, "uuid").unwrap(), "u-1");
-        assert!(metadata("<domain/>", "name").is_none());
+        let found = Mark::read(&text).unwrap();
+        assert_eq!(found, mark("mist-edge"));
+        assert_eq!(found.id(), "01234567");
+        assert!(Mark::read("<domain/>").is_none());
     }
 
     #[test]
     fn networks_volumes_and_pools() {
         let text = network(&NetworkXml {
             name: "ct-1-x".into(),
+            mark: mark("x"),
             bridge: "ct1".into(),
             address: "192.168.100.1".into(),
             internet: false,
@@ -191,6 +241,7 @@ mod tests {
             !text.contains("<forward") && text.contains("<dns enable='no'/>"),
             "{text}"
         );
+        assert_eq!(Mark::read(&text).unwrap(), mark("x"));
         let text = volume(&VolumeXml {
             name: "v".into(),
             format: "qcow2",

@@ -1,0 +1,85 @@
+//! What a host must have for a plan. Pure: the host is asked elsewhere.
+
+use super::hypervisor::HostInfo;
+use crate::plan::Plan;
+
+/// Memory that the host keeps for itself.
+const HOST_RESERVE_MIB: u64 = 1024;
+/// QEMU's own memory beyond the guest's.
+const QEMU_OVERHEAD_MIB: u64 = 150;
+
+/// Every reason why the host cannot carry the plan, with the sums.
+pub(super) fn reasons(host: HostInfo, plan: &Plan) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let guests = plan.memory_mib();
+    let wanted = guests + QEMU_OVERHEAD_MIB * plan.nodes.len() as u64;
+    let free = host.memory_available_mib.min(host.memory_unpromised_mib);
+    let usable = free.saturating_sub(HOST_RESERVE_MIB);
+    if wanted > usable {
+        reasons.push(format!(
+            "the nodes need {wanted} MiB (guests {guests} MiB, QEMU {QEMU_OVERHEAD_MIB} MiB each), but only {usable} MiB \
+             are usable (available {} MiB, not promised to running guests {} MiB, kept for the host \
+             {HOST_RESERVE_MIB} MiB); take fewer or smaller nodes",
+            host.memory_available_mib, host.memory_unpromised_mib,
+        ));
+    }
+    let pinned = plan.nodes.iter().map(|n| n.pinned.len()).sum::<usize>() as u32;
+    if pinned > host.cpus {
+        reasons.push(format!(
+            "cpu_pin needs {pinned} physical cores, this host has {}",
+            host.cpus
+        ));
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, plan::Prefix};
+
+    const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\ncpu_pin = true\ninfra_only = true\n[infrastructure.endpoint]\n\
+                          nodes = 3\ncores = 2\nmemory_mib = 1024\n";
+
+    fn check(available: u64, unpromised: u64, cpus: u32) -> Vec<String> {
+        let config = config::parse(CONFIG, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let host = HostInfo {
+            cpus,
+            memory_available_mib: available,
+            memory_unpromised_mib: unpromised,
+        };
+        reasons(host, &plan)
+    }
+
+    #[test]
+    fn memory_is_refused_with_the_sums() {
+        // Three guests of 1024 and 150 each, and 1024 for the host.
+        assert!(check(4546, 4546, 6).is_empty());
+        let text = check(4545, 9999, 6).join("");
+        for part in [
+            "need 3522 MiB",
+            "guests 3072 MiB",
+            "only 3521 MiB",
+            "available 4545 MiB",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert_eq!(
+            check(9999, 4545, 6).len(),
+            1,
+            "guests that run have a claim to their memory"
+        );
+    }
+
+    #[test]
+    fn pinned_cores_must_exist() {
+        assert!(
+            check(9999, 9999, 5)
+                .join("")
+                .contains("needs 6 physical cores")
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! One claim of addresses at a time on this host, whoever makes it and wherever its state lies.
+
+use crate::error::Error;
+use std::{
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+
+const WITHIN: Duration = Duration::from_mins(1);
+const RETRY: Duration = Duration::from_millis(50);
+const NAME: &str = "continuum-claims-addresses";
+
+/// Held until dropped, or until the process ends. A name in the kernel's list of abstract sockets: every user sees the
+/// same one, no file stays, and another network namespace, whose addresses are its own, has another.
+#[derive(Debug)]
+pub struct Claim {
+    _socket: UnixListener,
+}
+
+impl Claim {
+    /// Waits for the others.
+    pub async fn take() -> Result<Self, Error> {
+        Self::take_named(NAME, WITHIN).await
+    }
+
+    async fn take_named(name: &str, within: Duration) -> Result<Self, Error> {
+        let address = SocketAddr::from_abstract_name(name)
+            .map_err(|e| Error::other("name the lock of addresses", e))?;
+        let deadline = Instant::now() + within;
+        loop {
+            match UnixListener::bind_addr(&address) {
+                Ok(socket) => return Ok(Self { _socket: socket }),
+                Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
+                Err(e) => return Err(Error::other("lock the addresses of this host", e)),
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Deadline {
+                    what: "another `up` on this host to claim its addresses".into(),
+                    after: within,
+                    last: format!("the socket @{name} is held; `ss -xlp` shows by whom"),
+                });
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_at_a_time() {
+        let name = format!("continuum-test-{}", std::process::id());
+        let short = Duration::from_millis(100);
+        let first = Claim::take_named(&name, short).await.unwrap();
+        let error = Claim::take_named(&name, short)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("another `up`"), "{error}");
+        drop(first);
+        Claim::take_named(&name, short).await.unwrap();
+    }
+}
