@@ -63,8 +63,8 @@ async fn a_message_above_the_limit_ends_its_connection_and_nothing_else() {
 
 /// Sends bytes as they are on a new connection.
 async fn send_raw(agent: &Agent, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(agent.broker()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
+    let mut stream = TcpStream::connect(agent.broker()).await.expect("connect");
+    stream.write_all(bytes).await.expect("send");
     stream
 }
 
@@ -139,6 +139,7 @@ async fn an_announced_length_takes_no_memory() {
 async fn connections_reset_at_once_do_not_end_the_broker() {
     let agent = Agent::start().await;
     let stats = mqtt::start_broker(&agent).await;
+    let mut probe = Connection::open(agent.broker(), "watcher").await;
     for round in 0..2 {
         let mut open = Vec::new();
         for n in 0..40 {
@@ -147,8 +148,10 @@ async fn connections_reset_at_once_do_not_end_the_broker() {
         }
         drop(open);
         eventually("the broker to see them gone", async || {
+            // rumqttd counts anew only when there are messages.
+            probe.publish("some/topic", b"x".to_vec()).await;
             let stats = mqtt::stats(&agent).await;
-            if stats.connections == Some(0) {
+            if stats.connections == Some(1) {
                 Ok(())
             } else {
                 Err(format!("{stats:?}"))

@@ -56,10 +56,12 @@ async fn exec(agent: &Agent, request: wire::ExecRequest) -> Result<Output, Statu
 /// The first line that a program prints: a process id.
 async fn first_pid(events: &mut Streaming<wire::ExecResponse>) -> u32 {
     let answer = within("the program's first output", events.message()).await;
-    let Some(Event::Stdout(line)) = answer.unwrap().unwrap().event else {
+    let answer = answer.expect("an answer").expect("an answer");
+    let Some(Event::Stdout(line)) = answer.event else {
         panic!("no output came");
     };
-    String::from_utf8_lossy(&line).trim().parse().unwrap()
+    let line = String::from_utf8_lossy(&line);
+    line.trim().parse().expect("a process id")
 }
 
 #[tokio::test]
@@ -91,7 +93,7 @@ async fn characters_of_a_shell_mean_nothing() {
     let mut argv = vec!["printf", "%s\\n"];
     argv.extend(words);
     let output = exec(&agent, request(&argv)).await.unwrap();
-    let expected: String = words.iter().map(|w| format!("{w}\n")).collect();
+    let expected = words.join("\n") + "\n";
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
     // Nor is there a program of that name.
     let status = exec(&agent, request(&["echo x; id"])).await.unwrap_err();

@@ -245,10 +245,10 @@ async fn names_and_digests_that_could_leave_the_store_are_refused() {
 }
 
 async fn assert_invalid(agent: &Agent, bad: wire::Artifact) {
-    let status = upload(agent, bad.clone(), b"x").await.unwrap_err();
+    let status = upload(agent, bad.clone(), b"x").await.expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument, "{bad:?}: {status}");
     let status = missing(agent, std::slice::from_ref(&bad))
         .await
-        .unwrap_err();
+        .expect_err("refused");
     assert_eq!(status.code(), Code::InvalidArgument, "{bad:?}: {status}");
 }

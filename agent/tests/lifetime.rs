@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const POLITE: &str = "out=${4#--out=}\n\
                       trap 'echo asked > \"$out/asked\"; exit 0' TERM\n\
                       while :; do echo alive; sleep 0.1; done";
-const LEASE: Duration = Duration::from_millis(1000);
+const LEASE: Duration = Duration::from_secs(1);
 
 struct Node {
     agent: Agent,
@@ -29,8 +29,13 @@ async fn busy_node(script: &str) -> Node {
     setup.write_workload(script);
     let agent = setup.start().await;
     let broker = mqtt::start_broker(&agent).await.pid;
-    let run = workload::start(&agent, "run-1", 0).await.unwrap().pid;
-    let mut watch = Watch::open(&agent, "run-1", 0).await.unwrap();
+    let run = workload::start(&agent, "run-1", 0)
+        .await
+        .expect("start the run")
+        .pid;
+    let mut watch = Watch::open(&agent, "run-1", 0)
+        .await
+        .expect("watch the run");
     watch.next_line().await;
     assert!(wait::is_running(broker) && wait::is_running(run));
     Node { agent, broker, run }
@@ -81,9 +86,10 @@ async fn requests_keep_the_lease_too() {
             "it ended {:?} early",
             begun.elapsed()
         );
-        match begun.elapsed() > 3 * LEASE {
-            true => Ok(()),
-            false => Err(format!("{:?}", begun.elapsed())),
+        if begun.elapsed() > 3 * LEASE {
+            Ok(())
+        } else {
+            Err(format!("{:?}", begun.elapsed()))
         }
     })
     .await;

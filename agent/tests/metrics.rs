@@ -22,7 +22,8 @@ impl Reader {
     async fn attach(agent: &Agent, after_seq: u64) -> Self {
         let mut client = MetricsClient::new(agent.connect().await);
         let request = wire::StreamMetricsRequest { after_seq };
-        let batches = within("Stream", client.stream(request)).await.unwrap();
+        let batches = within("Stream", client.stream(request)).await;
+        let batches = batches.expect("attach to the metrics");
         Self {
             batches: batches.into_inner(),
             samples: VecDeque::new(),
@@ -33,7 +34,7 @@ impl Reader {
 
     async fn read(&mut self) {
         let batch = within("a batch of metrics", self.batches.message()).await;
-        let batch = batch.unwrap().expect("the stream goes on");
+        let batch = batch.expect("a batch").expect("the stream goes on");
         self.samples.extend(batch.samples);
         self.events.extend(batch.events);
         self.dropped += batch.dropped;
@@ -43,7 +44,7 @@ impl Reader {
         while self.samples.is_empty() {
             self.read().await;
         }
-        self.samples.pop_front().unwrap()
+        self.samples.pop_front().expect("a sample")
     }
 
     async fn take(&mut self, count: usize) -> Vec<wire::MetricsSample> {
@@ -125,9 +126,10 @@ async fn events_of_the_node_are_in_the_stream() {
         let is_start = |e: &wire::NodeEvent| {
             e.source == "broker" && e.text.contains(&agent.broker().to_string())
         };
-        match reader.events.iter().any(is_start) {
-            true => Ok(()),
-            false => Err(format!("{:?}", reader.events)),
+        if reader.events.iter().any(is_start) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", reader.events))
         }
     })
     .await;

@@ -54,7 +54,7 @@ async fn get(agent: &Agent, path: &str) -> Result<(wire::FileHeader, Vec<u8>), S
             None => {}
         }
     }
-    Ok((header.unwrap(), bytes))
+    Ok((header.expect("a header"), bytes))
 }
 
 #[tokio::test]

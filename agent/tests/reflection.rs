@@ -18,9 +18,13 @@ async fn ask(agent: &Agent, question: MessageRequest) -> MessageResponse {
         message_request: Some(question),
     };
     let answers = client.server_reflection_info(tokio_stream::once(request));
-    let mut answers = within("reflection", answers).await.unwrap().into_inner();
+    let mut answers = within("reflection", answers)
+        .await
+        .expect("answers")
+        .into_inner();
     let answer = within("an answer of reflection", answers.message()).await;
-    answer.unwrap().unwrap().message_response.unwrap()
+    let answer = answer.expect("an answer").expect("an answer");
+    answer.message_response.expect("an answer")
 }
 
 async fn file_of(agent: &Agent, symbol: &str) -> FileDescriptorProto {
@@ -28,8 +32,8 @@ async fn file_of(agent: &Agent, symbol: &str) -> FileDescriptorProto {
     let MessageResponse::FileDescriptorResponse(files) = ask(agent, question).await else {
         panic!("no file for {symbol}");
     };
-    let bytes = files.file_descriptor_proto.first().unwrap();
-    FileDescriptorProto::decode(bytes.as_slice()).unwrap()
+    let bytes = files.file_descriptor_proto.first().expect("a file");
+    FileDescriptorProto::decode(bytes.as_slice()).expect("a file that decodes")
 }
 
 #[tokio::test]
@@ -60,7 +64,11 @@ async fn the_file_of_a_service_decodes_and_has_its_methods() {
     let file = file_of(&agent, "continuum.v1.Node").await;
     assert_eq!(file.package(), "continuum.v1");
     let service = file.service.iter().find(|s| s.name() == "Node").unwrap();
-    let methods: Vec<_> = service.method.iter().map(|m| m.name()).collect();
+    let methods: Vec<_> = service
+        .method
+        .iter()
+        .map(prost_types::MethodDescriptorProto::name)
+        .collect();
     assert_eq!(
         methods,
         ["Info", "Exec", "Put", "Get", "Logs", "Rekey", "Shutdown"]

@@ -35,7 +35,7 @@ async fn assert_refused(agent: &Agent, endpoint: Endpoint, reason: &str) {
 }
 
 async fn assert_still_serves(agent: &Agent) {
-    let answer = info(agent.connect().await).await.unwrap();
+    let answer = info(agent.connect().await).await.expect("an answer");
     assert_eq!(answer.node, "node0");
     assert!(!agent.log().contains("panicked"), "{}", agent.log());
 }

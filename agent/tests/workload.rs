@@ -153,12 +153,12 @@ async fn of_two_that_begin_at_once_with_one_id_one_is_refused() {
 
 #[tokio::test]
 async fn requests_that_make_no_sense_are_refused() {
+    type Change = fn(&mut wire::StartWorkloadRequest);
     let agent = agent_with("true").await;
     for id in ["", "../x", "a/b", "a b", "é", &"x".repeat(65)] {
         let status = workload::start(&agent, id, 0).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument, "{id:?}: {status}");
     }
-    type Change = fn(&mut wire::StartWorkloadRequest);
     let cases: [Change; 4] = [
         |r| r.spec_json = "{".into(),
         |r| r.spec_json.clear(),
@@ -220,9 +220,10 @@ async fn the_log_of_a_run_is_kept_for_people() {
             .into_inner();
         let lines = answers.message().await.map_err(|s| s.to_string())?;
         let lines = lines.unwrap_or_default().lines;
-        match lines.iter().any(|l| l == "it is about to fail") {
-            true => Ok(()),
-            false => Err(format!("{lines:?}")),
+        if lines.iter().any(|l| l == "it is about to fail") {
+            Ok(())
+        } else {
+            Err(format!("{lines:?}"))
         }
     })
     .await;

@@ -8,10 +8,10 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// The future's result, or a panic that names what was waited for.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(SOON, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("waited {SOON:?} for {what}"),
-    }
+    let Ok(value) = tokio::time::timeout(SOON, future).await else {
+        panic!("waited {SOON:?} for {what}");
+    };
+    value
 }
 
 /// Looks again and again until there is a value; the panic says what was seen last.

@@ -3,7 +3,7 @@
 use super::{
     Checked,
     entry::{Entry, Place, Value},
-    fault::Fault,
+    fault::{Fault, shown},
     keys::{self, Kind},
     model::{
         Benchmark, Config, ControllerSpec, Infrastructure, Link, Mode, Network, PerTier, Software,
@@ -30,7 +30,7 @@ impl Options<'_> {
         self.entries.iter().any(|e| e.path == path)
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    pub(super) fn text(&self, path: &str) -> Option<String> {
         match self.value(path)? {
             Value::Text(text) => Some(text.clone()),
             _ => None,
@@ -107,7 +107,23 @@ pub(super) fn check(
     faults: &mut Vec<Fault>,
 ) -> Checked {
     let mut values = Vec::new();
-    for entry in entries {
+    let mut warnings = Vec::new();
+    let infra_only = entries.iter().any(|e| {
+        e.path == "infrastructure.infra_only"
+            && typed(&e.value, Kind::Bool) == Ok(Value::Bool(true))
+    });
+    // Upstream's [benchmark] holds the manager too.
+    let is_benchmark =
+        |e: &Entry| e.path.starts_with("benchmark.") || e.place.key.starts_with("[benchmark]");
+    if infra_only && entries.iter().any(is_benchmark) {
+        warnings.push("[benchmark] has no effect: infra_only is set".to_owned());
+    }
+    let entries: Vec<Entry> = entries
+        .iter()
+        .filter(|e| !(infra_only && is_benchmark(e)))
+        .cloned()
+        .collect();
+    for entry in &entries {
         let Some(key) = keys::find(&entry.path) else {
             continue;
         };
@@ -120,12 +136,11 @@ pub(super) fn check(
         }
     }
     let options = Options {
-        entries,
+        entries: &entries,
         values,
         file,
         is_cfg,
     };
-    let mut warnings = Vec::new();
     let config = build(&options, stem, faults, &mut warnings);
     rules::check(&config, &options, faults, &mut warnings);
     Checked { config, warnings }
@@ -133,15 +148,15 @@ pub(super) fn check(
 
 fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
     let text = value.to_string();
-    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", text.escape_debug()));
+    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", shown(&text)));
     match kind {
         Kind::Text => match value {
-            Value::Text(_) => Ok(value.clone()),
+            Value::Text(text) | Value::Raw(text) => Ok(Value::Text(text.clone())),
             _ => wrong("a text"),
         },
         Kind::List => match value {
             Value::List(_) => Ok(value.clone()),
-            Value::Text(text) => Ok(Value::List(
+            Value::Text(text) | Value::Raw(text) => Ok(Value::List(
                 text.split(',')
                     .map(str::trim)
                     .filter(|s| !s.is_empty())
@@ -153,17 +168,20 @@ fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
         Kind::Bool => match value {
             Value::Bool(_) => Ok(value.clone()),
             // As Python's configparser reads truth values.
-            Value::Text(text) => match text.to_lowercase().as_str() {
-                "yes" | "on" | "true" | "1" => Ok(Value::Bool(true)),
-                "no" | "off" | "false" | "0" => Ok(Value::Bool(false)),
-                _ => wrong("true or false"),
-            },
+            Value::Raw(text) | Value::Not(text) => {
+                let is_true = match text.to_lowercase().as_str() {
+                    "yes" | "on" | "true" | "1" => true,
+                    "no" | "off" | "false" | "0" => false,
+                    _ => return wrong("true or false"),
+                };
+                Ok(Value::Bool(is_true != matches!(value, Value::Not(_))))
+            }
             _ => wrong("true or false"),
         },
         Kind::Int(low, high) => {
             let number = match value {
                 Value::Int(n) => Some(*n),
-                Value::Text(text) => text.parse().ok(),
+                Value::Raw(text) => text.parse().ok(),
                 _ => None,
             };
             match number {
@@ -176,7 +194,7 @@ fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
             let number = match value {
                 Value::Float(n) => Some(*n),
                 Value::Int(n) => Some(*n as f64),
-                Value::Text(text) => text.parse::<f64>().ok(),
+                Value::Raw(text) => text.parse::<f64>().ok(),
                 _ => None,
             };
             match number.filter(|n| n.is_finite()) {
@@ -185,12 +203,15 @@ fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
                 None => wrong(&format!("a number, {low} to {high}")),
             }
         }
+        Kind::Mib(low, high) => {
+            mib(value, low, high).map_err(|allowed| format!("`{}` is not {allowed}", shown(&text)))
+        }
         Kind::Choice(allowed, refused) => {
-            if !matches!(value, Value::Text(_)) {
+            if !matches!(value, Value::Text(_) | Value::Raw(_)) {
                 return wrong(&format!("one of {}", allowed.join(", ")));
             }
             if allowed.contains(&text.as_str()) {
-                return Ok(value.clone());
+                return Ok(Value::Text(text));
             }
             if let Some((_, why)) = refused.iter().find(|(name, _)| *name == text) {
                 return Err(format!("`{text}`: {why}"));
@@ -208,6 +229,31 @@ fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
                 Err(format!("`{}` is not supported: {why}", text.escape_debug()))
             }
         }
+    }
+}
+
+/// Memory in MiB, or what would be allowed, in the unit that the user wrote.
+fn mib(value: &Value, low: f64, high: f64) -> Result<Value, String> {
+    if let Value::Gigabytes(text) = value {
+        return match text.parse::<f64>() {
+            Ok(gb) if (low..=high).contains(&(gb * 1024.0)) => {
+                Ok(Value::Float((gb * 1024.0).round()))
+            }
+            _ => Err(format!(
+                "a number, {} to {} GB",
+                low / 1024.0,
+                high / 1024.0
+            )),
+        };
+    }
+    let number = match value {
+        Value::Float(n) => Some(*n),
+        Value::Int(n) => Some(*n as f64),
+        _ => None,
+    };
+    match number.filter(|n| n.fract() == 0.0) {
+        Some(n) if (low..=high).contains(&n) => Ok(Value::Float(n)),
+        _ => Err(format!("a whole number of MiB, {low} to {high}")),
     }
 }
 
@@ -231,12 +277,11 @@ fn build(
         endpoint: tier(options, Tier::Endpoint, faults),
     };
     let infra_only = options.bool("infrastructure.infra_only").unwrap_or(false);
-    let keep = if options.is_cfg {
-        // Upstream's `delete` is the opposite, and its default leaves everything running.
-        !options.bool("infrastructure.keep").unwrap_or(false)
-    } else {
-        options.bool("infrastructure.keep").unwrap_or(false)
-    };
+    // Upstream leaves everything running unless it is told otherwise.
+    let keep = options
+        .bool("infrastructure.keep")
+        .unwrap_or(options.is_cfg);
+    let has_controller = tiers.cloud.nodes > 0;
     let infrastructure = Infrastructure {
         provider: provider.unwrap_or_default(),
         infra_only,
@@ -244,11 +289,15 @@ fn build(
         controller: ControllerSpec {
             cores: options
                 .int("infrastructure.cloud.controller.cores")
+                .filter(|_| has_controller)
                 .map(|n| n as u32),
             memory_mib: options
                 .float("infrastructure.cloud.controller.memory_mib")
+                .filter(|_| has_controller)
                 .map(|n| n as u64),
-            quota: options.float("infrastructure.cloud.controller.quota"),
+            quota: options
+                .float("infrastructure.cloud.controller.quota")
+                .filter(|_| has_controller),
         },
         cpu_pin: options.bool("infrastructure.cpu_pin").unwrap_or(false),
         prefix_ip: options.text("infrastructure.prefix_ip"),
@@ -318,6 +367,13 @@ fn tier(options: &Options<'_>, tier: Tier, faults: &mut Vec<Fault>) -> TierSpec 
             }
         }
     }
+    if nodes == 0 {
+        // Values of a tier that is not there say nothing.
+        return TierSpec {
+            quota: 1.0,
+            ..TierSpec::default()
+        };
+    }
     TierSpec {
         nodes,
         cores: options.int(&path("cores")).unwrap_or(0) as u32,
@@ -367,7 +423,8 @@ fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
             links: Vec::new(),
         };
     }
-    let preset_name = given_preset.unwrap_or_else(|| "4g".into());
+    let preset_name =
+        given_preset.unwrap_or_else(|| if options.is_cfg { "4g" } else { "none" }.into());
     let links = TierPair::ALL
         .into_iter()
         .map(|pair| {

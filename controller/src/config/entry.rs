@@ -14,8 +14,14 @@ pub struct Place {
 /// A value before it is checked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Text, also for every value of a `.cfg`.
+    /// Text.
     Text(String),
+    /// A value of a `.cfg`: whatever its option takes it for.
+    Raw(String),
+    /// The same, in gigabytes; ours is in mebibytes.
+    Gigabytes(String),
+    /// The same, for an option that means the opposite of ours.
+    Not(String),
     /// Whole number.
     Int(i64),
     /// Number with a fraction.
@@ -29,9 +35,11 @@ pub enum Value {
 impl std::fmt::Display for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) | Self::Raw(text) | Self::Not(text) => f.write_str(text),
+            Self::Gigabytes(text) => write!(f, "{text} GB"),
             Self::Int(n) => n.fmt(f),
-            Self::Float(n) => n.fmt(f),
+            // 2.0 and not 2: a fraction is what may be wrong with it.
+            Self::Float(n) => write!(f, "{n:?}"),
             Self::Bool(b) => b.fmt(f),
             Self::List(list) => f.write_str(&list.join(",")),
         }

@@ -1,7 +1,10 @@
 //! What is wrong with a config. All faults are reported at once.
 
-use super::entry::Place;
+use super::{MOST_FAULTS, entry::Place};
 use std::path::PathBuf;
+
+/// Characters of a value that a message repeats.
+const LONGEST_SHOWN: usize = 100;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +52,20 @@ pub enum ConfigError {
 }
 
 fn list(faults: &[Fault]) -> String {
-    faults
+    let mut lines: Vec<String> = faults
         .iter()
+        .take(MOST_FAULTS)
         .map(|f| format!("  {f}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .collect();
+    if faults.len() > MOST_FAULTS {
+        lines.push(format!("  and {} more", faults.len() - MOST_FAULTS));
+    }
+    lines.join("\n")
+}
+
+/// A piece of a config as messages show it: short, and with nothing that a terminal would obey.
+pub(super) fn shown(text: &str) -> String {
+    let short: String = text.chars().take(LONGEST_SHOWN).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", short.escape_debug())
 }

@@ -13,6 +13,7 @@ mod entry;
 mod fault;
 mod keys;
 mod model;
+mod options;
 mod rules;
 mod show;
 mod suggest;
@@ -20,15 +21,18 @@ mod toml_source;
 
 pub use entry::{Entry, Place, Value};
 pub use fault::{ConfigError, Fault};
-pub use keys::{KEYS, Key, Kind};
+pub use keys::{Key, Kind};
 pub use model::*;
-pub(crate) use rules::spread_evenly;
+pub use options::KEYS;
+pub(crate) use rules::{is_name, spread_evenly};
 pub use show::to_toml;
 
 use std::path::Path;
 
 /// Larger files are not configs.
-const LONGEST_FILE_BYTES: u64 = 1 << 20;
+const LONGEST_FILE_BYTES: u64 = 256 << 10;
+/// From then on more faults help nobody, and looking for near names for each would take minutes.
+const MOST_FAULTS: usize = 50;
 
 /// A config that passed every check.
 #[derive(Debug, Clone)]
@@ -42,7 +46,9 @@ pub struct Checked {
 /// Reads and checks a file, with `--set path=value` on top. Reports every fault.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
     let text = read(path)?;
-    let is_cfg = path.extension().is_some_and(|e| e == "cfg");
+    let is_cfg = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("cfg"));
     let stem = path
         .file_stem()
         .map(|s| s.to_string_lossy().into_owned())
@@ -84,7 +90,11 @@ pub fn parse(
     let mut entries = if is_cfg {
         cfg_source::entries(text, file, &mut faults)
     } else {
-        toml_source::entries(text, file, &mut faults)
+        match toml_source::entries(text, file, &mut faults) {
+            Some(entries) => entries,
+            // What could not be read cannot be checked either.
+            None => return Err(refused(file, faults)),
+        }
     };
     for text in overrides {
         toml_source::apply_override(text, &mut entries, &mut faults);
@@ -93,11 +103,16 @@ pub fn parse(
     if faults.is_empty() {
         return Ok(checked);
     }
-    faults.sort_by_key(|f: &Fault| (f.place.line, f.place.key.clone()));
-    Err(ConfigError::Faults {
+    Err(refused(file, faults))
+}
+
+fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
+    // By line; what has none, because it is missing, comes last.
+    faults.sort_by_key(|f| (f.place.line.wrapping_sub(1), f.place.key.clone()));
+    ConfigError::Faults {
         file: file.to_owned(),
         faults,
-    })
+    }
 }
 
 #[cfg(test)]

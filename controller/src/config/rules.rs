@@ -2,7 +2,7 @@
 
 use super::{
     check::Options,
-    fault::Fault,
+    fault::{Fault, shown},
     model::{Config, Tier},
 };
 use crate::{applications, managers, services};
@@ -17,22 +17,17 @@ pub(super) fn check(
     warnings: &mut Vec<String>,
 ) {
     // Counts that are wrong by themselves would make the rules below complain about the wrong thing.
+    let are_values_right = !faults.iter().any(|f| f.place.key.contains("benchmark"));
     let are_counts_right = !faults.iter().any(|f| f.place.key.ends_with("nodes"));
     let mut fault = |path: &str, text: String| options.fault(faults, path, text);
     let tiers = &config.infrastructure.tiers;
-    let name_is_right = !config.name.is_empty()
-        && config.name.len() <= LONGEST_NAME
-        && config
-            .name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-        && !config.name.starts_with(['.', '-']);
-    if !name_is_right {
+    if !is_name(&config.name) {
         fault(
             "name",
             format!(
-                "`{}` must be 1 to {LONGEST_NAME} letters, digits, `-`, `_` or `.`, and not begin with `.` or `-`",
-                config.name.escape_debug()
+                "`{}` must be 1 to {LONGEST_NAME} letters, digits, `-`, `_` or `.`, and not begin with `.` or `-`; give \
+                 another with --set name=…",
+                shown(&config.name)
             ),
         );
     }
@@ -51,14 +46,28 @@ pub(super) fn check(
         );
     }
     if let Some(prefix) = &config.infrastructure.prefix_ip {
-        let numbers: Vec<Option<u8>> = prefix.split('.').map(|n| n.parse().ok()).collect();
-        let right = matches!(numbers.as_slice(), [Some(a), Some(b)] if (1..=254).contains(a) && (1..=254).contains(b));
-        if !right {
+        let number = |n: &str| {
+            let is_plain = n.bytes().all(|b| b.is_ascii_digit());
+            n.parse::<u8>().ok().filter(|_| is_plain)
+        };
+        let numbers: Vec<Option<u8>> = prefix.split('.').map(number).collect();
+        // Up to 223 are addresses of single machines; 127 are those of this one.
+        let is_local = config.infrastructure.provider == "local";
+        let right = matches!(
+            numbers.as_slice(),
+            [Some(a), Some(b)] if (1..=223).contains(a) && (1..=254).contains(b) && (*a == 127) == is_local
+        );
+        if !right && !config.infrastructure.provider.is_empty() {
+            let first = if is_local {
+                "127"
+            } else {
+                "1 to 223 without 127"
+            };
             fault(
                 "infrastructure.prefix_ip",
                 format!(
-                    "`{}` is not two numbers of 1 to 254 with a dot",
-                    prefix.escape_debug()
+                    "`{}` is not two numbers with a dot: {first}, and 1 to 254",
+                    shown(prefix)
                 ),
             );
         }
@@ -84,7 +93,8 @@ pub(super) fn check(
     if infra_only {
         return;
     }
-    let is_given = options.is_given("software.resource_manager") && are_counts_right;
+    // A manager that was refused is no reason to complain as if it were `none`.
+    let is_given = options.text("software.resource_manager").is_some() && are_counts_right;
     if let Some(manager) = managers::find(&config.software.resource_manager).filter(|_| is_given) {
         for (path, text) in manager.check(config) {
             fault(path, text);
@@ -92,7 +102,7 @@ pub(super) fn check(
     }
     if config.software.execution_model.is_some()
         && config.software.resource_manager != "kubernetes"
-        && options.is_given("software.resource_manager")
+        && options.text("software.resource_manager").is_some()
     {
         fault(
             "software.execution_model",
@@ -118,11 +128,28 @@ pub(super) fn check(
         ));
         return;
     }
-    if let Some(application) = applications::find(&benchmark.application) {
+    if config.software.execution_model.is_some() && benchmark.application != "image_classification"
+    {
+        fault(
+            "benchmark.application",
+            "openfaas runs application image_classification only".into(),
+        );
+    }
+    let application = applications::find(&benchmark.application).filter(|_| are_values_right);
+    if let Some(application) = application {
         for (path, text) in application.check(config, benchmark) {
             fault(path, text);
         }
     }
+}
+
+/// Whether a deployment can have this name: it becomes a directory, a host name's neighbour and an argument.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && !name.starts_with(['.', '-'])
 }
 
 /// `endpoints` must spread evenly over `workers`.

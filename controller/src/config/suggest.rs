@@ -1,7 +1,14 @@
 //! "Did you mean": the nearest known name.
 
+/// Longer words are near to nothing.
+const LONGEST: usize = 64;
+
 /// The nearest of `known`, if it is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nothing known is as long, and the comparison costs the product of both lengths.
+    if word.len() > LONGEST {
+        return None;
+    }
     let word = word.to_lowercase();
     known
         .into_iter()

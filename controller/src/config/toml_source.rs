@@ -1,15 +1,18 @@
 //! The native spelling, and `--set path=value`.
 
 use super::{
+    MOST_FAULTS,
     entry::{Entry, Place, Value},
     fault::Fault,
-    keys::KEYS,
+    keys::{Key, Kind},
+    options::KEYS,
     suggest::nearest,
 };
 use toml_edit::{Document, Item, Table, Value as TomlValue};
 
 /// Entries of a TOML text.
-pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<Entry> {
+/// `None` = it is not TOML.
+pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Option<Vec<Entry>> {
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {
@@ -23,7 +26,7 @@ pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<En
                 place,
                 text: error.message().trim().to_owned(),
             });
-            return Vec::new();
+            return None;
         }
     };
     let mut walk = Walk {
@@ -33,7 +36,7 @@ pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<En
         faults,
     };
     walk.table(document.as_table(), "");
-    walk.entries
+    Some(walk.entries)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -62,9 +65,22 @@ impl Walk<'_> {
                 .or_else(|| item.span());
             let line = at.map_or(0, |span| line_of(self.text, span.start));
             match item {
-                Item::Table(inner) => self.table(inner, &path),
-                Item::Value(TomlValue::InlineTable(inner)) => {
+                Item::Table(inner) if is_table(&path) => self.table(inner, &path),
+                Item::Value(TomlValue::InlineTable(inner)) if is_table(&path) => {
                     self.table(&inner.clone().into_table(), &path);
+                }
+                Item::Table(_) | Item::Value(TomlValue::InlineTable(_)) => {
+                    let place = Place {
+                        file: self.file.to_owned(),
+                        line,
+                        key: path.clone(),
+                    };
+                    let text = if KEYS.iter().any(|k| k.path == path) {
+                        "is a value, not a table".to_owned()
+                    } else {
+                        self.unknown("table", &path)
+                    };
+                    self.faults.push(Fault { place, text });
                 }
                 Item::Value(value) => {
                     let place = Place {
@@ -89,12 +105,28 @@ impl Walk<'_> {
         }
     }
 
+    fn unknown(&self, what: &str, path: &str) -> String {
+        let known: Vec<&str> = if what == "table" {
+            let parent = |k: &&'static Key| k.path.rsplit_once('.').map(|(table, _)| table);
+            KEYS.iter().filter_map(parent).collect()
+        } else {
+            KEYS.iter().map(|k| k.path).collect()
+        };
+        let near = if self.faults.len() < MOST_FAULTS {
+            nearest(path, known)
+        } else {
+            None
+        };
+        near.map_or_else(
+            || format!("unknown {what}; `continuum-ctl config options` lists all"),
+            |near| format!("unknown {what}; did you mean `{near}`?"),
+        )
+    }
+
     fn value(&mut self, value: &TomlValue, path: String, place: Place) {
         if !KEYS.iter().any(|k| k.path == path) {
-            self.faults.push(Fault {
-                place,
-                text: unknown(&path),
-            });
+            let text = self.unknown("option", &path);
+            self.faults.push(Fault { place, text });
             return;
         }
         let value = match value {
@@ -129,14 +161,13 @@ impl Walk<'_> {
     }
 }
 
-fn unknown(path: &str) -> String {
-    nearest(path, KEYS.iter().map(|k| k.path)).map_or_else(
-        || {
-            "unknown option; `continuum-ctl config show --help` tells where they are listed"
-                .to_owned()
-        },
-        |near| format!("unknown option; did you mean `{near}`?"),
-    )
+/// Whether options lie below this path.
+fn is_table(path: &str) -> bool {
+    KEYS.iter().any(|k| {
+        k.path
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })
 }
 
 /// Applies one `path=value`; the value is TOML if it parses as that, else a text.
@@ -157,8 +188,15 @@ pub(super) fn apply_override(text: &str, entries: &mut Vec<Entry>, faults: &mut 
     let line = format!("v = {value}");
     let parsed = Document::parse(line.as_str())
         .ok()
+        .filter(|d| d.as_table().len() == 1)
         .and_then(|d| d.as_table().get("v").and_then(Item::as_value).cloned());
-    let value = parsed.unwrap_or_else(|| TomlValue::from(value));
+    // 1.35 is a version where a text is wanted, and need not be quoted twice.
+    let wants_text = KEYS
+        .iter()
+        .any(|k| k.path == path && matches!(k.kind, Kind::Text | Kind::Choice(..)));
+    let value = parsed
+        .filter(|v| v.is_str() || !wants_text)
+        .unwrap_or_else(|| TomlValue::from(value));
     let mut walk = Walk {
         text: "",
         file: "--set",
