@@ -6,6 +6,8 @@
 use crate::error::AgentError;
 use std::{os::unix::process::CommandExt, path::PathBuf};
 
+const OOM_SCORE: &str = "500";
+
 /// Arguments of the subcommand.
 #[derive(Debug, clap::Args)]
 pub struct ChildArguments {
@@ -50,6 +52,10 @@ fn prepare(arguments: &ChildArguments) -> Result<(&String, &[String]), AgentErro
         return Err(AgentError::Invalid(
             "the agent ended before its child began".into(),
         ));
+    }
+    // The agent is the last to be killed when memory runs out; what it runs comes before anything else of the node.
+    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
+        tracing::warn!("write /proc/self/oom_score_adj: {error}");
     }
     if let Some(cgroup) = &arguments.cgroup {
         let path = cgroup.join("cgroup.procs");

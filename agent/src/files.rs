@@ -18,6 +18,29 @@ pub fn below(dir: &Path, relative: &str) -> Result<PathBuf, AgentError> {
     Ok(dir.join(path))
 }
 
+/// Opens a file for sending. Links are not followed and devices not read: what a run leaves is not to be trusted.
+pub async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentError> {
+    let file_error = |source| AgentError::File {
+        doing: "read",
+        path: path.to_owned(),
+        source,
+    };
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = tokio::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .await
+        .map_err(file_error)?;
+    if file.metadata().await.map_err(file_error)?.is_file() {
+        return Ok(file);
+    }
+    Err(AgentError::Invalid(format!(
+        "`{}` is not a plain file",
+        path.display()
+    )))
+}
+
 /// Receives one file: written beside its name, digest checked, then renamed.
 #[derive(Debug)]
 pub struct Incoming {
@@ -156,6 +179,19 @@ mod tests {
         for bad in ["", "/etc/passwd", "../x", "a/../../x", "./a", "a\0b"] {
             assert!(below(dir, bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn links_and_devices_are_not_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("samples.csv");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        assert!(open_plain(&link).await.is_err());
+        assert!(open_plain(dir.path()).await.is_err());
+        assert!(open_plain(Path::new("/dev/zero")).await.is_err());
+        let plain = dir.path().join("plain");
+        std::fs::write(&plain, "x").unwrap();
+        assert!(open_plain(&plain).await.is_ok());
     }
 
     #[tokio::test]

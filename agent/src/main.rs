@@ -38,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Command::Broker { settings } => {
             tracing_subscriber::fmt()
                 .with_writer(std::io::stderr)
+                .with_ansi(false)
                 .with_target(false)
                 .init();
             broker::rumqttd::run(&settings).context("run the MQTT broker")

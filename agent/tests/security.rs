@@ -63,7 +63,7 @@ async fn a_certificate_of_another_deployment_is_refused() {
     // The same names: only the key of the authority differs.
     let stranger = Authority::new("continuum test").controller();
     let endpoint = agent.endpoint(&agent.setup.authority.certificate_pem, Some(&stranger));
-    assert_refused(&agent, endpoint, "fatal alert").await;
+    assert_refused(&agent, endpoint, "DecryptError").await;
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_certificate_that_is_not_valid_yet_is_refused() {
     let agent = Agent::start().await;
     let early = agent.setup.authority.early_controller();
     let endpoint = agent.endpoint(&agent.setup.authority.certificate_pem, Some(&early));
-    assert_refused(&agent, endpoint, "fatal alert").await;
+    assert_refused(&agent, endpoint, "CertificateExpired").await;
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn an_agent_cannot_command_another_with_its_own_certificate() {
     let agent = Agent::start().await;
     let other = agent.setup.authority.agent(IpAddr::V4(agent.setup.address));
     let endpoint = agent.endpoint(&agent.setup.authority.certificate_pem, Some(&other));
-    assert_refused(&agent, endpoint, "fatal alert").await;
+    assert_refused(&agent, endpoint, "UnsupportedCertificate").await;
 }
 
 #[tokio::test]

@@ -47,6 +47,15 @@ pub enum Error {
         /// Who.
         holder: String,
     },
+    /// It cannot be the name of a deployment.
+    #[error(
+        "take `{}` for the name of a deployment: names are letters, digits, `-`, `_` and `.`; `continuum-ctl list` shows what there is",
+        name.escape_debug()
+    )]
+    NoName {
+        /// As given.
+        name: String,
+    },
     /// There is no such deployment.
     #[error(
         "find deployment `{name}`; `continuum-ctl list` shows what there is, `continuum-ctl up CONFIG` makes one"
@@ -179,7 +188,7 @@ impl Error {
     /// The exit code of a command that ends with this.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Config,
+            Self::Config(_) | Self::NoName { .. } => Exit::Config,
             Self::Preflight { .. } | Self::Different { .. } => Exit::Preflight,
             Self::Locked { .. } => Exit::Locked,
             Self::Interrupted => Exit::Interrupted,

@@ -49,6 +49,7 @@ pub(super) fn argv(config: &AgentConfig, spec: &BrokerSpec) -> Result<Vec<String
 }
 
 /// rumqttd's settings have private fields: they can only be made from text.
+/// Its timer for meters panics without an interval for alerts, which nobody reads.
 fn configuration(settings: &Settings) -> String {
     format!(
         "id = 0\n\
@@ -66,7 +67,11 @@ fn configuration(settings: &Settings) -> String {
          connection_timeout_ms = 10000\n\
          max_payload_size = {}\n\
          max_inflight_count = 500\n\
-         dynamic_filters = true\n",
+         dynamic_filters = true\n\
+         [metrics.meters]\n\
+         push_interval = 1\n\
+         [metrics.alerts]\n\
+         push_interval = 3600\n",
         settings.max_connections + SPARE_CONNECTIONS,
         settings.listen,
         // The limit is on the whole packet; topic and header come on top of the payload.
@@ -106,15 +111,17 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
 )]
 fn report(meters: &MetersLink) {
     let mut counters = Counters::default();
-    // `recv` blocks until the router sends its meters, about once a second.
-    while let Ok(batch) = meters.recv() {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
+        return;
+    };
+    // `recv` would not wait; `next` does until the router sends its meters: once a second, if there were messages.
+    while let Ok(batch) = runtime.block_on(meters.next()) {
         for meter in batch {
             if let rumqttd::Meter::Router(_, router) = meter {
-                counters = Counters {
-                    connections: router.total_connections as u64,
-                    publishes: router.total_publishes as u64,
-                    failed_publishes: router.failed_publishes as u64,
-                };
+                // Messages are counted anew after each report, connections are not.
+                counters.connections = router.total_connections as u64;
+                counters.publishes += router.total_publishes as u64;
+                counters.failed_publishes += router.failed_publishes as u64;
             }
         }
         if let Ok(line) = serde_json::to_string(&counters) {

@@ -69,6 +69,8 @@ pub(super) async fn start(
         Arc::clone(&stats),
         stop.clone(),
     ));
+    // A caller that gives up in the middle leaves no broker that nobody knows of.
+    let guard = stop.clone().drop_guard();
     let supervised = Supervised { spec, stop, task };
     let deadline = Instant::now() + START_DEADLINE;
     loop {
@@ -99,6 +101,7 @@ pub(super) async fn start(
             supervised.spec.listen
         ),
     );
+    guard.disarm();
     Ok(supervised)
 }
 
@@ -163,11 +166,11 @@ async fn keep_running(
         let status = tokio::select! {
             () = stop.cancelled() => {
                 process::stop(&mut child, STOP_GRACE).await;
+                stats.lock().unwrap_or_else(PoisonError::into_inner).pid = None;
                 return;
             }
             status = child.wait() => status,
         };
-        // Whatever it started itself must not keep the port.
         let how = status.map_or_else(|e| e.to_string(), |s| s.to_string());
         {
             let mut stats = stats.lock().unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,7 @@ impl Installer for Mqtt {
     }
 
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool {
-        backend(spec) != "rumqttd"
+        backend(spec) == "mosquitto"
     }
 
     async fn is_installed(&self, _system: &dyn System) -> bool {

@@ -147,7 +147,7 @@ impl MetricsRing {
                 .filter(|s| s.seq > sample_seq)
                 .cloned()
                 .collect(),
-            dropped: oldest.saturating_sub(sample_seq + 1),
+            dropped: oldest.saturating_sub(sample_seq.saturating_add(1)),
             events: inner
                 .events
                 .iter()

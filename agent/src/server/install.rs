@@ -139,8 +139,8 @@ impl wire::install_server::Install for Service {
         for wanted in request.artifacts.into_iter().map(artifact) {
             if !self.0.store.has(&wanted) {
                 return Err(Status::failed_precondition(format!(
-                    "artifact `{}` was not uploaded",
-                    wanted.name
+                    "artifact `{}` (sha256 {}) was not uploaded",
+                    wanted.name, wanted.sha256
                 )));
             }
             let path = self.0.store.path(&wanted)?;
@@ -157,7 +157,14 @@ impl wire::install_server::Install for Service {
         request: Request<wire::RemoveComponentRequest>,
     ) -> Result<Response<Self::RemoveStream>, Status> {
         let installer = install::find(&request.into_inner().component)?;
-        self.check(installer, &InstallSpec::default())?;
+        // Whatever is there may be somebody else's.
+        if !self.0.config.own_machine {
+            return Err(AgentError::Unsupported {
+                doing: "remove software",
+                why: "it shares its machine with others",
+            }
+            .into());
+        }
         Ok(Response::new(self.stream(move |progress| async move {
             installer.remove(&HostSystem, &progress).await
         })))

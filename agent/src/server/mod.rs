@@ -111,6 +111,8 @@ async fn accept_until_rekeyed(
 ) {
     loop {
         tokio::select! {
+            // Whoever connects after the answer to Rekey must meet the new certificate.
+            biased;
             () = state.shutdown.cancelled() => return,
             () = state.rekeyed.notified() => {
                 tracing::info!("new certificate: connections from now on use it");

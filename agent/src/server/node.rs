@@ -84,9 +84,17 @@ impl wire::node_server::Node for Service {
         request: Request<wire::ExecRequest>,
     ) -> Result<Response<Self::ExecStream>, Status> {
         let request = request.into_inner();
-        let Some((program, arguments)) = request.argv.split_first() else {
+        let Some(program) = request.argv.first() else {
             return Err(AgentError::Invalid("argv is empty".into()).into());
         };
+        // Started through the helper, which could only tell this by its exit code.
+        if process::find_program(program).is_none() {
+            return Err(AgentError::Start {
+                program: program.clone(),
+                source: std::io::ErrorKind::NotFound.into(),
+            }
+            .into());
+        }
         let deadline = match request.timeout_ms {
             0 => EXEC_DEADLINE,
             ms => Duration::from_millis(ms).min(EXEC_LONGEST),
@@ -96,8 +104,11 @@ impl wire::node_server::Node for Service {
             request.id,
             request.argv.join(" ").escape_debug()
         );
-        let mut child = process::command(program)
-            .args(arguments)
+        let mut child = process::command(self.0.config.helper()?)
+            .arg("child")
+            .arg(format!("--parent={}", std::process::id()))
+            .arg("--")
+            .args(&request.argv)
             .envs(&request.env)
             .current_dir("/")
             .stdin(Stdio::piped())
@@ -194,7 +205,7 @@ impl wire::node_server::Node for Service {
             path: path.clone(),
             source,
         };
-        let mut file = tokio::fs::File::open(&path).await.map_err(error)?;
+        let mut file = files::open_plain(&path).await?;
         let mut hasher = Sha256::new();
         let mut size_bytes = 0_u64;
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -209,7 +220,7 @@ impl wire::node_server::Node for Service {
         }
         let mode = file.metadata().await.map_err(error)?;
         let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777;
-        let file = tokio::fs::File::open(&path).await.map_err(error)?;
+        let file = files::open_plain(&path).await?;
         let header = wire::FileHeader {
             path: name,
             sha256: hex::encode(hasher.finalize()),
@@ -222,11 +233,13 @@ impl wire::node_server::Node for Service {
             if sender.send(Ok(wire::GetResponse { part })).await.is_err() {
                 return;
             }
-            send_file(file, |chunk| async {
+            let sent = send_file(file, |chunk| async {
                 let part = Some(get_response::Part::Chunk(chunk));
                 sender.send(Ok(wire::GetResponse { part })).await.is_ok()
-            })
-            .await;
+            });
+            if let Err(status) = sent.await {
+                sender.send(Err(status)).await.ok();
+            }
         });
         Ok(Response::new(answers))
     }
@@ -270,20 +283,27 @@ impl wire::node_server::Node for Service {
         ];
         // A set that does not load would lock the controller out: try it beside the old one first.
         let mut trial = config.clone();
-        let beside = |path: &std::path::Path| path.with_extension("new");
         trial.ca = beside(&config.ca);
         trial.certificate = beside(&config.certificate);
         trial.key = beside(&config.key);
-        for (path, text) in &new {
-            write_secret(&beside(path), text.as_bytes())?;
+        let try_out = || {
+            for (path, text) in &new {
+                write_secret(&beside(path), text.as_bytes())?;
+            }
+            tonic::transport::Server::builder()
+                .tls_config(tls::load(&trial)?)
+                .map(drop)
+                .map_err(|e| AgentError::Tls {
+                    doing: "use the new certificate".into(),
+                    source: e.into(),
+                })
+        };
+        if let Err(error) = try_out() {
+            for (path, _) in &new {
+                std::fs::remove_file(beside(path)).ok();
+            }
+            return Err(error.into());
         }
-        tls::load(&trial)?;
-        tonic::transport::Server::builder()
-            .tls_config(tls::load(&trial)?)
-            .map_err(|e| AgentError::Tls {
-                doing: "use the new certificate".into(),
-                source: e.into(),
-            })?;
         for (path, _) in &new {
             std::fs::rename(beside(path), path).map_err(|source| AgentError::File {
                 doing: "rename to",
@@ -319,6 +339,13 @@ impl wire::node_server::Node for Service {
         });
         Ok(Response::new(wire::ShutdownResponse {}))
     }
+}
+
+/// Where a new file waits; the whole name is kept, as certificate and key may differ in their extension only.
+fn beside(path: &std::path::Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// Writes a file that only the owner may read.
@@ -374,20 +401,22 @@ async fn forward(
 pub(super) async fn send_file<F: Future<Output = bool>>(
     mut file: tokio::fs::File,
     mut send: impl FnMut(tonic::codegen::Bytes) -> F,
-) {
+) -> Result<(), Status> {
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         match file.read(&mut chunk).await {
-            Ok(0) => return,
+            Ok(0) => return Ok(()),
             Ok(n) => {
                 chunk.truncate(n);
                 if !send(chunk.into()).await {
-                    return;
+                    return Ok(());
                 }
             }
+            // A plain end of the stream would look like the end of the file.
             Err(error) => {
-                tracing::warn!("read a file being sent: {error}");
-                return;
+                return Err(Status::data_loss(format!(
+                    "read a file being sent: {error}"
+                )));
             }
         }
     }

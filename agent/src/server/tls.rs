@@ -4,6 +4,8 @@ use crate::{config::AgentConfig, error::AgentError};
 use std::path::Path;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 
+const HANDSHAKE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn read(doing: &'static str, path: &Path) -> Result<Vec<u8>, AgentError> {
     let bytes = std::fs::read(path).map_err(|source| AgentError::File {
         doing,
@@ -27,5 +29,7 @@ pub(super) fn load(config: &AgentConfig) -> Result<ServerTlsConfig, AgentError> 
     Ok(ServerTlsConfig::new()
         .identity(Identity::from_pem(certificate, key))
         .client_ca_root(Certificate::from_pem(ca))
-        .client_auth_optional(false))
+        .client_auth_optional(false)
+        // Somebody who connects and says nothing must not hold a descriptor for ever.
+        .timeout(HANDSHAKE_DEADLINE))
 }

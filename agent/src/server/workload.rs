@@ -3,6 +3,7 @@
 use super::{Answers, answer_channel, node::send_file};
 use crate::{
     error::AgentError,
+    files,
     state::AgentState,
     workload::{EventKind, Limits, RunEvent, WorkloadSpec},
 };
@@ -48,6 +49,7 @@ impl wire::workload_server::Workload for Service {
         }
         let spec = WorkloadSpec {
             id: request.id,
+            bench: request.bench,
             spec_json: request.spec_json,
             limits: Limits {
                 cpu_cores: (request.cpu_cores > 0.0).then_some(request.cpu_cores),
@@ -55,7 +57,7 @@ impl wire::workload_server::Workload for Service {
             },
             lease: (request.lease_ms > 0).then(|| Duration::from_millis(request.lease_ms)),
         };
-        let started = self.0.workloads.start(spec, self.0.contact.clone()).await?;
+        let started = self.0.workloads.start(spec).await?;
         let (cpu_max, memory_max) = started.enforced.clone().unwrap_or_default();
         Ok(Response::new(wire::StartWorkloadResponse {
             pid: started.pid,
@@ -72,7 +74,7 @@ impl wire::workload_server::Workload for Service {
         let request = request.into_inner();
         let run = self.0.workloads.get(&request.id)?;
         let (sender, answers) = answer_channel();
-        let guard = self.0.contact.open_stream();
+        let guard = run.contact().open_stream();
         tokio::spawn(async move {
             let _contact = guard;
             let mut changed = run.changed();
@@ -113,22 +115,18 @@ impl wire::workload_server::Workload for Service {
     ) -> Result<Response<Self::CollectStream>, Status> {
         let request = request.into_inner();
         let path = self.0.workloads.file(&request.id, &request.name)?;
-        let file = tokio::fs::File::open(&path)
-            .await
-            .map_err(|source| AgentError::File {
-                doing: "read",
-                path: path.clone(),
-                source,
-            })?;
+        let file = files::open_plain(&path).await?;
         let (sender, answers) = answer_channel();
         tokio::spawn(async move {
-            send_file(file, |chunk| async {
+            let sent = send_file(file, |chunk| async {
                 sender
                     .send(Ok(wire::CollectWorkloadResponse { chunk }))
                     .await
                     .is_ok()
-            })
-            .await;
+            });
+            if let Err(status) = sent.await {
+                sender.send(Err(status)).await.ok();
+            }
         });
         Ok(Response::new(answers))
     }

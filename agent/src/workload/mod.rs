@@ -19,6 +19,8 @@ pub use run::{EventKind, Exit, Run, RunEvent};
 pub struct WorkloadSpec {
     /// Unique in the deployment.
     pub id: String,
+    /// Runs of one bench are started together; those of another would disturb them.
+    pub bench: String,
     /// Handed to the program unread.
     pub spec_json: String,
     /// Enforced where the node can.
@@ -92,27 +94,32 @@ impl Workloads {
     }
 
     /// Starts a run. An id is never used twice.
-    pub async fn start(
-        self: &Arc<Self>,
-        spec: WorkloadSpec,
-        contact: crate::state::Contact,
-    ) -> Result<Started, AgentError> {
+    pub async fn start(self: &Arc<Self>, spec: WorkloadSpec) -> Result<Started, AgentError> {
         let dir = self.directory(&spec.id)?;
-        if self.lock().contains_key(&spec.id) || dir.exists() {
-            return Err(AgentError::Exists {
-                what: "run",
-                name: spec.id,
-            });
-        }
         serde_json::from_str::<serde_json::Value>(&spec.spec_json)
             .map_err(|e| AgentError::Invalid(format!("spec_json is not JSON: {e}")))?;
+        claim(&dir, &spec.id).await?;
+        self.end_others(&spec.bench).await;
         self.forget_old();
+        let started = self.start_in(&dir, spec).await;
+        if started.is_err() {
+            // Nothing ran: the id is free for another attempt.
+            tokio::fs::remove_dir_all(&dir).await.ok();
+        }
+        started
+    }
+
+    async fn start_in(
+        &self,
+        dir: &std::path::Path,
+        spec: WorkloadSpec,
+    ) -> Result<Started, AgentError> {
         let error = |source| AgentError::File {
             doing: "write",
-            path: dir.clone(),
+            path: dir.to_owned(),
             source,
         };
-        tokio::fs::create_dir_all(dir.join("out"))
+        tokio::fs::create_dir(dir.join("out"))
             .await
             .map_err(error)?;
         tokio::fs::write(dir.join("spec.json"), &spec.spec_json)
@@ -122,7 +129,7 @@ impl Workloads {
             Some(base) => Some(base.create(&spec.id, spec.limits)?),
             None => None,
         };
-        let argv = self.argv(&dir, group.as_ref().map(cgroup::Cgroup::path))?;
+        let argv = self.argv(dir, group.as_ref().map(cgroup::Cgroup::path))?;
         let enforced = group.as_ref().map(cgroup::Cgroup::read_back).transpose()?;
         let run = Run::start(
             &spec,
@@ -130,11 +137,23 @@ impl Workloads {
             group,
             Arc::clone(&self.logs),
             Arc::clone(&self.metrics),
-            contact,
         )?;
         let pid = run.pid().unwrap_or_default();
         self.lock().insert(spec.id, run);
         Ok(Started { pid, enforced })
+    }
+
+    /// Ends live runs of other benches.
+    async fn end_others(&self, bench: &str) {
+        let others: Vec<Arc<Run>> = self
+            .lock()
+            .values()
+            .filter(|r| r.pid().is_some() && r.bench() != bench)
+            .cloned()
+            .collect();
+        for run in others {
+            run.stop("another bench began").await;
+        }
     }
 
     fn argv(
@@ -206,6 +225,28 @@ impl Workloads {
             }
         }
     }
+}
+
+/// Makes a run's directory; of several that ask at once for one id, one gets it.
+async fn claim(dir: &std::path::Path, id: &str) -> Result<(), AgentError> {
+    let error = |source| AgentError::File {
+        doing: "create",
+        path: dir.to_owned(),
+        source,
+    };
+    if let Some(parent) = dir.parent() {
+        tokio::fs::create_dir_all(parent).await.map_err(error)?;
+    }
+    tokio::fs::create_dir(dir).await.map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AlreadyExists {
+            AgentError::Exists {
+                what: "run",
+                name: id.to_owned(),
+            }
+        } else {
+            error(source)
+        }
+    })
 }
 
 /// The workload program of a bundle, through the bundle's own loader where it has one.

@@ -21,8 +21,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Events that are kept for readers that come late.
+/// Events that are kept for readers that come late: so many, and their texts together so long.
 const EVENTS_KEPT: usize = 10_000;
+const EVENT_BYTES_KEPT: usize = 4 << 20;
 /// A longer line is cut.
 const LINE_BYTES: usize = 64 * 1024;
 const STOP_GRACE: Duration = Duration::from_secs(3);
@@ -69,9 +70,19 @@ pub struct RunEvent {
 #[derive(Debug, Default)]
 struct Inner {
     events: VecDeque<RunEvent>,
+    bytes: usize,
     next_seq: u64,
     pid: Option<u32>,
     reason: String,
+}
+
+impl RunEvent {
+    fn text_bytes(&self) -> usize {
+        match &self.kind {
+            EventKind::Line(text) | EventKind::Log(text) => text.len(),
+            EventKind::Exit(_) => 0,
+        }
+    }
 }
 
 /// One run.
@@ -82,6 +93,9 @@ pub struct Run {
     stop: CancellationToken,
     ended: CancellationToken,
     started: Instant,
+    bench: String,
+    /// Whoever watches this run; others must not keep it alive.
+    contact: Contact,
 }
 
 impl Run {
@@ -92,7 +106,6 @@ impl Run {
         group: Option<Cgroup>,
         logs: Arc<LogRing>,
         metrics: Arc<MetricsRing>,
-        contact: Contact,
     ) -> Result<Arc<Self>, AgentError> {
         let (program, arguments) = argv
             .split_first()
@@ -118,6 +131,8 @@ impl Run {
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             started: Instant::now(),
+            bench: spec.bench.clone(),
+            contact: Contact::default(),
         });
         metrics.event("workload", format!("run {} started", spec.id));
         let readers = [
@@ -138,7 +153,7 @@ impl Run {
         tokio::spawn({
             let run = Arc::clone(&run);
             async move {
-                let exit = watch_child(&run, &mut child, group, lease, &contact).await;
+                let exit = watch_child(&run, &mut child, group, lease).await;
                 for reader in readers {
                     // A grandchild could keep the pipe open for ever.
                     tokio::time::timeout(Duration::from_secs(2), reader)
@@ -166,10 +181,14 @@ impl Run {
             kind,
         };
         inner.next_seq += 1;
-        if inner.events.len() >= EVENTS_KEPT {
-            inner.events.pop_front();
-        }
+        inner.bytes += event.text_bytes();
         inner.events.push_back(event);
+        while inner.events.len() > EVENTS_KEPT || inner.bytes > EVENT_BYTES_KEPT {
+            let Some(oldest) = inner.events.pop_front() else {
+                break;
+            };
+            inner.bytes -= oldest.text_bytes();
+        }
         drop(inner);
         self.changed.send_modify(|n| *n += 1);
     }
@@ -199,6 +218,16 @@ impl Run {
         self.started
     }
 
+    /// The bench it belongs to.
+    pub fn bench(&self) -> &str {
+        &self.bench
+    }
+
+    /// Whoever watches this run.
+    pub fn contact(&self) -> &Contact {
+        &self.contact
+    }
+
     /// Ends it and waits for that.
     pub async fn stop(&self, reason: &str) {
         {
@@ -217,11 +246,10 @@ async fn watch_child(
     child: &mut Child,
     group: Option<Cgroup>,
     lease: Option<Duration>,
-    contact: &Contact,
 ) -> Exit {
     let lease_over = async {
         match lease {
-            Some(lease) => contact.silent_for(lease).await,
+            Some(lease) => run.contact.silent_for(lease).await,
             None => std::future::pending().await,
         }
     };

@@ -27,10 +27,19 @@ pub struct Info {
     pub uptime_s: u64,
     /// Changes with every boot.
     pub boot_id: String,
+    /// Of the agent; changes when it was started again.
+    pub pid: u32,
     /// What it can do.
     pub capabilities: Vec<String>,
     /// What is installed.
     pub components: Vec<String>,
+}
+
+impl Info {
+    /// Names this life of the agent on this boot of its machine.
+    pub fn boot(&self) -> String {
+        format!("{} {}", self.boot_id, self.pid)
+    }
 }
 
 /// Output of a program.
@@ -42,6 +51,8 @@ pub struct ExecOutput {
     pub signal: Option<i32>,
     /// Its deadline passed.
     pub timed_out: bool,
+    /// Output beyond the agent's limit, not sent.
+    pub dropped_bytes: u64,
     /// Standard output.
     pub stdout: Vec<u8>,
     /// Standard error.
@@ -148,6 +159,8 @@ pub struct ProbeResult {
 pub struct RunStart {
     /// Unique in the deployment.
     pub id: String,
+    /// Runs of another bench are ended first.
+    pub bench: String,
     /// For the program.
     pub spec_json: String,
     /// Cores.

@@ -8,6 +8,7 @@ use crate::{
 use continuum_workload_core::record::Sample;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 /// Samples of one run; a node that is gone has none.
 pub(super) async fn samples(agent: &GrpcAgent, run: &mut NodeRun) -> Result<(), Error> {
@@ -32,26 +33,66 @@ pub(super) async fn samples(agent: &GrpcAgent, run: &mut NodeRun) -> Result<(), 
     Ok(())
 }
 
-type Stream = (
-    String,
-    mpsc::Receiver<MetricsBatch>,
-    JoinHandle<Result<(), Error>>,
-);
+/// What the metric stream of one node brought.
+#[derive(Debug, Clone, Default)]
+pub struct NodeMetrics {
+    /// Samples and events, in order; samples missed.
+    pub batch: MetricsBatch,
+    /// Why the stream ended before the run did.
+    pub broken: Option<String>,
+}
 
-/// Everything the metric streams brought.
-pub(super) async fn metrics(streams: Vec<Stream>) -> BTreeMap<String, MetricsBatch> {
-    // One more second, so that the last sample of the run is in.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    let mut all = BTreeMap::new();
-    for (node, mut receiver, task) in streams {
-        task.abort();
-        let mut whole = MetricsBatch::default();
-        while let Ok(batch) = receiver.try_recv() {
+/// Metric streams of all nodes, read as they come: an agent's buffer holds ten minutes, ours would hold one.
+pub(super) struct Metrics {
+    readers: Vec<(String, JoinHandle<NodeMetrics>)>,
+    stop: CancellationToken,
+}
+
+impl Metrics {
+    pub(super) fn start(agents: &[GrpcAgent]) -> Self {
+        let stop = CancellationToken::new();
+        let readers = agents
+            .iter()
+            .map(|agent| {
+                let (own, stop) = (agent.clone(), stop.clone());
+                let reader = tokio::spawn(async move { read(&own, stop).await });
+                (agent.node().to_owned(), reader)
+            })
+            .collect();
+        Self { readers, stop }
+    }
+
+    /// Everything they brought.
+    pub(super) async fn finish(self) -> BTreeMap<String, NodeMetrics> {
+        // One more second, so that the last sample of the run is in.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        self.stop.cancel();
+        let mut all = BTreeMap::new();
+        for (node, reader) in self.readers {
+            all.insert(node, reader.await.unwrap_or_default());
+        }
+        all
+    }
+}
+
+async fn read(agent: &GrpcAgent, stop: CancellationToken) -> NodeMetrics {
+    let (sender, mut batches) = mpsc::channel::<MetricsBatch>(64);
+    let mut metrics = NodeMetrics::default();
+    let whole = &mut metrics.batch;
+    let take = async {
+        while let Some(batch) = batches.recv().await {
             whole.samples.extend(batch.samples);
             whole.events.extend(batch.events);
             whole.dropped += batch.dropped;
         }
-        all.insert(node, whole);
+    };
+    let stream = async {
+        let ended = agent.stream_metrics(sender).await;
+        ended.map_or_else(|e| crate::error::chain(&e), |()| "the agent ended it".to_owned())
+    };
+    tokio::select! {
+        (why, ()) = async { tokio::join!(stream, take) } => metrics.broken = Some(why),
+        () = stop.cancelled() => {}
     }
-    all
+    metrics
 }

@@ -3,5 +3,7 @@
 mod collect;
 mod run;
 mod stage;
+mod watch;
 
+pub use collect::NodeMetrics;
 pub use run::{Bench, bench};

@@ -1,27 +1,23 @@
 //! Starting, watching, ending.
 
-use super::{collect, stage};
+use super::{
+    collect::{self, NodeMetrics},
+    stage,
+    watch::{Watched, start, wait_ended, wait_ready},
+};
 use crate::{
-    agents::{Agent, ClockOffset, GrpcAgent, MetricsBatch, RunEvent, RunEventKind, RunStart},
+    agents::{Agent, ClockOffset, GrpcAgent},
     applications::{Application, Phase, RunPlan},
     config::{Benchmark, Config},
     deploy::connect_all,
     error::Error,
     plan::Plan,
     provider::{self, Context},
-    report::{NodeRun, Report, Validity},
+    report::{ClockPair, Clocks, NodeRun, Report, Validity},
     state::Deployment,
 };
-use continuum_workload_core::{clock::AnchoredClock, event::Event, spec::Role};
+use continuum_workload_core::{clock::AnchoredClock, spec::Role};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
-
-/// Agents end their runs when the controller is silent for so long.
-const LEASE: Duration = Duration::from_secs(30);
-/// For a worker to load its network; minutes under emulation.
-const READY_DEADLINE: Duration = Duration::from_mins(6);
-/// How often nodes are looked at during a run.
-const HEALTH_EVERY: Duration = Duration::from_secs(2);
 
 /// What a run left.
 #[derive(Debug)]
@@ -31,19 +27,17 @@ pub struct Bench {
     /// Runs with their raw data.
     pub runs: Vec<NodeRun>,
     /// Node metrics.
-    pub metrics: BTreeMap<String, MetricsBatch>,
+    pub metrics: BTreeMap<String, NodeMetrics>,
     /// Clocks before and after, by node.
-    pub clocks: BTreeMap<String, [ClockOffset; 2]>,
+    pub clocks: Clocks,
     /// When it began, nanoseconds since 1970.
     pub begun_unix_ns: i64,
+    /// The user asked to stop; what there was is here.
+    pub interrupted: bool,
 }
 
-struct Watched {
-    run: NodeRun,
-    events: mpsc::Receiver<RunEvent>,
-    watcher: JoinHandle<Result<(), Error>>,
-    agent: GrpcAgent,
-}
+/// For a node that may be dead to end a run, or to say who it is.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
 pub async fn bench(
@@ -56,6 +50,8 @@ pub async fn bench(
 ) -> Result<Bench, Error> {
     let progress = &context.progress;
     let agents = connect_all(deployment, plan)?;
+    let boots = boots_of(&agents).await;
+    check_boots(deployment, &boots)?;
     let before = progress.stage("clocks", clocks(&agents)).await?;
     let placed = match &benchmark.dataset {
         Some(dir) => {
@@ -73,13 +69,7 @@ pub async fn bench(
         .chars()
         .take(8)
         .collect();
-    let mut metrics = Vec::new();
-    for agent in &agents {
-        let (sender, receiver) = mpsc::channel(64);
-        let own = agent.clone();
-        let stream = tokio::spawn(async move { own.stream_metrics(sender).await });
-        metrics.push((agent.node().to_owned(), receiver, stream));
-    }
+    let metrics = collect::Metrics::start(&agents);
     let mut watched = Vec::new();
     let mut failure = None;
     let mut plans = application.runs(plan, benchmark);
@@ -120,16 +110,12 @@ pub async fn bench(
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
+    if failure.is_some() {
+        // Side by side: each dead node takes its whole deadline.
+        let ends = watched.iter_mut().filter(|one| one.run.exit.is_none()).map(stop);
+        futures_util::future::join_all(ends).await;
+    }
     for one in &mut watched {
-        if failure.is_some() && one.run.exit.is_none() {
-            let stopped = tokio::time::timeout(
-                Duration::from_secs(10),
-                one.agent.stop_run(&one.run.remote_id),
-            );
-            if !matches!(stopped.await, Ok(Ok(()))) {
-                one.run.lost = true;
-            }
-        }
         one.drain();
         one.watcher.abort();
     }
@@ -141,29 +127,78 @@ pub async fn bench(
         }
         runs.push(run);
     }
-    let after = clocks(&agents).await.unwrap_or_default();
-    let clocks = before
+    let after = clocks_of_answering(&agents).await;
+    let clocks: Clocks = before
         .into_iter()
-        .map(|(node, offset)| {
-            let later = after.get(&node).copied().unwrap_or(offset);
-            (node, [offset, later])
+        .map(|(node, before)| {
+            let after = after.get(&node).copied();
+            (node, ClockPair { before, after })
         })
         .collect();
-    let metrics = collect::metrics(metrics).await;
-    let mut report = application.report(plan, benchmark, &runs);
+    let metrics = metrics.finish().await;
+    let mut report = application.report(plan, benchmark, &runs, &clocks);
     if let Some(error) = &failure {
         report.invalid.insert(0, crate::error::chain(error));
     }
-    judge(&mut report, config, deployment);
-    if context.cancel.is_cancelled() {
-        return Err(Error::Interrupted);
-    }
+    same_boots(&mut report, &boots, &boots_of(&agents).await);
+    judge(&mut report, config, deployment, plan);
     Ok(Bench {
         report,
         runs,
         metrics,
         clocks,
         begun_unix_ns,
+        interrupted: context.cancel.is_cancelled(),
+    })
+}
+
+async fn stop(one: &mut Watched) {
+    let stopped = tokio::time::timeout(STOP_DEADLINE, one.agent.stop_run(&one.run.remote_id));
+    if !matches!(stopped.await, Ok(Ok(()))) {
+        one.run.lost = true;
+    }
+}
+
+/// Boot and process of each agent that answers.
+async fn boots_of(agents: &[GrpcAgent]) -> BTreeMap<String, String> {
+    let infos = agents.iter().map(|agent| async move {
+        let info = tokio::time::timeout(STOP_DEADLINE, agent.info()).await.ok()?.ok()?;
+        Some((agent.node().to_owned(), info.boot()))
+    });
+    futures_util::future::join_all(infos).await.into_iter().flatten().collect()
+}
+
+/// A node that was started again in the middle has lost its links, its broker and its runs.
+fn same_boots(
+    report: &mut Report,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) {
+    for (node, boot) in before {
+        if after.get(node).is_some_and(|later| later != boot) {
+            report.invalid.push(format!("node {node} or its agent was started again during the run"));
+        }
+    }
+}
+
+/// The same for nodes before a run: what `up` made must still be there.
+fn check_boots(deployment: &Deployment, boots: &BTreeMap<String, String>) -> Result<(), Error> {
+    let mut reasons = Vec::new();
+    for (node, boot) in boots {
+        if deployment.boot(node).is_some_and(|made| made != boot) {
+            reasons.push(format!(
+                "node {node} or its agent was started again, so links and broker are gone; `continuum-ctl up {}` \
+                 brings them back",
+                deployment.name()
+            ));
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Preflight {
+        name: deployment.name().to_owned(),
+        reasons,
     })
 }
 
@@ -179,7 +214,8 @@ fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
     }
 }
 
-fn judge(report: &mut Report, config: &Config, deployment: &Deployment) {
+/// What readers of a result must know about it, and whether they may use it.
+fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
     report.validity = if report.invalid.is_empty() {
         Validity::Unverified
     } else {
@@ -188,6 +224,13 @@ fn judge(report: &mut Report, config: &Config, deployment: &Deployment) {
     report
         .notes
         .push("links and machines were not measured: asked and real values may differ".into());
+    let physical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if plan.cores() as usize > physical {
+        report.notes.push(format!(
+            "{} virtual cores share {physical} physical ones: nodes slow each other down",
+            plan.cores()
+        ));
+    }
     if let Some(accelerator) = deployment
         .facts()
         .get("accelerator")
@@ -222,199 +265,11 @@ async fn clocks(agents: &[GrpcAgent]) -> Result<BTreeMap<String, ClockOffset>, E
         .collect())
 }
 
-async fn start(
-    agents: &[GrpcAgent],
-    plan: &RunPlan,
-    bench_id: &str,
-    clock: &AnchoredClock,
-) -> Result<Watched, Error> {
-    let agent = agents
-        .iter()
-        .find(|a| a.node() == plan.node)
-        .ok_or_else(|| {
-            Error::other(
-                format!("start run {}", plan.id),
-                format!("there is no node {}", plan.node),
-            )
-        })?;
-    let remote_id = format!("{bench_id}-{}", plan.id);
-    let spec_json = serde_json::to_string(&plan.spec)
-        .map_err(|e| Error::other(format!("describe run {}", plan.id), e))?;
-    let asked_unix_ns = clock.now_unix_ns();
-    let started = agent
-        .start_run(RunStart {
-            id: remote_id.clone(),
-            spec_json,
-            cpu_cores: plan.cpu_cores,
-            memory_bytes: plan.memory_mib << 20,
-            lease: LEASE,
-        })
-        .await?;
-    let (sender, events) = mpsc::channel(1024);
-    let watcher = tokio::spawn({
-        let (agent, id) = (agent.clone(), remote_id.clone());
-        async move { agent.watch_run(&id, sender).await }
+/// Likewise, without the nodes that do not answer.
+async fn clocks_of_answering(agents: &[GrpcAgent]) -> BTreeMap<String, ClockOffset> {
+    let offsets = agents.iter().map(|agent| async move {
+        let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset()).await.ok()?.ok()?;
+        Some((agent.node().to_owned(), offset))
     });
-    Ok(Watched {
-        run: NodeRun::new(plan.clone(), remote_id, asked_unix_ns, started),
-        events,
-        watcher,
-        agent: agent.clone(),
-    })
-}
-
-impl Watched {
-    fn take(&mut self, event: RunEvent) {
-        let run = &mut self.run;
-        match event.kind {
-            RunEventKind::Line(line) => match serde_json::from_str::<Event>(&line) {
-                Ok(Event::Ready { detail }) => {
-                    run.ready_unix_ns = Some(event.time_unix_ns);
-                    run.detail = detail;
-                }
-                Ok(Event::Progress { done, total }) => run.progress = (done, total),
-                Ok(Event::BadInput { what, why }) => run.problems.push(format!("{what}: {why}")),
-                Ok(Event::Finished(summary)) => run.summary = Some(summary),
-                Err(_) => run.log.push(line),
-            },
-            RunEventKind::Log(line) => run.log.push(line),
-            RunEventKind::Exit(exit) => {
-                run.ended_unix_ns = Some(event.time_unix_ns);
-                run.exit = Some(exit);
-            }
-        }
-    }
-
-    fn drain(&mut self) {
-        while let Ok(event) = self.events.try_recv() {
-            self.take(event);
-        }
-    }
-
-    /// Waits for one more event; `false` when there will be none.
-    async fn next(&mut self) -> bool {
-        match self.events.recv().await {
-            Some(event) => {
-                self.take(event);
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn failure(&self) -> Option<Error> {
-        let run = &self.run;
-        if run.is_complete() || (run.exit.is_none() && !run.lost) {
-            return None;
-        }
-        Some(Error::Agent {
-            doing: format!("run {}", run.plan.spec.application),
-            node: run.plan.node.clone(),
-            why: run.how_ended(),
-        })
-    }
-}
-
-async fn wait_ready(started: &mut [Watched], context: &Context) -> Result<(), Error> {
-    let deadline = Instant::now() + READY_DEADLINE;
-    for one in started {
-        while one.run.ready_unix_ns.is_none() {
-            tokio::select! {
-                alive = one.next() => {
-                    if let Some(error) = one.failure() {
-                        return Err(error);
-                    }
-                    if !alive {
-                        one.run.lost = true;
-                        return Err(lost(&one.run));
-                    }
-                }
-                () = context.cancel.cancelled() => return Err(Error::Interrupted),
-                () = tokio::time::sleep_until(deadline) => {
-                    return Err(Error::Deadline {
-                        what: format!("run {} to be ready", one.run.plan.id),
-                        after: READY_DEADLINE,
-                        last: one.run.log.last().cloned().unwrap_or_default(),
-                    });
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn lost(run: &NodeRun) -> Error {
-    Error::Agent {
-        doing: format!("watch run {}", run.plan.id),
-        node: run.plan.node.clone(),
-        why: "the connection to its agent broke: the node is lost".into(),
-    }
-}
-
-async fn wait_ended(
-    context: &Context,
-    deployment: &Deployment,
-    config: &Config,
-    watched: &mut [Watched],
-    after: Duration,
-) -> Result<(), Error> {
-    let provider = provider::find(&config.infrastructure.provider)?;
-    let deadline = Instant::now() + after;
-    let mut health = tokio::time::interval(HEALTH_EVERY);
-    let mut first_failure: Option<(Error, Instant)> = None;
-    loop {
-        for one in &mut *watched {
-            one.drain();
-            if one.run.exit.is_none() && one.watcher.is_finished() {
-                one.drain();
-                one.run.lost |= one.run.exit.is_none();
-            }
-            if first_failure.is_none() {
-                let error = if one.run.lost {
-                    Some(lost(&one.run))
-                } else {
-                    one.failure()
-                };
-                first_failure = error.map(|e| (e, Instant::now()));
-            }
-        }
-        if watched.iter().all(|w| w.run.exit.is_some() || w.run.lost) {
-            return first_failure.map_or(Ok(()), |(error, _)| Err(error));
-        }
-        // The others get a moment to write what they have.
-        let is_over = |(_, at): &mut (Error, Instant)| at.elapsed() > Duration::from_secs(3);
-        if let Some((error, _)) = first_failure.take_if(is_over) {
-            return Err(error);
-        }
-        tokio::select! {
-            () = context.cancel.cancelled() => return Err(Error::Interrupted),
-            () = tokio::time::sleep_until(deadline) => {
-                let open: Vec<_> = watched
-                    .iter()
-                    .filter(|w| w.run.exit.is_none())
-                    .map(|w| format!("{} ({} done)", w.run.plan.id, w.run.progress.0))
-                    .collect();
-                return Err(Error::Deadline { what: format!("runs {} to end", open.join(", ")), after, last: String::new() });
-            }
-            _ = health.tick() => {
-                let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
-                let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
-                context.progress.say(&format!("{done} of {total} photos answered"));
-                for state in provider.states(context, deployment).await? {
-                    if state.state != "running" && first_failure.is_none() {
-                        let error = Error::Agent {
-                            doing: "go on with the run".into(),
-                            node: state.node.clone(),
-                            why: format!("the node is {}", state.state),
-                        };
-                        for one in watched.iter_mut().filter(|w| w.run.plan.node == state.node) {
-                            one.run.lost = true;
-                        }
-                        first_failure = Some((error, Instant::now()));
-                    }
-                }
-            }
-            () = tokio::time::sleep(Duration::from_millis(100)) => {}
-        }
-    }
+    futures_util::future::join_all(offsets).await.into_iter().flatten().collect()
 }

@@ -5,7 +5,7 @@ pub mod images;
 mod table;
 
 use crate::{
-    agents::{RunExit, StartedRun},
+    agents::{ClockOffset, RunExit, StartedRun},
     applications::RunPlan,
 };
 use continuum_workload_core::{event::Summary, record::Sample, stats::Percentiles};
@@ -41,6 +41,28 @@ pub struct Report {
     /// Judgement.
     pub validity: Validity,
 }
+
+/// A node's clock before and after a run.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct ClockPair {
+    /// Before.
+    pub before: ClockOffset,
+    /// After; `None` = the node did not answer any more.
+    pub after: Option<ClockOffset>,
+}
+
+impl ClockPair {
+    /// Node minus controller in the middle of the run, nanoseconds, and how far off that may be.
+    pub fn offset(&self) -> (i64, i64) {
+        let after = self.after.unwrap_or(self.before);
+        let drift = (after.offset_ns - self.before.offset_ns).abs();
+        let error = self.before.error_ns.max(after.error_ns) + drift / 2;
+        (i64::midpoint(self.before.offset_ns, after.offset_ns), error)
+    }
+}
+
+/// Clocks by node.
+pub type Clocks = BTreeMap<String, ClockPair>;
 
 /// One run with everything that came of it.
 #[derive(Debug, Clone)]

@@ -65,8 +65,14 @@ impl StateRoot {
     }
 
     /// Directory of one.
-    pub fn deployment(&self, name: &str) -> PathBuf {
-        self.deployments().join(name)
+    /// Fails for what is no name: an empty one would be the directory of them all.
+    pub fn deployment(&self, name: &str) -> Result<PathBuf, Error> {
+        if crate::config::is_name(name) {
+            return Ok(self.deployments().join(name));
+        }
+        Err(Error::NoName {
+            name: name.to_owned(),
+        })
     }
 
     /// Directory of disks.
@@ -120,7 +126,9 @@ pub(super) fn make_private(dir: &Path) -> Result<(), Error> {
 /// Replaces a file whole or not at all: temporary file, fsync, rename, fsync of the directory. Mode 0600.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let dir = path.parent().unwrap_or(Path::new("."));
-    let temporary = path.with_extension("new");
+    // Two writers at once, such as two `ssh` commands, must not share it.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create(true)

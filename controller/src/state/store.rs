@@ -84,6 +84,9 @@ struct File {
     resources: Vec<Resource>,
     /// Facts for results: accelerator, image, …
     facts: BTreeMap<String, String>,
+    /// Boot and process of each agent, by node.
+    #[serde(default)]
+    boots: BTreeMap<String, String>,
 }
 
 /// One deployment on disk. Every change is written at once.
@@ -102,7 +105,7 @@ impl Deployment {
         provider: &str,
         libvirt_uri: &str,
     ) -> Result<Self, Error> {
-        let dir = root.deployment(name);
+        let dir = root.deployment(name)?;
         make_private(&dir)?;
         let mut deployment = Self {
             dir,
@@ -119,6 +122,7 @@ impl Deployment {
                 done: Vec::new(),
                 resources: Vec::new(),
                 facts: BTreeMap::new(),
+                boots: BTreeMap::new(),
             },
         };
         deployment.save()?;
@@ -127,15 +131,22 @@ impl Deployment {
 
     /// Reads one; `None` if there is none of that name.
     pub fn load(root: &StateRoot, name: &str) -> Result<Option<Self>, Error> {
-        let dir = root.deployment(name);
+        let dir = root.deployment(name)?;
         let path = dir.join("state.json");
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::file("read", path)(e)),
         };
-        let value: serde_json::Value = serde_json::from_str(&text)
-            .map_err(|e| Error::other(format!("read `{}`", path.display()), e))?;
+        let broken = |e: serde_json::Error| {
+            Error::other(
+                format!("read `{}`", path.display()),
+                format!(
+                    "{e}; move this file away and run `continuum-ctl down {name}`, which finds what is left by its name"
+                ),
+            )
+        };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
         let schema = value
             .get("schema")
             .and_then(serde_json::Value::as_u64)
@@ -148,8 +159,7 @@ impl Deployment {
                 ),
             ));
         }
-        let file = serde_json::from_value(value)
-            .map_err(|e| Error::other(format!("read `{}`", path.display()), e))?;
+        let file = serde_json::from_value(value).map_err(broken)?;
         Ok(Some(Self { dir, file }))
     }
 
@@ -238,6 +248,17 @@ impl Deployment {
     /// Facts for results.
     pub fn facts(&self) -> &BTreeMap<String, String> {
         &self.file.facts
+    }
+
+    /// The life of a node's agent that software and links were set up in.
+    pub fn boot(&self, node: &str) -> Option<&String> {
+        self.file.boots.get(node)
+    }
+
+    /// Records the lives of all agents.
+    pub fn set_boots(&mut self, boots: BTreeMap<String, String>) -> Result<(), Error> {
+        self.file.boots = boots;
+        self.save()
     }
 
     /// Whether a phase is done.

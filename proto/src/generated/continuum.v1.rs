@@ -3613,6 +3613,9 @@ pub struct StartWorkloadRequest {
     /// The agent ends the run when the controller has not been heard of for so long; 0 = never.
     #[prost(uint64, tag = "5")]
     pub lease_ms: u64,
+    /// Runs of another bench, left by a controller that was killed, are ended before this one starts.
+    #[prost(string, tag = "6")]
+    pub bench: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartWorkloadResponse {

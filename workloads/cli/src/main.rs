@@ -7,11 +7,12 @@
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use continuum_workload_core::{
-    application::{Application, RunContext},
+    application::{Application, RunContext, Stop},
     event::EventSink,
     spec::RunSpec,
 };
 use std::path::PathBuf;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "torch")]
 mod torch;
@@ -99,13 +100,25 @@ fn run(
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(application.run(RunContext {
-        spec,
-        bundle,
-        out,
-        events: EventSink::new(std::io::stdout()),
-    }))?;
-    Ok(())
+    runtime.block_on(async {
+        let (ask, stop) = Stop::channel();
+        let mut terminate = signal(SignalKind::terminate()).context("watch signals")?;
+        tokio::spawn(async move {
+            if terminate.recv().await.is_some() {
+                ask.send_replace(true);
+                // Kept, so that the wish stays.
+                std::future::pending::<()>().await;
+            }
+        });
+        let context = RunContext {
+            spec,
+            bundle,
+            out,
+            events: EventSink::new(std::io::stdout()),
+            stop,
+        };
+        application.run(context).await.context("run")
+    })
 }
 
 #[cfg(test)]

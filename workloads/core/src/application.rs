@@ -2,6 +2,7 @@
 
 use crate::{event::EventSink, spec::RunSpec};
 use std::path::Path;
+use tokio::sync::watch;
 
 /// Everything a run is given.
 #[derive(Debug)]
@@ -14,6 +15,31 @@ pub struct RunContext<'a> {
     pub out: &'a Path,
     /// Where events go.
     pub events: EventSink,
+    /// Somebody wants the run to end: it writes what it has and returns [`RunError::Stopped`].
+    pub stop: Stop,
+}
+
+/// A wish to stop. The default one is never made.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Option<watch::Receiver<bool>>);
+
+impl Stop {
+    /// A wish, and what makes it: sending `true`.
+    pub fn channel() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(Some(receiver)))
+    }
+
+    /// Returns when the run is to end.
+    pub async fn requested(&self) {
+        if let Some(receiver) = &self.0
+            && receiver.clone().wait_for(|stop| *stop).await.is_ok()
+        {
+            return;
+        }
+        // Whoever could have asked is gone.
+        std::future::pending().await
+    }
 }
 
 /// One application. Implementations are unit structs named in the list `APPLICATIONS` of `workloads/cli`.
@@ -38,6 +64,9 @@ pub enum RunError {
         /// The role asked for.
         role: &'static str,
     },
+    /// Somebody ended it; what it had is written.
+    #[error("stopped before its end")]
+    Stopped,
     /// The binary was built without something.
     #[error("this binary was built without `{feature}`; use the one from the workload bundle")]
     NotBuiltIn {

@@ -32,7 +32,10 @@ impl Application for Empty {
         context.events.send(&Event::Ready {
             detail: "Start the application".into(),
         });
-        tokio::time::sleep(Duration::from_secs_f64(sleep.sleep_s)).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs_f64(sleep.sleep_s)) => {}
+            () = context.stop.requested() => return Err(RunError::Stopped),
+        }
         context.events.send(&Event::Finished(Summary {
             sent: 1,
             answered: 1,
@@ -46,6 +49,7 @@ impl Application for Empty {
 mod tests {
     use super::*;
     use continuum_workload_core::{
+        application::Stop,
         event::EventSink,
         spec::{RunSpec, Sleep},
     };
@@ -64,6 +68,7 @@ mod tests {
                 bundle: dir.path(),
                 out: dir.path(),
                 events: EventSink::new(std::io::sink()),
+                stop: Stop::default(),
             })
             .await
             .unwrap();

@@ -5,7 +5,7 @@ use crate::{
     classifier::ClassifierFactory,
     dataset::Dataset,
     pacing::{Pace, SLIP},
-    publisher::write_samples,
+    publisher::{stopped, write_samples},
     queue::ByteQueue,
     workers::{Classified, Job, Workers},
 };
@@ -55,6 +55,7 @@ pub(crate) async fn run(
         loop {
             tokio::select! {
                 biased;
+                () = context.stop.requested() => return stopped(context, &samples),
                 Some(result) = results.recv() => take(&mut samples, &mut summary, &result),
                 () = tokio::time::sleep_until(due) => break,
             }
@@ -101,6 +102,7 @@ pub(crate) async fn run(
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     while summary.answered + summary.bad_inputs + queue.dropped() < total {
         tokio::select! {
+            () = context.stop.requested() => return stopped(context, &samples),
             Some(result) = results.recv() => take(&mut samples, &mut summary, &result),
             _ = tick.tick() => {
                 context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
@@ -142,6 +144,7 @@ mod tests {
     use super::*;
     use crate::{classifier::fake::FakeFactory, photo::tests::jpeg};
     use continuum_workload_core::{
+        application::Stop,
         event::EventSink,
         spec::{Load, Role, RunSpec},
     };
@@ -173,6 +176,7 @@ mod tests {
             bundle: bundle.path(),
             out: out.path(),
             events: EventSink::new(std::io::sink()),
+            stop: Stop::default(),
         };
         run(&context, &spec, &FakeFactory).await.unwrap();
         let csv = std::fs::read_to_string(out.path().join("samples.csv")).unwrap();

@@ -65,6 +65,7 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
         loop {
             tokio::select! {
                 biased;
+                () = context.stop.requested() => return stopped(context, &samples),
                 Some(answer) = answers.recv() => take(&mut samples, &mut summary, &answer),
                 () = tokio::time::sleep_until(due) => break,
             }
@@ -89,6 +90,7 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     while summary.answered + summary.bad_inputs < total {
         tokio::select! {
+            () = context.stop.requested() => return stopped(context, &samples),
             Some(answer) = answers.recv() => take(&mut samples, &mut summary, &answer),
             _ = tick.tick() => {
                 context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
@@ -104,6 +106,12 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
     write_samples(context.out, &samples)?;
     context.events.send(&Event::Finished(summary));
     Ok(())
+}
+
+/// Keeps what there is.
+pub(crate) fn stopped(context: &RunContext<'_>, samples: &[Sample]) -> Result<(), RunError> {
+    write_samples(context.out, samples)?;
+    Err(RunError::Stopped)
 }
 
 async fn send(
@@ -147,7 +155,7 @@ async fn send(
         bytes,
         due_ns,
         begun_ns,
-        sent_ns: clock.now_unix_ns(),
+        sent_ns,
         class: -1,
         ..Sample::default()
     })

@@ -115,9 +115,16 @@ pub(crate) async fn run(
                 }
                 writeln!(csv, "{}", sample.to_csv()).map_err(file_error)?;
             }
+            () = context.stop.requested() => {
+                queue.close();
+                csv.flush().map_err(file_error)?;
+                return Err(RunError::Stopped);
+            }
             _ = tick.tick() => {
                 if last_report.elapsed() >= Duration::from_secs(1) {
                     last_report = Instant::now();
+                    // A node that is lost keeps what is on its disk.
+                    csv.flush().map_err(file_error)?;
                     context.events.send(&Event::Progress { done: summary.sent, total: None });
                 }
                 let all_ended = waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty();

@@ -1,0 +1,239 @@
+//! Runs while they run: started, watched, waited for.
+
+use crate::{
+    agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart},
+    applications::{Phase, RunPlan},
+    config::Config,
+    error::Error,
+    provider::{self, Context},
+    report::NodeRun,
+    state::Deployment,
+};
+use continuum_workload_core::{clock::AnchoredClock, event::Event};
+use std::time::Duration;
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
+
+/// Agents end their runs when the controller is silent for so long.
+const LEASE: Duration = Duration::from_secs(30);
+/// For a worker to load its network; minutes under emulation.
+const READY_DEADLINE: Duration = Duration::from_mins(6);
+/// How often nodes are looked at during a run.
+const HEALTH_EVERY: Duration = Duration::from_secs(2);
+
+pub(super) struct Watched {
+    pub(super) run: NodeRun,
+    events: mpsc::Receiver<RunEvent>,
+    pub(super) watcher: JoinHandle<Result<(), Error>>,
+    pub(super) agent: GrpcAgent,
+}
+
+pub(super) async fn start(
+    agents: &[GrpcAgent],
+    plan: &RunPlan,
+    bench_id: &str,
+    clock: &AnchoredClock,
+) -> Result<Watched, Error> {
+    let agent = agents
+        .iter()
+        .find(|a| a.node() == plan.node)
+        .ok_or_else(|| {
+            Error::other(
+                format!("start run {}", plan.id),
+                format!("there is no node {}", plan.node),
+            )
+        })?;
+    let remote_id = format!("{bench_id}-{}", plan.id);
+    let spec_json = serde_json::to_string(&plan.spec)
+        .map_err(|e| Error::other(format!("describe run {}", plan.id), e))?;
+    let asked_unix_ns = clock.now_unix_ns();
+    let started = agent
+        .start_run(RunStart {
+            id: remote_id.clone(),
+            bench: bench_id.to_owned(),
+            spec_json,
+            cpu_cores: plan.cpu_cores,
+            memory_bytes: plan.memory_mib << 20,
+            lease: LEASE,
+        })
+        .await?;
+    let (sender, events) = mpsc::channel(1024);
+    let watcher = tokio::spawn({
+        let (agent, id) = (agent.clone(), remote_id.clone());
+        async move { agent.watch_run(&id, sender).await }
+    });
+    Ok(Watched {
+        run: NodeRun::new(plan.clone(), remote_id, asked_unix_ns, started),
+        events,
+        watcher,
+        agent: agent.clone(),
+    })
+}
+
+impl Watched {
+    fn take(&mut self, event: RunEvent) {
+        let run = &mut self.run;
+        match event.kind {
+            RunEventKind::Line(line) => match serde_json::from_str::<Event>(&line) {
+                Ok(Event::Ready { detail }) => {
+                    run.ready_unix_ns = Some(event.time_unix_ns);
+                    run.detail = detail;
+                }
+                Ok(Event::Progress { done, total }) => run.progress = (done, total),
+                Ok(Event::BadInput { what, why }) => run.problems.push(format!("{what}: {why}")),
+                Ok(Event::Finished(summary)) => run.summary = Some(summary),
+                Err(_) => run.log.push(line),
+            },
+            RunEventKind::Log(line) => run.log.push(line),
+            RunEventKind::Exit(exit) => {
+                run.ended_unix_ns = Some(event.time_unix_ns);
+                run.exit = Some(exit);
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.take(event);
+        }
+    }
+
+    /// Waits for one more event; `false` when there will be none.
+    async fn next(&mut self) -> bool {
+        match self.events.recv().await {
+            Some(event) => {
+                self.take(event);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn failure(&self) -> Option<Error> {
+        let run = &self.run;
+        if run.is_complete() || (run.exit.is_none() && !run.lost) {
+            return None;
+        }
+        Some(Error::Agent {
+            doing: format!("run {}", run.plan.spec.application),
+            node: run.plan.node.clone(),
+            why: run.how_ended(),
+        })
+    }
+}
+
+pub(super) async fn wait_ready(started: &mut [Watched], context: &Context) -> Result<(), Error> {
+    let deadline = Instant::now() + READY_DEADLINE;
+    for one in started {
+        while one.run.ready_unix_ns.is_none() {
+            tokio::select! {
+                alive = one.next() => {
+                    if let Some(error) = one.failure() {
+                        return Err(error);
+                    }
+                    if !alive {
+                        one.run.lost = true;
+                        return Err(lost(&one.run));
+                    }
+                }
+                () = context.cancel.cancelled() => return Err(Error::Interrupted),
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(Error::Deadline {
+                        what: format!("run {} to be ready", one.run.plan.id),
+                        after: READY_DEADLINE,
+                        last: one.run.log.last().cloned().unwrap_or_default(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn lost(run: &NodeRun) -> Error {
+    Error::Agent {
+        doing: format!("watch run {}", run.plan.id),
+        node: run.plan.node.clone(),
+        why: "the connection to its agent broke: the node is lost".into(),
+    }
+}
+
+pub(super) async fn wait_ended(
+    context: &Context,
+    deployment: &Deployment,
+    config: &Config,
+    watched: &mut [Watched],
+    after: Duration,
+) -> Result<(), Error> {
+    let provider = provider::find(&config.infrastructure.provider)?;
+    let deadline = Instant::now() + after;
+    let mut health = tokio::time::interval(HEALTH_EVERY);
+    let mut first_failure: Option<(Error, Instant)> = None;
+    let mut blind: Option<String> = None;
+    loop {
+        for one in &mut *watched {
+            one.drain();
+            if one.run.exit.is_none() && one.watcher.is_finished() {
+                one.drain();
+                one.run.lost |= one.run.exit.is_none();
+            }
+            if first_failure.is_none() {
+                let error = if one.run.lost {
+                    Some(lost(&one.run))
+                } else {
+                    one.failure()
+                };
+                first_failure = error.map(|e| (e, Instant::now()));
+            }
+        }
+        if watched.iter().all(|w| w.run.exit.is_some() || w.run.lost) {
+            return first_failure.map_or(Ok(()), |(error, _)| Err(error));
+        }
+        // The others get a moment to write what they have.
+        let is_over = |(_, at): &mut (Error, Instant)| at.elapsed() > Duration::from_secs(3);
+        if let Some((error, _)) = first_failure.take_if(is_over) {
+            return Err(error);
+        }
+        tokio::select! {
+            () = context.cancel.cancelled() => return Err(Error::Interrupted),
+            () = tokio::time::sleep_until(deadline) => {
+                let open: Vec<_> = watched
+                    .iter()
+                    .filter(|w| w.run.exit.is_none())
+                    .map(|w| format!("{} ({} done)", w.run.plan.id, w.run.progress.0))
+                    .collect();
+                return Err(Error::Deadline { what: format!("runs {} to end", open.join(", ")), after, last: String::new() });
+            }
+            _ = health.tick() => {
+                let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
+                let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
+                context.progress.say(&format!("{done} of {total} photos answered"));
+                let states = match provider.states(context, deployment).await {
+                    Ok(states) => states,
+                    Err(error) => {
+                        // Machines outlive the daemon that started them; the agents say whether they still run.
+                        let text = crate::error::chain(&error);
+                        if blind.as_ref() != Some(&text) {
+                            context.progress.say(&format!("cannot look at the machines: {text}"));
+                            blind = Some(text);
+                        }
+                        Vec::new()
+                    }
+                };
+                for state in states {
+                    if state.state != "running" && first_failure.is_none() {
+                        let error = Error::Agent {
+                            doing: "go on with the run".into(),
+                            node: state.node.clone(),
+                            why: format!("the node is {}", state.state),
+                        };
+                        for one in watched.iter_mut().filter(|w| w.run.plan.node == state.node) {
+                            one.run.lost = true;
+                        }
+                        first_failure = Some((error, Instant::now()));
+                    }
+                }
+            }
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+        }
+    }
+}
