@@ -67,8 +67,9 @@ async fn a_run_ends_when_the_controller_goes_away_and_not_before() {
     assert_eq!(exit.code, Some(0), "it was asked before it was killed");
 }
 
+/// A status command or another bench must not keep alive what a killed controller left.
 #[tokio::test]
-async fn requests_keep_the_lease_too() {
+async fn requests_of_others_do_not_keep_a_run_alive() {
     let setup = Setup::new();
     setup.write_workload(POLITE);
     let agent = setup.start().await;
@@ -78,22 +79,41 @@ async fn requests_keep_the_lease_too() {
         .unwrap()
         .pid;
     let channel = agent.connect().await;
-    let begun = Instant::now();
-    eventually("three leases to pass", async || {
-        common::info(channel.clone()).await.unwrap();
-        assert!(
-            wait::is_running(run),
-            "it ended {:?} early",
-            begun.elapsed()
-        );
-        if begun.elapsed() > 3 * LEASE {
-            Ok(())
-        } else {
-            Err(format!("{:?}", begun.elapsed()))
-        }
-    })
+    eventually(
+        "the run to end although somebody asks for the agent's name",
+        async || {
+            common::info(channel.clone()).await.unwrap();
+            if wait::is_running(run) {
+                Err("it runs".to_owned())
+            } else {
+                Ok(())
+            }
+        },
+    )
     .await;
-    wait::ended("the run without a controller", run).await;
+}
+
+#[tokio::test]
+async fn a_new_bench_ends_the_runs_of_an_old_one() {
+    let setup = Setup::new();
+    setup.write_workload(POLITE);
+    let agent = setup.start().await;
+    let start = async |id: &str, bench: &str| {
+        let request = continuum_proto::StartWorkloadRequest {
+            bench: bench.into(),
+            ..workload::request(id, 0)
+        };
+        workload::start_as(&agent, request).await.unwrap().pid
+    };
+    let (old, other) = (start("old-1", "old").await, start("old-2", "old").await);
+    assert!(
+        wait::is_running(old),
+        "runs of one bench stand side by side"
+    );
+    let new = start("new-1", "new").await;
+    wait::ended("the first old run", old).await;
+    wait::ended("the second old run", other).await;
+    assert!(wait::is_running(new));
 }
 
 #[tokio::test]

@@ -4,9 +4,12 @@ use super::{Application, Phase, RunPlan};
 use crate::{
     config::{Benchmark, Config},
     plan::{Plan, Role},
-    report::{NodeRun, Report, Table},
+    report::{Cell, Clocks, NodeRun, Report, Table},
 };
-use continuum_workload_core::spec::{Role as Does, RunSpec, Sleep};
+use continuum_workload_core::{
+    spec::{Role as Does, RunSpec, Sleep},
+    stats::round_to,
+};
 
 #[derive(Debug)]
 pub(super) struct Empty;
@@ -65,16 +68,23 @@ impl Application for Empty {
         benchmark.sleep_time_s + 120.0
     }
 
-    fn report(&self, _plan: &Plan, _benchmark: &Benchmark, runs: &[NodeRun]) -> Report {
+    fn report(
+        &self,
+        _plan: &Plan,
+        _benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report {
         let mut table = Table::new("EMPTY OUTPUT", &["node", "ready (s)", "total_time (s)"]);
         for run in runs {
+            // Asked by our clock, ready and ended by the node's.
+            let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);
             let seconds = |at: Option<i64>| {
-                at.map_or("-".to_owned(), |at| {
-                    format!("{:.2}", (at - run.asked_unix_ns) as f64 / 1e9)
-                })
+                let seconds = at.map(|at| (at - ahead_ns - run.asked_unix_ns) as f64 / 1e9);
+                Cell::Float(seconds.map(|s| round_to(s, 2)))
             };
             table.row(vec![
-                run.plan.node.clone(),
+                Cell::Text(run.plan.node.clone()),
                 seconds(run.ready_unix_ns),
                 seconds(run.ended_unix_ns),
             ]);

@@ -4,7 +4,7 @@ use super::{Application, Phase, RunPlan};
 use crate::{
     config::{Benchmark, Config, Mode, Tier},
     plan::{BROKER_PORT, NodePlan, Plan, Role},
-    report::{NodeRun, Report, images},
+    report::{Clocks, NodeRun, Report, images},
 };
 use continuum_workload_core::spec::{Combined, Load, Publisher, Role as Does, RunSpec, Subscriber};
 
@@ -12,6 +12,9 @@ use continuum_workload_core::spec::{Combined, Load, Publisher, Role as Does, Run
 const GRACE_S: f64 = 120.0;
 /// Photos that may wait at a worker.
 const QUEUE_BYTES: u64 = 256 << 20;
+
+/// Every one is a sample in memory and a line in a file.
+const MOST_PHOTOS: f64 = 10_000_000.0;
 
 #[derive(Debug)]
 pub(super) struct ImageClassification;
@@ -61,6 +64,15 @@ impl Application for ImageClassification {
             faults.push((
                 "benchmark.frequency",
                 "is required for application image_classification".to_owned(),
+            ));
+        }
+        let photos = benchmark.frequency * benchmark.duration_s;
+        if photos > MOST_PHOTOS {
+            faults.push((
+                "benchmark.duration_s",
+                format!(
+                    "{photos:.0} photos from each endpoint are more than the {MOST_PHOTOS:.0} that one run can keep"
+                ),
             ));
         }
         if config.infrastructure.tiers.endpoint.nodes == 0 {
@@ -164,7 +176,13 @@ impl Application for ImageClassification {
         benchmark.duration_s + GRACE_S + 300.0
     }
 
-    fn report(&self, plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun]) -> Report {
-        images::report(plan, benchmark, runs)
+    fn report(
+        &self,
+        plan: &Plan,
+        benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report {
+        images::report(plan, benchmark, runs, clocks)
     }
 }

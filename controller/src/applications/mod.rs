@@ -7,7 +7,7 @@ mod image_classification;
 use crate::{
     config::{Benchmark, Config},
     plan::Plan,
-    report::{NodeRun, Report},
+    report::{Clocks, NodeRun, Report},
 };
 use continuum_workload_core::spec::RunSpec;
 
@@ -57,7 +57,13 @@ pub trait Application: Sync + std::fmt::Debug {
     /// Longest time that all of it may take, seconds.
     fn deadline_s(&self, benchmark: &Benchmark) -> f64;
     /// Results of all nodes to tables and judgement.
-    fn report(&self, plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun]) -> Report;
+    fn report(
+        &self,
+        plan: &Plan,
+        benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report;
 }
 
 /// Finds one by name.

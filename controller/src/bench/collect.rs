@@ -88,7 +88,10 @@ async fn read(agent: &GrpcAgent, stop: CancellationToken) -> NodeMetrics {
     };
     let stream = async {
         let ended = agent.stream_metrics(sender).await;
-        ended.map_or_else(|e| crate::error::chain(&e), |()| "the agent ended it".to_owned())
+        ended.map_or_else(
+            |e| crate::error::chain(&e),
+            |()| "the agent ended it".to_owned(),
+        )
     };
     tokio::select! {
         (why, ()) = async { tokio::join!(stream, take) } => metrics.broken = Some(why),

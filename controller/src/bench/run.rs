@@ -112,7 +112,10 @@ pub async fn bench(
     }
     if failure.is_some() {
         // Side by side: each dead node takes its whole deadline.
-        let ends = watched.iter_mut().filter(|one| one.run.exit.is_none()).map(stop);
+        let ends = watched
+            .iter_mut()
+            .filter(|one| one.run.exit.is_none())
+            .map(stop);
         futures_util::future::join_all(ends).await;
     }
     for one in &mut watched {
@@ -162,10 +165,17 @@ async fn stop(one: &mut Watched) {
 /// Boot and process of each agent that answers.
 async fn boots_of(agents: &[GrpcAgent]) -> BTreeMap<String, String> {
     let infos = agents.iter().map(|agent| async move {
-        let info = tokio::time::timeout(STOP_DEADLINE, agent.info()).await.ok()?.ok()?;
+        let info = tokio::time::timeout(STOP_DEADLINE, agent.info())
+            .await
+            .ok()?
+            .ok()?;
         Some((agent.node().to_owned(), info.boot()))
     });
-    futures_util::future::join_all(infos).await.into_iter().flatten().collect()
+    futures_util::future::join_all(infos)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A node that was started again in the middle has lost its links, its broker and its runs.
@@ -176,7 +186,9 @@ fn same_boots(
 ) {
     for (node, boot) in before {
         if after.get(node).is_some_and(|later| later != boot) {
-            report.invalid.push(format!("node {node} or its agent was started again during the run"));
+            report.invalid.push(format!(
+                "node {node} or its agent was started again during the run"
+            ));
         }
     }
 }
@@ -268,8 +280,15 @@ async fn clocks(agents: &[GrpcAgent]) -> Result<BTreeMap<String, ClockOffset>, E
 /// Likewise, without the nodes that do not answer.
 async fn clocks_of_answering(agents: &[GrpcAgent]) -> BTreeMap<String, ClockOffset> {
     let offsets = agents.iter().map(|agent| async move {
-        let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset()).await.ok()?.ok()?;
+        let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset())
+            .await
+            .ok()?
+            .ok()?;
         Some((agent.node().to_owned(), offset))
     });
-    futures_util::future::join_all(offsets).await.into_iter().flatten().collect()
+    futures_util::future::join_all(offsets)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }

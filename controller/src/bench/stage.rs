@@ -8,9 +8,6 @@ use crate::{
 };
 use std::path::Path;
 
-/// Directory below the agent's files.
-const DIR: &str = "dataset";
-
 /// Sends the photos to all endpoints; returns the directory as the nodes see it, by node.
 pub(super) async fn dataset(
     dir: &str,
@@ -34,12 +31,26 @@ pub(super) async fn dataset(
         ));
     }
     photos.sort();
+    // Another set of photos goes to another directory: a node takes all that it finds there.
+    let mut parts = Vec::new();
+    for photo in &photos {
+        parts.push(
+            photo
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+        );
+        parts.push(continuum_images::hash::file(photo)?);
+    }
+    let digest = continuum_images::hash::texts(parts.iter().map(String::as_str));
+    let place: String = "dataset-".chars().chain(digest.chars().take(16)).collect();
     let nodes = agents
         .iter()
         .zip(&plan.nodes)
         .filter(|(_, n)| n.tier == Tier::Endpoint);
     let sends = nodes.map(|(agent, node)| {
-        let photos = &photos;
+        let (photos, place) = (&photos, &place);
         async move {
             let mut placed = String::new();
             for photo in photos {
@@ -48,7 +59,7 @@ pub(super) async fn dataset(
                     .unwrap_or_default()
                     .to_string_lossy()
                     .into_owned();
-                placed = agent.put(photo, &format!("{DIR}/{name}")).await?;
+                placed = agent.put(photo, &format!("{place}/{name}")).await?;
             }
             let dir = Path::new(&placed).parent().map(|p| p.display().to_string());
             Ok::<_, Error>((node.name.clone(), dir.unwrap_or_default()))

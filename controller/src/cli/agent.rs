@@ -18,7 +18,7 @@ pub(super) async fn run(
     action: AgentAction,
 ) -> Result<(), Error> {
     let (deployment, _, _) = deploy::open(context, name)?;
-    let agent = Secrets::ensure(&deployment)?.connect(deployment.node(node)?)?;
+    let agent = Secrets::open(&deployment)?.connect(deployment.node(node)?)?;
     match action {
         AgentAction::Info => {
             let info = agent.info().await?;
@@ -50,12 +50,22 @@ pub(super) async fn run(
                     "code": done.code,
                     "signal": done.signal,
                     "timed_out": done.timed_out,
+                    "dropped_bytes": done.dropped_bytes,
                     "stdout": String::from_utf8_lossy(&done.stdout),
                     "stderr": String::from_utf8_lossy(&done.stderr),
                 }));
             } else {
                 Output::bytes(&done.stdout);
-                super::output::note(String::from_utf8_lossy(&done.stderr).trim_end());
+                let errors = String::from_utf8_lossy(&done.stderr);
+                if !errors.trim_end().is_empty() {
+                    super::output::note(errors.trim_end());
+                }
+                if done.dropped_bytes > 0 {
+                    super::output::note(&format!(
+                        "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
+                        done.dropped_bytes
+                    ));
+                }
             }
             if done.code != Some(0) {
                 let how = match (done.timed_out, done.code) {

@@ -81,19 +81,34 @@ fn processor() -> Finding {
 
 #[cfg(feature = "libvirt")]
 fn libvirt() -> Finding {
-    virt::error::clear_error_callback();
-    match virt::connect::Connect::open(Some("qemu:///system")) {
-        Ok(mut connection) => {
-            let version = connection.get_lib_version().unwrap_or_default();
-            connection.close().ok();
-            ok(
-                "libvirt",
-                format!("version {}.{}", version / 1_000_000, version / 1000 % 1000),
-            )
-        }
-        Err(error) => bad(
+    let (answer, answers) = std::sync::mpsc::sync_channel(1);
+    // A daemon that hangs must not hang the doctor.
+    std::thread::spawn(move || {
+        virt::error::clear_error_callback();
+        let version = virt::connect::Connect::open(Some("qemu:///system"))
+            .map_err(|e| e.message().to_owned())
+            .map(|mut connection| {
+                let version = connection.get_lib_version().unwrap_or_default();
+                connection.close().ok();
+                version
+            });
+        answer.send(version).ok();
+    });
+    let deadline = std::time::Duration::from_secs(15);
+    let answer = answers.recv_timeout(deadline).unwrap_or_else(|_| {
+        Err(format!(
+            "its daemon gave no answer within {} s",
+            deadline.as_secs()
+        ))
+    });
+    match answer {
+        Ok(version) => ok(
             "libvirt",
-            error.message().to_owned(),
+            format!("version {}.{}", version / 1_000_000, version / 1000 % 1000),
+        ),
+        Err(why) => bad(
+            "libvirt",
+            why,
             "apt-get install libvirt-daemon-system && systemctl start libvirtd (without systemd: run the command in `testbed`)",
         ),
     }

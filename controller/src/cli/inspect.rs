@@ -21,17 +21,17 @@ pub(super) async fn list(context: &Context, output: &Output) -> Result<(), Error
             Ok(Some(deployment)) => deployment,
             Ok(None) => continue,
             Err(error) => {
-                rows.push(vec![
-                    name,
-                    "?".into(),
-                    "?".into(),
-                    crate::error::chain(&error),
-                ]);
+                let why = crate::error::chain(&error);
+                all.push(json!({ "name": name, "error": why }));
+                rows.push(vec![name, "?".into(), "?".into(), why]);
                 continue;
             }
         };
-        let provider = provider::find(deployment.provider())?;
-        let state = match provider.states(context, &deployment).await {
+        let states = match provider::find(deployment.provider()) {
+            Ok(provider) => provider.states(context, &deployment).await,
+            Err(error) => Err(error),
+        };
+        let state = match states {
             Ok(states) => {
                 let running = states.iter().filter(|s| s.state == "running").count();
                 format!("{running} of {} nodes running", states.len())
@@ -127,7 +127,7 @@ pub(super) async fn logs(
         deployment.node(node)?;
     }
     let agents = deploy::connect_all(&deployment, &plan)?;
-    let mut all = serde_json::Map::new();
+    let (mut all, mut errors) = (serde_json::Map::new(), serde_json::Map::new());
     for agent in agents
         .iter()
         .filter(|a| node.as_ref().is_none_or(|n| n == a.node()))
@@ -140,14 +140,14 @@ pub(super) async fn logs(
                 all.insert(agent.node().to_owned(), json!(found));
             }
             // One node may have no broker, or not answer; the others still do.
-            Err(error) => super::output::note(&format!(
-                "{}: {}",
-                agent.node(),
-                crate::error::chain(&error)
-            )),
+            Err(error) => {
+                let why = crate::error::chain(&error);
+                super::output::note(&format!("{}: {why}", agent.node()));
+                errors.insert(agent.node().to_owned(), json!(why));
+            }
         }
     }
-    output.json(&json!({ "logs": all }));
+    output.json(&json!({ "logs": all, "errors": errors }));
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! up, bench, down, run.
 
-use super::{find_config, find_name, output::Output, ssh};
+use super::{Target, find_config, find_name, output::Output, ssh};
 use crate::{
     applications,
     bench::Bench,
-    config::Config,
+    config::{Config, to_toml},
     deploy::{self, Up},
     error::Error,
     plan::{Plan, links_of},
@@ -120,6 +120,8 @@ pub(super) async fn up(
 
 async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Result<Up, Error> {
     let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
+    // What was there before this command is not this command's to remove.
+    let existed = Deployment::load(&context.root, &config.name)?.is_some();
     let result = deploy::up(context, config, options.allow_unemulated).await;
     let error = match result {
         Ok(up) => {
@@ -129,7 +131,7 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
         }
         Err(error) => error,
     };
-    if options.rollback && matches!(error, Error::Remaining { .. }) {
+    if options.rollback && !existed && matches!(error, Error::Remaining { .. }) {
         super::output::note(&format!("error: failed to {}", crate::error::chain(&error)));
         super::output::note("removing what was made");
         deploy::down(context, &config.name, &config.infrastructure.libvirt_uri).await?;
@@ -174,10 +176,23 @@ async fn dry_run(
     if let Some(why) = &refused {
         output.text(&format!("up would be refused: failed to {why}"));
     }
+    let links: Vec<_> = plan
+        .nodes
+        .iter()
+        .map(|n| json!({ "from": n.name, "to": links_of(n, &plan.nodes, &config.network) }))
+        .collect();
+    let installations: Vec<_> = plan
+        .installations
+        .iter()
+        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
+        .collect();
     output.json(&json!({
         "name": plan.name,
         "prefix": plan.prefix.to_string(),
         "nodes": plan.nodes,
+        "links": links,
+        "installations": installations,
+        "warnings": planned.warnings,
         "refused": refused,
     }));
     Ok(())
@@ -212,6 +227,7 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
         "unchanged": up.unchanged,
         "nodes": up.plan.nodes,
         "limits": up.limits,
+        "warnings": up.warnings,
         "stage_times": stages,
         "ssh": lines,
         "emulated": config.network.is_emulated(),
@@ -240,9 +256,11 @@ fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
     if aligned == *wanted {
         return Ok(());
     }
+    let mut wanted_text = wanted.clone();
+    wanted_text.benchmark.clone_from(&live.benchmark);
     Err(Error::Different {
         name: wanted.name.clone(),
-        difference: "  machines, links or software differ from what is up".into(),
+        difference: deploy::difference(&to_toml(live), &to_toml(&wanted_text)),
     })
 }
 
@@ -260,22 +278,40 @@ async fn bench_locked(
     )?;
     let (deployment, live, plan) = deploy::open(context, &config.name)?;
     same_machines(&live, config)?;
+    if !deployment.is_up() {
+        return Err(Error::Preflight {
+            name: config.name.clone(),
+            reasons: vec![format!(
+                "it is not up completely; `continuum-ctl up {}` goes on where it stopped",
+                config.name
+            )],
+        });
+    }
     let benchmark = config
         .benchmark
         .as_ref()
-        .filter(|_| !config.software.resource_manager_only);
+        .filter(|_| !config.software.resource_manager_only && !config.infrastructure.infra_only);
     let benchmark = benchmark.ok_or_else(|| Error::Preflight {
         name: config.name.clone(),
         reasons: vec![
-            "this config runs no application: it has none, or resource_manager_only is set".into(),
+            "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
         ],
     })?;
     let application = applications::find(&benchmark.application)
         .ok_or_else(|| Error::other("find the application", &benchmark.application))?;
+    let dir = report::make_directory(results, &config.name)?;
     let done =
-        crate::bench::bench(context, &deployment, config, benchmark, application, &plan).await?;
+        crate::bench::bench(context, &deployment, config, benchmark, application, &plan).await;
+    let done = match done {
+        Ok(done) => done,
+        Err(error) => {
+            // Nothing was measured: an empty directory would look like a result.
+            std::fs::remove_dir_all(&dir).ok();
+            return Err(error);
+        }
+    };
     let stages = context.progress.stages();
-    let dir = report::write(results, config, &plan, &deployment, &done, &stages)?;
+    report::write(&dir, config, &plan, &deployment, &done, &stages)?;
     Ok((done, dir))
 }
 
@@ -323,6 +359,9 @@ fn show_bench(context: &Context, output: &Output, bench: &Bench, dir: &Path) -> 
     }
     output.text(&format!("results: {}", dir.display()));
     output.json(&json!({ "report": report, "results": dir }));
+    if bench.interrupted {
+        return Err(Error::Interrupted);
+    }
     if report.validity == Validity::Invalid {
         return Err(Error::InvalidResult {
             reasons: report.invalid.clone(),
@@ -335,22 +374,40 @@ pub(super) async fn down(
     context: &Context,
     output: &Output,
     given: Option<String>,
+    set: &[String],
     all: bool,
 ) -> Result<(), Error> {
     let targets = match given {
-        Some(given) => vec![find_name(context, &given)?],
-        None if all => context
-            .root
-            .names()?
-            .into_iter()
-            .map(|n| (n, "qemu:///system".to_owned()))
-            .collect(),
+        Some(given) => vec![find_name(context, &given, set)?],
+        None if all => {
+            let names = context.root.names()?.into_iter();
+            names
+                .map(|name| find_name(context, &name, &[]))
+                .collect::<Result<_, _>>()?
+        }
         None => Vec::new(),
     };
     let mut report = Vec::new();
-    for (name, uri) in targets {
-        let _lock = Lock::take(&context.root.locks(), &name, LockKind::Exclusive)?;
-        let removed = deploy::down(context, &name, &uri).await?;
+    let mut failed = None;
+    for Target { name, libvirt_uri } in targets {
+        if context.cancel.is_cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let removal = async {
+            let _lock = Lock::take(&context.root.locks(), &name, LockKind::Exclusive)?;
+            deploy::down(context, &name, &libvirt_uri).await
+        };
+        let removed = match removal.await {
+            Ok(removed) => removed,
+            // The others are removed all the same.
+            Err(error) if all => {
+                super::output::note(&format!("error: failed to {}", crate::error::chain(&error)));
+                report.push(json!({ "name": name, "error": crate::error::chain(&error) }));
+                failed = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if removed.is_empty() {
             output.text(&format!("{name}: nothing was there to remove"));
         } else {
@@ -359,7 +416,7 @@ pub(super) async fn down(
         report.push(json!({ "name": name, "removed": removed }));
     }
     output.json(&json!({ "down": report }));
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 pub(super) async fn run(
@@ -397,7 +454,12 @@ pub(super) async fn run(
             "{} stays up; `continuum-ctl down {}` removes it",
             config.name, config.name
         ));
-        return measured;
+        // A plain failure is told as one that leaves something behind.
+        return measured.map_err(|error| Error::Remaining {
+            remaining: up.deployment.resource_names(),
+            name: config.name.clone(),
+            source: Box::new(error),
+        });
     }
     let deployment = Deployment::load(&context.root, &config.name)?;
     if deployment.is_some() {

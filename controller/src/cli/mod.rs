@@ -59,13 +59,15 @@ pub fn main() -> ExitCode {
     let output = Output::new(arguments.format);
     let result = runtime.block_on(run(arguments, &output));
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::from(Exit::Ok as u8),
+    let exit = match &result {
+        Ok(()) => Exit::Ok,
         Err(error) => {
-            output.error(&error);
-            ExitCode::from(error.exit() as u8)
+            output.error(error);
+            error.exit()
         }
-    }
+    };
+    output.finish(exit);
+    ExitCode::from(exit as u8)
 }
 
 /// The first interrupt asks to stop, the second stops at once; the state on disk is valid at any time.
@@ -74,11 +76,14 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
     let failed = |e| Error::other("watch signals", e);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    // A terminal that was closed.
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     tokio::spawn(async move {
         for round in 0..2 {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
             }
             if round == 0 {
                 output::note("stopping; once more to stop at once");
@@ -92,6 +97,11 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
 }
 
 async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
+    let command = match arguments.command {
+        // Needs no directory, so it makes none.
+        Command::Config { action } => return config::run(output, action, &arguments.set),
+        command => command,
+    };
     let context = Context {
         root: StateRoot::of_user()?,
         cache: Cache::of_user()?,
@@ -100,7 +110,7 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
     };
     watch_signals(context.cancel.clone())?;
     let set = &arguments.set;
-    let result = match arguments.command {
+    let result = match command {
         Command::Up {
             config,
             dry_run,
@@ -117,7 +127,7 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         Command::Bench { config, results } => {
             lifecycle::bench(&context, output, &config, set, &results).await
         }
-        Command::Down { config, all } => lifecycle::down(&context, output, config, all).await,
+        Command::Down { config, all } => lifecycle::down(&context, output, config, set, all).await,
         Command::Run {
             config,
             keep,
@@ -154,7 +164,7 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         Command::Agent { name, node, action } => {
             agent::run(&context, output, &name, &node, action).await
         }
-        Command::Config { action } => config::run(output, action, set),
+        Command::Config { .. } => Ok(()),
         Command::Image { action } => image::run(&context, output, action),
         Command::Doctor { config } => doctor::run(&context, output, config.as_deref(), set).await,
     };
@@ -165,7 +175,9 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
 /// A config by file, or by the name of a live deployment.
 fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked, Error> {
     let path = Path::new(given);
-    if !path.exists()
+    // A directory of the same name is not meant.
+    if !path.is_file()
+        && crate::config::is_name(given)
         && let Some(live) = Deployment::load(&context.root, given)?
     {
         let checked = crate::config::parse(live.config(), given, false, given, set)?;
@@ -174,22 +186,58 @@ fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked
     Ok(load(path, set)?)
 }
 
+/// What `down` is to remove.
+struct Target {
+    name: String,
+    /// Where machines of a deployment without state would be.
+    libvirt_uri: String,
+}
+
 /// The name that a config file or a name stands for, even when the file is gone or bad.
-fn find_name(context: &Context, given: &str) -> Result<(String, String), Error> {
-    let usual = || "qemu:///system".to_owned();
-    if context.root.deployment(given).join("state.json").exists() {
-        return Ok((given.to_owned(), usual()));
+fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, Error> {
+    let target = |name: String, libvirt_uri: Option<String>| Target {
+        name,
+        libvirt_uri: libvirt_uri.unwrap_or_else(|| "qemu:///system".into()),
+    };
+    let by_override = set.iter().rev().find_map(|s| s.strip_prefix("name="));
+    let by_override = by_override.map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
+    let is_live = |name: &str| {
+        let dir = context.root.deployment(name);
+        dir.is_ok_and(|dir| dir.join("state.json").exists())
+    };
+    if by_override.is_none() && is_live(given) {
+        return Ok(target(given.to_owned(), None));
     }
     let path = Path::new(given);
-    if path.exists() {
-        let config = load(path, &[])?.config;
-        return Ok((config.name, config.infrastructure.libvirt_uri));
+    if path.is_file() {
+        match load(path, set) {
+            Ok(checked) => {
+                let config = checked.config;
+                return Ok(target(config.name, Some(config.infrastructure.libvirt_uri)));
+            }
+            Err(error) => output::note(&format!(
+                "warning: failed to {}",
+                crate::error::chain(&error)
+            )),
+        }
     }
-    // `down` of a file that was deleted must still work.
-    let stem = path
-        .file_stem()
-        .map_or_else(|| given.to_owned(), |s| s.to_string_lossy().into_owned());
-    Ok((stem, usual()))
+    // `down` of a file that was deleted or broken must still work.
+    let stem = || {
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        // `lab` is a name, and so is `lab.v2`.
+        if path.extension().is_some_and(|e| e == "toml" || e == "cfg") {
+            stem
+        } else {
+            None
+        }
+    };
+    let name = by_override
+        .or_else(stem)
+        .unwrap_or_else(|| given.to_owned());
+    if crate::config::is_name(&name) {
+        return Ok(target(name, None));
+    }
+    Err(Error::NoName { name })
 }
 
 #[cfg(test)]

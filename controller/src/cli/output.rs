@@ -1,32 +1,42 @@
 //! Printing: data to standard output, everything else to standard error.
 
 use super::args::Format;
-use crate::error::Error;
+use crate::{
+    config::ConfigError,
+    error::{Error, Exit},
+};
 use comfy_table::{Table, presets};
-use std::io::Write;
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
 
 /// One line for people, on standard error.
 pub(crate) fn note(text: &str) {
     writeln!(std::io::stderr(), "{text}").ok();
 }
 
-/// How results are printed.
-#[derive(Debug, Clone, Copy)]
+/// How results are printed. In JSON mode everything that a command has to say becomes one object, printed at its end.
+#[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
+    object: Mutex<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Output {
     pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+        Self {
+            format,
+            object: Mutex::default(),
+        }
     }
 
-    pub(crate) fn is_json(self) -> bool {
+    pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
     /// Text for people; nothing in JSON mode.
-    pub(crate) fn text(self, text: &str) {
+    pub(crate) fn text(&self, text: &str) {
         if !self.is_json() {
             // A reader that closed the pipe wants no more.
             writeln!(std::io::stdout(), "{}", text.trim_end()).ok();
@@ -40,7 +50,7 @@ impl Output {
     }
 
     /// A table for people; nothing in JSON mode.
-    pub(crate) fn table(self, columns: &[&str], rows: Vec<Vec<String>>) {
+    pub(crate) fn table(&self, columns: &[&str], rows: Vec<Vec<String>>) {
         if self.is_json() {
             return;
         }
@@ -53,15 +63,30 @@ impl Output {
         self.text(&table.to_string());
     }
 
-    /// The result as JSON; nothing in text mode.
-    pub(crate) fn json(self, value: &serde_json::Value) {
+    /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        if let serde_json::Value::Object(members) = value {
+            let mut object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+            object.extend(members.clone());
+        }
+    }
+
+    /// The command is over.
+    pub(crate) fn finish(&self, exit: Exit) {
         if self.is_json() {
-            writeln!(std::io::stdout(), "{value:#}").ok();
+            self.json(&serde_json::json!({ "exit_code": exit as u8 }));
+            let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(
+                std::io::stdout(),
+                "{:#}",
+                serde_json::Value::Object(object.clone())
+            )
+            .ok();
         }
     }
 
     /// What went wrong, with what remains and what to do.
-    pub(crate) fn error(self, error: &Error) {
+    pub(crate) fn error(&self, error: &Error) {
         let text = format!("error: failed to {}", crate::error::chain(error));
         note(&text);
         let mut remaining = Vec::new();
@@ -88,8 +113,21 @@ impl Output {
         }
         self.json(&serde_json::json!({
             "error": crate::error::chain(error),
-            "exit_code": error.exit() as u8,
+            "faults": faults(error),
             "remaining": remaining,
         }));
     }
+}
+
+/// Faults of a config, one by one.
+fn faults(error: &Error) -> Vec<serde_json::Value> {
+    let Error::Config(ConfigError::Faults { faults, .. }) = error else {
+        return Vec::new();
+    };
+    faults
+        .iter()
+        .map(|f| {
+            serde_json::json!({ "file": f.place.file, "line": f.place.line, "key": f.place.key, "text": f.text })
+        })
+        .collect()
 }

@@ -14,17 +14,12 @@ fn has_machines(deployment: &Deployment) -> bool {
     deployment.provider() == "qemu"
 }
 
-/// Upstream's login name of a node.
-fn user(node: &str) -> String {
-    crate::provider::login_user(node)
-}
-
 /// Writes `ssh_config` and `known_hosts` into the deployment's directory.
 pub(super) fn write_files(deployment: &Deployment, plan: &Plan) -> Result<(), Error> {
     if !has_machines(deployment) {
         return Ok(());
     }
-    let secrets = Secrets::ensure(deployment)?;
+    let secrets = Secrets::open(deployment)?;
     let (mut config, mut hosts) = (String::new(), String::new());
     let known = deployment.dir().join("known_hosts");
     for node in &plan.nodes {
@@ -36,14 +31,22 @@ pub(super) fn write_files(deployment: &Deployment, plan: &Plan) -> Result<(), Er
              UserKnownHostsFile \"{}\"\n  StrictHostKeyChecking yes\n",
             node.name,
             node.address,
-            user(&node.name),
+            crate::provider::login_user(deployment, &node.name),
             secrets.user_key_path().display(),
             known.display()
         )
         .ok();
     }
-    write_secret(&known, hosts.as_bytes())?;
-    write_secret(&deployment.dir().join("ssh_config"), config.as_bytes())
+    write_new(&known, &hosts)?;
+    write_new(&deployment.dir().join("ssh_config"), &config)
+}
+
+/// Only when it says something new: another ssh may be reading it.
+fn write_new(path: &std::path::Path, text: &str) -> Result<(), Error> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    write_secret(path, text.as_bytes())
 }
 
 /// One line per node, to be typed.
@@ -77,6 +80,7 @@ pub(super) fn ssh(
     let mut ssh = crate::process::command("ssh").into_std();
     ssh.arg("-F")
         .arg(deployment.dir().join("ssh_config"))
+        .args(["-o", "ConnectTimeout=15", "--"])
         .arg(node)
         .args(command);
     ssh.stdin(std::process::Stdio::inherit());

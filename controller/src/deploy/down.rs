@@ -31,17 +31,28 @@ pub async fn sweep_name(
     name: &str,
     libvirt_uri: &str,
 ) -> Result<Vec<String>, Error> {
+    let dir = context.root.deployment(name)?;
+    // Keys of machines say that there were some.
+    let had_machines = dir.join("known_hosts").exists() || has_host_keys(&dir);
     let mut removed = Vec::new();
     for provider in PROVIDERS {
         match provider.sweep(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
-            // Where libvirt does not answer there are no machines of ours to find.
+            // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.
+            Err(error) if had_machines => return Err(error),
             Err(error) => tracing::debug!("{}: {}", provider.name(), crate::error::chain(&error)),
         }
     }
-    let dir = context.root.deployment(name);
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
     }
     Ok(removed)
+}
+
+fn has_host_keys(dir: &std::path::Path) -> bool {
+    std::fs::read_dir(dir.join("secrets")).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|e| e.file_name().to_string_lossy().starts_with("host-"))
+    })
 }

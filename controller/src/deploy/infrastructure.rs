@@ -6,7 +6,7 @@ use crate::{
     provider::{Context, Provider},
     state::Deployment,
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Emulated guests on a busy host take a minute and more.
@@ -16,17 +16,22 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The provider is asked about the machine every so many tries.
 const STATE_EVERY: u32 = 10;
 
-/// Returns when all agents answer as the right node of the right deployment.
+/// Returns when all agents answer as the right node of the right deployment, with the life of each.
 pub(super) async fn wait_for_agents(
     context: &Context,
     provider: &dyn Provider,
     deployment: &Deployment,
     agents: &[GrpcAgent],
-) -> Result<(), Error> {
+) -> Result<BTreeMap<String, String>, Error> {
     let waits = agents
         .iter()
         .map(|agent| wait_for(context, provider, deployment, agent));
-    futures_util::future::try_join_all(waits).await.map(|_| ())
+    let boots = futures_util::future::try_join_all(waits).await?;
+    Ok(agents
+        .iter()
+        .map(|a| a.node().to_owned())
+        .zip(boots)
+        .collect())
 }
 
 async fn wait_for(
@@ -34,7 +39,7 @@ async fn wait_for(
     provider: &dyn Provider,
     deployment: &Deployment,
     agent: &GrpcAgent,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let begun = Instant::now();
     let node = agent.node();
     let mut tries = 0_u32;
@@ -45,7 +50,7 @@ async fn wait_for(
                 context
                     .progress
                     .line(&format!("node {node} answers after {seconds:.1} s"));
-                return Ok(());
+                return Ok(info.boot());
             }
             Ok(Ok(info)) => {
                 return Err(failed(

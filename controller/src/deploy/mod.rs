@@ -16,4 +16,4 @@ mod up;
 pub use down::{down, sweep_name};
 pub use network::apply_network;
 pub use preflight::preflight;
-pub use up::{Planned, Up, connect_all, open, plan_of, up};
+pub use up::{Planned, Up, connect_all, difference, open, plan_of, up};

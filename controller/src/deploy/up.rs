@@ -10,8 +10,6 @@ use crate::{
     state::{Claim, Deployment, Phase},
 };
 
-const PHASES: [Phase; 3] = [Phase::Infrastructure, Phase::Software, Phase::Network];
-
 /// What `up` has to say at the end.
 #[derive(Debug)]
 pub struct Up {
@@ -98,7 +96,7 @@ pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan),
 
 /// Connections to all agents, in the order of nodes; made when first used.
 pub fn connect_all(deployment: &Deployment, plan: &Plan) -> Result<Vec<GrpcAgent>, Error> {
-    let secrets = Secrets::ensure(deployment)?;
+    let secrets = Secrets::open(deployment)?;
     plan.nodes
         .iter()
         .map(|node| secrets.connect(node))
@@ -106,7 +104,7 @@ pub fn connect_all(deployment: &Deployment, plan: &Plan) -> Result<Vec<GrpcAgent
 }
 
 /// Lines in which two configs differ.
-fn difference(old: &str, new: &str) -> String {
+pub fn difference(old: &str, new: &str) -> String {
     let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     let missing = |from: &[&str], line: &str| !line.is_empty() && !from.contains(&line);
     let gone = old
@@ -140,13 +138,15 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
                 return Err(error);
             }
             warnings = planned.warnings;
-            Deployment::create(
+            let mut new = Deployment::create(
                 &context.root,
                 &config.name,
                 &text,
                 provider.name(),
                 &config.infrastructure.libvirt_uri,
-            )?
+            )?;
+            new.set_fact(provider::PERSON, provider::person())?;
+            new
         }
     };
     let plan = match claim(context, provider, config, &mut deployment).await {
@@ -227,10 +227,10 @@ async fn phases(
         .await?
         .iter()
         .all(|s| s.state == "running");
-    let unchanged = all_run && PHASES.iter().all(|p| deployment.is_done(*p));
+    let mut unchanged = all_run && deployment.is_up();
     if !all_run {
         // A node that is started anew has lost its links and its broker.
-        for phase in PHASES {
+        for phase in Phase::ALL {
             deployment.set_undone(phase)?;
         }
     }
@@ -241,8 +241,16 @@ async fn phases(
         }
         let agents = connect_all(deployment, plan)?;
         let answers = infrastructure::wait_for_agents(context, provider, deployment, &agents);
-        progress.stage("agents", answers).await?;
+        let boots = progress.stage("agents", answers).await?;
         deployment.set_done(Phase::Infrastructure)?;
+        let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);
+        if !boots.iter().all(is_same) {
+            // A machine or an agent that was started again has lost its links and its broker.
+            unchanged = false;
+            deployment.set_undone(Phase::Software)?;
+            deployment.set_undone(Phase::Network)?;
+            deployment.set_boots(boots)?;
+        }
         if !deployment.is_done(Phase::Software) {
             let image = deployment.facts().get("image").cloned();
             let install = software::install(context, config, plan, &agents, image);

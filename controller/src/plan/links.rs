@@ -4,7 +4,7 @@ use super::NodePlan;
 use crate::config::{Network, Tier};
 
 /// Peers of one tier and the link to them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LinkClass {
     /// Tier of the peers.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct LinkClass {
 }
 
 /// A node with its prefixes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Peer {
     /// Name.
     pub node: String,

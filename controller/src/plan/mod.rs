@@ -104,6 +104,7 @@ impl Plan {
                 .services
                 .iter()
                 .map(String::as_str)
+                .filter(|_| !config.infrastructure.infra_only)
                 .collect();
             if let Some(manager) = manager.filter(|_| !config.infrastructure.infra_only) {
                 let needs = manager.needs(node);

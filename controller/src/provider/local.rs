@@ -9,7 +9,9 @@ use crate::{
     state::{Deployment, ResourceKind, write_secret},
 };
 use std::{
+    ffi::OsStr,
     net::{SocketAddr, TcpListener},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -45,7 +47,10 @@ fn agent_program() -> Result<PathBuf, Error> {
 
 /// The workload bundle that agents are told of; recorded for results.
 fn bundle(context: &Context, deployment: &mut Deployment) -> Result<PathBuf, Error> {
-    // A config without a benchmark works without a bundle.
+    // A deployment keeps the bundle that it was begun with; a config without a benchmark works without one.
+    if let Some(key) = deployment.facts().get("bundle") {
+        return Ok(context.cache.path("bundles").join(key));
+    }
     let bundle = continuum_images::store::current_bundle(&context.cache)
         .unwrap_or_else(|_| context.cache.path("bundles/none"));
     let key = bundle.file_name().unwrap_or_default().to_string_lossy();
@@ -58,9 +63,21 @@ fn node_dir(deployment: &Deployment, node: &str) -> PathBuf {
     deployment.dir().join("nodes").join(node)
 }
 
-/// Agents of a deployment by their command lines: `continuum-agent serve --config …/deployments/NAME/nodes/…`.
-fn find_agents(context: &Context, name: &str) -> Vec<(u32, u64)> {
-    let marker = format!("{}/nodes/", context.root.deployment(name).display());
+/// Whether a command line is `… serve --config FILE`, and FILE lies below a directory.
+fn serves_below(command: &[u8], dir: &Path) -> bool {
+    let arguments: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    arguments.windows(3).any(|three| {
+        let [serve, config, file] = three else {
+            return false;
+        };
+        *serve == b"serve"
+            && *config == b"--config"
+            && Path::new(OsStr::from_bytes(file)).starts_with(dir)
+    })
+}
+
+/// Agents of a deployment by their command lines; the state directory's name is absolute and without links.
+fn find_agents(dir: &Path) -> Vec<(u32, u64)> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -68,9 +85,7 @@ fn find_agents(context: &Context, name: &str) -> Vec<(u32, u64)> {
         .filter_map(|entry| {
             let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
             let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            let command = String::from_utf8_lossy(&command).into_owned();
-            let is_agent = command.contains("\0serve\0--config\0") && command.contains(&marker);
-            is_agent.then(|| Some((pid, process::start_time(pid)?)))?
+            serves_below(&command, dir).then(|| Some((pid, process::start_time(pid)?)))?
         })
         .collect()
 }
@@ -89,6 +104,23 @@ async fn end(pid: u32, started: u64) {
     }
 }
 
+/// Ends agents side by side; one that does not go is an error.
+async fn end_all(agents: &[(u32, u64)]) -> Result<Vec<String>, Error> {
+    let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
+    futures_util::future::join_all(ends).await;
+    let mut ended = Vec::new();
+    for (pid, started) in agents {
+        if process::is_alive(*pid, *started) {
+            return Err(Error::other(
+                format!("end agent process {pid}"),
+                "it is still there after SIGKILL; it may be another user's",
+            ));
+        }
+        ended.push(format!("agent process {pid}"));
+    }
+    Ok(ended)
+}
+
 impl Local {
     fn recorded(deployment: &Deployment, node: &str) -> Option<(u32, u64)> {
         let attributes = &deployment.find(ResourceKind::Process, node)?.attributes;
@@ -99,7 +131,7 @@ impl Local {
     }
 
     /// Starts an agent unless it runs; the intent comes first.
-    fn start_once(
+    async fn start_once(
         node: &NodePlan,
         secrets: &Secrets,
         deployment: &mut Deployment,
@@ -109,6 +141,11 @@ impl Local {
             && process::is_alive(pid, started)
         {
             return Ok((pid, started));
+        }
+        // A controller that was killed between start and record has left one that holds the address.
+        let own = node_dir(deployment, &node.name);
+        for (pid, started) in find_agents(&own) {
+            end(pid, started).await;
         }
         deployment.intend(ResourceKind::Process, &node.name)?;
         let (pid, started) = Self::start(node, secrets, deployment, bundle)?;
@@ -229,7 +266,7 @@ impl Provider for Local {
             return Ok(());
         };
         let bundle = bundle(context, deployment)?;
-        let (pid, started) = Self::start_once(node, secrets, deployment, &bundle)?;
+        let (pid, started) = Self::start_once(node, secrets, deployment, &bundle).await?;
         // `is_taken` of others asks this very address.
         let address = SocketAddr::from((node.address, AGENT_PORT));
         let deadline = Instant::now() + LISTEN_DEADLINE;
@@ -262,7 +299,7 @@ impl Provider for Local {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
             }
-            Self::start_once(node, secrets, deployment, &bundle)?;
+            Self::start_once(node, secrets, deployment, &bundle).await?;
         }
         Ok(())
     }
@@ -281,27 +318,33 @@ impl Provider for Local {
         context: &Context,
         deployment: &mut Deployment,
     ) -> Result<Vec<String>, Error> {
-        let removed = self.sweep(context, deployment.name(), "").await?;
         let nodes: Vec<String> = deployment
             .resources()
             .iter()
             .filter(|r| r.kind == ResourceKind::Process)
             .map(|r| r.name.clone())
             .collect();
+        let recorded = nodes
+            .iter()
+            .filter_map(|node| Self::recorded(deployment, node))
+            .filter(|(pid, started)| process::is_alive(*pid, *started));
+        let mut agents: Vec<(u32, u64)> = recorded.collect();
+        agents.extend(find_agents(
+            &context.root.deployment(deployment.name())?.join("nodes"),
+        ));
+        agents.sort_unstable();
+        agents.dedup();
+        let removed = end_all(&agents).await?;
         for node in nodes {
-            deployment.forget(ResourceKind::Process, &node)?;
+            if let Err(error) = deployment.forget(ResourceKind::Process, &node) {
+                tracing::warn!("{}", crate::error::chain(&error));
+            }
         }
         Ok(removed)
     }
 
     async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
-        let agents = find_agents(context, name);
-        let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
-        futures_util::future::join_all(ends).await;
-        Ok(agents
-            .iter()
-            .map(|(pid, _)| format!("agent process {pid}"))
-            .collect())
+        end_all(&find_agents(&context.root.deployment(name)?.join("nodes"))).await
     }
 
     async fn states(
@@ -332,5 +375,30 @@ impl Provider for Local {
         let text = std::fs::read_to_string(node_dir(deployment, node).join("agent.log")).ok()?;
         let lines: Vec<&str> = text.lines().collect();
         Some(lines.get(lines.len().saturating_sub(5)..)?.join(" | "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_agents_of_that_very_directory() {
+        let command = b"/x/continuum-agent\0serve\0--config\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
+        let is_of = |dir: &str| serves_below(command, Path::new(dir));
+        assert!(is_of("/srv/st/deployments/lab/nodes"));
+        assert!(is_of("/srv/st/deployments/lab/nodes/edge0"));
+        for other in [
+            "/st/deployments/lab/nodes",
+            "/srv/st/deployments/la",
+            "/srv/st/deployments/lab/nodes/edge",
+        ] {
+            assert!(!is_of(other), "{other}");
+        }
+        let other = b"cat\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
+        assert!(!serves_below(
+            other,
+            Path::new("/srv/st/deployments/lab/nodes")
+        ));
     }
 }

@@ -151,19 +151,31 @@ pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
         })
 }
 
-/// Login user of a node, as upstream names it: node and person.
-pub fn login_user(node: &str) -> String {
+/// The person in the login names of a deployment: whoever brought it up, whoever logs in later.
+pub fn person() -> String {
     let person = std::env::var("USER")
         .ok()
         .filter(|u| !u.is_empty())
         .unwrap_or_else(|| "root".into());
-    let person: String = person
+    person
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .take(12)
-        .collect();
+        .collect()
+}
+
+/// Login user of a node, as upstream names it: node and person.
+pub fn login_user(deployment: &Deployment, node: &str) -> String {
+    let person = deployment
+        .facts()
+        .get(PERSON)
+        .cloned()
+        .unwrap_or_else(person);
     format!("{node}_{person}").to_lowercase()
 }
+
+/// The fact that keeps it.
+pub const PERSON: &str = "person";
 
 /// Claims a /24: the one asked for, or the first free one. Prefixes of other deployments of this host are taken too.
 /// The caller holds the claim until the prefix is occupied.

@@ -39,6 +39,27 @@ impl Secrets {
         Ok(secrets)
     }
 
+    /// Of a deployment that has them: commands that only read must not make keys that no node knows.
+    pub fn open(deployment: &Deployment) -> Result<Self, Error> {
+        let secrets = Self {
+            dir: deployment.dir().join("secrets"),
+            deployment_id: deployment.id(),
+        };
+        for name in ["ca.pem", "ca.key", "controller.pem", "controller.key"] {
+            let path = secrets.dir.join(name);
+            if !path.exists() {
+                return Err(Error::other(
+                    format!("use the keys of deployment `{}`", deployment.name()),
+                    format!(
+                        "`{}` is not there; take it down and bring it up again",
+                        path.display()
+                    ),
+                ));
+            }
+        }
+        Ok(secrets)
+    }
+
     fn identity(
         &self,
         name: &str,

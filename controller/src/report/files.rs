@@ -2,8 +2,13 @@
 
 use super::{NodeRun, Table};
 use crate::{
-    applications::Phase, bench::Bench, config::Config, error::Error, plan::Plan,
-    progress::StageTime, state::Deployment,
+    applications::Phase,
+    bench::Bench,
+    config::Config,
+    error::Error,
+    plan::{Plan, links_of},
+    progress::StageTime,
+    state::Deployment,
 };
 use continuum_workload_core::record::SAMPLE_COLUMNS;
 use serde_json::json;
@@ -16,30 +21,40 @@ use time::{OffsetDateTime, macros::format_description};
 /// Version of `result.json`.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Writes everything below `results`; returns the new directory.
+/// Makes the directory of a run that begins now. Before the run: afterwards it is too late to hear that it cannot be.
+pub fn make_directory(results: &Path, name: &str) -> Result<PathBuf, Error> {
+    let stamp = OffsetDateTime::now_utc()
+        .format(format_description!(
+            "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
+        ))
+        .map_err(|e| Error::other("name the result directory", e))?;
+    let mut dir = results.join(format!("{stamp}_{name}"));
+    let mut number = 2;
+    std::fs::create_dir_all(results).map_err(Error::file("create", results))?;
+    loop {
+        match std::fs::create_dir(&dir) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                dir = results.join(format!("{stamp}_{name}_{number}"));
+                number += 1;
+            }
+            Err(e) => return Err(Error::file("create", dir)(e)),
+        }
+    }
+    let logs = dir.join("logs");
+    std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
+    Ok(dir)
+}
+
+/// Writes everything into a directory of [`make_directory`].
 pub fn write(
-    results: &Path,
+    dir: &Path,
     config: &Config,
     plan: &Plan,
     deployment: &Deployment,
     bench: &Bench,
     stages: &[StageTime],
-) -> Result<PathBuf, Error> {
-    let begun = OffsetDateTime::from_unix_timestamp_nanos(i128::from(bench.begun_unix_ns))
-        .map_err(|e| Error::other("name the result directory", e))?;
-    let stamp = begun
-        .format(format_description!(
-            "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
-        ))
-        .map_err(|e| Error::other("name the result directory", e))?;
-    let mut dir = results.join(format!("{stamp}_{}", config.name));
-    let mut number = 2;
-    while dir.exists() {
-        dir = results.join(format!("{stamp}_{}_{number}", config.name));
-        number += 1;
-    }
-    let logs = dir.join("logs");
-    std::fs::create_dir_all(&logs).map_err(Error::file("create", &logs))?;
+) -> Result<(), Error> {
     let save = |name: &str, text: String| {
         let path = dir.join(name);
         std::fs::write(&path, text).map_err(Error::file("write", path))
@@ -47,13 +62,14 @@ pub fn write(
     let result = json!({
         "schema": SCHEMA_VERSION,
         "name": config.name,
-        "begun": stamp,
+        "begun_unix_ns": bench.begun_unix_ns,
+        "interrupted": bench.interrupted,
         "controller_version": env!("CARGO_PKG_VERSION"),
         "validity": bench.report.validity,
         "invalid_reasons": bench.report.invalid,
         "notes": bench.report.notes,
         "config": config,
-        "nodes": plan.nodes,
+        "plan": plan_json(plan, config),
         "host": host(),
         "facts": deployment.facts(),
         "clocks": bench.clocks,
@@ -61,6 +77,12 @@ pub fn write(
         "counts": bench.report.counts,
         "stages_ms": bench.report.stages,
         "tables": bench.report.tables,
+        "metrics": bench.metrics.iter().map(|(node, m)| json!({
+            "node": node,
+            "samples": m.batch.samples.len(),
+            "dropped": m.batch.dropped,
+            "broken": m.broken,
+        })).collect::<Vec<_>>(),
         "runs": bench.runs.iter().map(run_json).collect::<Vec<_>>(),
     });
     let text =
@@ -73,11 +95,44 @@ pub fn write(
     save("worker_samples.csv", samples(&bench.runs, Phase::Worker))?;
     save("metrics.csv", metrics(bench))?;
     save("events.csv", events(bench))?;
+    // What upstream writes to its log, and its users' scripts read.
+    let mut output = String::new();
+    for table in &bench.report.tables {
+        output.push_str(&table.to_text());
+    }
+    output.push_str("Output in csv format\n");
+    for table in &bench.report.tables {
+        writeln!(output, "{}", table.to_csv_repr()).ok();
+    }
+    save("logs/output.log", output)?;
     for run in &bench.runs {
         let lines = [run.problems.join("\n"), run.log.join("\n")].join("\n");
         save(&format!("logs/{}.log", run.plan.id), lines)?;
     }
-    Ok(dir)
+    Ok(())
+}
+
+/// Nodes, what is installed on them, and their links.
+fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
+    let links: Vec<_> = plan
+        .nodes
+        .iter()
+        .map(
+            |node| json!({ "from": node.name, "to": links_of(node, &plan.nodes, &config.network) }),
+        )
+        .collect();
+    let installations: Vec<_> = plan
+        .installations
+        .iter()
+        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
+        .collect();
+    json!({
+        "prefix": plan.prefix.to_string(),
+        "nodes": plan.nodes,
+        "brokers": plan.brokers,
+        "installations": installations,
+        "links": links,
+    })
 }
 
 fn file_name(table: &Table) -> &'static str {
@@ -143,8 +198,8 @@ fn metrics(bench: &Bench) -> String {
         "node,time_unix_ns,cpu_percent,memory_used_bytes,memory_total_bytes,network_received_bytes,\
          network_sent_bytes,disk_read_bytes,disk_written_bytes,agent_rss_bytes,broker_rss_bytes,workload_rss_bytes\n",
     );
-    for (node, batch) in &bench.metrics {
-        for s in &batch.samples {
+    for (node, metrics) in &bench.metrics {
+        for s in &metrics.batch.samples {
             writeln!(
                 text,
                 "{node},{},{:.2},{},{},{},{},{},{},{},{},{}",
@@ -168,8 +223,8 @@ fn metrics(bench: &Bench) -> String {
 
 fn events(bench: &Bench) -> String {
     let mut text = String::from("node,time_unix_ns,source,text\n");
-    for (node, batch) in &bench.metrics {
-        for e in &batch.events {
+    for (node, metrics) in &bench.metrics {
+        for e in &metrics.batch.events {
             writeln!(
                 text,
                 "{node},{},{},\"{}\"",

@@ -1,6 +1,6 @@
 //! Results of `image_classification`.
 
-use super::{NodeRun, Report, Table};
+use super::{Cell, Clocks, NodeRun, Report, Table};
 use crate::{
     applications::Phase,
     config::{Benchmark, Mode},
@@ -16,40 +16,52 @@ fn ms(ns: i64) -> f64 {
     ns as f64 / 1e6
 }
 
-/// As Python prints a float that was rounded to two decimals.
-fn two(value: f64) -> String {
-    format!("{:?}", round_to(value, 2))
+fn two(value: f64) -> Cell {
+    Cell::Float(Some(round_to(value, 2)))
 }
 
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Mean and deviation after upstream's trimming, `nan` as Python has it when there is nothing.
-fn trimmed(values: &[f64]) -> (String, String) {
+/// Mean and deviation after upstream's trimming; upstream drops what is below zero, with a warning.
+fn trimmed(report: &mut Report, what: &str, values: &[f64]) -> (Cell, Cell) {
+    let negative = values.iter().filter(|v| **v < 0.0).count();
+    if negative > 0 {
+        report.notes.push(format!(
+            "{what}: {negative} of {} values are below zero and were left out; clocks differ by more than they are long",
+            values.len()
+        ));
+    }
     upstream_trimmed(values).map_or_else(
-        || ("nan".into(), "nan".into()),
-        |t| (two(t.mean), two(t.stdev)),
+        || (Cell::Float(None), Cell::Float(None)),
+        |t| (Cell::Float(Some(t.mean)), Cell::Float(Some(t.stdev))),
     )
 }
 
 /// Seconds from the first to the last of these times.
-fn span_s(times: impl Iterator<Item = i64> + Clone) -> String {
+fn span_s(times: impl Iterator<Item = i64> + Clone) -> Cell {
     match (times.clone().filter(|t| *t > 0).min(), times.max()) {
         (Some(first), Some(last)) => two((last - first) as f64 / 1e9),
-        _ => "nan".into(),
+        _ => Cell::Float(None),
     }
 }
 
+/// What one-way times are corrected by: the node's clock minus ours, and how far off that may be.
+fn offset(clocks: &Clocks, node: &str) -> (i64, i64) {
+    clocks.get(node).map_or((0, 0), super::ClockPair::offset)
+}
+
 /// Tables, stages, counts and reasons against the run.
-pub fn report(plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun]) -> Report {
+pub fn report(plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun], clocks: &Clocks) -> Report {
     let mut report = Report::default();
     let endpoints: Vec<&NodeRun> = runs
         .iter()
         .filter(|r| r.plan.phase == Phase::Endpoint)
         .collect();
     if plan.mode == Mode::Endpoint {
-        report.tables.push(alone_table(&endpoints));
+        let table = alone_table(&mut report, &endpoints);
+        report.tables.push(table);
     } else {
         let banner = if plan.mode == Mode::Cloud {
             "CLOUD OUTPUT"
@@ -60,12 +72,12 @@ pub fn report(plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun]) -> Report {
             .iter()
             .filter(|r| r.plan.phase == Phase::Worker)
             .collect();
-        report
-            .tables
-            .push(worker_table(banner, &workers, &endpoints));
-        report.tables.push(endpoint_table(&endpoints));
+        let table = worker_table(&mut report, banner, &workers, &endpoints, clocks);
+        report.tables.push(table);
+        let table = endpoint_table(&mut report, &endpoints);
+        report.tables.push(table);
     }
-    stages(&mut report, plan.mode, &endpoints);
+    stages(&mut report, plan.mode, runs, &endpoints, clocks);
     counts(&mut report, benchmark, runs, &endpoints);
     report
 }
@@ -79,7 +91,14 @@ fn begun_times(endpoints: &[&NodeRun]) -> HashMap<(String, u64), i64> {
         .collect()
 }
 
-fn worker_table(banner: &str, workers: &[&NodeRun], endpoints: &[&NodeRun]) -> Table {
+/// `delay` compares two clocks, so their measured difference is taken out of it.
+fn worker_table(
+    report: &mut Report,
+    banner: &str,
+    workers: &[&NodeRun],
+    endpoints: &[&NodeRun],
+    clocks: &Clocks,
+) -> Table {
     let mut table = Table::new(
         banner,
         &[
@@ -92,20 +111,23 @@ fn worker_table(banner: &str, workers: &[&NodeRun], endpoints: &[&NodeRun]) -> T
     );
     let begun = begun_times(endpoints);
     for (index, run) in workers.iter().enumerate() {
+        let here = offset(clocks, &run.plan.node).0;
         let delays: Vec<f64> = run
             .samples
             .iter()
             .map(|s| {
+                let there = offset(clocks, &s.endpoint).0;
                 let sent = begun
                     .get(&(s.endpoint.clone(), s.id))
                     .copied()
                     .unwrap_or(s.sent_ns);
-                ms(s.stages.received_unix_ns - sent)
+                ms((s.stages.received_unix_ns - here) - (sent - there))
             })
             .collect();
         let processing: Vec<f64> = run
             .samples
             .iter()
+            .filter(|s| s.class >= 0)
             .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
             .collect();
         let total = span_s(
@@ -113,31 +135,42 @@ fn worker_table(banner: &str, workers: &[&NodeRun], endpoints: &[&NodeRun]) -> T
                 .iter()
                 .flat_map(|s| [s.stages.dequeued_unix_ns, s.stages.replied_unix_ns]),
         );
-        let (average, deviation) = trimmed(&delays);
+        let (average, deviation) = trimmed(report, &format!("delay of worker {index}"), &delays);
+        let processing = trimmed(
+            report,
+            &format!("processing of worker {index}"),
+            &processing,
+        )
+        .0;
         table.row(vec![
-            index.to_string(),
+            Cell::Int(index as i64),
             total,
             average,
             deviation,
-            trimmed(&processing).0,
+            processing,
         ]);
     }
     table
 }
 
+/// Answered with a class: what could not be decoded comes back fast, and would make the rest look better.
+fn is_classified(sample: &Sample) -> bool {
+    sample.is_answered() && sample.class >= 0
+}
+
 fn latencies(samples: &[Sample]) -> Vec<f64> {
     samples
         .iter()
-        .filter(|s| s.is_answered())
+        .filter(|s| is_classified(s))
         .map(|s| ms(s.answered_ns - s.begun_ns))
         .collect()
 }
 
-fn total_time(run: &NodeRun) -> String {
+fn total_time(run: &NodeRun) -> Cell {
     span_s(run.samples.iter().flat_map(|s| [s.begun_ns, s.answered_ns]))
 }
 
-fn endpoint_table(endpoints: &[&NodeRun]) -> Table {
+fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
     let mut table = Table::new(
         "ENDPOINT OUTPUT",
         &[
@@ -160,12 +193,18 @@ fn endpoint_table(endpoints: &[&NodeRun]) -> Table {
             .iter()
             .map(|s| s.bytes as f64 / 1000.0)
             .collect();
-        let (average, deviation) = trimmed(&latencies(&run.samples));
+        let node = &run.plan.node;
+        let (average, deviation) = trimmed(
+            report,
+            &format!("latency of {node}"),
+            &latencies(&run.samples),
+        );
+        let preparation = trimmed(report, &format!("preparation of {node}"), &preparation).0;
         table.row(vec![
-            run.plan.connected_to.unwrap_or_default().to_string(),
+            Cell::Int(run.plan.connected_to.unwrap_or_default() as i64),
             total_time(run),
-            trimmed(&preparation).0,
-            mean(&sizes).map_or_else(|| "nan".into(), two),
+            preparation,
+            mean(&sizes).map_or(Cell::Float(None), two),
             average,
             deviation,
         ]);
@@ -173,7 +212,7 @@ fn endpoint_table(endpoints: &[&NodeRun]) -> Table {
     table
 }
 
-fn alone_table(endpoints: &[&NodeRun]) -> Table {
+fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
     let mut table = Table::new(
         "ENDPOINT OUTPUT",
         &[
@@ -188,14 +227,20 @@ fn alone_table(endpoints: &[&NodeRun]) -> Table {
         let processing: Vec<f64> = run
             .samples
             .iter()
-            .filter(|s| s.is_answered())
+            .filter(|s| is_classified(s))
             .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
             .collect();
-        let (average, deviation) = trimmed(&latencies(&run.samples));
+        let node = &run.plan.node;
+        let (average, deviation) = trimmed(
+            report,
+            &format!("latency of {node}"),
+            &latencies(&run.samples),
+        );
+        let processing = trimmed(report, &format!("processing of {node}"), &processing).0;
         table.row(vec![
-            index.to_string(),
+            Cell::Int(index as i64),
             total_time(run),
-            trimmed(&processing).0,
+            processing,
             average,
             deviation,
         ]);
@@ -203,29 +248,53 @@ fn alone_table(endpoints: &[&NodeRun]) -> Table {
     table
 }
 
-/// One-way times compare two clocks and are left out here; those of one clock are exact.
-fn stages(report: &mut Report, mode: Mode, endpoints: &[&NodeRun]) {
+/// Where time went: generate · uplink · queue · decode · infer · downlink. The one-way times use the measured
+/// difference of two clocks; end to end is by one clock.
+fn stages(
+    report: &mut Report,
+    mode: Mode,
+    runs: &[NodeRun],
+    endpoints: &[&NodeRun],
+    clocks: &Clocks,
+) {
     let mut histograms: HashMap<&str, LatencyHistogram> = HashMap::new();
-    for sample in endpoints
-        .iter()
-        .flat_map(|r| &r.samples)
-        .filter(|s| s.is_answered())
-    {
-        let stages = &sample.stages;
-        let worker = stages.replied_unix_ns - stages.received_unix_ns;
-        let total = sample.answered_ns - sample.sent_ns;
-        let mut add = |name, ns| histograms.entry(name).or_default().record_ns(ns);
-        add("end_to_end_from_due", sample.answered_ns - sample.due_ns);
-        add("1_generate", sample.sent_ns - sample.due_ns);
-        add("3_queue", stages.dequeued_unix_ns - stages.received_unix_ns);
-        add("4_decode", stages.decoded_unix_ns - stages.dequeued_unix_ns);
-        add(
-            "5_infer",
-            stages.classified_unix_ns - stages.decoded_unix_ns,
-        );
-        if mode != Mode::Endpoint {
-            add("2+6_network_both_ways", total - worker);
+    let mut worst_error_ns = 0;
+    for run in endpoints {
+        let worker = runs
+            .iter()
+            .filter(|r| r.plan.phase == Phase::Worker)
+            .nth(run.plan.connected_to.unwrap_or_default());
+        let (there, there_error) = worker.map_or((0, 0), |w| offset(clocks, &w.plan.node));
+        let (here, here_error) = offset(clocks, &run.plan.node);
+        for sample in run.samples.iter().filter(|s| is_classified(s)) {
+            let stages = &sample.stages;
+            let mut add = |name, ns| histograms.entry(name).or_default().record_ns(ns);
+            add("end_to_end_from_due", sample.answered_ns - sample.due_ns);
+            add("1_generate", sample.sent_ns - sample.due_ns);
+            add("3_queue", stages.dequeued_unix_ns - stages.received_unix_ns);
+            add("4_decode", stages.decoded_unix_ns - stages.dequeued_unix_ns);
+            add(
+                "5_infer",
+                stages.classified_unix_ns - stages.decoded_unix_ns,
+            );
+            if mode != Mode::Endpoint {
+                worst_error_ns = worst_error_ns.max(there_error + here_error);
+                add(
+                    "2_uplink",
+                    (stages.received_unix_ns - there) - (sample.sent_ns - here),
+                );
+                add(
+                    "6_downlink",
+                    (sample.answered_ns - here) - (stages.replied_unix_ns - there),
+                );
+            }
         }
+    }
+    if worst_error_ns > 0 {
+        report.notes.push(format!(
+            "uplink, downlink and delay compare two clocks, whose difference is known to ± {:.2} ms",
+            ms(worst_error_ns)
+        ));
     }
     for (name, histogram) in histograms {
         if let Some(percentiles) = histogram.percentiles() {
@@ -249,7 +318,7 @@ fn counts(report: &mut Report, benchmark: &Benchmark, runs: &[NodeRun], endpoint
     let answered = endpoints
         .iter()
         .flat_map(|r| &r.samples)
-        .filter(|s| s.is_answered())
+        .filter(|s| is_classified(s))
         .count() as u64;
     let mut set = |name: &str, value| report.counts.insert(name.to_owned(), value);
     set("asked", asked * endpoints.len() as u64);
@@ -281,6 +350,28 @@ fn counts(report: &mut Report, benchmark: &Benchmark, runs: &[NodeRun], endpoint
             ));
         }
     }
+    // What a run counted and what came of it must be the same, or the tables are about something else.
+    for run in &all {
+        if let Some(summary) = run.summary.as_ref().filter(|_| run.is_complete())
+            && run.samples.len() as u64 != summary.sent
+        {
+            report.invalid.push(format!(
+                "run {}: it counted {} photos, and {} samples are here{}",
+                run.plan.id,
+                summary.sent,
+                run.samples.len(),
+                run.problems
+                    .last()
+                    .map_or_else(String::new, |p| format!(" ({p})")),
+            ));
+        }
+    }
+    let bad = report.counts.get("bad_inputs").copied().unwrap_or_default();
+    if bad > 0 {
+        report.notes.push(format!(
+            "{bad} photos could not be classified and are not in the times"
+        ));
+    }
     let dropped = report.counts.get("dropped").copied().unwrap_or_default();
     if dropped > 0 {
         report.invalid.push(format!(
@@ -290,15 +381,4 @@ fn counts(report: &mut Report, benchmark: &Benchmark, runs: &[NodeRun], endpoint
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_look_like_pythons() {
-        assert_eq!(two(61.4), "61.4");
-        assert_eq!(two(123.456), "123.46");
-        assert_eq!(two(60.0), "60.0");
-        assert_eq!(span_s([0, 1_000_000_000, 3_500_000_000].into_iter()), "2.5");
-        assert_eq!(span_s(std::iter::empty()), "nan");
-    }
-}
+mod tests;

@@ -11,8 +11,8 @@ use crate::{
 use continuum_workload_core::{event::Summary, record::Sample, stats::Percentiles};
 use std::collections::BTreeMap;
 
-pub use files::write;
-pub use table::Table;
+pub use files::{make_directory, write};
+pub use table::{Cell, Table};
 
 /// Whether a result may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]

@@ -1,14 +1,45 @@
 //! Tables as upstream prints them: text without index under a banner, and CSV with index as it logs them.
 
-/// A table of texts.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+/// A cell. Numbers keep their type: text and CSV show them differently.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Cell {
+    /// A whole number.
+    Int(i64),
+    /// A number rounded to two decimals; `None` where there is nothing to count.
+    Float(Option<f64>),
+    /// Anything else.
+    Text(String),
+}
+
+impl Cell {
+    /// As Python prints it: the shortest digits that give the number again, at least one after the point.
+    fn plain(&self, missing: &str) -> String {
+        match self {
+            Self::Int(n) => n.to_string(),
+            Self::Float(Some(n)) => format!("{n:?}"),
+            Self::Float(None) => missing.to_owned(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+
+    fn decimals(&self) -> usize {
+        match self {
+            Self::Float(Some(_)) => self.plain("").rsplit_once('.').map_or(0, |(_, d)| d.len()),
+            _ => 0,
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Table {
     /// As `EDGE OUTPUT`.
     pub banner: String,
     /// Column names.
     pub columns: Vec<String>,
     /// Cells.
-    pub rows: Vec<Vec<String>>,
+    pub rows: Vec<Vec<Cell>>,
 }
 
 const RULE: &str = "------------------------------------";
@@ -24,7 +55,7 @@ impl Table {
     }
 
     /// One more row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }
 
@@ -38,47 +69,56 @@ impl Table {
             ));
             return out;
         }
-        let widths: Vec<usize> = self
+        let columns: Vec<Vec<String>> = self
             .columns
             .iter()
             .enumerate()
-            .map(|(i, name)| {
-                let cells = self.rows.iter().filter_map(|r| r.get(i)).map(String::len);
-                cells.chain([name.len()]).max().unwrap_or(0)
-            })
+            .map(|(i, name)| self.column(i, name))
             .collect();
-        let line = |cells: &[String]| {
-            let padded: Vec<String> = cells
+        for row in 0..=self.rows.len() {
+            let cells: Vec<&str> = columns
                 .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:>width$}"))
+                .filter_map(|c| Some(c.get(row)?.as_str()))
                 .collect();
-            format!("{}\n", padded.join("  "))
-        };
-        out.push_str(&line(&self.columns));
-        for row in &self.rows {
-            out.push_str(&line(row));
+            out.push_str(&cells.join("  "));
+            out.push('\n');
         }
         out
+    }
+
+    /// Name and cells of one column, right-aligned; its numbers all have as many decimals as the longest needs.
+    fn column(&self, index: usize, name: &str) -> Vec<String> {
+        let cells = || self.rows.iter().filter_map(|r| r.get(index));
+        let decimals = cells().map(Cell::decimals).max().unwrap_or(0);
+        let text = |cell: &Cell| match cell {
+            Cell::Float(Some(n)) => format!("{n:.decimals$}"),
+            other => other.plain("NaN"),
+        };
+        let texts: Vec<String> = std::iter::once(name.to_owned())
+            .chain(cells().map(text))
+            .collect();
+        let width = texts.iter().map(String::len).max().unwrap_or(0);
+        texts.iter().map(|t| format!("{t:>width$}")).collect()
     }
 
     /// With an index column, as pandas writes a frame.
     pub fn to_csv(&self) -> String {
         let mut out = format!(",{}\n", self.columns.join(","));
         for (index, row) in self.rows.iter().enumerate() {
-            out.push_str(&format!("{index},{}\n", row.join(",")));
+            let cells: Vec<String> = row.iter().map(|c| c.plain("")).collect();
+            out.push_str(&format!("{index},{}\n", cells.join(",")));
         }
         out
     }
 
-    /// The CSV as upstream logs it: Python's notation of a list of lines.
+    /// The CSV as upstream logs it, after `Output in csv format`: in Python's notation of a text.
     pub fn to_csv_repr(&self) -> String {
-        let lines: Vec<String> = self
+        let text = self
             .to_csv()
-            .lines()
-            .map(|l| format!("'{}'", l.replace('\\', "\\\\").replace('\'', "\\'")))
-            .collect();
-        format!("[{}]", lines.join(", "))
+            .replace('\\', "\\\\")
+            .replace('\n', "\\n")
+            .replace('\'', "\\'");
+        format!("'{text}'")
     }
 }
 
@@ -89,16 +129,27 @@ mod tests {
     #[test]
     fn as_upstream_prints_it() {
         let mut table = Table::new("EDGE OUTPUT", &["worker_id", "total_time (s)"]);
-        table.row(vec!["0".into(), "61.4".into()]);
+        table.row(vec![Cell::Int(0), Cell::Float(Some(61.4))]);
+        let rule = "------------------------------------";
         assert_eq!(
             table.to_text(),
-            "------------------------------------\nEDGE OUTPUT\n------------------------------------\n\
-             worker_id  total_time (s)\n        0            61.4\n"
+            format!(
+                "{rule}\nEDGE OUTPUT\n{rule}\nworker_id  total_time (s)\n        0            61.4\n"
+            )
         );
         assert_eq!(table.to_csv(), ",worker_id,total_time (s)\n0,0,61.4\n");
         assert_eq!(
             table.to_csv_repr(),
-            "[',worker_id,total_time (s)', '0,0,61.4']"
+            r"',worker_id,total_time (s)\n0,0,61.4\n'"
+        );
+        // A column has as many decimals as its longest number; the CSV does not care.
+        table.row(vec![Cell::Int(1), Cell::Float(Some(61.73))]);
+        table.row(vec![Cell::Int(2), Cell::Float(None)]);
+        assert!(table.to_text().contains("  61.40\n"), "{}", table.to_text());
+        assert!(table.to_text().contains("  NaN\n"), "{}", table.to_text());
+        assert_eq!(
+            table.to_csv(),
+            ",worker_id,total_time (s)\n0,0,61.4\n1,1,61.73\n2,2,\n"
         );
         assert!(
             Table::new("X", &["a"])

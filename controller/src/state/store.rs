@@ -68,6 +68,11 @@ pub enum Phase {
     Network,
 }
 
+impl Phase {
+    /// In order.
+    pub const ALL: [Self; 3] = [Self::Infrastructure, Self::Software, Self::Network];
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct File {
     schema: u32,
@@ -266,6 +271,11 @@ impl Deployment {
         self.file.done.contains(&phase)
     }
 
+    /// Whether `up` went through.
+    pub fn is_up(&self) -> bool {
+        Phase::ALL.iter().all(|p| self.is_done(*p))
+    }
+
     /// Records the address prefix.
     pub fn set_prefix(&mut self, prefix: Prefix) -> Result<(), Error> {
         self.file.prefix = Some(prefix);
@@ -387,7 +397,7 @@ mod tests {
             "7"
         );
         assert_eq!(read.uuid(), deployment.uuid());
-        let path = root.deployment("d").join("state.json");
+        let path = root.deployment("d").unwrap().join("state.json");
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600

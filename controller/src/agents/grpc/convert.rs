@@ -82,4 +82,3 @@ pub(super) fn from_sample(s: wire::MetricsSample) -> MetricsSample {
 pub(super) fn now_unix_ns() -> i64 {
     continuum_workload_core::clock::AnchoredClock::start().now_unix_ns()
 }
-

@@ -6,12 +6,11 @@ mod transfer;
 
 use super::types::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ClockOffset, ExecOutput, Info,
-    InstallStep, MetricsBatch, MetricsSample, NodeEvent, ProbeResult, RunEvent, RunEventKind,
-    RunExit, RunStart, StartedRun,
+    InstallStep, MetricsBatch, MetricsSample, ProbeResult, RunEvent, RunStart, StartedRun,
 };
 use crate::{error::Error, keys::Identity, plan::LinkClass};
 use continuum_proto as wire;
-use convert::{explain, from_applied, from_sample, to_artifact, to_link};
+use convert::{explain, from_applied, from_sample, now_unix_ns, to_artifact, to_link};
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 use tokio::sync::mpsc;
 use tonic::{
@@ -99,7 +98,6 @@ impl GrpcAgent {
     fn network(&self) -> wire::network_client::NetworkClient<Channel> {
         wire::network_client::NetworkClient::new(self.channel.clone())
     }
-
 }
 
 #[async_trait::async_trait]

@@ -11,7 +11,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 impl GrpcAgent {
-    pub(super) async fn run_program(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error> {
+    pub(super) async fn run_program(
+        &self,
+        argv: &[String],
+        timeout: Duration,
+    ) -> Result<ExecOutput, Error> {
         let request = wire::ExecRequest {
             id: uuid::Uuid::new_v4().to_string(),
             argv: argv.to_vec(),
@@ -59,7 +63,11 @@ impl GrpcAgent {
         Ok(all)
     }
 
-    pub(super) async fn follow_run(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error> {
+    pub(super) async fn follow_run(
+        &self,
+        id: &str,
+        events: mpsc::Sender<RunEvent>,
+    ) -> Result<(), Error> {
         let doing = format!("tell about run {id}");
         let request = wire::WatchWorkloadRequest {
             id: id.to_owned(),
@@ -96,7 +104,10 @@ impl GrpcAgent {
         Ok(())
     }
 
-    pub(super) async fn follow_metrics(&self, batches: mpsc::Sender<MetricsBatch>) -> Result<(), Error> {
+    pub(super) async fn follow_metrics(
+        &self,
+        batches: mpsc::Sender<MetricsBatch>,
+    ) -> Result<(), Error> {
         let doing = "stream its metrics";
         let after_seq = self.metrics().await?.map_or(0, |s| s.seq);
         let mut client = wire::metrics_client::MetricsClient::new(self.channel.clone());

@@ -1,6 +1,6 @@
 //! Files to and from a node: size and digest announced, checked at the end.
 
-use super::{CALL_DEADLINE, GrpcAgent, LONG_CALL_DEADLINE, convert::to_artifact};
+use super::{GrpcAgent, LONG_CALL_DEADLINE, convert::to_artifact};
 use crate::{agents::types::ArtifactSource, error::Error};
 use continuum_proto as wire;
 use sha2::{Digest, Sha256};
@@ -86,7 +86,11 @@ impl GrpcAgent {
             target.file_name().unwrap_or_default().to_string_lossy()
         ));
         let (want, have, bytes) = self
-            .call(&doing, LONG_CALL_DEADLINE, self.fetch_into(request, &temporary))
+            .call(
+                &doing,
+                LONG_CALL_DEADLINE,
+                self.fetch_into(request, &temporary),
+            )
             .await?;
         if have != want {
             std::fs::remove_file(&temporary).ok();
@@ -106,7 +110,8 @@ impl GrpcAgent {
         request: wire::GetRequest,
         target: &Path,
     ) -> Result<(String, String, u64), Status> {
-        let failed = |e: std::io::Error| Status::aborted(format!("write `{}`: {e}", target.display()));
+        let failed =
+            |e: std::io::Error| Status::aborted(format!("write `{}`: {e}", target.display()));
         let mut stream = self.node_client().get(request).await?.into_inner();
         let mut file = tokio::fs::File::create(target).await.map_err(failed)?;
         let (mut want, mut bytes) = (String::new(), 0_u64);
@@ -169,4 +174,3 @@ where
         }
     }
 }
-

@@ -24,7 +24,7 @@ pub(super) fn image(
     deployment: &Deployment,
     prefix: Prefix,
 ) -> Result<Vec<u8>, Error> {
-    let user = login_user(&node.name);
+    let user = login_user(deployment, &node.name);
     let hostname = user.replace('_', "");
     let identity = secrets.agent(node)?;
     let host_key = secrets.host_key(&node.name)?;
