@@ -1,4 +1,6 @@
-//! What end-to-end tests share: programs of the workspace, and the testbed.
+//! What end-to-end tests share: programs of the workspace, results, and the testbed.
 
+pub mod ctl;
 pub mod process;
+pub mod results;
 pub mod testbed;

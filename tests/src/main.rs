@@ -9,8 +9,16 @@ fn main() -> anyhow::Result<ExitCode> {
     let Some((program, rest)) = arguments.split_first() else {
         anyhow::bail!("usage: testbed COMMAND [ARGUMENT …]");
     };
-    let answers = command("virsh")
-        .args(["--quiet", "--connect", "qemu:///system", "version"])
+    let answers = command("timeout")
+        .args([
+            "--kill-after=2",
+            "20",
+            "virsh",
+            "--quiet",
+            "--connect",
+            "qemu:///system",
+            "version",
+        ])
         .output()
         .is_ok_and(|o| o.status.success());
     let status = if answers {

@@ -11,14 +11,22 @@
 use crate::process::{command, end, pause, start_time};
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 const NAMESPACE: &str = "continuum-testbed";
 const START_DEADLINE: Duration = Duration::from_mins(1);
+/// For another one, which may be in the middle of a test.
+const OTHER_DEADLINE: Duration = Duration::from_mins(30);
 
 /// A process as recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,7 +107,20 @@ impl Testbed {
             std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("create {sub}"))?;
         }
         let lock = std::fs::File::create(dir.join("lock")).context("create the testbed's lock")?;
-        lock.lock().context("wait for another testbed to end")?;
+        let deadline = Instant::now() + OTHER_DEADLINE;
+        let mut said = false;
+        while let Err(error) = lock.try_lock() {
+            ensure!(
+                matches!(error, std::fs::TryLockError::WouldBlock) && Instant::now() < deadline,
+                "another testbed of this machine did not end within {} s: {error}",
+                OTHER_DEADLINE.as_secs()
+            );
+            if !said {
+                tell("waiting for another testbed of this machine to end");
+                said = true;
+            }
+            pause();
+        }
         let mut testbed = Self {
             dir,
             processes: Vec::new(),
@@ -239,8 +260,16 @@ impl Testbed {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let asked = self
-                .enter("virsh")
-                .args(["--quiet", "--connect", "qemu:///system", "version"])
+                .enter("timeout")
+                .args([
+                    "--kill-after=2",
+                    "10",
+                    "virsh",
+                    "--quiet",
+                    "--connect",
+                    "qemu:///system",
+                    "version",
+                ])
                 .output();
             match asked {
                 Ok(output) if output.status.success() => return Ok(()),
@@ -296,8 +325,8 @@ impl Testbed {
                 .ok()
                 .and_then(|t| t.trim().parse().ok());
             let Some(pid) = pid else { continue };
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if name.starts_with("qemu-system")
+            // A pid file outlives a reboot, and its number may be anybody's then.
+            if is_in_namespace(pid)
                 && let Some(started) = start_time(pid)
             {
                 end(pid, started, Duration::from_secs(5));
@@ -308,10 +337,33 @@ impl Testbed {
 
     /// Runs a command inside; its exit status.
     pub fn run(&self, program: &str, arguments: &[String]) -> anyhow::Result<ExitStatus> {
-        self.enter(program)
+        let terminated = Arc::new(AtomicBool::new(false));
+        let interrupted = Arc::new(AtomicBool::new(false));
+        // With a handler this process stays until the command has cleaned up. A terminal interrupts the command itself.
+        signal_hook::flag::register(SIGINT, interrupted).context("watch signals")?;
+        for signal in [SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&terminated))
+                .context("watch signals")?;
+        }
+        let mut child = self
+            .enter(program)
             .args(arguments)
-            .status()
-            .with_context(|| format!("start {program}"))
+            .spawn()
+            .with_context(|| format!("start {program}"))?;
+        loop {
+            if let Some(status) = child
+                .try_wait()
+                .with_context(|| format!("wait for {program}"))?
+            {
+                return Ok(status);
+            }
+            if terminated.swap(false, Ordering::Relaxed)
+                && let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed())
+            {
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+            }
+            pause();
+        }
     }
 }
 
@@ -329,6 +381,21 @@ impl Drop for Testbed {
         for controller in ["cpu", "cpuacct", "blkio", "unified"] {
             std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(controller).join("machine")).ok();
         }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a wait says what it waits for")]
+fn tell(text: &str) {
+    eprintln!("testbed: {text}");
+}
+
+/// Whether a process lives in the testbed's network.
+fn is_in_namespace(pid: u32) -> bool {
+    let of_process = std::fs::metadata(format!("/proc/{pid}/ns/net"));
+    let of_testbed = std::fs::metadata(Path::new("/run/netns").join(NAMESPACE));
+    match (of_process, of_testbed) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
     }
 }
 

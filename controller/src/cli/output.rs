@@ -5,7 +5,7 @@ use crate::{
     config::ConfigError,
     error::{Error, Exit},
 };
-use comfy_table::{Table, presets};
+use comfy_table::{LineStyle, Table, TableStyle};
 use std::{
     io::Write,
     sync::{Mutex, PoisonError},
@@ -55,7 +55,13 @@ impl Output {
             return;
         }
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        // Lines between rows would make it twice as long.
+        let line = || LineStyle::none().fill('─').junction('─');
+        table.load_style(
+            TableStyle::new()
+                .header_separator(line())
+                .bottom_border(line()),
+        );
         table.set_header(columns.to_vec());
         for row in rows {
             table.add_row(row);

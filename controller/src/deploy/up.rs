@@ -103,10 +103,10 @@ pub fn connect_all(deployment: &Deployment, plan: &Plan) -> Result<Vec<GrpcAgent
         .collect()
 }
 
-/// Lines in which two configs differ.
+/// Values in which two configs differ, each with its whole path.
 pub fn difference(old: &str, new: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let missing = |from: &[&str], line: &str| !line.is_empty() && !from.contains(&line);
+    let (old, new) = (paths(old), paths(new));
+    let missing = |from: &[String], line: &String| !from.contains(line);
     let gone = old
         .iter()
         .filter(|l| missing(&new, l))
@@ -116,6 +116,20 @@ pub fn difference(old: &str, new: &str) -> String {
         .filter(|l| missing(&old, l))
         .map(|l| format!("  + {l}"));
     gone.chain(come).collect::<Vec<_>>().join("\n")
+}
+
+/// `[table]` and `key = value` as `table.key = value`.
+fn paths(text: &str) -> Vec<String> {
+    let mut table = String::new();
+    let mut paths = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            table = format!("{name}.");
+        } else if !line.is_empty() {
+            paths.push(format!("{table}{line}"));
+        }
+    }
+    paths
 }
 
 /// Brings a config up. The caller holds the deployment's lock.
@@ -149,7 +163,11 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
             new
         }
     };
-    let plan = match claim(context, provider, config, &mut deployment).await {
+    let claimed = tokio::select! {
+        claimed = claim(context, provider, config, &mut deployment) => claimed,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    };
+    let plan = match claimed {
         Ok(plan) => plan,
         // Nothing was made yet: a refusal must leave nothing.
         Err(error) if deployment.resources().is_empty() => {
@@ -277,10 +295,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_lines_that_differ_are_shown() {
+    fn only_values_that_differ_are_shown() {
         assert_eq!(
-            difference("a = 1\nb = 2\n", "a = 1\nb = 3\n"),
-            "  - b = 2\n  + b = 3"
+            difference(
+                "a = 1\n\n[t]\nb = 2\n[u]\nb = 3\n",
+                "a = 1\n\n[t]\nb = 3\n[u]\nb = 3\n"
+            ),
+            "  - t.b = 2\n  + t.b = 3"
         );
     }
 }

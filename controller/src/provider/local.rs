@@ -10,7 +10,7 @@ use crate::{
 };
 use std::{
     ffi::OsStr,
-    net::{SocketAddr, TcpListener},
+    net::Ipv4Addr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Stdio,
@@ -22,6 +22,11 @@ use tokio::net::TcpStream;
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
 /// From the start of an agent to its socket.
 const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// On loopback an answer takes microseconds.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// As many as one prefix holds.
+const MOST_NODES: u32 = 250;
 
 #[derive(Debug)]
 pub(super) struct Local;
@@ -104,6 +109,12 @@ async fn end(pid: u32, started: u64) {
     }
 }
 
+/// Whether somebody listens on an agent's port of a loopback address.
+async fn is_listening(address: Ipv4Addr) -> bool {
+    let connect = TcpStream::connect((address, AGENT_PORT));
+    matches!(tokio::time::timeout(CONNECT_DEADLINE, connect).await, Ok(Ok(_)))
+}
+
 /// Ends agents side by side; one that does not go is an error.
 async fn end_all(agents: &[(u32, u64)]) -> Result<Vec<String>, Error> {
     let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
@@ -140,7 +151,11 @@ impl Local {
         if let Some((pid, started)) = Self::recorded(deployment, &node.name)
             && process::is_alive(pid, started)
         {
-            return Ok((pid, started));
+            // One that lives and is deaf was interrupted in its beginning, or hangs.
+            if is_listening(node.address).await {
+                return Ok((pid, started));
+            }
+            end(pid, started).await;
         }
         // A controller that was killed between start and record has left one that holds the address.
         let own = node_dir(deployment, &node.name);
@@ -222,8 +237,11 @@ impl Provider for Local {
         _config: &Config,
         prefix: Prefix,
     ) -> Result<bool, Error> {
-        let address = SocketAddr::from((prefix.address(0), AGENT_PORT));
-        Ok(TcpListener::bind(address).is_err())
+        // By connecting, and not by listening: that could take the address from an agent that is about to start.
+        // All of them: a deployment that is going down may have lost its first agent already.
+        let looks = (0..MOST_NODES).map(|slot| is_listening(prefix.address(slot)));
+        let found = futures_util::future::join_all(looks).await;
+        Ok(found.into_iter().any(|listens| listens))
     }
 
     async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
@@ -268,12 +286,12 @@ impl Provider for Local {
         let bundle = bundle(context, deployment)?;
         let (pid, started) = Self::start_once(node, secrets, deployment, &bundle).await?;
         // `is_taken` of others asks this very address.
-        let address = SocketAddr::from((node.address, AGENT_PORT));
+        let address = node.address;
         let deadline = Instant::now() + LISTEN_DEADLINE;
-        while TcpStream::connect(address).await.is_err() {
+        while !is_listening(address).await {
             if Instant::now() > deadline || !process::is_alive(pid, started) {
                 return Err(Error::Deadline {
-                    what: format!("the agent of {} to listen on {address}", node.name),
+                    what: format!("the agent of {} to listen on {address}:{AGENT_PORT}", node.name),
                     after: LISTEN_DEADLINE,
                     last: self
                         .console(context, deployment, &node.name)

@@ -1,0 +1,222 @@
+//! `continuum-ctl` as a user types it, with a state directory of the test's own.
+
+use crate::process::{command, end, pause, start_time, workspace_program};
+use anyhow::{Context, bail, ensure};
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The checkout.
+pub fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// An example config.
+pub fn example(name: &str) -> String {
+    source().join("examples").join(name).display().to_string()
+}
+
+/// The program with its state.
+#[derive(Debug)]
+pub struct Ctl {
+    state: PathBuf,
+    env: Vec<(String, String)>,
+    /// What goes before the program: the way into a namespace.
+    enter: Option<Vec<String>>,
+}
+
+impl Ctl {
+    /// In this process' own network.
+    pub fn new(state: impl Into<PathBuf>) -> Self {
+        Self {
+            state: state.into(),
+            env: Vec::new(),
+            enter: None,
+        }
+    }
+
+    /// Through another program, such as `nsenter`.
+    #[must_use]
+    pub fn through(mut self, command: &Command) -> Self {
+        let text = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+        let mut argv = vec![text(command.get_program())];
+        argv.extend(command.get_args().map(text));
+        self.enter = Some(argv);
+        self
+    }
+
+    /// With a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Its state directory.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut argv = self.enter.clone().unwrap_or_default();
+        argv.push("env".into());
+        argv.push(format!("CONTINUUM_STATE={}", self.state.display()));
+        argv.extend(
+            self.env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}")),
+        );
+        argv.push(workspace_program("continuum-ctl").display().to_string());
+        let (program, first) = argv
+            .split_first()
+            .map_or(("env", [].as_slice()), |(p, r)| (p.as_str(), r));
+        let mut command = command(program);
+        command
+            .args(first)
+            .args(arguments)
+            .current_dir(source())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        self.command(arguments)
+            .output()
+            .context("start continuum-ctl")
+    }
+
+    /// Runs it; fails unless it ends with that code. Returns standard output.
+    pub fn expect(&self, code: i32, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.run(arguments)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        ensure!(
+            output.status.code() == Some(code),
+            "{arguments:?}: {} instead of {code}\n{}\n{}",
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        Ok(text(&output.stdout))
+    }
+
+    /// The same for what must be refused; returns standard error.
+    pub fn refused(&self, code: i32, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.run(arguments)?;
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            output.status.code() == Some(code),
+            "{arguments:?}: {} instead of {code}\n{errors}",
+            output.status
+        );
+        Ok(errors)
+    }
+
+    /// Its one JSON object.
+    pub fn json(&self, code: i32, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+        let text = self.expect(code, &[&["--format", "json"], arguments].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("read as one JSON object: {text}"))
+    }
+
+    /// Starts it; what it says goes to a file of that name beside its state.
+    pub fn start(&self, name: &str, arguments: &[&str]) -> anyhow::Result<Running> {
+        let log = self.state.with_extension(format!("{name}.log"));
+        let file =
+            std::fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        let child = self
+            .command(arguments)
+            .stdout(file.try_clone().context("share the log")?)
+            .stderr(file)
+            .spawn()
+            .context("start continuum-ctl")?;
+        Ok(Running { child, log })
+    }
+}
+
+impl Drop for Ctl {
+    fn drop(&mut self) {
+        // A test that failed must not leave agents or machines behind.
+        if self.state.exists() {
+            self.run(&["--quiet", "down", "--all"]).ok();
+        }
+    }
+}
+
+/// A command that is running.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// What it has said.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Waits until it has said something.
+    pub fn wait_for(&mut self, part: &str, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        while !self.said().contains(part) {
+            if let Some(status) = self.child.try_wait().context("look at continuum-ctl")? {
+                // It may have said it with its last breath.
+                ensure!(
+                    self.said().contains(part),
+                    "ended with {status} without {part:?}:\n{}",
+                    self.said()
+                );
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "no {part:?} within {within:?}:\n{}",
+                self.said()
+            );
+            pause();
+        }
+        Ok(())
+    }
+
+    /// Its process: `nsenter` and `env` become the program.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
+        let pid =
+            rustix::process::Pid::from_raw(self.child.id().cast_signed()).context("its pid")?;
+        rustix::process::kill_process(pid, signal).context("send a signal")
+    }
+
+    /// Waits for its end; its exit code.
+    pub fn wait(&mut self, within: Duration) -> anyhow::Result<i32> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(status) = self.child.try_wait().context("wait for continuum-ctl")? {
+                let Some(code) = status.code() else {
+                    bail!("it ended with {status}:\n{}", self.said());
+                };
+                return Ok(code);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "it did not end within {within:?}:\n{}",
+                self.said()
+            );
+            pause();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(since) = start_time(self.child.id()) {
+            end(self.child.id(), since, Duration::from_secs(5));
+        }
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,403 @@
+//! Faults that need no machine: the real program and real agents on loopback, interrupted, killed, locked out.
+
+use anyhow::{Context, ensure};
+use continuum_tests::{
+    ctl::Ctl,
+    process::{command, pause},
+};
+use rustix::process::Signal;
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+const SOON: Duration = Duration::from_secs(30);
+/// Machines only: what needs no workload bundle.
+const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
+                      cores = 1\nmemory_mib = 256\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n";
+
+struct World {
+    dir: tempfile::TempDir,
+    ctl: Ctl,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let ctl = Ctl::new(dir.path().join("state"));
+        let world = Self { dir, ctl };
+        world.config("lab", CONFIG);
+        world
+    }
+
+    /// Writes a config; its path.
+    fn config(&self, name: &str, text: &str) -> String {
+        let path = self.path(&format!("{name}.toml"));
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    /// An agent that never answers.
+    fn silent_agent(&self) -> String {
+        let path = self.path("silent-agent");
+        std::fs::write(&path, "#!/bin/sh\nexec sleep 300\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    fn has_agent_on_record(&self) -> bool {
+        let state = std::fs::read_to_string(self.ctl.state().join("deployments/lab/state.json"));
+        state.is_ok_and(|text| text.contains("\"pid\""))
+    }
+
+    fn deployments(&self) -> Vec<String> {
+        let list = self.ctl.json(0, &["list"]).unwrap();
+        let all = list["deployments"].as_array().unwrap().iter();
+        all.map(|d| d["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Processes whose command line names this world's state directory.
+    fn processes(&self) -> Vec<String> {
+        let state = self.ctl.state().display().to_string();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if line.contains("serve --config") && line.contains(&state) {
+                found.push(line);
+            }
+        }
+        found
+    }
+
+    fn assert_nothing_left(&self) {
+        assert_eq!(self.processes(), Vec::<String>::new());
+        assert_eq!(self.deployments(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_interrupted_up_ends_with_130_and_goes_on_or_goes_away() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    let slow = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", world.silent_agent());
+    let mut up = slow.start("up", &["up", &config]).unwrap();
+    wait_for("an agent on record", || world.has_agent_on_record());
+    // While it is at it nobody else may be.
+    let errors = world.ctl.refused(4, &["up", &config]).unwrap();
+    assert!(
+        errors.contains(&format!("process {} holds it", up.pid())),
+        "{errors}"
+    );
+    let errors = world.ctl.refused(4, &["down", "lab"]).unwrap();
+    assert!(errors.contains("lock deployment `lab`"), "{errors}");
+    up.signal(Signal::INT).unwrap();
+    assert_eq!(up.wait(SOON).unwrap(), 130, "{}", up.said());
+    assert!(
+        up.said().contains("continuum-ctl down lab"),
+        "{}",
+        up.said()
+    );
+    // The state is whole, and the next command takes it up.
+    assert_eq!(world.deployments(), ["lab"]);
+    world.ctl.expect(0, &["up", &config]).unwrap();
+    world
+        .ctl
+        .expect(0, &["agent", "lab", "edge0", "info"])
+        .unwrap();
+    world.ctl.expect(0, &["down", "lab"]).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once_and_down_is_clean() {
+    let world = World::new();
+    let slow = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", world.silent_agent());
+    let mut up = slow.start("up", &["up", &world.path("lab.toml")]).unwrap();
+    wait_for("an agent on record", || world.has_agent_on_record());
+    for _ in 0..2 {
+        up.signal(Signal::TERM).unwrap();
+        pause();
+    }
+    assert_eq!(up.wait(SOON).unwrap(), 130, "{}", up.said());
+    let text = world.ctl.expect(0, &["down", "lab"]).unwrap();
+    assert!(text.contains("agent process"), "{text}");
+    world.assert_nothing_left();
+}
+
+/// Killed at moments spread over the whole of `up`: the next `up` finishes, or `down` leaves nothing.
+#[test]
+fn killed_at_any_moment_up_goes_on_or_down_is_clean() {
+    for (round, delay_ms) in [0, 10, 25, 50, 80, 120, 200, 350, 600, 1000]
+        .into_iter()
+        .enumerate()
+    {
+        let world = World::new();
+        let config = world.path("lab.toml");
+        let mut up = world.ctl.start("up", &["up", &config]).unwrap();
+        let until = Instant::now() + Duration::from_millis(delay_ms);
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+        up.signal(Signal::KILL).unwrap();
+        drop(up.wait(SOON));
+        for name in world.deployments() {
+            assert_eq!(name, "lab");
+        }
+        if round % 2 == 0 {
+            world.ctl.expect(0, &["up", &config]).unwrap();
+            assert_eq!(world.processes().len(), 2, "killed after {delay_ms} ms");
+            let status = world.ctl.json(0, &["status", "lab"]).unwrap();
+            for node in status["nodes"].as_array().unwrap() {
+                assert_eq!(
+                    (&node["machine"], &node["agent"]),
+                    (&"running".into(), &"answers".into())
+                );
+            }
+        }
+        world.ctl.expect(0, &["down", "lab"]).unwrap();
+        world.assert_nothing_left();
+    }
+}
+
+/// Each with a state directory of its own, as two users of one host.
+#[test]
+fn several_ups_at_once_get_addresses_of_their_own() {
+    let worlds: Vec<World> = (0..4).map(|_| World::new()).collect();
+    let mut ups: Vec<_> = worlds
+        .iter()
+        .map(|w| w.ctl.start("up", &["up", &w.path("lab.toml")]).unwrap())
+        .collect();
+    for up in &mut ups {
+        assert_eq!(up.wait(Duration::from_mins(1)).unwrap(), 0, "{}", up.said());
+    }
+    let prefixes: std::collections::BTreeSet<String> = worlds
+        .iter()
+        .map(|w| w.ctl.json(0, &["list"]).unwrap()["deployments"][0]["prefix"].to_string())
+        .collect();
+    assert_eq!(prefixes.len(), 4, "{prefixes:?}");
+    for world in &worlds {
+        // Its own agent, by its own certificate.
+        world
+            .ctl
+            .expect(0, &["agent", "lab", "endpoint0", "health"])
+            .unwrap();
+        world.ctl.expect(0, &["down", "lab"]).unwrap();
+        world.assert_nothing_left();
+    }
+}
+
+#[test]
+fn down_removes_what_is_meant_and_nothing_else() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    world.ctl.expect(0, &["up", &config]).unwrap();
+    world
+        .ctl
+        .expect(0, &["up", &config, "--set", "name=other"])
+        .unwrap();
+    for bad in ["", "..", "../deployments/lab", "/", "a b", "-x"] {
+        world.ctl.refused(3, &["down", "--", bad]).unwrap();
+    }
+    assert_eq!(world.deployments(), ["lab", "other"]);
+    world
+        .ctl
+        .expect(0, &["down", &config, "--set", "name=other"])
+        .unwrap();
+    assert_eq!(world.deployments(), ["lab"]);
+    // A file that has become bad since.
+    world.config("lab", "[infrastructure]\nprovider = 7\n");
+    world.ctl.expect(0, &["down", &config]).unwrap();
+    let text = world.ctl.expect(0, &["down", "lab"]).unwrap();
+    assert!(text.contains("nothing was there to remove"), "{text}");
+    world.assert_nothing_left();
+}
+
+#[test]
+fn down_works_without_state_from_anywhere() {
+    let world = World::new();
+    world
+        .ctl
+        .expect(0, &["up", &world.path("lab.toml")])
+        .unwrap();
+    // The same directory by another way: a link.
+    let link = world.path("link");
+    std::os::unix::fs::symlink(world.ctl.state(), &link).unwrap();
+    std::fs::remove_file(world.ctl.state().join("deployments/lab/state.json")).unwrap();
+    let text = Ctl::new(&link).expect(0, &["down", "lab"]).unwrap();
+    assert_eq!(text.matches("agent process").count(), 2, "{text}");
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_broken_state_file_says_what_to_do() {
+    let world = World::new();
+    world
+        .ctl
+        .expect(0, &["up", &world.path("lab.toml")])
+        .unwrap();
+    let file = world.ctl.state().join("deployments/lab/state.json");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let errors = world.ctl.refused(1, &["down", "lab"]).unwrap();
+    assert!(errors.contains("move this file away"), "{errors}");
+    std::fs::remove_file(&file).unwrap();
+    world.ctl.expect(0, &["down", "lab"]).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn a_killed_agent_is_seen_and_brought_back() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    world.ctl.expect(0, &["up", &config]).unwrap();
+    let info = world
+        .ctl
+        .json(0, &["agent", "lab", "edge0", "info"])
+        .unwrap();
+    let pid = info["pid"].as_i64().unwrap() as i32;
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
+        .unwrap();
+    let gone = || world.ctl.json(0, &["status", "lab"]).unwrap()["nodes"][0]["machine"] == "gone";
+    wait_for("the agent to be gone", gone);
+    let text = world.ctl.expect(0, &["up", &config]).unwrap();
+    assert!(!text.contains("nothing was changed"), "{text}");
+    world
+        .ctl
+        .expect(0, &["agent", "lab", "edge0", "info"])
+        .unwrap();
+}
+
+#[test]
+fn a_deployment_is_not_changed_behind_its_back() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    world.ctl.expect(0, &["up", &config]).unwrap();
+    let errors = world
+        .ctl
+        .refused(5, &["up", &config, "--set", "infrastructure.edge.nodes=2"])
+        .unwrap();
+    assert!(
+        errors.contains("- infrastructure.edge.nodes = 1")
+            && errors.contains("+ infrastructure.edge.nodes = 2"),
+        "{errors}"
+    );
+    let errors = world.ctl.refused(5, &["bench", "lab"]).unwrap();
+    assert!(errors.contains("runs no application"), "{errors}");
+    assert_eq!(world.processes().len(), 2);
+}
+
+#[test]
+fn a_failed_up_says_what_remains_and_rollback_removes_it() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    let dead = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", "/bin/false");
+    let errors = dead.refused(2, &["up", &config]).unwrap();
+    for part in ["these remain:", "process edge0", "continuum-ctl down lab"] {
+        assert!(errors.contains(part), "no {part:?} in {errors}");
+    }
+    // It was there before, so a failing rollback leaves it to `down`.
+    dead.refused(2, &["up", "--rollback", &config]).unwrap();
+    assert_eq!(world.deployments(), ["lab"]);
+    world.ctl.expect(0, &["down", "lab"]).unwrap();
+    dead.refused(1, &["up", "--rollback", &config]).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
+fn secrets_are_for_their_owner_only() {
+    let world = World::new();
+    world
+        .ctl
+        .expect(0, &["up", &world.path("lab.toml")])
+        .unwrap();
+    let dir = world.ctl.state().join("deployments/lab");
+    let mut files = 0;
+    check_modes(&dir, &mut files).unwrap();
+    assert!(files > 8, "{files}");
+}
+
+/// No file of others' to read; no directory of others' to enter.
+fn check_modes(dir: &Path, files: &mut usize) -> anyhow::Result<()> {
+    let mode = |path: &Path| anyhow::Ok(std::fs::metadata(path)?.permissions().mode() & 0o777);
+    for entry in std::fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            check_modes(&path, files)?;
+        } else {
+            *files += 1;
+            let is_secret = path.extension().is_some_and(|e| e == "key" || e == "json")
+                || path.ends_with("ssh");
+            ensure!(
+                !is_secret || mode(&path)? == 0o600,
+                "{} has mode {:o}",
+                path.display(),
+                mode(&path)?
+            );
+        }
+    }
+    ensure!(
+        !dir.ends_with("lab") || mode(dir)? == 0o700,
+        "{} has mode {:o}",
+        dir.display(),
+        mode(dir)?
+    );
+    Ok(())
+}
+
+fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited {SOON:?} for {what}");
+        pause();
+    }
+}
+
+#[test]
+fn nothing_is_made_by_commands_that_are_refused() {
+    let world = World::new();
+    let bad = world.config("bad", "[infrastructure]\nprovider = \"local\"\nnope = 1\n");
+    let object = world.ctl.json(3, &["up", &bad]).unwrap();
+    assert_eq!(object["exit_code"], 3);
+    assert_eq!(object["faults"][0]["line"], 3);
+    assert_eq!(object["faults"][0]["key"], "infrastructure.nope");
+    let shaped = world.config("shaped", &format!("{CONFIG}[network]\npreset = \"4g\"\n"));
+    let errors = world.ctl.refused(5, &["up", &shaped]).unwrap();
+    assert!(
+        errors.contains("cannot emulate links") && errors.contains("--allow-unemulated"),
+        "{errors}"
+    );
+    world.assert_nothing_left();
+    // Looking at a config makes not even the state directory.
+    let elsewhere = World::new();
+    elsewhere
+        .ctl
+        .expect(0, &["config", "check", &elsewhere.path("lab.toml")])
+        .unwrap();
+    assert!(!elsewhere.ctl.state().exists());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let world = World::new();
+    let program = continuum_tests::process::workspace_program("continuum-ctl");
+    let mut child = command(program)
+        .args(["config", "options"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    drop(world);
+}
