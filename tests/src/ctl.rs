@@ -180,6 +180,37 @@ impl Running {
         Ok(())
     }
 
+    /// Waits until so many photos were answered.
+    pub fn wait_for_answers(&mut self, photos: u64, within: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let said = self.said();
+            let count = |line: &str| {
+                line.split_once("] ")?
+                    .1
+                    .split(' ')
+                    .next()?
+                    .parse::<u64>()
+                    .ok()
+            };
+            let counts = said
+                .lines()
+                .filter(|l| l.ends_with("photos answered"))
+                .filter_map(count);
+            if counts.max().unwrap_or(0) >= photos {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait().context("look at continuum-ctl")? {
+                bail!("it ended with {status} before {photos} photos were answered:\n{said}");
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "fewer than {photos} photos answered within {within:?}:\n{said}"
+            );
+            pause();
+        }
+    }
+
     /// Its process: `nsenter` and `env` become the program.
     pub fn pid(&self) -> u32 {
         self.child.id()

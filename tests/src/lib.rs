@@ -3,4 +3,5 @@
 pub mod ctl;
 pub mod process;
 pub mod results;
+pub mod skip;
 pub mod testbed;

@@ -5,6 +5,7 @@
 
 mod admission;
 mod mosquitto;
+mod nodelay;
 pub mod rumqttd;
 mod supervise;
 

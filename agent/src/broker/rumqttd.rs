@@ -2,7 +2,7 @@
 //!
 //! Segments are small because rumqttd keeps every message until its segment is full, per topic.
 
-use super::{BrokerSpec, supervise::child_argv};
+use super::{BrokerSpec, nodelay::switch_off_delay, supervise::child_argv};
 use crate::{config::AgentConfig, error::AgentError};
 use rumqttd::{Broker, Config, meters::MetersLink};
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,14 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
         .spawn(move || report(&meters))
         .map_err(|source| AgentError::Start {
             program: "meters thread".into(),
+            source,
+        })?;
+    let listen = settings.listen;
+    std::thread::Builder::new()
+        .name("nodelay".into())
+        .spawn(move || switch_off_delay(listen))
+        .map_err(|source| AgentError::Start {
+            program: "nodelay thread".into(),
             source,
         })?;
     broker.start().map_err(|e| AgentError::Serve {

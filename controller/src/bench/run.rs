@@ -51,7 +51,7 @@ pub async fn bench(
     let progress = &context.progress;
     let agents = connect_all(deployment, plan)?;
     let boots = boots_of(&agents).await;
-    check_boots(deployment, &boots)?;
+    check_boots(deployment, plan, &boots)?;
     let before = progress.stage("clocks", clocks(&agents)).await?;
     let placed = match &benchmark.dataset {
         Some(dir) => {
@@ -194,8 +194,19 @@ fn same_boots(
 }
 
 /// The same for nodes before a run: what `up` made must still be there.
-fn check_boots(deployment: &Deployment, boots: &BTreeMap<String, String>) -> Result<(), Error> {
+fn check_boots(
+    deployment: &Deployment,
+    plan: &Plan,
+    boots: &BTreeMap<String, String>,
+) -> Result<(), Error> {
     let mut reasons = Vec::new();
+    for node in plan.nodes.iter().filter(|n| !boots.contains_key(&n.name)) {
+        reasons.push(format!(
+            "the agent of node {} does not answer; `continuum-ctl up {}` brings it back",
+            node.name,
+            deployment.name()
+        ));
+    }
     for (node, boot) in boots {
         if deployment.boot(node).is_some_and(|made| made != boot) {
             reasons.push(format!(

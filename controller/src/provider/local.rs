@@ -112,7 +112,10 @@ async fn end(pid: u32, started: u64) {
 /// Whether somebody listens on an agent's port of a loopback address.
 async fn is_listening(address: Ipv4Addr) -> bool {
     let connect = TcpStream::connect((address, AGENT_PORT));
-    matches!(tokio::time::timeout(CONNECT_DEADLINE, connect).await, Ok(Ok(_)))
+    matches!(
+        tokio::time::timeout(CONNECT_DEADLINE, connect).await,
+        Ok(Ok(_))
+    )
 }
 
 /// Ends agents side by side; one that does not go is an error.
@@ -291,7 +294,10 @@ impl Provider for Local {
         while !is_listening(address).await {
             if Instant::now() > deadline || !process::is_alive(pid, started) {
                 return Err(Error::Deadline {
-                    what: format!("the agent of {} to listen on {address}:{AGENT_PORT}", node.name),
+                    what: format!(
+                        "the agent of {} to listen on {address}:{AGENT_PORT}",
+                        node.name
+                    ),
                     after: LISTEN_DEADLINE,
                     last: self
                         .console(context, deployment, &node.name)

@@ -1,7 +1,8 @@
 //! `continuum-workload`: runs one role of one application, as the agent asks for it.
 #![expect(
     clippy::print_stdout,
-    reason = "standard output carries the data of this program"
+    clippy::print_stderr,
+    reason = "standard output carries the data of this program, standard error its last words"
 )]
 
 use anyhow::Context;
@@ -11,7 +12,7 @@ use continuum_workload_core::{
     event::EventSink,
     spec::RunSpec,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "torch")]
@@ -51,12 +52,12 @@ enum Command {
     Torch(torch::Command),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_target(false)
         .init();
-    match Arguments::parse().command {
+    let result = match Arguments::parse().command {
         Command::Run { spec, bundle, out } => run(&spec, &bundle, &out),
         Command::List => {
             for application in APPLICATIONS {
@@ -66,6 +67,14 @@ fn main() -> anyhow::Result<()> {
         }
         #[cfg(feature = "torch")]
         Command::Torch(command) => torch::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // On one line: it is the last thing that the controller shows of a run that failed.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// Time the network on this machine, one thread, as JSON
+    /// Time the network on this machine, one thread, beside a matrix product of as much work, as JSON
     Time {
         /// Unpacked workload bundle
         #[arg(long)]
@@ -58,8 +58,12 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
         Command::Time { bundle, count } => {
             let mut times = net::time_per_photo(&bundle.join(WEIGHTS_FILE), 10, count)?;
             times.sort_by(f64::total_cmp);
+            let floor_ms = net::floor_ms_per_photo(count);
+            let median_ms = times.get(times.len() / 2).copied().unwrap_or_default();
             let report = serde_json::json!({
-                "median_ms": times.get(times.len() / 2),
+                "median_ms": median_ms,
+                "floor_ms": floor_ms,
+                "ratio": median_ms / floor_ms,
                 "min_ms": times.first(),
                 "max_ms": times.last(),
                 "count": times.len(),

@@ -337,6 +337,29 @@ pub fn label(class: u16) -> &'static str {
         .unwrap_or("unknown class")
 }
 
+/// Multiplications and additions of one photo, as the network's paper counts them.
+const MULTIPLY_ADDS_PER_PHOTO: f64 = 407e6;
+
+/// Milliseconds that as many multiplications and additions take in one large matrix product: the floor, which no
+/// network reaches on this machine. The best of `count`.
+pub fn floor_ms_per_photo(count: u32) -> f64 {
+    const SIDE: i64 = 512;
+    tch::set_num_threads(1);
+    let options = (tch::Kind::Float, tch::Device::Cpu);
+    let (a, b) = (
+        tch::Tensor::rand([SIDE, SIDE], options),
+        tch::Tensor::rand([SIDE, SIDE], options),
+    );
+    let mut best = f64::INFINITY;
+    for _ in 0..count {
+        let begun = std::time::Instant::now();
+        let product = a.matmul(&b);
+        best = best.min(begun.elapsed().as_secs_f64() * 1000.0);
+        drop(product);
+    }
+    best * MULTIPLY_ADDS_PER_PHOTO / (SIDE * SIDE * SIDE) as f64
+}
+
 /// Milliseconds per photo, decoding left out: median of `count` runs after `warm_up`.
 pub fn time_per_photo(weights: &Path, warm_up: u32, count: u32) -> Result<Vec<f64>, RunError> {
     tch::set_num_threads(1);

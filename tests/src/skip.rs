@@ -1,0 +1,44 @@
+//! Why a test cannot run on this machine. Each reason is printed, and the test is counted as ignored.
+
+use crate::{process::workspace_program, testbed};
+use std::path::PathBuf;
+
+/// The user's cache.
+pub fn cache() -> Option<PathBuf> {
+    let var = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    var("CONTINUUM_CACHE")
+        .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("continuum")))
+        .or_else(|| var("HOME").map(|d| d.join(".cache/continuum")))
+}
+
+fn programs() -> Option<String> {
+    let names = ["continuum-ctl", "continuum-agent"];
+    let missing = names.iter().find(|p| !workspace_program(p).exists())?;
+    Some(format!("{missing} is not built; cargo build --workspace"))
+}
+
+/// No workload bundle.
+pub fn bundle() -> Option<String> {
+    let has = cache().is_some_and(|c| c.join("bundles/current").exists());
+    programs().or_else(|| {
+        (!has).then(|| "no workload bundle; continuum-ctl image build --bundle-only".into())
+    })
+}
+
+/// No image, or no machine that can run one.
+pub fn machines() -> Option<String> {
+    let has = cache().is_some_and(|c| c.join("images/current").exists());
+    programs()
+        .or_else(testbed::missing)
+        .or_else(|| (!has).then(|| "no guest image; continuum-ctl image build".into()))
+}
+
+/// Takes minutes: only in `make test-long`.
+pub fn long() -> Option<String> {
+    let is_long = std::env::var_os("CONTINUUM_LONG").is_some();
+    (!is_long).then(|| "takes minutes; make test-long runs it".into())
+}
