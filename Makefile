@@ -1,9 +1,11 @@
 # The README's commands. `make demo` and `make image` need root.
 CTL = target/debug/continuum-ctl
 PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients libvirt-dev \
-	pkg-config gcc libc6-dev python3-pip iproute2 nftables openssh-client debian-archive-keyring util-linux
+	pkg-config gcc libc6-dev python3-pip iproute2 iputils-ping nftables openssh-client debian-archive-keyring util-linux
+# Parts that link libtorch, checked where it is: in the build root.
+TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image demo test test-long check bench
+.PHONY: deps build image demo test test-torch test-long check check-torch bench
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
@@ -21,13 +23,23 @@ demo: image
 test: build
 	cargo test --workspace --locked
 
-test-long: image test
+# The same, and what takes minutes more.
+test-long: image test-torch
+	CONTINUUM_LONG=1 cargo test --workspace --locked
 
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --all-targets --locked --no-default-features -- -D warnings
 
-# Milliseconds a photo, natively, one thread.
+check-torch: build
+	$(CTL) image cargo -- clippy --all-targets $(TORCH) -- -D warnings
+
+test-torch: build
+	$(CTL) image cargo -- test $(TORCH)
+
+# Ratios against a floor of the same run: the network beside a matrix product of as much work, a message through the
+# broker beside one through a plain socket.
 bench: build
-	cargo test --locked -p continuum-tests --test bundle -- --nocapture local_run
+	cargo test --release --locked -p continuum-agent --test bench_broker -- --ignored --nocapture
+	cargo test --locked -p continuum-tests --test bundle -- --nocapture the_bundle_loads_only_its_own_libraries

@@ -151,7 +151,7 @@ fn number(image: &[u8], at: usize, bytes: usize) -> Option<usize> {
     Some(value)
 }
 
-/// The packed kernel inside a bzImage: header fields setup_sects, payload_offset and payload_length.
+/// The packed kernel inside a bzImage: header fields `setup_sects`, `payload_offset` and `payload_length`.
 fn payload(image: &[u8]) -> Option<&[u8]> {
     (image.get(0x202..0x206)? == b"HdrS").then_some(())?;
     let setup = match number(image, 0x1f1, 1)? {

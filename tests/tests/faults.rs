@@ -1,4 +1,5 @@
 //! Faults that need no machine: the real program and real agents on loopback, interrupted, killed, locked out.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use anyhow::{Context, ensure};
 use continuum_tests::{

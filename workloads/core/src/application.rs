@@ -38,7 +38,7 @@ impl Stop {
             return;
         }
         // Whoever could have asked is gone.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -17,17 +17,31 @@ use crate::{
 };
 use continuum_images::store::Image;
 
+/// What machines are made with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Making<'a> {
+    pub(super) context: &'a Context,
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) secrets: &'a Secrets,
+    pub(super) image: &'a Image,
+    pub(super) accelerator: Accelerator,
+}
+
 /// Makes what is missing and starts what is stopped.
 pub(super) fn create(
     hypervisor: &dyn Hypervisor,
-    context: &Context,
-    config: &Config,
-    plan: &Plan,
-    secrets: &Secrets,
+    making: Making<'_>,
     deployment: &mut Deployment,
-    image: &Image,
-    accelerator: Accelerator,
 ) -> Result<(), Error> {
+    let Making {
+        context,
+        config,
+        plan,
+        secrets,
+        image,
+        accelerator,
+    } = making;
     let pool = context.root.pool();
     let base = disks::ensure_base(hypervisor, &pool, &context.root, image, &*context.progress)?;
     let network = fabric::create(hypervisor, config, plan.prefix, deployment, &context.root)?;

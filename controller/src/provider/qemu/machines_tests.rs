@@ -86,16 +86,15 @@ impl World {
 
     fn create(&self, deployment: &mut Deployment) -> Result<(), crate::error::Error> {
         let secrets = Secrets::ensure(deployment).unwrap();
-        machines::create(
-            &self.fake,
-            &self.context,
-            &self.config,
-            &self.plan,
-            &secrets,
-            deployment,
-            &self.image,
-            Accelerator::Tcg,
-        )
+        let making = machines::Making {
+            context: &self.context,
+            config: &self.config,
+            plan: &self.plan,
+            secrets: &secrets,
+            image: &self.image,
+            accelerator: Accelerator::Tcg,
+        };
+        machines::create(&self.fake, making, deployment)
     }
 
     fn destroy(&self, deployment: &mut Deployment) -> Vec<String> {

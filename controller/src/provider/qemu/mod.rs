@@ -155,16 +155,15 @@ impl Provider for Qemu {
             );
         }
         let hypervisor = open(&config.infrastructure.libvirt_uri)?;
-        machines::create(
-            &hypervisor,
+        let making = machines::Making {
             context,
             config,
             plan,
             secrets,
-            deployment,
-            &image,
+            image: &image,
             accelerator,
-        )
+        };
+        machines::create(&hypervisor, making, deployment)
     }
 
     async fn limit(

@@ -187,11 +187,12 @@ fn what_was_not_classified_is_not_in_the_times() {
 
 #[test]
 fn what_is_missing_makes_a_result_invalid() {
+    type Change = fn(&mut NodeRun);
     let samples = || (0..4).map(|id| sample(id, 0)).collect();
-    let cases: [(&str, fn(&mut NodeRun)); 5] = [
+    let cases: [(&str, Change); 5] = [
         ("counted 4 photos, and 3 samples", |r| drop(r.samples.pop())),
         ("1 without an answer", |r| {
-            r.summary.as_mut().unwrap().lost = 1
+            r.summary.as_mut().unwrap().lost = 1;
         }),
         ("3 of 4 photos sent", |r| {
             r.summary.as_mut().unwrap().sent = 3;
@@ -202,7 +203,7 @@ fn what_is_missing_makes_a_result_invalid() {
             r.exit = None;
         }),
         ("did not finish: exit code 1", |r| {
-            r.exit.as_mut().unwrap().code = Some(1)
+            r.exit.as_mut().unwrap().code = Some(1);
         }),
     ];
     for (part, change) in cases {
