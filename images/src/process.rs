@@ -17,6 +17,7 @@ pub struct Program {
     dir: Option<PathBuf>,
     deadline: Duration,
     doing: String,
+    is_shown: bool,
 }
 
 impl Program {
@@ -28,7 +29,15 @@ impl Program {
             dir: None,
             deadline: Duration::from_mins(10),
             doing: doing.into(),
+            is_shown: false,
         }
+    }
+
+    /// What it says goes to standard error as it says it, and is not kept: for programs that the user asked for.
+    #[must_use]
+    pub fn shown(mut self) -> Self {
+        self.is_shown = true;
+        self
     }
 
     /// One more argument.
@@ -77,6 +86,13 @@ impl Program {
             .try_clone()
             .and_then(|o| Ok((o, err.try_clone()?)))
             .map_err(clone_error)?;
+        let to = |kept: std::fs::File| -> Stdio {
+            if self.is_shown {
+                std::io::stderr().into()
+            } else {
+                kept.into()
+            }
+        };
         let (program, arguments) = self.argv.split_first().ok_or_else(|| ImageError::Missing {
             what: "a program to run".into(),
             hint: "this is a bug".into(),
@@ -93,8 +109,8 @@ impl Program {
         }
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(out_child)
-            .stderr(err_child)
+            .stdout(to(out_child))
+            .stderr(to(err_child))
             .spawn()
             .map_err(|source| ImageError::Start {
                 program: "setpriv".into(),

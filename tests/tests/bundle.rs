@@ -324,7 +324,7 @@ fn current_bundle() -> anyhow::Result<PathBuf> {
     Ok(bundles.join(key.trim()))
 }
 
-/// The bundle brings everything that it loads, and its BLAS is `OpenBLAS`: the default one is five times slower.
+/// The bundle brings everything that it loads, and its BLAS is OpenBLAS: the default one is five times slower.
 fn own_libraries() -> anyhow::Result<()> {
     let bundle = current_bundle()?;
     let (loader, lib) = (bundle.join("lib/ld-linux-x86-64.so.2"), bundle.join("lib"));

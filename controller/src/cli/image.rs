@@ -85,9 +85,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
             let source = source_tree(&source)?;
             let root = store::build_root(cache, &source, progress)?;
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            output.text(&binaries::cargo_with_torch(
-                cache, &source, &root.tree, &arguments,
-            )?);
+            binaries::cargo_with_torch(cache, &source, &root.tree, &arguments)?;
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ type Result<T> = std::result::Result<T, LegacyError>;
 
 /// Why a file is not such a state dictionary.
 #[derive(Debug, thiserror::Error)]
-pub enum LegacyError {
+pub(crate) enum LegacyError {
     /// It ends inside something.
     #[error("the file ends early, at byte {at}")]
     Truncated {
@@ -32,7 +32,8 @@ pub enum LegacyError {
 enum Value {
     None,
     Mark,
-    Bool(bool),
+    /// True or false: nothing that is read here depends on it.
+    Bool,
     Int(i64),
     Big(Vec<u8>),
     Text(String),
@@ -179,8 +180,7 @@ fn unpickle(reader: &mut Reader<'_>) -> Result<Value> {
             b'.' => return m.pop(reader),
             b'(' => m.stack.push(Value::Mark),
             b'N' => m.stack.push(Value::None),
-            0x88 => m.stack.push(Value::Bool(true)),
-            0x89 => m.stack.push(Value::Bool(false)),
+            0x88 | 0x89 => m.stack.push(Value::Bool),
             b'J' => m
                 .stack
                 .push(Value::Int(i64::from(i32::from_le_bytes(reader.array()?)))),

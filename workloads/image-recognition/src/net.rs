@@ -1,6 +1,6 @@
 //! EfficientNet-Lite0 on `tch`, with batch norm folded into the convolutions.
 //!
-//! Architecture: Tan and Le, "EfficientNet" (2019), in the "lite" variant: no squeeze-excite, ReLU6, TensorFlow's
+//! Architecture: Tan and Le, "EfficientNet" (2019), in the "lite" variant: no squeeze-excite, `ReLU6`, TensorFlow's
 //! "same" padding (asymmetric at stride 2). Batch 1, 224 × 224, 32-bit floats, one thread.
 
 use crate::{
