@@ -1,7 +1,10 @@
 //! What the program prints, word for word: sessions in `tests/cmd`. After a change that is meant:
 //! `TRYCMD=overwrite cargo test -p continuum-tests --test sessions`, and read the difference.
 
-use continuum_tests::process::workspace_program;
+use continuum_tests::{
+    ctl::{Ctl, source},
+    process::workspace_program,
+};
 
 #[test]
 fn sessions_are_as_recorded() {
@@ -20,4 +23,28 @@ fn sessions_are_as_recorded() {
         .env("COLUMNS", "120")
         .env("USER", "you")
         .case("cmd/*.trycmd");
+}
+
+/// What the README tells a user to type as a first own config is one.
+#[test]
+fn the_readmes_config_is_accepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let readme = std::fs::read_to_string(source().join("README.md")).unwrap();
+    let config = readme
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let path = dir.path().join("lab.toml");
+    std::fs::write(&path, config).unwrap();
+    let ctl = Ctl::new(dir.path().join("state"));
+    let text = ctl
+        .expect(0, &["config", "show", &path.display().to_string()])
+        .unwrap();
+    assert!(
+        text.contains("latency_ms = 12.0") && text.contains("quota = 0.5"),
+        "{text}"
+    );
 }
