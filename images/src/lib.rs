@@ -17,6 +17,7 @@ pub mod apt;
 pub mod binaries;
 pub mod bundle;
 pub mod cache;
+pub mod components;
 pub mod error;
 pub mod ext4;
 pub mod guest;

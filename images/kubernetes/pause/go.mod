@@ -1,0 +1,3 @@
+module continuum.local/pause
+
+go 1.25.0

@@ -1,0 +1,167 @@
+//! `components.toml`: part of the program, so that a result can say what it knew.
+
+use crate::error::ImageError;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const TEXT: &str = include_str!("../../components.toml");
+
+/// One component.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// In one line.
+    pub summary: String,
+    /// How it is got.
+    pub way: String,
+    /// For `go`: `variable=value` of the linker.
+    #[serde(default)]
+    pub stamps: Vec<String>,
+    /// For `go`: programs with their packages.
+    #[serde(default)]
+    pub programs: BTreeMap<String, String>,
+    /// For `file`: what must be in it.
+    #[serde(default)]
+    pub members: Vec<String>,
+}
+
+impl Component {
+    /// As `kubernetes 1.35.4`.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.name, self.version)
+    }
+
+    /// Everything of the entry that a result depends on.
+    pub(super) fn identity(&self) -> String {
+        let programs = self.programs.iter().map(|(k, v)| format!("{k}={v}"));
+        [self.name.clone(), self.version.clone(), self.way.clone()]
+            .into_iter()
+            .chain(self.stamps.iter().cloned())
+            .chain(programs)
+            .chain(self.members.iter().cloned())
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// Versions that were tested together.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Stack {
+    /// Name.
+    pub name: String,
+    /// Component to version.
+    #[serde(flatten)]
+    pub versions: BTreeMap<String, String>,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalogue {
+    /// The first one is the default.
+    #[serde(rename = "stack")]
+    pub stacks: Vec<Stack>,
+    /// In the order of the file.
+    #[serde(rename = "component")]
+    pub components: Vec<Component>,
+}
+
+impl Catalogue {
+    /// The one in this program.
+    pub fn builtin() -> Result<Self, ImageError> {
+        toml::from_str(TEXT).map_err(|e| ImageError::Parse {
+            path: "images/components.toml".into(),
+            why: e.to_string(),
+        })
+    }
+
+    /// A component by name, and by version if there are several.
+    pub fn find(&self, name: &str, version: Option<&str>) -> Result<&Component, ImageError> {
+        let mut found = self
+            .components
+            .iter()
+            .filter(|c| c.name == name && version.is_none_or(|v| c.version == v));
+        found.next().ok_or_else(|| {
+            let known: Vec<_> = self.components.iter().map(Component::title).collect();
+            ImageError::Missing {
+                what: format!("component {name} {}", version.unwrap_or_default())
+                    .trim()
+                    .to_owned(),
+                hint: format!("the catalogue has: {}", known.join(", ")),
+            }
+        })
+    }
+
+    /// The stack with a version of a component; the default one when no version is asked for.
+    pub fn stack(&self, component: &str, version: Option<&str>) -> Result<&Stack, ImageError> {
+        let has = |s: &&Stack| {
+            let own = s.versions.get(component);
+            own.is_some_and(|own| version.is_none_or(|v| v.trim_start_matches('v') == own))
+        };
+        self.stacks.iter().find(has).ok_or_else(|| {
+            let known: Vec<_> = self
+                .stacks
+                .iter()
+                .filter_map(|s| s.versions.get(component).map(String::as_str))
+                .collect();
+            ImageError::Missing {
+                what: format!(
+                    "{component} {} in the catalogue",
+                    version.unwrap_or_default()
+                ),
+                hint: format!("it has: {}", known.join(", ")),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::{WAYS, way};
+
+    #[test]
+    fn the_catalogue_is_sound() {
+        let catalogue = Catalogue::builtin().unwrap();
+        let mut titles: Vec<_> = catalogue.components.iter().map(Component::title).collect();
+        titles.sort();
+        titles.dedup();
+        assert_eq!(titles.len(), catalogue.components.len());
+        for component in &catalogue.components {
+            way(&component.way).unwrap();
+        }
+        // A stack names what there is; what comes as a Debian package has no component.
+        for stack in &catalogue.stacks {
+            for (name, version) in stack.versions.iter().filter(|(n, _)| *n != "containerd") {
+                catalogue.find(name, Some(version)).unwrap();
+            }
+        }
+        let mut names: Vec<_> = WAYS.iter().map(|w| w.name()).collect();
+        names.dedup();
+        assert_eq!(names.len(), WAYS.len());
+    }
+
+    #[test]
+    fn versions_are_found_or_named() {
+        let catalogue = Catalogue::builtin().unwrap();
+        assert_eq!(
+            catalogue.stack("kubernetes", None).unwrap().name,
+            "kubernetes-1.35"
+        );
+        assert!(catalogue.stack("kubernetes", Some("v1.35.4")).is_ok());
+        let error = catalogue
+            .stack("kubernetes", Some("1.27.0"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("1.27.0") && error.contains("1.35.4"),
+            "{error}"
+        );
+        let error = catalogue.find("kubernets", None).unwrap_err().to_string();
+        assert!(error.contains("kubernetes 1.35.4"), "{error}");
+    }
+}

@@ -1,0 +1,32 @@
+//! Components that the user brings: a directory with their files, by `artifact add NAME PATH`.
+
+use super::{Component, Way};
+use crate::error::{ImageError, Report};
+use std::path::Path;
+
+#[derive(Debug)]
+pub(super) struct File;
+
+impl Way for File {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    fn summary(&self) -> &'static str {
+        "brought by the user with `continuum-ctl artifact add`"
+    }
+
+    fn inputs(&self, _component: &Component) -> Result<String, ImageError> {
+        Ok(String::new())
+    }
+
+    fn obtain(&self, component: &Component, _: &Path, _: &dyn Report) -> Result<(), ImageError> {
+        Err(ImageError::Missing {
+            what: component.title(),
+            hint: format!(
+                "it cannot be built here; bring it: continuum-ctl artifact add {} PATH",
+                component.name
+            ),
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! Components in the cache: obtained once, under a key made of all that they depend on.
+
+use super::{Component, way};
+use crate::{
+    cache::Cache,
+    error::{ImageError, Report},
+    hash,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+const KIND: &str = "components";
+const MANIFEST: &str = "component.json";
+
+/// A file as it was when it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Digest.
+    pub sha256: String,
+    /// Size.
+    pub size_bytes: u64,
+}
+
+/// What lies in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    name: String,
+    version: String,
+    way: String,
+    key: String,
+    files: BTreeMap<String, StoredFile>,
+}
+
+/// A component in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// How it came.
+    pub way: String,
+    /// Stands for all that it depends on.
+    pub key: String,
+    /// Its files.
+    pub files: BTreeMap<String, StoredFile>,
+}
+
+impl Stored {
+    fn load(dir: &Path) -> Result<Self, ImageError> {
+        let path = dir.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))?;
+        let manifest: Manifest = serde_json::from_str(&text).map_err(|e| ImageError::Parse {
+            path,
+            why: e.to_string(),
+        })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            name: manifest.name,
+            version: manifest.version,
+            way: manifest.way,
+            key: manifest.key,
+            files: manifest.files,
+        })
+    }
+
+    /// A file of it, if it has one of that name.
+    pub fn file(&self, name: &str) -> Result<(PathBuf, &StoredFile), ImageError> {
+        let known = || self.files.keys().cloned().collect::<Vec<_>>().join(", ");
+        let file = self.files.get(name).ok_or_else(|| ImageError::Missing {
+            what: format!("`{name}` in {} {}", self.name, self.version),
+            hint: format!("it has: {}", known()),
+        })?;
+        Ok((self.dir.join(name), file))
+    }
+
+    /// Size of all its files.
+    pub fn size_bytes(&self) -> u64 {
+        self.files.values().map(|f| f.size_bytes).sum()
+    }
+
+    /// Reads every file again; the first that is not as it came is an error, with what to do.
+    pub fn verify(&self) -> Result<(), ImageError> {
+        for (name, file) in &self.files {
+            hash::verify(&self.dir.join(name), &file.sha256)?;
+        }
+        Ok(())
+    }
+}
+
+fn key(component: &Component) -> Result<String, ImageError> {
+    let inputs = way(&component.way)?.inputs(component)?;
+    Ok(hash::texts([&*component.identity(), &*inputs]))
+}
+
+/// Writes the manifest of what lies in a directory: plain files, executable, no directories.
+fn seal(component: &Component, key: &str, dir: &Path) -> Result<(), ImageError> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
+        let entry = entry.map_err(ImageError::file("list", dir))?;
+        let path = entry.path();
+        let meta = std::fs::symlink_metadata(&path).map_err(ImageError::file("read", &path))?;
+        if !meta.is_file() {
+            return Err(ImageError::Missing {
+                what: format!("plain files only in {}", component.title()),
+                hint: format!("`{}` is none", path.display()),
+            });
+        }
+        let file = StoredFile {
+            sha256: hash::file(&path)?,
+            size_bytes: meta.len(),
+        };
+        files.insert(entry.file_name().to_string_lossy().into_owned(), file);
+    }
+    let manifest = Manifest {
+        name: component.name.clone(),
+        version: component.version.clone(),
+        way: component.way.clone(),
+        key: key.to_owned(),
+        files,
+    };
+    let path = dir.join(MANIFEST);
+    let text = serde_json::to_string_pretty(&manifest).map_err(|e| ImageError::Parse {
+        path: path.clone(),
+        why: e.to_string(),
+    })?;
+    std::fs::write(&path, text).map_err(ImageError::file("write", path))
+}
+
+/// The component, obtained if it is not in the store.
+pub fn obtain(
+    cache: &Cache,
+    component: &Component,
+    report: &dyn Report,
+) -> Result<Stored, ImageError> {
+    let key = key(component)?;
+    let dir = cache.get_or_make(KIND, &key, |partial| {
+        way(&component.way)?.obtain(component, partial, report)?;
+        seal(component, &key, partial)
+    })?;
+    Stored::load(&dir)
+}
+
+/// The component if it is in the store.
+pub fn find(cache: &Cache, component: &Component) -> Result<Option<Stored>, ImageError> {
+    let dir = cache.path(KIND).join(key(component)?);
+    if dir.join(MANIFEST).exists() {
+        return Stored::load(&dir).map(Some);
+    }
+    Ok(None)
+}
+
+/// Takes a user's files in: everything in `from`, and at least what the catalogue says it must have.
+pub fn add(cache: &Cache, component: &Component, from: &Path) -> Result<Stored, ImageError> {
+    let missing: Vec<&str> = component
+        .members
+        .iter()
+        .filter(|m| !from.join(m).is_file())
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        return Err(ImageError::Missing {
+            what: format!("{} in `{}`", missing.join(", "), from.display()),
+            hint: format!(
+                "{} needs: {}",
+                component.title(),
+                component.members.join(", ")
+            ),
+        });
+    }
+    let key = key(component)?;
+    // What was added before is replaced: the user says which one it is.
+    crate::cache::remove(&cache.path(KIND).join(&key))?;
+    let dir = cache.get_or_make(KIND, &key, |partial| {
+        for entry in std::fs::read_dir(from).map_err(ImageError::file("list", from))? {
+            let path = entry.map_err(ImageError::file("list", from))?.path();
+            if path.is_file()
+                && let Some(name) = path.file_name()
+            {
+                std::fs::copy(&path, partial.join(name))
+                    .map_err(ImageError::file("copy", &path))?;
+            }
+        }
+        seal(component, &key, partial)
+    })?;
+    Stored::load(&dir)
+}
+
+/// Everything in the store, whatever the catalogue knows of it.
+pub fn all(cache: &Cache) -> Result<Vec<Stored>, ImageError> {
+    let dir = cache.subdir(KIND)?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
+        let path = entry.map_err(ImageError::file("list", &dir))?.path();
+        if path.join(MANIFEST).exists()
+            && !path
+                .file_name()
+                .is_some_and(|n| n.to_string_lossy().starts_with('.'))
+        {
+            found.push(Stored::load(&path)?);
+        }
+    }
+    found.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Silent;
+
+    fn component() -> Component {
+        Component {
+            name: "tool".into(),
+            version: "1.0".into(),
+            summary: String::new(),
+            way: "file".into(),
+            stamps: Vec::new(),
+            programs: BTreeMap::new(),
+            members: vec!["tool".into(), "crds.yaml".into()],
+        }
+    }
+
+    #[test]
+    fn added_found_verified_and_seen_when_it_rots() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let from = dir.path().join("from");
+        std::fs::create_dir(&from).unwrap();
+        std::fs::write(from.join("tool"), "program").unwrap();
+        let error = add(&cache, &component(), &from).unwrap_err().to_string();
+        assert!(error.contains("crds.yaml in"), "{error}");
+        assert!(find(&cache, &component()).unwrap().is_none());
+        let error = obtain(&cache, &component(), &Silent)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("artifact add tool PATH"), "{error}");
+        std::fs::write(from.join("crds.yaml"), "crds").unwrap();
+        let stored = add(&cache, &component(), &from).unwrap();
+        assert_eq!(stored.files.len(), 2);
+        assert_eq!(find(&cache, &component()).unwrap().unwrap(), stored);
+        assert_eq!(obtain(&cache, &component(), &Silent).unwrap(), stored);
+        assert_eq!(all(&cache).unwrap(), [stored.clone()]);
+        stored.verify().unwrap();
+        std::fs::write(stored.dir.join("tool"), "pr0gram").unwrap();
+        assert!(matches!(stored.verify(), Err(ImageError::Digest { .. })));
+        // Brought again it is whole again.
+        add(&cache, &component(), &from).unwrap().verify().unwrap();
+    }
+}
