@@ -24,6 +24,7 @@ pub mod guest;
 pub mod hash;
 pub mod initrd;
 pub mod lock;
+pub mod oci;
 pub mod process;
 pub mod root;
 pub mod sandbox;

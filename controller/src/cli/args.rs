@@ -161,6 +161,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: ImageAction,
     },
+    /// Software for nodes: what the catalogue has, and what of it is in the store
+    Artifact {
+        #[command(subcommand)]
+        action: ArtifactAction,
+    },
     /// Look at this machine and say what is missing, and how to get it
     Doctor {
         /// Also look at what this config needs
@@ -264,4 +269,27 @@ pub(crate) enum ImageAction {
         #[arg(last = true, required = true)]
         arguments: Vec<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArtifactAction {
+    /// What there is, how it is got, and whether it is in the store
+    List,
+    /// Get components into the store; those that are there cost nothing
+    #[command(
+        after_help = "Examples:\n  continuum-ctl artifact build                 everything that can be built\n  continuum-ctl artifact build kubernetes etcd"
+    )]
+    Build {
+        /// Components; all that can be built when none is named
+        names: Vec<String>,
+    },
+    /// Bring the files of a component that cannot be built here
+    Add {
+        /// Component
+        name: String,
+        /// Directory with its files
+        path: PathBuf,
+    },
+    /// Read everything in the store again and compare digests
+    Verify,
 }

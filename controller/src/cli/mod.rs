@@ -2,6 +2,7 @@
 
 mod agent;
 mod args;
+mod artifact;
 mod config;
 mod doctor;
 mod image;
@@ -166,6 +167,7 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         }
         Command::Config { .. } => Ok(()),
         Command::Image { action } => image::run(&context, output, action),
+        Command::Artifact { action } => artifact::run(&context, output, action),
         Command::Doctor { config } => doctor::run(&context, output, config.as_deref(), set).await,
     };
     context.progress.finish();

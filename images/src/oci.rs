@@ -1,0 +1,368 @@
+//! Container images made here: one layer of plain files on nothing, as an OCI archive that containerd and docker import.
+//! The same files give the same bytes: entries in the order of names, all of root, all of one date, no compression.
+//!
+//! Source: OCI image format specification 1.1, image layout as a tar archive.
+
+use crate::{SOURCE_DATE_EPOCH, error::ImageError, hash};
+use oci_spec::image::{
+    Arch, ConfigBuilder, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
+    ImageManifestBuilder, MediaType, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// What an image is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageSpec {
+    /// Full name with tag, as `continuum.local/etcd:3.6.13`.
+    pub reference: String,
+    /// Program and first arguments.
+    pub entrypoint: Vec<String>,
+    /// Absolute path in the image to the file here; permissions come along.
+    pub files: BTreeMap<String, PathBuf>,
+}
+
+/// An archive as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Digest of the image's manifest, as `sha256:…`: what containerd calls the image's digest.
+    pub digest: String,
+    /// Size of the archive.
+    pub size_bytes: u64,
+}
+
+fn bad(reference: &str) -> impl FnOnce(oci_spec::OciSpecError) -> ImageError {
+    let path = PathBuf::from(reference);
+    move |e| ImageError::Parse {
+        path,
+        why: e.to_string(),
+    }
+}
+
+fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(mode);
+    header.set_mtime(SOURCE_DATE_EPOCH);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+/// The one layer: every directory once, before what lies in it.
+fn layer(files: &BTreeMap<String, PathBuf>, out: impl Write) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut archive = tar::Builder::new(out);
+    let mut directories = std::collections::BTreeSet::new();
+    for (inside, file) in files {
+        let inside = inside.trim_start_matches('/');
+        let parents: Vec<&Path> = Path::new(inside).ancestors().skip(1).collect();
+        for parent in parents
+            .into_iter()
+            .rev()
+            .filter(|p| !p.as_os_str().is_empty())
+        {
+            if directories.insert(parent.to_owned()) {
+                let mut header = header(tar::EntryType::Directory, 0, 0o755);
+                archive.append_data(
+                    &mut header,
+                    format!("{}/", parent.display()),
+                    std::io::empty(),
+                )?;
+            }
+        }
+        let content = std::fs::File::open(file)?;
+        let meta = content.metadata()?;
+        let is_program = meta.permissions().mode() & 0o100 != 0;
+        let mode = if is_program { 0o755 } else { 0o644 };
+        let mut header = header(tar::EntryType::Regular, meta.len(), mode);
+        archive.append_data(&mut header, inside, content)?;
+    }
+    archive.into_inner()?.flush()
+}
+
+/// Counts and hashes what goes through it.
+struct Hashing<W> {
+    out: W,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.hasher.update(bytes.get(..n).unwrap_or_default());
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Writes the archive.
+pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
+    let reference = &*spec.reference;
+    let file_error = ImageError::file("write", to);
+    // The layer's digest stands in front of it, so it is written twice: once to a file without a name.
+    let mut temporary = tempfile_beside(to)?;
+    let (layer_digest, layer_bytes) = {
+        let mut hashing = Hashing {
+            out: std::io::BufWriter::new(&mut temporary),
+            hasher: Sha256::new(),
+            bytes: 0,
+        };
+        layer(&spec.files, &mut hashing).map_err(ImageError::file("write a layer for", to))?;
+        (hex::encode(hashing.hasher.finalize()), hashing.bytes)
+    };
+
+    let digest = |text: &str| Sha256Digest::from_str(text).map_err(bad(reference));
+    let config = ConfigBuilder::default()
+        .entrypoint(spec.entrypoint.clone())
+        .env(vec![
+            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+        ])
+        .build()
+        .map_err(bad(reference))?;
+    let rootfs = RootFsBuilder::default()
+        .typ("layers")
+        .diff_ids(vec![format!("sha256:{layer_digest}")])
+        .build()
+        .map_err(bad(reference))?;
+    let configuration = ImageConfigurationBuilder::default()
+        .created("2026-01-01T00:00:00Z")
+        .architecture(Arch::Amd64)
+        .os(Os::Linux)
+        .config(config)
+        .rootfs(rootfs)
+        .history(Vec::new())
+        .build()
+        .and_then(|c| c.to_string())
+        .map_err(bad(reference))?;
+    let config_digest = hash_of(configuration.as_bytes());
+    let descriptor = |media_type, text: &str, size: u64| {
+        DescriptorBuilder::default()
+            .media_type(media_type)
+            .digest(digest(text)?)
+            .size(size)
+            .build()
+            .map_err(bad(reference))
+    };
+    let manifest = ImageManifestBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageManifest)
+        .config(descriptor(
+            MediaType::ImageConfig,
+            &config_digest,
+            configuration.len() as u64,
+        )?)
+        .layers(vec![descriptor(
+            MediaType::ImageLayer,
+            &layer_digest,
+            layer_bytes,
+        )?])
+        .build()
+        .and_then(|m| m.to_string())
+        .map_err(bad(reference))?;
+    let manifest_digest = hash_of(manifest.as_bytes());
+    let mut entry = descriptor(
+        MediaType::ImageManifest,
+        &manifest_digest,
+        manifest.len() as u64,
+    )?;
+    // containerd takes the whole name from the first, docker and others the tag from the second.
+    entry.set_annotations(Some(HashMap::from([
+        ("io.containerd.image.name".to_owned(), reference.to_owned()),
+        (
+            "org.opencontainers.image.ref.name".to_owned(),
+            reference
+                .rsplit_once(':')
+                .map_or("latest", |(_, tag)| tag)
+                .to_owned(),
+        ),
+    ])));
+    let index = ImageIndexBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageIndex)
+        .manifests(vec![entry])
+        .build()
+        .map_err(bad(reference))?;
+    // Its annotations are a map in no order; the text must always be the same.
+    let index = serde_json::to_value(&index)
+        .map(|v| v.to_string())
+        .map_err(|e| ImageError::Parse {
+            path: reference.into(),
+            why: e.to_string(),
+        })?;
+
+    let mut archive = || -> std::io::Result<u64> {
+        let out = std::io::BufWriter::new(std::fs::File::create(to)?);
+        let mut archive = tar::Builder::new(out);
+        let mut add = |name: &str, size: u64, content: &mut dyn Read| {
+            let mut header = header(tar::EntryType::Regular, size, 0o644);
+            archive.append_data(&mut header, name, content)
+        };
+        let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
+        let texts = [
+            ("oci-layout".to_owned(), layout.as_slice()),
+            ("index.json".to_owned(), index.as_bytes()),
+            (
+                format!("blobs/sha256/{config_digest}"),
+                configuration.as_bytes(),
+            ),
+            (
+                format!("blobs/sha256/{manifest_digest}"),
+                manifest.as_bytes(),
+            ),
+        ];
+        for (name, bytes) in texts {
+            add(&name, bytes.len() as u64, &mut &*bytes)?;
+        }
+        temporary.seek(SeekFrom::Start(0))?;
+        add(
+            &format!("blobs/sha256/{layer_digest}"),
+            layer_bytes,
+            &mut temporary,
+        )?;
+        let file = archive
+            .into_inner()?
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        Ok(file.metadata()?.len())
+    };
+    let size_bytes = archive().map_err(file_error)?;
+    Ok(Written {
+        digest: format!("sha256:{manifest_digest}"),
+        size_bytes,
+    })
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn tempfile_beside(to: &Path) -> Result<std::fs::File, ImageError> {
+    let dir = to.parent().unwrap_or(Path::new("."));
+    let flags =
+        rustix::fs::OFlags::TMPFILE | rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, rustix::fs::Mode::from_raw_mode(0o600))
+        .map(Into::into)
+        .map_err(|e| ImageError::file("create a temporary file in", dir)(e.into()))
+}
+
+/// Everything that an image's bytes depend on.
+pub fn identity(spec: &ImageSpec) -> Result<String, ImageError> {
+    let mut parts = vec![spec.reference.clone()];
+    parts.extend(spec.entrypoint.iter().cloned());
+    for (inside, file) in &spec.files {
+        parts.push(inside.clone());
+        parts.push(hash::file(file)?);
+    }
+    Ok(hash::texts(parts.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn spec(dir: &Path) -> ImageSpec {
+        let (program, data) = (dir.join("program"), dir.join("data"));
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::write(&data, "data").unwrap();
+        ImageSpec {
+            reference: "continuum.local/tool:1.0".into(),
+            entrypoint: vec!["/usr/local/bin/program".into()],
+            files: BTreeMap::from([
+                ("/usr/local/bin/program".into(), program),
+                ("/usr/local/share/data".into(), data),
+            ]),
+        }
+    }
+
+    fn members(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let mut found = BTreeMap::new();
+        for entry in tar::Archive::new(archive).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let name = entry.path().unwrap().display().to_string();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            found.insert(name, bytes);
+        }
+        found
+    }
+
+    #[test]
+    fn every_blob_is_what_its_name_says_and_leads_to_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join("image.tar");
+        let written = write(&spec(dir.path()), &to).unwrap();
+        let archive = std::fs::read(&to).unwrap();
+        assert_eq!(written.size_bytes, archive.len() as u64);
+        let members = members(&archive);
+        for (name, bytes) in &members {
+            if let Some(digest) = name.strip_prefix("blobs/sha256/") {
+                assert_eq!(hash_of(bytes), digest);
+            }
+        }
+        let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).unwrap();
+        let blob = |digest: &serde_json::Value| {
+            let digest = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
+            &members[&format!("blobs/sha256/{digest}")]
+        };
+        let index = json(&members["index.json"]);
+        let entry = &index["manifests"][0];
+        assert_eq!(
+            entry["annotations"]["io.containerd.image.name"],
+            "continuum.local/tool:1.0"
+        );
+        assert_eq!(entry["digest"], written.digest.as_str());
+        let manifest = json(blob(&entry["digest"]));
+        let config = json(blob(&manifest["config"]["digest"]));
+        assert_eq!(config["config"]["Entrypoint"][0], "/usr/local/bin/program");
+        assert_eq!(
+            config["rootfs"]["diff_ids"][0],
+            manifest["layers"][0]["digest"]
+        );
+        let mut names = Vec::new();
+        let layer = blob(&manifest["layers"][0]["digest"]).clone();
+        for entry in tar::Archive::new(&*layer).entries().unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.header().mode().unwrap();
+            names.push(format!("{} {mode:o}", entry.path().unwrap().display()));
+        }
+        assert_eq!(
+            names,
+            [
+                "usr/ 755",
+                "usr/local/ 755",
+                "usr/local/bin/ 755",
+                "usr/local/bin/program 755",
+                "usr/local/share/ 755",
+                "usr/local/share/data 644"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_same_files_give_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = spec(dir.path());
+        let (a, b) = (dir.path().join("a.tar"), dir.path().join("b.tar"));
+        assert_eq!(write(&spec, &a).unwrap(), write(&spec, &b).unwrap());
+        assert!(std::fs::read(a).unwrap() == std::fs::read(b).unwrap());
+        let other = ImageSpec {
+            reference: "continuum.local/tool:1.1".into(),
+            ..spec.clone()
+        };
+        assert_ne!(identity(&spec).unwrap(), identity(&other).unwrap());
+    }
+}
