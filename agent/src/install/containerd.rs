@@ -9,9 +9,21 @@ use std::time::Duration;
 pub struct Containerd;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
-/// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it.
+/// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it. Option
+/// `sandbox_image` names the image that holds a pod's namespaces.
+fn config_text(spec: &InstallSpec) -> String {
+    // A name of an image has no quotes; one that has them is somebody's joke.
+    let sandbox = spec
+        .options
+        .get("sandbox_image")
+        .map_or_else(String::new, |image| {
+            let image: String = image.chars().filter(|c| !"\"\\\n".contains(*c)).collect();
+            format!("[plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{image}\"\n")
+        });
+    format!("version = 2\n{sandbox}{CONFIG_TEXT}")
+}
+
 const CONFIG_TEXT: &str = "\
-version = 2
 [plugins.\"io.containerd.grpc.v1.cri\".cni]
   bin_dir = \"/usr/lib/cni\"
   conf_dir = \"/etc/cni/net.d\"
@@ -42,11 +54,11 @@ impl Installer for Containerd {
 
     async fn apply(
         &self,
-        _spec: &InstallSpec,
+        spec: &InstallSpec,
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        let changed = system.write(CONFIG, CONFIG_TEXT, 0o644).await?;
+        let changed = system.write(CONFIG, &config_text(spec), 0o644).await?;
         progress.report(
             "configuration",
             if changed {

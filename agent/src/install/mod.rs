@@ -1,6 +1,7 @@
 //! Software on the node: one trait, one file per component, one list.
 
 mod containerd;
+mod kubernetes;
 mod mqtt;
 
 use crate::{error::AgentError, store::Artifact, system::System};
@@ -12,10 +13,11 @@ use std::{
 use tokio::sync::mpsc;
 
 pub use containerd::Containerd;
+pub use kubernetes::{ControlPlane, Worker};
 pub use mqtt::Mqtt;
 
 /// Every installer; the only place that names them.
-pub const INSTALLERS: &[&dyn Installer] = &[&Mqtt, &Containerd];
+pub const INSTALLERS: &[&dyn Installer] = &[&Mqtt, &Containerd, &ControlPlane, &Worker];
 
 /// What the controller asks for.
 #[derive(Debug, Clone, Default)]
@@ -139,7 +141,28 @@ mod tests {
             let system = RecordingSystem::default();
             let (sender, _keep) = mpsc::unbounded_channel();
             let progress = Progress::new(sender);
-            let spec = InstallSpec::default();
+            let spec = InstallSpec {
+                // Whatever an installer asks for.
+                options: [
+                    "node",
+                    "address",
+                    "control_plane",
+                    "version",
+                    "etcd_tag",
+                    "coredns_tag",
+                    "token",
+                    "ca_hash",
+                    "ca_certificate",
+                    "ca_key",
+                    "pod_prefix",
+                    "pod_network",
+                ]
+                .map(|name| (name.to_owned(), "x".to_owned()))
+                .into_iter()
+                .chain([("routes".to_owned(), String::new())])
+                .collect(),
+                ..InstallSpec::default()
+            };
             for _ in 0..2 {
                 installer.apply(&spec, &system, &progress).await.unwrap();
             }

@@ -1,0 +1,161 @@
+//! Configuration of kubeadm, kubelet, kube-proxy and CNI. As JSON, which is YAML too: nothing in a value can break out.
+
+use super::Settings;
+use serde_json::{Value, json};
+
+const SOCKET: &str = "unix:///run/containerd/containerd.sock";
+/// Where all images of ours are from; nothing is pulled from anywhere.
+const REPOSITORY: &str = "continuum.local";
+/// What kubeadm complains about on small or unusual machines, and what works there all the same.
+const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
+
+fn documents(all: &[Value]) -> String {
+    let texts: Vec<String> = all.iter().map(Value::to_string).collect();
+    format!("{}\n", texts.join("\n---\n"))
+}
+
+fn registration(settings: &Settings<'_>) -> Value {
+    json!({
+        "name": settings.node,
+        "criSocket": SOCKET,
+        "imagePullPolicy": "Never",
+        "ignorePreflightErrors": IGNORED,
+        "kubeletExtraArgs": [{ "name": "node-ip", "value": settings.address }],
+    })
+}
+
+fn timeouts() -> Value {
+    let long = "12m0s";
+    json!({
+        "controlPlaneComponentHealthCheck": long,
+        "kubeletHealthCheck": long,
+        "kubernetesAPICall": long,
+        "etcdAPICall": long,
+        "tlsBootstrap": long,
+        "discovery": long,
+    })
+}
+
+/// For `kubeadm init`.
+pub(super) fn init(settings: &Settings<'_>) -> String {
+    documents(&[
+        json!({
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "InitConfiguration",
+            "bootstrapTokens": [{
+                "token": settings.token,
+                "ttl": "0s",
+                "usages": ["signing", "authentication"],
+                "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+            }],
+            "localAPIEndpoint": { "advertiseAddress": settings.address, "bindPort": 6443 },
+            "nodeRegistration": registration(settings),
+            "timeouts": timeouts(),
+        }),
+        json!({
+            "apiVersion": "kubeadm.k8s.io/v1beta4",
+            "kind": "ClusterConfiguration",
+            "kubernetesVersion": format!("v{}", settings.version),
+            "imageRepository": REPOSITORY,
+            "encryptionAlgorithm": "ECDSA-P256",
+            "controlPlaneEndpoint": format!("{}:6443", settings.control_plane),
+            "etcd": { "local": { "dataDir": "/var/lib/etcd", "imageTag": settings.etcd_tag } },
+            "dns": { "imageTag": settings.coredns_tag },
+        }),
+        json!({
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "cgroupDriver": "systemd",
+            "failSwapOn": false,
+        }),
+        json!({
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "nftables",
+            "clusterCIDR": settings.pod_network,
+            "detectLocalMode": "ClusterCIDR",
+        }),
+    ])
+}
+
+/// For `kubeadm join`.
+pub(super) fn join(settings: &Settings<'_>) -> String {
+    documents(&[json!({
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "JoinConfiguration",
+        "discovery": {
+            "bootstrapToken": {
+                "token": settings.token,
+                "apiServerEndpoint": format!("{}:6443", settings.control_plane),
+                "caCertHashes": [settings.ca_hash],
+            },
+        },
+        "nodeRegistration": registration(settings),
+        "timeouts": timeouts(),
+    })])
+}
+
+/// A bridge for the pods of this node; the other nodes' are reached by routes.
+pub(super) fn cni(settings: &Settings<'_>) -> String {
+    let network = json!({
+        "cniVersion": "1.0.0",
+        "name": "continuum",
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": "cni0",
+                "isGateway": true,
+                "ipMasq": false,
+                "hairpinMode": true,
+                "ipam": {
+                    "type": "host-local",
+                    "ranges": [[{ "subnet": settings.pod_prefix }]],
+                    "routes": [{ "dst": "0.0.0.0/0" }],
+                },
+            },
+            { "type": "portmap", "capabilities": { "portMappings": true } },
+        ],
+    });
+    format!("{network}\n")
+}
+
+/// Routes to the other nodes' pods: set again at every boot.
+pub(super) fn routes_unit(settings: &Settings<'_>) -> String {
+    let mut unit = String::from(
+        "[Unit]\nDescription=Routes to the pods of other nodes\nAfter=systemd-networkd.service\n\n[Service]\n\
+         Type=oneshot\nRemainAfterExit=yes\n",
+    );
+    for (prefix, via) in &settings.routes {
+        unit.push_str(&format!(
+            "ExecStart=/usr/sbin/ip route replace {prefix} via {via}\n"
+        ));
+    }
+    unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
+    unit
+}
+
+/// kubelet, as kubeadm expects to find it.
+pub(super) const KUBELET_UNIT: &str = "\
+[Unit]
+Description=kubelet: the node agent of Kubernetes
+After=containerd.service continuum-routes.service
+Wants=containerd.service continuum-routes.service
+StartLimitIntervalSec=0
+
+[Service]
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=/usr/local/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
+--kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+Restart=always
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// What pods' traffic needs of the kernel.
+pub(super) const SYSCTL: &str = "\
+net.ipv4.ip_forward = 1
+net.bridge.bridge-nf-call-iptables = 1
+net.bridge.bridge-nf-call-ip6tables = 1
+";

@@ -1,0 +1,107 @@
+//! Kubernetes by kubeadm: a control plane, and workers that join it. Both may be asked for at once: the cluster's CA and
+//! the join token come from the controller, so a worker waits for the API server instead of the other way round.
+//!
+//! ```text
+//! both            programs ─ kernel ─ network of pods ─ images ─ kubelet's unit
+//! control plane   CA ─ kubeadm init        worker   kubeadm join
+//! ```
+
+mod control_plane;
+mod documents;
+mod node;
+mod worker;
+
+use super::InstallSpec;
+use crate::{error::AgentError, system::System};
+use std::time::Duration;
+
+pub use control_plane::ControlPlane;
+pub use worker::Worker;
+
+/// Emulated machines pull themselves up slowly.
+const KUBEADM_DEADLINE: Duration = Duration::from_mins(14);
+const SHORT: Duration = Duration::from_mins(2);
+const CA: &str = "/etc/kubernetes/pki/ca.crt";
+/// Written last: without it a half-made node is reset first.
+const DONE: &str = "/etc/kubernetes/continuum-done";
+
+/// What the controller decided about the cluster and this node.
+#[derive(Debug)]
+struct Settings<'a> {
+    node: &'a str,
+    address: &'a str,
+    control_plane: &'a str,
+    version: &'a str,
+    etcd_tag: &'a str,
+    coredns_tag: &'a str,
+    token: &'a str,
+    /// Of the cluster's CA, as `sha256:…` of its public key.
+    ca_hash: &'a str,
+    /// Network of this node's pods.
+    pod_prefix: &'a str,
+    /// Networks of all pods.
+    pod_network: &'a str,
+    /// Networks of other nodes' pods with the node that leads there.
+    routes: Vec<(&'a str, &'a str)>,
+}
+
+fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> {
+    spec.options
+        .get(name)
+        .map(String::as_str)
+        .ok_or_else(|| AgentError::Invalid(format!("kubernetes needs option `{name}`")))
+}
+
+impl<'a> Settings<'a> {
+    fn read(spec: &'a InstallSpec) -> Result<Self, AgentError> {
+        let routes = option(spec, "routes")?;
+        let routes: Option<Vec<_>> = routes
+            .split(',')
+            .filter(|r| !r.is_empty())
+            .map(|r| r.split_once('='))
+            .collect();
+        Ok(Self {
+            node: option(spec, "node")?,
+            address: option(spec, "address")?,
+            control_plane: option(spec, "control_plane")?,
+            version: option(spec, "version")?,
+            etcd_tag: option(spec, "etcd_tag")?,
+            coredns_tag: option(spec, "coredns_tag")?,
+            token: option(spec, "token")?,
+            ca_hash: option(spec, "ca_hash")?,
+            pod_prefix: option(spec, "pod_prefix")?,
+            pod_network: option(spec, "pod_network")?,
+            routes: routes.ok_or_else(|| {
+                AgentError::Invalid("kubernetes needs routes as PREFIX=ADDRESS,…".into())
+            })?,
+        })
+    }
+}
+
+/// Adds the last words of the kubelet to an error: kubeadm only says that it did not come up.
+async fn explain(system: &dyn System, error: AgentError) -> AgentError {
+    let argv = [
+        "journalctl",
+        "--unit=kubelet",
+        "--lines=8",
+        "--output=cat",
+        "--no-pager",
+    ];
+    let said = system.run(&argv, SHORT).await.unwrap_or_default();
+    let said: Vec<&str> = said.lines().collect();
+    match error {
+        AgentError::Program {
+            program,
+            how,
+            said: own,
+        } => AgentError::Program {
+            program,
+            how,
+            said: format!("{own}; the kubelet: {}", said.join(" | ")),
+        },
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What every node of a cluster needs before kubeadm.
+
+use super::{SHORT, Settings, documents};
+use crate::{
+    error::AgentError,
+    install::{InstallSpec, Progress, StepState},
+    system::System,
+};
+use std::time::Duration;
+
+const PROGRAMS: &str = "/usr/local/bin";
+/// An image of a hundred megabytes under emulation.
+const IMPORT_DEADLINE: Duration = Duration::from_mins(5);
+
+fn state(changed: bool) -> StepState {
+    if changed {
+        StepState::Done
+    } else {
+        StepState::Unchanged
+    }
+}
+
+/// Programs, kernel, network of pods, images, kubelet's unit. Each step that is done already changes nothing.
+pub(super) async fn prepare(
+    settings: &Settings<'_>,
+    spec: &InstallSpec,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let mut programs = Vec::new();
+    for (artifact, path) in spec
+        .artifacts
+        .iter()
+        .filter(|(a, _)| !a.name.ends_with(".tar"))
+    {
+        let (from, to) = (
+            path.display().to_string(),
+            format!("{PROGRAMS}/{}", artifact.name),
+        );
+        system
+            .run(&["install", "--mode=0755", &from, &to], SHORT)
+            .await?;
+        programs.push(artifact.name.clone());
+    }
+    progress.report("programs", StepState::Done, programs.join(", "));
+
+    let mut changed = system
+        .write(
+            "/etc/modules-load.d/kubernetes.conf",
+            "br_netfilter\noverlay\n",
+            0o644,
+        )
+        .await?;
+    system
+        .run(&["modprobe", "--all", "br_netfilter", "overlay"], SHORT)
+        .await?;
+    changed |= system
+        .write("/etc/sysctl.d/90-kubernetes.conf", documents::SYSCTL, 0o644)
+        .await?;
+    system
+        .run(
+            &[
+                "sysctl",
+                "--quiet",
+                "--load=/etc/sysctl.d/90-kubernetes.conf",
+            ],
+            SHORT,
+        )
+        .await?;
+    progress.report("kernel", state(changed), "modules and forwarding");
+
+    let mut changed = system
+        .write(
+            "/etc/cni/net.d/10-continuum.conflist",
+            &documents::cni(settings),
+            0o644,
+        )
+        .await?;
+    changed |= system
+        .write(
+            "/etc/systemd/system/continuum-routes.service",
+            &documents::routes_unit(settings),
+            0o644,
+        )
+        .await?;
+    changed |= system
+        .write(
+            "/etc/systemd/system/kubelet.service",
+            documents::KUBELET_UNIT,
+            0o644,
+        )
+        .await?;
+    if changed {
+        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+    }
+    for unit in ["continuum-routes.service", "kubelet.service"] {
+        system
+            .run(&["systemctl", "enable", "--quiet", unit], SHORT)
+            .await?;
+    }
+    system
+        .run(&["systemctl", "restart", "continuum-routes.service"], SHORT)
+        .await?;
+    progress.report("network of pods", state(changed), settings.pod_prefix);
+
+    let mut images = Vec::new();
+    for (artifact, path) in spec
+        .artifacts
+        .iter()
+        .filter(|(a, _)| a.name.ends_with(".tar"))
+    {
+        progress.report(
+            "images",
+            StepState::Running,
+            format!("importing {}", artifact.name),
+        );
+        let path = path.display().to_string();
+        system
+            .run(
+                &["ctr", "--namespace=k8s.io", "images", "import", &path],
+                IMPORT_DEADLINE,
+            )
+            .await?;
+        images.push(artifact.name.trim_end_matches(".tar").to_owned());
+    }
+    progress.report("images", StepState::Done, images.join(", "));
+    Ok(())
+}
+
+/// Takes away what [`prepare`] and kubeadm made.
+pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
+    if !system.exists("/etc/systemd/system/kubelet.service").await {
+        progress.report("node", StepState::Unchanged, "was not installed");
+        return Ok(());
+    }
+    reset(system).await?;
+    system
+        .run(&["systemctl", "disable", "--now", "kubelet.service"], SHORT)
+        .await?;
+    system
+        .run(
+            &["systemctl", "disable", "--now", "continuum-routes.service"],
+            SHORT,
+        )
+        .await?;
+    for path in [
+        super::DONE,
+        "/etc/cni/net.d/10-continuum.conflist",
+        "/etc/modules-load.d/kubernetes.conf",
+        "/etc/sysctl.d/90-kubernetes.conf",
+        "/etc/systemd/system/continuum-routes.service",
+        "/etc/systemd/system/kubelet.service",
+    ] {
+        system.remove(path).await?;
+    }
+    system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+    progress.report("node", StepState::Done, "reset and removed");
+    Ok(())
+}
+
+/// Ends and forgets what an earlier kubeadm left.
+pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
+    let argv = [
+        "kubeadm",
+        "reset",
+        "--force",
+        "--cri-socket=unix:///run/containerd/containerd.sock",
+    ];
+    system.run(&argv, super::KUBEADM_DEADLINE).await.map(|_| ())
+}

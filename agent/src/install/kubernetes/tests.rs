@@ -1,0 +1,160 @@
+use super::*;
+use crate::{
+    install::{Installer, Progress},
+    store::Artifact,
+    system::fake::RecordingSystem,
+};
+
+fn spec() -> InstallSpec {
+    let options = [
+        ("node", "cloud0"),
+        ("address", "192.168.100.3"),
+        ("control_plane", "192.168.100.2"),
+        ("version", "1.35.4"),
+        ("etcd_tag", "3.6.13"),
+        ("coredns_tag", "1.14.7"),
+        ("token", "abcdef.0123456789abcdef"),
+        ("ca_hash", "sha256:00"),
+        ("ca_certificate", "CA\n"),
+        ("ca_key", "KEY\n"),
+        ("pod_prefix", "10.244.1.0/24"),
+        ("pod_network", "10.244.0.0/16"),
+        (
+            "routes",
+            "10.244.0.0/24=192.168.100.2,10.244.2.0/24=192.168.100.4",
+        ),
+    ];
+    let artifact = |name: &str| {
+        let artifact = Artifact {
+            name: name.to_owned(),
+            sha256: "0".repeat(64),
+            size_bytes: 1,
+        };
+        (artifact, format!("/store/{name}").into())
+    };
+    InstallSpec {
+        options: options.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        artifacts: vec![
+            artifact("kubelet"),
+            artifact("kubeadm"),
+            artifact("pause.tar"),
+        ],
+    }
+}
+
+fn progress() -> Progress {
+    Progress::new(tokio::sync::mpsc::unbounded_channel().0)
+}
+
+#[tokio::test]
+async fn a_worker_joins_with_what_it_was_given_and_only_once() {
+    let system = RecordingSystem::default();
+    Worker.apply(&spec(), &system, &progress()).await.unwrap();
+    let commands = system.commands.lock().unwrap().clone();
+    let at = |part: &str| {
+        commands
+            .iter()
+            .position(|c| c.contains(part))
+            .unwrap_or_else(|| panic!("no {part} in {commands:?}"))
+    };
+    assert!(at("install --mode=0755 /store/kubelet /usr/local/bin/kubelet") < at("kubeadm join"));
+    assert!(at("images import /store/pause.tar") < at("kubeadm join"));
+    assert!(at("systemctl restart continuum-routes.service") < at("kubeadm join"));
+    let files = system.files.lock().unwrap().clone();
+    let join: serde_json::Value =
+        serde_json::from_str(&files["/etc/kubernetes/continuum-join.yaml"]).unwrap();
+    assert_eq!(
+        join["discovery"]["bootstrapToken"]["caCertHashes"][0],
+        "sha256:00"
+    );
+    assert_eq!(join["nodeRegistration"]["imagePullPolicy"], "Never");
+    let unit = &files["/etc/systemd/system/continuum-routes.service"];
+    assert!(
+        unit.contains("ip route replace 10.244.2.0/24 via 192.168.100.4\n"),
+        "{unit}"
+    );
+    Worker.apply(&spec(), &system, &progress()).await.unwrap();
+    assert_eq!(
+        system.commands.lock().unwrap().len(),
+        commands.len(),
+        "a second time changes nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
+    let system = RecordingSystem::default();
+    ControlPlane
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap();
+    let files = system.files.lock().unwrap().clone();
+    assert_eq!(
+        (&*files[CA], &*files["/etc/kubernetes/pki/ca.key"]),
+        ("CA\n", "KEY\n")
+    );
+    let documents: Vec<serde_json::Value> = files["/etc/kubernetes/continuum-init.yaml"]
+        .split("---\n")
+        .map(|d| serde_json::from_str(d).unwrap())
+        .collect();
+    let kinds: Vec<_> = documents
+        .iter()
+        .map(|d| d["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "InitConfiguration",
+            "ClusterConfiguration",
+            "KubeletConfiguration",
+            "KubeProxyConfiguration"
+        ]
+    );
+    assert_eq!(documents[1]["kubernetesVersion"], "v1.35.4");
+    assert_eq!(documents[1]["imageRepository"], "continuum.local");
+}
+
+#[tokio::test]
+async fn a_half_made_node_is_reset_first_and_a_failure_brings_the_kubelets_words() {
+    let mut system = RecordingSystem::default();
+    system
+        .present
+        .lock()
+        .unwrap()
+        .insert("/etc/kubernetes/kubelet.conf".into());
+    Worker.apply(&spec(), &system, &progress()).await.unwrap();
+    assert!(
+        system
+            .commands
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|c| c.starts_with("kubeadm reset"))
+    );
+    system = RecordingSystem {
+        fail_on: Some("kubeadm join".into()),
+        ..RecordingSystem::default()
+    };
+    let error = Worker
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the kubelet:"), "{error}");
+    assert!(
+        !system.exists(DONE).await,
+        "what failed must be tried again"
+    );
+}
+
+#[tokio::test]
+async fn what_is_missing_is_named() {
+    let mut incomplete = spec();
+    incomplete.options.remove("token");
+    let system = RecordingSystem::default();
+    let error = Worker
+        .apply(&incomplete, &system, &progress())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("`token`"), "{error}");
+    assert!(system.commands.lock().unwrap().is_empty());
+}

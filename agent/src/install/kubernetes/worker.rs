@@ -1,0 +1,78 @@
+//! `kubernetes-worker`: a node that joins a cluster.
+
+use super::{DONE, KUBEADM_DEADLINE, Settings, documents, explain, node};
+use crate::{
+    error::AgentError,
+    install::{InstallSpec, Installer, Progress, StepState},
+    system::System,
+};
+
+const CONFIG: &str = "/etc/kubernetes/continuum-join.yaml";
+
+/// A node that runs pods.
+#[derive(Debug)]
+pub struct Worker;
+
+#[async_trait::async_trait]
+impl Installer for Worker {
+    fn name(&self) -> &'static str {
+        "kubernetes-worker"
+    }
+
+    fn summary(&self) -> &'static str {
+        "a worker node of Kubernetes, by kubeadm join"
+    }
+
+    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
+        true
+    }
+
+    async fn is_installed(&self, system: &dyn System) -> bool {
+        system.exists(DONE).await && system.exists(CONFIG).await
+    }
+
+    async fn apply(
+        &self,
+        spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError> {
+        let settings = Settings::read(spec)?;
+        if system.exists(DONE).await {
+            progress.report("kubeadm join", StepState::Unchanged, "the node has joined");
+            return Ok(());
+        }
+        node::prepare(&settings, spec, system, progress).await?;
+        if system.exists("/etc/kubernetes/kubelet.conf").await {
+            progress.report(
+                "kubeadm reset",
+                StepState::Running,
+                "an earlier try did not finish",
+            );
+            node::reset(system).await?;
+        }
+        system
+            .write(CONFIG, &documents::join(&settings), 0o600)
+            .await?;
+        progress.report(
+            "kubeadm join",
+            StepState::Running,
+            format!("waits for {}:6443", settings.control_plane),
+        );
+        let config = format!("--config={CONFIG}");
+        let join = system
+            .run(&["kubeadm", "join", &config], KUBEADM_DEADLINE)
+            .await;
+        if let Err(error) = join {
+            return Err(explain(system, error).await);
+        }
+        system.write(DONE, settings.version, 0o644).await?;
+        progress.report("kubeadm join", StepState::Done, "joined");
+        Ok(())
+    }
+
+    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
+        node::remove(system, progress).await?;
+        system.remove(CONFIG).await
+    }
+}
