@@ -92,22 +92,32 @@ fn copy(from: &Path, to: &Path) -> Result<(), ImageError> {
 
 /// Names and files of all libraries of a program, as the tree's own loader finds them.
 fn closure(tree: &Path, program: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
-    let text = Sandbox::new("list the workload's libraries", tree, false)
+    let name = |path: String| path.rsplit('/').next().unwrap_or(&path).to_owned();
+    let all = libraries(tree, program)?;
+    Ok(all
+        .into_iter()
+        .map(|(inside, file)| (name(inside), file))
+        .collect())
+}
+
+/// Paths, as a program looks for them, and files of all libraries of a program, as the tree's own loader finds them.
+pub fn libraries(tree: &Path, program: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
+    let text = Sandbox::new("list a program's libraries", tree, false)
         .read(program, "/mnt/program")
         .command(["ldd", "/mnt/program"])
         .run()?;
     let mut found = Vec::new();
     for line in text.lines() {
-        let Some((name, path)) = parse_ldd(line)? else {
-            continue;
-        };
-        found.push((name, resolve(tree, Path::new(&path), 0)?));
+        if let Some(path) = parse_ldd(line)? {
+            let file = resolve(tree, Path::new(&path), 0)?;
+            found.push((path, file));
+        }
     }
     Ok(found)
 }
 
 /// `libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)`, or the loader without an arrow.
-fn parse_ldd(line: &str) -> Result<Option<(String, String)>, ImageError> {
+fn parse_ldd(line: &str) -> Result<Option<String>, ImageError> {
     let line = line.trim();
     let target = line.split_once(" => ").map_or(line, |(_, t)| t);
     let path = target.split_whitespace().next().unwrap_or_default();
@@ -117,12 +127,7 @@ fn parse_ldd(line: &str) -> Result<Option<(String, String)>, ImageError> {
             hint: "its package is missing in images/packages.toml".into(),
         });
     }
-    if !path.starts_with('/') {
-        return Ok(None);
-    }
-    let name = line.split_whitespace().next().unwrap_or_default();
-    let name = name.rsplit('/').next().unwrap_or(name);
-    Ok(Some((name.to_owned(), path.to_owned())))
+    Ok(path.starts_with('/').then(|| path.to_owned()))
 }
 
 /// Follows links inside the tree: /etc/alternatives holds absolute ones, which would lead out of it.
@@ -162,14 +167,11 @@ mod tests {
     #[test]
     fn ldd_lines() {
         let libz = parse_ldd("\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f)").unwrap();
-        assert_eq!(
-            libz.unwrap(),
-            ("libz.so.1".into(), "/lib/x86_64-linux-gnu/libz.so.1".into())
-        );
+        assert_eq!(libz.unwrap(), "/lib/x86_64-linux-gnu/libz.so.1");
         let loader = parse_ldd("\t/lib64/ld-linux-x86-64.so.2 (0x00007f)")
             .unwrap()
             .unwrap();
-        assert_eq!(loader.0, "ld-linux-x86-64.so.2");
+        assert_eq!(loader, "/lib64/ld-linux-x86-64.so.2");
         assert!(
             parse_ldd("\tlinux-vdso.so.1 (0x00007ffd)")
                 .unwrap()

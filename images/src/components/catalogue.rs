@@ -24,12 +24,36 @@ pub struct Component {
     /// For `go`: programs with their packages.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
+    /// For `oci`: images by name.
+    #[serde(default)]
+    pub images: BTreeMap<String, ContainerImage>,
     /// For `file`: what must be in it.
     #[serde(default)]
     pub members: Vec<String>,
 }
 
+/// A container image made of a program of another component.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerImage {
+    /// Tag.
+    pub tag: String,
+    /// Component, in the version of the same stack.
+    pub from: String,
+    /// Its program.
+    pub program: String,
+    /// Programs of the guest image that it calls, with their libraries.
+    #[serde(default)]
+    pub guest_programs: Vec<String>,
+}
+
 impl Component {
+    /// Full name of one of its images.
+    pub fn image_reference(&self, name: &str) -> Option<String> {
+        let image = self.images.get(name)?;
+        Some(format!("continuum.local/{name}:{}", image.tag))
+    }
+
     /// As `kubernetes 1.35.4`.
     pub fn title(&self) -> String {
         format!("{} {}", self.name, self.version)
@@ -43,6 +67,11 @@ impl Component {
             .chain(self.stamps.iter().cloned())
             .chain(programs)
             .chain(self.members.iter().cloned())
+            .chain(
+                self.images
+                    .iter()
+                    .map(|(name, image)| format!("{name} {image:?}")),
+            )
             .collect::<Vec<_>>()
             .join("\n")
     }

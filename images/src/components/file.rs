@@ -1,7 +1,10 @@
 //! Components that the user brings: a directory with their files, by `artifact add NAME PATH`.
 
 use super::{Component, Way};
-use crate::error::{ImageError, Report};
+use crate::{
+    cache::Cache,
+    error::{ImageError, Report},
+};
 use std::path::Path;
 
 #[derive(Debug)]
@@ -16,11 +19,17 @@ impl Way for File {
         "brought by the user with `continuum-ctl artifact add`"
     }
 
-    fn inputs(&self, _component: &Component) -> Result<String, ImageError> {
+    fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
         Ok(String::new())
     }
 
-    fn obtain(&self, component: &Component, _: &Path, _: &dyn Report) -> Result<(), ImageError> {
+    fn obtain(
+        &self,
+        _cache: &Cache,
+        component: &Component,
+        _into: &Path,
+        _report: &dyn Report,
+    ) -> Result<(), ImageError> {
         Err(ImageError::Missing {
             what: component.title(),
             hint: format!(

@@ -3,6 +3,7 @@
 
 use super::{Component, Way};
 use crate::{
+    cache::Cache,
     error::{ImageError, Report},
     hash,
     process::Program,
@@ -64,7 +65,7 @@ impl Way for Go {
         "built from Go modules with committed sums"
     }
 
-    fn inputs(&self, component: &Component) -> Result<String, ImageError> {
+    fn inputs(&self, _cache: &Cache, component: &Component) -> Result<String, ImageError> {
         let version = go("ask Go for its version".into())
             .args(["env", "GOVERSION"])
             .run()?;
@@ -78,6 +79,7 @@ impl Way for Go {
 
     fn obtain(
         &self,
+        _cache: &Cache,
         component: &Component,
         into: &Path,
         report: &dyn Report,
@@ -143,10 +145,13 @@ mod tests {
         let pause = catalogue.find("pause", None).unwrap();
         let build = || {
             let dir = tempfile::tempdir().unwrap();
-            Go.obtain(pause, dir.path(), &Silent).unwrap();
-            let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+            let cache = Cache::at(dir.path().join("cache")).unwrap();
+            let into = dir.path().join("into");
+            std::fs::create_dir(&into).unwrap();
+            Go.obtain(&cache, pause, &into, &Silent).unwrap();
+            let names: Vec<_> = std::fs::read_dir(&into).unwrap().collect();
             assert_eq!(names.len(), 1);
-            std::fs::read(dir.path().join("pause")).unwrap()
+            std::fs::read(into.join("pause")).unwrap()
         };
         let first = build();
         assert!(first.starts_with(b"\x7fELF") && first == build());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! components.toml ─ catalogue ─┬─ go    built from modules, offline once they are in the module cache
+//!                              ├─ oci   container images made of other components
 //!                              └─ file  brought by the user
 //!                                  └─> store: components/KEY/{component.json, files…}, complete or not there at all
 //! ```
@@ -10,12 +11,16 @@
 mod catalogue;
 mod file;
 mod go;
+mod oci;
 mod store;
 
-use crate::error::{ImageError, Report};
+use crate::{
+    cache::Cache,
+    error::{ImageError, Report},
+};
 use std::path::Path;
 
-pub use catalogue::{Catalogue, Component, Stack};
+pub use catalogue::{Catalogue, Component, ContainerImage, Stack};
 pub use store::{Stored, StoredFile, add, all, find, obtain};
 
 /// How a component is got.
@@ -25,10 +30,11 @@ pub trait Way: Sync {
     /// In one line.
     fn summary(&self) -> &'static str;
     /// Everything that the result depends on, beside the catalogue's own entry.
-    fn inputs(&self, component: &Component) -> Result<String, ImageError>;
+    fn inputs(&self, cache: &Cache, component: &Component) -> Result<String, ImageError>;
     /// Puts the component's files into an empty directory.
     fn obtain(
         &self,
+        cache: &Cache,
         component: &Component,
         into: &Path,
         report: &dyn Report,
@@ -36,7 +42,7 @@ pub trait Way: Sync {
 }
 
 /// Every way; the only place that names them.
-pub const WAYS: &[&dyn Way] = &[&go::Go, &file::File];
+pub const WAYS: &[&dyn Way] = &[&go::Go, &oci::Oci, &file::File];
 
 /// Finds a way by its name.
 pub fn way(name: &str) -> Result<&'static dyn Way, ImageError> {

@@ -93,8 +93,8 @@ impl Stored {
     }
 }
 
-fn key(component: &Component) -> Result<String, ImageError> {
-    let inputs = way(&component.way)?.inputs(component)?;
+pub(super) fn key(cache: &Cache, component: &Component) -> Result<String, ImageError> {
+    let inputs = way(&component.way)?.inputs(cache, component)?;
     Ok(hash::texts([&*component.identity(), &*inputs]))
 }
 
@@ -138,9 +138,9 @@ pub fn obtain(
     component: &Component,
     report: &dyn Report,
 ) -> Result<Stored, ImageError> {
-    let key = key(component)?;
+    let key = key(cache, component)?;
     let dir = cache.get_or_make(KIND, &key, |partial| {
-        way(&component.way)?.obtain(component, partial, report)?;
+        way(&component.way)?.obtain(cache, component, partial, report)?;
         seal(component, &key, partial)
     })?;
     Stored::load(&dir)
@@ -148,7 +148,7 @@ pub fn obtain(
 
 /// The component if it is in the store.
 pub fn find(cache: &Cache, component: &Component) -> Result<Option<Stored>, ImageError> {
-    let dir = cache.path(KIND).join(key(component)?);
+    let dir = cache.path(KIND).join(key(cache, component)?);
     if dir.join(MANIFEST).exists() {
         return Stored::load(&dir).map(Some);
     }
@@ -173,7 +173,7 @@ pub fn add(cache: &Cache, component: &Component, from: &Path) -> Result<Stored, 
             ),
         });
     }
-    let key = key(component)?;
+    let key = key(cache, component)?;
     // What was added before is replaced: the user says which one it is.
     crate::cache::remove(&cache.path(KIND).join(&key))?;
     let dir = cache.get_or_make(KIND, &key, |partial| {
@@ -222,6 +222,7 @@ mod tests {
             way: "file".into(),
             stamps: Vec::new(),
             programs: BTreeMap::new(),
+            images: BTreeMap::new(),
             members: vec!["tool".into(), "crds.yaml".into()],
         }
     }
