@@ -75,6 +75,8 @@ pub enum Use<'a> {
     },
     /// The controller.
     Controller,
+    /// May do everything in a Kubernetes cluster.
+    ClusterAdmin,
 }
 
 /// Signs a new certificate that is valid from two days ago for `lifetime`.
@@ -91,6 +93,7 @@ pub fn issue(
     let common_name = match purpose {
         Use::Agent { name, .. } => name,
         Use::Controller => "continuum-controller",
+        Use::ClusterAdmin => "continuum-admin",
     };
     let mut params = params(common_name, now - BACKDATE, now + lifetime);
     match purpose {
@@ -100,6 +103,13 @@ pub fn issue(
                 .map_err(failed("use the node's name in a certificate"))?;
             params.subject_alt_names = vec![SanType::DnsName(dns), SanType::IpAddress(address)];
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        }
+        Use::ClusterAdmin => {
+            // The group that kubeadm's own super-admin.conf uses.
+            params
+                .distinguished_name
+                .push(DnType::OrganizationName, "system:masters");
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }
         Use::Controller => {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -113,6 +123,14 @@ pub fn issue(
         certificate_pem: certificate.pem(),
         key_pem: key.serialize_pem(),
     })
+}
+
+/// `sha256:…` of the public key of a CA, as `kubeadm join` wants it.
+pub fn public_key_hash(authority: &Identity) -> Result<String, Error> {
+    use sha2::Digest;
+    let key = KeyPair::from_pem(&authority.key_pem).map_err(failed("read the CA key"))?;
+    let digest = sha2::Sha256::digest(rcgen::PublicKeyData::subject_public_key_info(&key));
+    Ok(format!("sha256:{}", hex::encode(digest)))
 }
 
 /// The usual lifetime.

@@ -221,8 +221,17 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
             output.text(&format!("\t{line}"));
         }
     }
+    let kubeconfig = deploy::kubeconfig_path(&up.deployment);
+    let kubectl = kubeconfig
+        .exists()
+        .then(|| format!("kubectl --kubeconfig {} get nodes", kubeconfig.display()));
+    if let Some(line) = &kubectl {
+        output.text("To look into the cluster:");
+        output.text(&format!("\t{line}"));
+    }
     output.json(&json!({
         "name": up.plan.name,
+        "kubectl": kubectl,
         "id": up.deployment.id(),
         "unchanged": up.unchanged,
         "nodes": up.plan.nodes,

@@ -6,6 +6,7 @@
 //! ```
 //! Every phase is harmless to repeat: `up` of what is up changes nothing, `up` of what failed goes on there.
 
+mod cluster;
 mod down;
 mod infrastructure;
 mod network;
@@ -13,6 +14,7 @@ mod preflight;
 mod software;
 mod up;
 
+pub use cluster::kubeconfig_path;
 pub use down::{down, sweep_name};
 pub use network::apply_network;
 pub use preflight::preflight;

@@ -20,8 +20,17 @@ pub async fn preflight(
     let mut warnings = Vec::new();
     if !config.infrastructure.infra_only {
         let manager = managers::find(&config.software.resource_manager);
-        if let Some((manager, why)) = manager.and_then(|m| Some((m, m.missing()?))) {
+        if let Some((manager, why)) = manager.and_then(|m| Some((m, m.missing(config)?))) {
             reasons.push(format!("resource manager {}: {why}", manager.name()));
+        } else if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
+            if provider.emulates_network() {
+                reasons.extend(super::cluster::missing(context, config, cluster));
+            } else {
+                reasons.push(format!(
+                    "provider {} has no machines that a cluster could be made of",
+                    provider.name()
+                ));
+            }
         }
         if let Some(model) = &config.software.execution_model {
             reasons.push(format!(

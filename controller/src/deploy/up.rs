@@ -5,6 +5,7 @@ use crate::{
     agents::GrpcAgent,
     config::{self, Config},
     error::Error,
+    managers,
     plan::{Plan, Prefix},
     provider::{self, Context, LimitReport, Provider, Secrets},
     state::{Claim, Deployment, Phase},
@@ -273,6 +274,13 @@ async fn phases(
             let image = deployment.facts().get("image").cloned();
             let install = software::install(context, config, plan, &agents, image);
             progress.stage("software", install).await?;
+            let manager = managers::find(&config.software.resource_manager)
+                .filter(|_| !config.infrastructure.infra_only);
+            if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
+                let install =
+                    super::cluster::install(context, config, plan, deployment, &agents, cluster);
+                progress.stage("cluster", install).await?;
+            }
             deployment.set_done(Phase::Software)?;
         }
         if !deployment.is_done(Phase::Network) {

@@ -46,7 +46,7 @@ impl ResourceManager for KubeEdge {
     fn needs(&self, node: &NodePlan) -> Needs {
         super::cluster_node(node)
     }
-    fn missing(&self) -> Option<&'static str> {
+    fn missing(&self, _config: &Config) -> Option<&'static str> {
         Some("this version cannot install KubeEdge yet")
     }
 }

@@ -1,10 +1,12 @@
-//! Kubernetes: planned and checked; installing it comes with a later version.
+//! Kubernetes by kubeadm: the first cloud node controls, the others work.
 
-use super::{Needs, ResourceManager, count};
+use super::{Cluster, ClusterPart, Needs, ResourceManager, cluster, count};
 use crate::{
     config::{Config, Tier},
-    plan::NodePlan,
+    error::Error,
+    plan::{NodePlan, Plan, Role},
 };
+use continuum_images::components::{Catalogue, Stack};
 
 /// `kubernetes`.
 #[derive(Debug)]
@@ -52,7 +54,160 @@ impl ResourceManager for Kubernetes {
     fn needs(&self, node: &NodePlan) -> Needs {
         super::cluster_node(node)
     }
-    fn missing(&self) -> Option<&'static str> {
-        Some("this version cannot install Kubernetes yet")
+    fn missing(&self, config: &Config) -> Option<&'static str> {
+        let runs_something = config.benchmark.is_some() && !config.software.resource_manager_only;
+        if runs_something {
+            return Some(
+                "this version brings a cluster up, but cannot run applications in it yet; set software.resource_manager_only=true",
+            );
+        }
+        config
+            .software
+            .execution_model
+            .is_some()
+            .then_some("this version cannot install Kubernetes with functions yet")
+    }
+    fn cluster(&self) -> Option<&'static dyn Cluster> {
+        Some(&Kubernetes)
+    }
+}
+
+/// Programs of every node.
+const PROGRAMS: [&str; 2] = ["kubeadm", "kubelet"];
+/// Images of every node, and those of the control plane.
+const NODE_IMAGES: [&str; 3] = ["pause", "kube-proxy", "coredns"];
+const CONTROL_PLANE_IMAGES: [&str; 4] = [
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "etcd",
+];
+
+impl Cluster for Kubernetes {
+    fn stack<'a>(&self, catalogue: &'a Catalogue, config: &Config) -> Result<&'a Stack, Error> {
+        let version = config.software.kube_version.as_deref();
+        catalogue.stack("kubernetes", version).map_err(|error| {
+            Error::other(
+                "choose a version of Kubernetes",
+                format!("{error}; or set nothing: the catalogue's first one is taken"),
+            )
+        })
+    }
+
+    fn components(&self) -> &'static [&'static str] {
+        &["kubernetes", "kubernetes-images"]
+    }
+
+    fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
+        let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
+        let version = |name: &str| stack.versions.get(name).cloned().unwrap_or_default();
+        let routes: Vec<String> = plan
+            .nodes
+            .iter()
+            .filter(|other| other.slot != node.slot)
+            .filter_map(|other| Some(format!("{}={}", other.pod_prefix.as_ref()?, other.address)))
+            .collect();
+        let mut images = NODE_IMAGES.to_vec();
+        let name = match node.role {
+            Role::Controller => {
+                images.extend(CONTROL_PLANE_IMAGES);
+                "kubernetes-control-plane"
+            }
+            Role::Worker => "kubernetes-worker",
+            Role::Endpoint => return None,
+        };
+        let options = [
+            ("node", cluster::node_name(&node.name)),
+            ("address", node.address.to_string()),
+            ("control_plane", controller.address.to_string()),
+            ("version", version("kubernetes")),
+            ("etcd_tag", version("etcd")),
+            ("coredns_tag", version("coredns")),
+            ("pod_prefix", node.pod_prefix.clone()?),
+            ("pod_network", POD_NETWORK.to_owned()),
+            ("routes", routes.join(",")),
+        ];
+        let programs = PROGRAMS.iter().map(|p| ("kubernetes", (*p).to_owned()));
+        let images = images
+            .iter()
+            .map(|i| ("kubernetes-images", format!("{i}.tar")));
+        Some(ClusterPart {
+            component: name,
+            options: options.into_iter().collect(),
+            files: programs.chain(images).collect(),
+        })
+    }
+}
+
+/// All pods.
+const POD_NETWORK: &str = "10.244.0.0/16";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, plan::Prefix};
+
+    const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 3\n\
+                          cores = 2\nmemory_mib = 2048\n[infrastructure.endpoint]\nnodes = 2\ncores = 1\n\
+                          memory_mib = 512\n[network]\npreset = \"4g\"\n[software]\n\
+                          resource_manager = \"kubernetes\"\nresource_manager_only = true\n";
+
+    #[test]
+    fn each_node_knows_the_way_to_all_pods() {
+        let config = config::parse(CONFIG, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        assert!(Kubernetes.missing(&config).is_none());
+        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let catalogue = Catalogue::builtin().unwrap();
+        let stack = Kubernetes.stack(&catalogue, &config).unwrap();
+        let parts: Vec<_> = plan
+            .nodes
+            .iter()
+            .map(|n| Kubernetes.part(n, &plan, stack))
+            .collect();
+        let names: Vec<_> = parts
+            .iter()
+            .map(|p| p.as_ref().map(|p| p.component))
+            .collect();
+        let worker = Some("kubernetes-worker");
+        assert_eq!(
+            names,
+            [Some("kubernetes-control-plane"), worker, worker, None, None]
+        );
+        let first = parts[1].as_ref().unwrap();
+        assert_eq!(
+            first.options["routes"],
+            "10.244.0.0/24=192.168.100.2,10.244.2.0/24=192.168.100.4"
+        );
+        assert_eq!(first.options["node"], "cloud0");
+        assert_eq!(
+            parts[0].as_ref().unwrap().options["node"],
+            "cloud-controller"
+        );
+        assert!(!first.files.iter().any(|(_, file)| file == "etcd.tar"));
+        // Traffic to pods is shaped like that to their node.
+        let links = crate::plan::links_of(&plan.nodes[3], &plan.nodes, &config.network);
+        assert_eq!(
+            links[0].peers[1].prefixes,
+            ["192.168.100.3/32", "10.244.1.0/24"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused_with_those_there_are() {
+        let text = format!("{CONFIG}kube_version = \"1.27.0\"\n");
+        let config = config::parse(&text, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let catalogue = Catalogue::builtin().unwrap();
+        let error = Kubernetes
+            .stack(&catalogue, &config)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("1.27.0") && error.contains("1.35.4"),
+            "{error}"
+        );
     }
 }

@@ -47,7 +47,7 @@ impl ResourceManager for Mist {
     fn needs(&self, node: &NodePlan) -> Needs {
         native_worker(node)
     }
-    fn missing(&self) -> Option<&'static str> {
+    fn missing(&self, _config: &Config) -> Option<&'static str> {
         None
     }
 }

@@ -1,5 +1,6 @@
 //! Resource managers: who decides where applications run. One trait, one file each, one list.
 
+mod cluster;
 mod kubeedge;
 mod kubernetes;
 mod mist;
@@ -9,6 +10,8 @@ use crate::{
     config::{Config, Tier},
     plan::{NodePlan, Role},
 };
+
+pub use cluster::{Cluster, ClusterPart, node_name};
 
 /// Every manager; the only place that names them.
 pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[
@@ -52,8 +55,12 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     fn has_controller(&self) -> bool;
     /// What a node needs.
     fn needs(&self, node: &NodePlan) -> Needs;
-    /// Why it cannot be installed by this version; `None` = it can.
-    fn missing(&self) -> Option<&'static str>;
+    /// Why this version cannot bring such a config up; `None` = it can.
+    fn missing(&self, config: &Config) -> Option<&'static str>;
+    /// What it installs beyond services, if it makes a cluster.
+    fn cluster(&self) -> Option<&'static dyn Cluster> {
+        None
+    }
 }
 
 /// Finds one by name.

@@ -44,7 +44,7 @@ impl ResourceManager for Unmanaged {
     fn needs(&self, _node: &NodePlan) -> Needs {
         Needs::default()
     }
-    fn missing(&self) -> Option<&'static str> {
+    fn missing(&self, _config: &Config) -> Option<&'static str> {
         None
     }
 }

@@ -40,7 +40,10 @@ pub fn links_of(node: &NodePlan, nodes: &[NodePlan], network: &Network) -> Vec<L
                 .filter(|n| n.tier == tier && n.slot != node.slot)
                 .map(|n| Peer {
                     node: n.name.clone(),
-                    prefixes: vec![format!("{}/32", n.address)],
+                    // Pods of a node are as far away as the node.
+                    prefixes: std::iter::once(format!("{}/32", n.address))
+                        .chain(n.pod_prefix.clone())
+                        .collect(),
                 })
                 .collect();
             (!peers.is_empty()).then(|| LinkClass {

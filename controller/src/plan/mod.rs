@@ -61,6 +61,9 @@ pub struct NodePlan {
     pub disk_write_mb_s: u64,
     /// Physical core of each virtual one; empty = anywhere.
     pub pinned: Vec<u32>,
+    /// Network of its pods, if it is a node of a cluster.
+    #[serde(default)]
+    pub pod_prefix: Option<String>,
 }
 
 /// A component on a node.

@@ -57,6 +57,9 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
                 disk_read_mb_s: spec.disk_read_mb_s,
                 disk_write_mb_s: spec.disk_write_mb_s,
                 pinned,
+                // By slot, so that it never changes and every node can know all routes beforehand.
+                pod_prefix: (has_controller && role != Role::Endpoint)
+                    .then(|| format!("10.244.{slot}.0/24")),
             });
         }
     }

@@ -112,6 +112,31 @@ impl Secrets {
         })
     }
 
+    /// Certificate authority of the deployment's cluster.
+    pub fn cluster_authority(&self) -> Result<Identity, Error> {
+        self.identity("cluster-ca", || keys::authority("kubernetes"))
+    }
+
+    /// Who may do everything in the cluster.
+    pub fn cluster_admin(&self) -> Result<Identity, Error> {
+        let authority = self.cluster_authority()?;
+        self.identity("cluster-admin", || {
+            keys::issue(&authority, Use::ClusterAdmin, keys::lifetime())
+        })
+    }
+
+    /// What nodes show when they join.
+    pub fn cluster_token(&self) -> Result<String, Error> {
+        let path = self.dir.join("cluster-token");
+        if !path.exists() {
+            let random = uuid::Uuid::new_v4().simple().to_string();
+            let (id, secret) = random.split_at_checked(6).unwrap_or_default();
+            let secret: String = secret.chars().take(16).collect();
+            write_secret(&path, format!("{id}.{secret}").as_bytes())?;
+        }
+        read(&path)
+    }
+
     /// ssh host key of a node.
     pub fn host_key(&self, node: &str) -> Result<SshKey, Error> {
         self.ssh_key_pair(&format!("host-{node}"), node)

@@ -47,6 +47,9 @@ impl Service for Mqtt {
     }
 }
 
+/// As the catalogue makes it.
+const SANDBOX_IMAGE: &str = "continuum.local/pause:1.0.0";
+
 #[derive(Debug)]
 struct Containerd;
 
@@ -57,10 +60,17 @@ impl Service for Containerd {
     fn summary(&self) -> &'static str {
         "containerd with runc"
     }
-    fn component(&self, _config: &Config) -> Component {
+    fn component(&self, config: &Config) -> Component {
+        // A cluster's pods are held by the image that comes with it.
+        let is_cluster = crate::managers::find(&config.software.resource_manager)
+            .is_some_and(|m| m.cluster().is_some());
+        let mut options = Vec::new();
+        if is_cluster {
+            options.push(("sandbox_image", SANDBOX_IMAGE.to_owned()));
+        }
         Component {
             name: self.name(),
-            options: Vec::new(),
+            options,
             extras: None,
         }
     }

@@ -1,0 +1,263 @@
+//! Making a cluster: all its nodes at once, each with what it needs from the store; then waiting until they are ready.
+
+use crate::{
+    agents::{Agent, ArtifactSource, GrpcAgent},
+    config::Config,
+    error::Error,
+    keys,
+    managers::{Cluster, ClusterPart, node_name},
+    plan::{NodePlan, Plan, Role},
+    provider::{Context, Secrets},
+    state::{Deployment, write_secret},
+};
+use continuum_images::components::{self, Catalogue, Stack, Stored};
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, Client, api::ListParams};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// For nodes to become ready after they have joined.
+const READY_DEADLINE: Duration = Duration::from_mins(8);
+const READY_EVERY: Duration = Duration::from_secs(1);
+/// One look at the API server.
+const ASK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why the store cannot serve a cluster; each with what to type.
+pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster) -> Vec<String> {
+    let found = || -> Result<Vec<String>, Error> {
+        let catalogue = Catalogue::builtin()?;
+        let stack = cluster.stack(&catalogue, config)?;
+        let mut reasons = Vec::new();
+        for name in cluster.components() {
+            let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
+            if components::find(&context.cache, component)?.is_none() {
+                reasons.push(format!(
+                    "{} is not in the store; get it: continuum-ctl artifact build {name}",
+                    component.title()
+                ));
+            }
+        }
+        Ok(reasons)
+    };
+    found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
+}
+
+/// Components from the store, verified before they go anywhere.
+fn stored(
+    context: &Context,
+    cluster: &dyn Cluster,
+    catalogue: &Catalogue,
+    stack: &Stack,
+) -> Result<BTreeMap<&'static str, Stored>, Error> {
+    let mut all = BTreeMap::new();
+    for name in cluster.components() {
+        let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
+        let stored = components::find(&context.cache, component)?.ok_or_else(|| {
+            Error::other(
+                format!("find {}", component.title()),
+                format!("it is not in the store; continuum-ctl artifact build {name}"),
+            )
+        })?;
+        stored.verify()?;
+        all.insert(*name, stored);
+    }
+    Ok(all)
+}
+
+fn artifacts(
+    part: &ClusterPart,
+    stored: &BTreeMap<&'static str, Stored>,
+) -> Result<Vec<ArtifactSource>, Error> {
+    let mut all = Vec::new();
+    for (component, name) in &part.files {
+        let component = stored.get(component).ok_or_else(|| {
+            Error::other(
+                format!("find {name}"),
+                format!("{component} is not of this cluster"),
+            )
+        })?;
+        let (path, file) = component.file(name)?;
+        all.push(ArtifactSource {
+            name: name.clone(),
+            sha256: file.sha256.clone(),
+            size_bytes: file.size_bytes,
+            path,
+        });
+    }
+    Ok(all)
+}
+
+/// Installs the cluster and waits until all its nodes are ready.
+pub(super) async fn install(
+    context: &Context,
+    config: &Config,
+    plan: &Plan,
+    deployment: &Deployment,
+    agents: &[GrpcAgent],
+    cluster: &dyn Cluster,
+) -> Result<(), Error> {
+    let catalogue = Catalogue::builtin()?;
+    let stack = cluster.stack(&catalogue, config)?;
+    let stored = stored(context, cluster, &catalogue, stack)?;
+    let secrets = Secrets::open(deployment)?;
+    let authority = secrets.cluster_authority()?;
+    let secret_options = [
+        ("token", secrets.cluster_token()?),
+        ("ca_hash", keys::public_key_hash(&authority)?),
+    ];
+    let parts = agents
+        .iter()
+        .zip(&plan.nodes)
+        .filter_map(|(agent, node)| Some((agent, node, cluster.part(node, plan, stack)?)))
+        .map(|(agent, node, part)| {
+            let (stored, authority, secret_options) = (&stored, &authority, &secret_options);
+            async move {
+                let mut options: BTreeMap<String, String> = part
+                    .options
+                    .iter()
+                    .chain(secret_options.iter().map(|(k, v)| (k, v)))
+                    .map(|(k, v)| ((*k).to_owned(), v.clone()))
+                    .collect();
+                if node.role == Role::Controller {
+                    options.insert("ca_certificate".into(), authority.certificate_pem.clone());
+                    options.insert("ca_key".into(), authority.key_pem.clone());
+                }
+                let artifacts = artifacts(&part, stored)?;
+                agent
+                    .install(part.component, options, &artifacts, &|step| {
+                        context.progress.say(&format!(
+                            "{}: {} {} {}",
+                            node.name, step.step, step.state, step.detail
+                        ));
+                    })
+                    .await
+            }
+        });
+    futures_util::future::try_join_all(parts).await?;
+    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let Some(controller) = controller else {
+        return Ok(());
+    };
+    write_kubeconfig(deployment, &secrets, controller)?;
+    wait_ready(context, &client(&secrets, controller)?, plan).await
+}
+
+/// For `kubectl` and everything else that speaks to the API server.
+fn write_kubeconfig(
+    deployment: &Deployment,
+    secrets: &Secrets,
+    controller: &NodePlan,
+) -> Result<(), Error> {
+    let admin = secrets.cluster_admin()?;
+    let base64 = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
+    let name = deployment.name();
+    // JSON is YAML: nothing in a value can break out.
+    let config = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": name,
+        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
+        "clusters": [{ "name": name, "cluster": {
+            "server": format!("https://{}:6443", controller.address),
+            "certificate-authority-data": base64(&secrets.cluster_authority()?.certificate_pem),
+        } }],
+        "users": [{ "name": name, "user": {
+            "client-certificate-data": base64(&admin.certificate_pem),
+            "client-key-data": base64(&admin.key_pem),
+        } }],
+    });
+    write_secret(
+        &kubeconfig_path(deployment),
+        format!("{config:#}\n").as_bytes(),
+    )
+}
+
+/// Where it lies.
+pub fn kubeconfig_path(deployment: &Deployment) -> std::path::PathBuf {
+    deployment.dir().join("kubeconfig")
+}
+
+/// A client of the deployment's API server.
+fn client(secrets: &Secrets, controller: &NodePlan) -> Result<Client, Error> {
+    let failed = |e: String| Error::other("prepare the connection to the API server", e);
+    let url = format!("https://{}:6443", controller.address);
+    let admin = secrets.cluster_admin()?;
+    let base64 = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
+    let mut config = kube::Config::new(url.parse().map_err(|e| failed(format!("{url}: {e}")))?);
+    let authority = pem_to_der(&secrets.cluster_authority()?.certificate_pem).map_err(failed)?;
+    config.root_cert = Some(vec![authority]);
+    config.auth_info.client_certificate_data = Some(base64(&admin.certificate_pem));
+    config.auth_info.client_key_data = Some(base64(&admin.key_pem).into());
+    config.connect_timeout = Some(ASK_DEADLINE);
+    config.read_timeout = Some(ASK_DEADLINE);
+    Client::try_from(config).map_err(|e| failed(e.to_string()))
+}
+
+fn pem_to_der(pem: &str) -> Result<Vec<u8>, String> {
+    let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
+    data_encoding::BASE64
+        .decode(body.as_bytes())
+        .map_err(|e| e.to_string())
+}
+
+/// Name of each node that is not ready, with why.
+fn unready(plan: &Plan, nodes: &[Node]) -> BTreeMap<String, String> {
+    let mut unready = BTreeMap::new();
+    for node in plan.nodes.iter().filter(|n| n.pod_prefix.is_some()) {
+        let name = node_name(&node.name);
+        let found = nodes
+            .iter()
+            .find(|n| n.metadata.name.as_deref() == Some(&name));
+        let conditions = found
+            .and_then(|n| n.status.as_ref())
+            .and_then(|s| s.conditions.as_ref());
+        let ready = conditions
+            .into_iter()
+            .flatten()
+            .find(|c| c.type_ == "Ready");
+        match ready {
+            Some(condition) if condition.status == "True" => {}
+            Some(condition) => {
+                unready.insert(name, condition.message.clone().unwrap_or_default());
+            }
+            None => {
+                unready.insert(name, "it has not reported yet".to_owned());
+            }
+        }
+    }
+    unready
+}
+
+async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Result<(), Error> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let deadline = Instant::now() + READY_DEADLINE;
+    let mut said = String::new();
+    loop {
+        let parameters = ListParams::default();
+        let listed = tokio::time::timeout(ASK_DEADLINE, nodes.list(&parameters)).await;
+        let last = match listed {
+            Ok(Ok(list)) => {
+                let unready = unready(plan, &list.items);
+                if unready.is_empty() {
+                    return Ok(());
+                }
+                let why = unready.iter().map(|(node, why)| format!("{node}: {why}"));
+                why.collect::<Vec<_>>().join("; ")
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer from the API server".to_owned(),
+        };
+        if last != said {
+            context.progress.say(&format!("not ready: {last}"));
+            said.clone_from(&last);
+        }
+        if Instant::now() > deadline {
+            return Err(Error::Deadline {
+                what: "all nodes of the cluster to be ready".into(),
+                after: READY_DEADLINE,
+                last,
+            });
+        }
+        tokio::time::sleep(READY_EVERY).await;
+    }
+}
