@@ -1,12 +1,14 @@
 //! The guest's tree: packages, our overlay, units switched on and off, agent and bundle.
 
 use crate::{
+    SOURCE_DATE_EPOCH,
     cache::{self, Cache},
     error::{ImageError, Report},
     hash, initrd,
     process::Program,
     spec::{GuestSpec, SourceTree},
 };
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
 use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
@@ -76,7 +78,32 @@ pub fn stage(base: &Path, agent: &Path, bundle: &Path, tree: &Path) -> Result<()
     if let Some(dir) = parent.parent() {
         std::fs::create_dir_all(dir).map_err(ImageError::file("create", dir))?;
     }
-    copy_tree(bundle, &parent)
+    copy_tree(bundle, &parent)?;
+    settle_access_times(tree)
+}
+
+/// Access times come along into the file system, and differ with who read what since. mke2fs takes later ones than
+/// [`SOURCE_DATE_EPOCH`] for that one, so it does not matter that it reads the files itself.
+fn settle_access_times(path: &Path) -> Result<(), ImageError> {
+    let error = || ImageError::file("set the access time of", path);
+    let times = Timestamps {
+        last_access: Timespec {
+            tv_sec: SOURCE_DATE_EPOCH.cast_signed(),
+            tv_nsec: 0,
+        },
+        last_modification: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+    };
+    utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| error()(e.into()))?;
+    let meta = std::fs::symlink_metadata(path).map_err(error())?;
+    if meta.is_dir() {
+        for entry in std::fs::read_dir(path).map_err(error())? {
+            settle_access_times(&entry.map_err(error())?.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The packed kernel of a tree.
@@ -201,4 +228,28 @@ fn switch_units(spec: &GuestSpec, tree: &Path) -> Result<(), ImageError> {
         "/usr/lib/systemd/system/multi-user.target",
         &units.join("default.target"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn access_times_are_settled_and_others_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("sub/file");
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(&file, "x").unwrap();
+        symlink("nowhere", dir.path().join("link")).unwrap();
+        let before = std::fs::metadata(&file).unwrap().mtime();
+        settle_access_times(dir.path()).unwrap();
+        let after = std::fs::metadata(&file).unwrap();
+        assert_eq!(
+            (after.atime(), after.mtime()),
+            (SOURCE_DATE_EPOCH.cast_signed(), before)
+        );
+        let link = std::fs::symlink_metadata(dir.path().join("link")).unwrap();
+        assert_eq!(link.atime(), SOURCE_DATE_EPOCH.cast_signed());
+    }
 }

@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 const KIND: &str = "images";
 const CURRENT: &str = "images/current";
 

@@ -1,6 +1,7 @@
 //! Why a test cannot run on this machine. Each reason is printed, and the test is counted as ignored.
 
 use crate::{process::workspace_program, testbed};
+use anyhow::Context;
 use std::path::PathBuf;
 
 /// The user's cache.
@@ -41,4 +42,27 @@ pub fn machines() -> Option<String> {
 pub fn long() -> Option<String> {
     let is_long = std::env::var_os("CONTINUUM_LONG").is_some();
     (!is_long).then(|| "takes minutes; make test-long runs it".into())
+}
+
+/// A program of a component in the store.
+pub fn stored_program(component: &str, program: &str) -> anyhow::Result<PathBuf> {
+    let dir = cache().context("a cache")?.join("components");
+    for entry in std::fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
+        let path = entry?.path();
+        let Ok(text) = std::fs::read_to_string(path.join("component.json")) else {
+            continue;
+        };
+        let manifest: serde_json::Value = serde_json::from_str(&text)?;
+        if manifest["name"] == component && path.join(program).exists() {
+            return Ok(path.join(program));
+        }
+    }
+    anyhow::bail!("no {program} of {component} in the store")
+}
+
+/// What a cluster is made of is not in the store.
+pub fn cluster() -> Option<String> {
+    let has = |component, program| stored_program(component, program).is_ok();
+    let complete = has("kubernetes", "kubeadm") && has("kubernetes-images", "etcd.tar");
+    (!complete).then(|| "Kubernetes is not in the store; continuum-ctl artifact build".into())
 }

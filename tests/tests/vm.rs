@@ -487,6 +487,90 @@ fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
     bed.check_nothing_left()
 }
 
+/// A real cluster of two machines, without anything to run in it yet.
+const CLUSTER: &str = r#"
+name = "cluster"
+[infrastructure]
+provider = "qemu"
+[infrastructure.cloud]
+nodes = 2
+cores = 1
+memory_mib = 1536
+[infrastructure.cloud.controller]
+cores = 2
+memory_mib = 2560
+[network]
+preset = "4g"
+[software]
+resource_manager = "kubernetes"
+resource_manager_only = true
+"#;
+
+/// kubeadm's Kubernetes from the store: two nodes ready, a pod runs on the worker, `up` again changes nothing.
+fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    let config = bed.dir.join("cluster.toml");
+    std::fs::write(&config, CLUSTER)?;
+    let config = config.display().to_string();
+    let up = ctl.json(0, &["up", &config])?;
+    eprintln!("stages {}", up["stage_times"]);
+    let kubeconfig = bed
+        .dir
+        .join("state/deployments/cluster/kubeconfig")
+        .display()
+        .to_string();
+    let program = skip::stored_program("kubernetes", "kubectl")?
+        .display()
+        .to_string();
+    let kubectl = |arguments: &[&str]| {
+        let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
+        bed.inside(&program, &[&common[..], arguments].concat())
+    };
+    let nodes = kubectl(&["get", "nodes", "--no-headers"])?;
+    let ready = nodes
+        .lines()
+        .filter(|l| l.contains(" Ready ") && l.contains("v1.35.4"))
+        .count();
+    ensure!(ready == 2, "{nodes}");
+    let again = ctl.expect(0, &["up", &config])?;
+    ensure!(
+        again.contains("nothing was changed") && again.contains("kubectl --kubeconfig"),
+        "{again}"
+    );
+    kubectl(&[
+        "run",
+        "sleeper",
+        "--image=continuum.local/pause:1.0.0",
+        "--image-pull-policy=Never",
+        "--restart=Never",
+    ])?;
+    kubectl(&[
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=240s",
+        "pod/sleeper",
+    ])?;
+    let node = kubectl(&[
+        "get",
+        "pod",
+        "sleeper",
+        "-o",
+        "jsonpath={.spec.nodeName} {.status.podIP}",
+    ])?;
+    ensure!(node.starts_with("cloud0 10.244.1."), "{node}");
+    // The cluster's own pods, kube-proxy by nftables and CoreDNS among them.
+    kubectl(&[
+        "wait",
+        "--namespace=kube-system",
+        "--for=condition=Ready",
+        "--timeout=300s",
+        "pod",
+        "--all",
+    ])?;
+    ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
 /// First argument of this program when it is to count how many MQTT connections are admitted at the same time.
 const CONNECT: &str = "--count-connections";
 
@@ -556,20 +640,25 @@ fn main() -> anyhow::Result<()> {
             }
         },
     };
-    let tests: [(&str, Case); 3] = [
-        ("the_demo_twice_in_a_row", demo),
-        ("an_endpoint_alone", endpoint_alone),
-        ("two_deployments_side_by_side", side_by_side),
+    let no_cluster = missing.clone().or_else(skip::cluster);
+    if let (None, Some(why)) = (&missing, &no_cluster) {
+        eprintln!("skipped: a_kubernetes_cluster: {why}");
+    }
+    let tests: [(&str, Case, &Option<String>); 4] = [
+        ("the_demo_twice_in_a_row", demo, &missing),
+        ("an_endpoint_alone", endpoint_alone, &missing),
+        ("two_deployments_side_by_side", side_by_side, &missing),
+        ("a_kubernetes_cluster", kubernetes, &no_cluster),
     ];
     let trials = tests
         .into_iter()
-        .map(|(name, test)| {
+        .map(|(name, test, why)| {
             let own = bed.clone();
             let run = move || {
                 let bed = own.as_ref().ok_or_else(|| Failed::from("no testbed"))?;
                 test(bed).map_err(|e| Failed::from(format!("{e:#}")))
             };
-            Trial::test(name, run).with_ignored_flag(missing.is_some())
+            Trial::test(name, run).with_ignored_flag(why.is_some())
         })
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
