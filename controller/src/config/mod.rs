@@ -116,4 +116,6 @@ fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
 }
 
 #[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
 mod tests;
