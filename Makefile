@@ -5,7 +5,7 @@ PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-syste
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image demo test test-torch test-long check check-torch bench
+.PHONY: deps build image components demo test test-torch test-long check check-torch bench
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
@@ -14,6 +14,10 @@ build: deps
 
 image: build
 	$(CTL) image build
+
+# Kubernetes from Go modules and its container images: minutes once, seconds afterwards. Needs Go.
+components: image
+	$(CTL) artifact build
 
 # Makes an edge and an endpoint machine, measures, and removes them again.
 demo: image

@@ -316,6 +316,61 @@ fn unwritable_results() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The user's own photos, and after them others: never a mixture.
+fn own_photos() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    for names in [["cat.jpg", "coffee.jpg"], ["rocket.jpg", "flower.jpg"]] {
+        let photos = world.dir.path().join(names[0]);
+        std::fs::create_dir(&photos)?;
+        for name in names {
+            std::fs::copy(source().join("images/photos").join(name), photos.join(name))?;
+        }
+        let results = world.results(&format!("results-{}", names[0]));
+        let text = results.display().to_string();
+        let dataset = format!("benchmark.dataset={}", photos.display());
+        world.ctl.expect(
+            0,
+            &[
+                "bench",
+                "local",
+                "--set",
+                "benchmark.duration_s=2",
+                "--set",
+                &dataset,
+                "--results",
+                &text,
+            ],
+        )?;
+        let dir = results::only_result(&results)?;
+        results::check(&dir, 40)?;
+        let samples = std::fs::read_to_string(dir.join("samples.csv"))?;
+        for line in samples.lines().skip(1) {
+            ensure!(
+                names.iter().any(|n| line.contains(n)),
+                "another photo: {line}"
+            );
+        }
+        ensure!(
+            names.iter().all(|n| samples.contains(n)),
+            "a photo was not sent"
+        );
+    }
+    let errors = world.ctl.refused(
+        5,
+        &[
+            "up",
+            "examples/local.toml",
+            "--set",
+            "name=x",
+            "--set",
+            "benchmark.dataset=/nowhere",
+        ],
+    )?;
+    ensure!(errors.contains("`/nowhere` is not a directory"), "{errors}");
+    Ok(())
+}
+
 fn current_bundle() -> anyhow::Result<PathBuf> {
     let bundles = skip::cache().context("a cache")?.join("bundles");
     let key = std::fs::read_to_string(bundles.join("current")).context("read bundles/current")?;
@@ -471,6 +526,7 @@ fn main() {
             unwritable_results,
             usual,
         ),
+        trial("own_photos_are_used_and_never_mixed", own_photos, usual),
         trial(
             "the_bundle_loads_only_its_own_libraries",
             own_libraries,
