@@ -28,7 +28,7 @@ test: build
 	cargo test --workspace --locked
 
 # The same, and what takes minutes more.
-test-long: image test-torch
+test-long: components test-torch
 	CONTINUUM_LONG=1 cargo test --workspace --locked
 
 check:

@@ -640,7 +640,7 @@ fn main() -> anyhow::Result<()> {
             }
         },
     };
-    let no_cluster = missing.clone().or_else(skip::cluster);
+    let no_cluster = missing.clone().or_else(skip::long).or_else(skip::cluster);
     if let (None, Some(why)) = (&missing, &no_cluster) {
         eprintln!("skipped: a_kubernetes_cluster: {why}");
     }
