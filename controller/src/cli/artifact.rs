@@ -9,7 +9,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
     let catalogue = Catalogue::builtin()?;
     let cache = &context.cache;
     match action {
-        ArtifactAction::List => list(context, output, &catalogue)?,
+        ArtifactAction::List => list(context, output, &catalogue),
         ArtifactAction::Build { names } => {
             let mut done = Vec::new();
             for component in wanted(&catalogue, &names)? {
@@ -73,7 +73,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }
 
-fn list(context: &Context, output: &Output, catalogue: &Catalogue) -> Result<(), Error> {
+fn list(context: &Context, output: &Output, catalogue: &Catalogue) {
     let (mut rows, mut all) = (Vec::new(), Vec::new());
     for component in &catalogue.components {
         // Without Go nobody knows what a build would depend on; the catalogue is still worth seeing.
@@ -103,7 +103,6 @@ fn list(context: &Context, output: &Output, catalogue: &Catalogue) -> Result<(),
         rows,
     );
     output.json(&json!({ "components": all }));
-    Ok(())
 }
 
 fn show(context: &Context, output: &Output, done: &[Stored]) {

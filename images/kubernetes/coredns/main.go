@@ -12,6 +12,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
 	_ "github.com/coredns/coredns/plugin/loop"
+	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 )
@@ -19,7 +20,7 @@ import (
 func init() {
 	// The order of plugins in a server is the order here, whatever the Corefile says.
 	dnsserver.Directives = []string{
-		"reload", "errors", "health", "ready", "cache", "loadbalance", "loop", "kubernetes", "forward",
+		"reload", "errors", "health", "ready", "prometheus", "cache", "loadbalance", "loop", "kubernetes", "forward",
 	}
 }
 

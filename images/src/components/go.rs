@@ -90,11 +90,11 @@ impl Way for Go {
             let path = work.join(name);
             std::fs::write(&path, text).map_err(ImageError::file("write", path))?;
         }
-        let stamps: String = component
-            .stamps
-            .iter()
-            .map(|s| format!(" -X {s}"))
-            .collect();
+        let mut flags = "-s -w -buildid=".to_owned();
+        for stamp in &component.stamps {
+            flags.push_str(" -X ");
+            flags.push_str(stamp);
+        }
         for (index, (program, package)) in component.programs.iter().enumerate() {
             report.step(&format!(
                 "building {program} of {} ({} of {})",
@@ -107,7 +107,7 @@ impl Way for Go {
                 .deadline(BUILD_DEADLINE)
                 .args(["build", "-o", &into.join(program).display().to_string()])
                 .arg("-ldflags")
-                .arg(format!("-s -w -buildid={stamps}"))
+                .arg(&flags)
                 .arg(package)
                 .run()?;
         }

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(stored.files.len(), 2);
         assert_eq!(find(&cache, &component()).unwrap().unwrap(), stored);
         assert_eq!(obtain(&cache, &component(), &Silent).unwrap(), stored);
-        assert_eq!(all(&cache).unwrap(), [stored.clone()]);
+        assert_eq!(all(&cache).unwrap(), std::slice::from_ref(&stored));
         stored.verify().unwrap();
         std::fs::write(stored.dir.join("tool"), "pr0gram").unwrap();
         assert!(matches!(stored.verify(), Err(ImageError::Digest { .. })));

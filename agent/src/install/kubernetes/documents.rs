@@ -59,7 +59,18 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             "imageRepository": REPOSITORY,
             "encryptionAlgorithm": "ECDSA-P256",
             "controlPlaneEndpoint": format!("{}:6443", settings.control_plane),
-            "etcd": { "local": { "dataDir": "/var/lib/etcd", "imageTag": settings.etcd_tag } },
+            // There is one of each, so nobody needs to be elected; on a slow machine a late renewal would only restart
+            // them. etcd waits longer for itself for the same reason.
+            "controllerManager": { "extraArgs": [{ "name": "leader-elect", "value": "false" }] },
+            "scheduler": { "extraArgs": [{ "name": "leader-elect", "value": "false" }] },
+            "etcd": { "local": {
+                "dataDir": "/var/lib/etcd",
+                "imageTag": settings.etcd_tag,
+                "extraArgs": [
+                    { "name": "heartbeat-interval", "value": "500" },
+                    { "name": "election-timeout", "value": "5000" },
+                ],
+            } },
             "dns": { "imageTag": settings.coredns_tag },
         }),
         json!({
