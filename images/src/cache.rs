@@ -1,7 +1,10 @@
 //! The cache: results under names made of their inputs, complete or not there at all.
 
 use crate::error::ImageError;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 /// One cache directory for all of a user's checkouts.
 #[derive(Debug, Clone)]
@@ -62,7 +65,7 @@ impl Cache {
         let lock_path = dir.join(format!(".{key}.lock"));
         let lock =
             std::fs::File::create(&lock_path).map_err(ImageError::file("create", &lock_path))?;
-        lock.lock().map_err(ImageError::file("lock", &lock_path))?;
+        wait_for_lock(&lock, &lock_path, WITHIN)?;
         if !target.exists() {
             let partial = dir.join(format!(".{key}.partial"));
             remove(&partial)?;
@@ -73,6 +76,44 @@ impl Cache {
         std::fs::remove_file(&lock_path).ok();
         Ok(target)
     }
+}
+
+/// Another process may be compiling for most of an hour.
+const WITHIN: Duration = Duration::from_hours(1);
+
+/// Takes the lock on a file; waits for another process, but not for ever.
+pub fn wait_for_lock(
+    lock: &std::fs::File,
+    path: &Path,
+    within: Duration,
+) -> Result<(), ImageError> {
+    let begun = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < within => pause(),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(ImageError::Missing {
+                    what: format!(
+                        "`{}` unlocked within {} s",
+                        path.display(),
+                        within.as_secs()
+                    ),
+                    hint: "another process is making the same thing; `fuser -v FILE` shows which"
+                        .into(),
+                });
+            }
+            Err(std::fs::TryLockError::Error(e)) => return Err(ImageError::file("lock", path)(e)),
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the standard library has no lock with a deadline"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(50));
 }
 
 /// Removes a file or a tree; one that is not there is fine.
@@ -88,6 +129,22 @@ pub fn remove(path: &Path) -> Result<(), ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_held_is_given_up_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let open = || std::fs::File::create(&path).unwrap();
+        let (first, second) = (open(), open());
+        let short = Duration::from_millis(60);
+        wait_for_lock(&first, &path, short).unwrap();
+        let error = wait_for_lock(&second, &path, short)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("x.lock` unlocked within"), "{error}");
+        drop(first);
+        wait_for_lock(&second, &path, short).unwrap();
+    }
 
     #[test]
     fn made_once_and_never_half() {

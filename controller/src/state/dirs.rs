@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// A little longer than the hypervisor gives to three uploads.
+const POOL_DEADLINE: std::time::Duration = std::time::Duration::from_mins(50);
+
 /// Directory with one directory per deployment.
 #[derive(Debug, Clone)]
 pub struct StateRoot {
@@ -90,12 +93,11 @@ impl StateRoot {
         self.dir.join("console")
     }
 
-    /// Held while a base image is brought into the pool. Another `up` may take minutes to do so; it ends by the
-    /// hypervisor's deadline, and so does this wait.
+    /// Held while a base image is brought into the pool. Another `up` may take minutes to do so.
     pub fn pool_lock(&self) -> Result<std::fs::File, Error> {
         let path = self.dir.join("pool.lock");
         let file = std::fs::File::create(&path).map_err(Error::file("create", &path))?;
-        file.lock().map_err(Error::file("lock", &path))?;
+        continuum_images::cache::wait_for_lock(&file, &path, POOL_DEADLINE)?;
         Ok(file)
     }
 
