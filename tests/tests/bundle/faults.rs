@@ -1,0 +1,146 @@
+//! Runs that are lost, interrupted, killed, or cannot be written down.
+
+use crate::world::World;
+use anyhow::{Context, ensure};
+use continuum_tests::results;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+fn endpoint_pid(world: &World, node: &str) -> anyhow::Result<i32> {
+    let info = world.ctl.json(0, &["agent", "local", node, "info"])?;
+    Ok(info["pid"].as_i64().context("a pid")? as i32)
+}
+
+fn kill(pid: i32) -> anyhow::Result<()> {
+    let pid = rustix::process::Pid::from_raw(pid).context("a pid")?;
+    rustix::process::kill_process(pid, Signal::KILL).context("kill an agent")
+}
+
+/// A node that goes away ends the run: exit 6, named, what there was is kept.
+pub(crate) fn lost_node() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let lost = endpoint_pid(&world, "endpoint1")?;
+    let results = world.results("results").display().to_string();
+    let mut bench = world.ctl.start(
+        "bench",
+        &[
+            "bench",
+            "local",
+            "--set",
+            "benchmark.duration_s=120",
+            "--results",
+            &results,
+        ],
+    )?;
+    bench.wait_for_answers(10, Duration::from_mins(1))?;
+    kill(lost)?;
+    let begun = Instant::now();
+    ensure!(bench.wait(Duration::from_mins(1))? == 6, "{}", bench.said());
+    eprintln!(
+        "a lost node ended the run after {:.1} s",
+        begun.elapsed().as_secs_f64()
+    );
+    ensure!(bench.said().contains("endpoint1"), "{}", bench.said());
+    let dir = results::only_result(&world.results("results"))?;
+    let result = results::json(&dir)?;
+    ensure!(result["validity"] == "invalid", "{}", result["validity"]);
+    let samples = std::fs::read_to_string(dir.join("samples.csv"))?;
+    ensure!(
+        samples.contains("endpoint0,") && samples.contains("endpoint3,"),
+        "the others' samples are missing"
+    );
+    // The machine is as it was but for that node, and `up` brings it back.
+    world
+        .ctl
+        .refused(5, &["bench", "local", "--results", &results])?;
+    Ok(())
+}
+
+/// The first interrupt of a run keeps what there is, and says that it is no result.
+pub(crate) fn interrupted_bench() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let results = world.results("results").display().to_string();
+    let mut bench = world.ctl.start(
+        "bench",
+        &[
+            "bench",
+            "local",
+            "--set",
+            "benchmark.duration_s=120",
+            "--results",
+            &results,
+        ],
+    )?;
+    bench.wait_for_answers(10, Duration::from_mins(1))?;
+    bench.signal(Signal::INT)?;
+    ensure!(
+        bench.wait(Duration::from_secs(40))? == 130,
+        "{}",
+        bench.said()
+    );
+    let dir = results::only_result(&world.results("results"))?;
+    let result = results::json(&dir)?;
+    ensure!(
+        result["validity"] == "invalid" && result["interrupted"] == true,
+        "{}",
+        result["invalid_reasons"]
+    );
+    let samples = std::fs::read_to_string(dir.join("samples.csv"))?;
+    ensure!(
+        samples.lines().count() > 5,
+        "the samples so far are missing: {samples}"
+    );
+    Ok(())
+}
+
+/// What a killed controller left running does not disturb the next run.
+pub(crate) fn killed_bench() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let first = world.results("first").display().to_string();
+    let mut bench = world.ctl.start(
+        "bench",
+        &[
+            "bench",
+            "local",
+            "--set",
+            "benchmark.duration_s=300",
+            "--results",
+            &first,
+        ],
+    )?;
+    bench.wait_for_answers(10, Duration::from_mins(1))?;
+    bench.signal(Signal::KILL)?;
+    bench.wait(Duration::from_secs(10)).ok();
+    let second = world.results("second").display().to_string();
+    world.ctl.expect(
+        0,
+        &[
+            "bench",
+            "local",
+            "--set",
+            "benchmark.duration_s=4",
+            "--results",
+            &second,
+        ],
+    )?;
+    results::check(&results::only_result(&world.results("second"))?, 80)
+}
+
+/// Results that cannot be written are refused before anything runs.
+pub(crate) fn unwritable_results() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let file = world.dir.path().join("file");
+    std::fs::write(&file, "")?;
+    let begun = Instant::now();
+    let errors = world.ctl.refused(
+        1,
+        &["bench", "local", "--results", &file.display().to_string()],
+    )?;
+    ensure!(errors.contains("failed to create"), "{errors}");
+    ensure!(begun.elapsed() < Duration::from_secs(10), "it ran first");
+    Ok(())
+}

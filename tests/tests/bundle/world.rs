@@ -1,0 +1,22 @@
+//! A state directory and a place for results, gone when the test is over.
+
+use anyhow::Context;
+use continuum_tests::ctl::Ctl;
+use std::path::PathBuf;
+
+pub(crate) struct World {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) ctl: Ctl,
+}
+
+impl World {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("make a directory")?;
+        let ctl = Ctl::new(dir.path().join("state"));
+        Ok(Self { dir, ctl })
+    }
+
+    pub(crate) fn results(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}

@@ -1,0 +1,125 @@
+//! Real virtual machines. Skipped with the reason where this machine cannot run them.
+#![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
+
+mod bed;
+mod demo;
+mod kubernetes;
+mod side_by_side;
+
+use anyhow::ensure;
+use bed::Bed;
+use continuum_tests::skip;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+type Case = fn(&Bed) -> anyhow::Result<()>;
+
+/// First argument of this program when it is to count how many MQTT connections are admitted at the same time.
+pub(crate) const CONNECT: &str = "--count-connections";
+
+/// Opens connections one after the other, says hello on each, and counts those that are answered.
+fn count_connections(address: &str, wanted: usize) -> anyhow::Result<usize> {
+    let mut open = Vec::new();
+    for number in 0..wanted {
+        let socket = format!("{address}:1883").parse()?;
+        let Ok(mut stream) = TcpStream::connect_timeout(&socket, Duration::from_secs(3)) else {
+            continue;
+        };
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        // CONNECT, MQTT 3.1.1, clean session, keep-alive 60 s, client id of two characters.
+        let hello = [
+            0x10,
+            14,
+            0,
+            4,
+            b'M',
+            b'Q',
+            b'T',
+            b'T',
+            4,
+            2,
+            0,
+            60,
+            0,
+            2,
+            b'c',
+            b'0' + number as u8,
+        ];
+        let mut answer = [0; 4];
+        if stream.write_all(&hello).is_ok()
+            && stream.read_exact(&mut answer).is_ok()
+            && answer == [0x20, 2, 0, 0]
+        {
+            open.push(stream);
+        }
+    }
+    Ok(open.len())
+}
+
+#[expect(clippy::print_stdout, reason = "the count is this program's data")]
+fn main() -> anyhow::Result<()> {
+    let own: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, address, wanted] = own.as_slice()
+        && first == CONNECT
+    {
+        println!("{}", count_connections(address, wanted.parse()?)?);
+        return Ok(());
+    }
+    let mut arguments = Arguments::from_args();
+    // One at a time: they share the machine's two cores.
+    arguments.test_threads = Some(1);
+    let missing = skip::machines();
+    let bed = match &missing {
+        Some(why) => {
+            eprintln!("skipped: {why}");
+            None
+        }
+        None if arguments.list => None,
+        None => match Bed::start() {
+            Ok(bed) => Some(Arc::new(bed)),
+            Err(error) => {
+                eprintln!("the testbed did not start: {error:#}");
+                None
+            }
+        },
+    };
+    let no_cluster = missing.clone().or_else(skip::long).or_else(skip::cluster);
+    if let (None, Some(why)) = (&missing, &no_cluster) {
+        eprintln!("skipped: a_kubernetes_cluster: {why}");
+    }
+    let tests: [(&str, Case, &Option<String>); 4] = [
+        ("the_demo_twice_in_a_row", demo::demo, &missing),
+        ("an_endpoint_alone", demo::endpoint_alone, &missing),
+        (
+            "two_deployments_side_by_side",
+            side_by_side::side_by_side,
+            &missing,
+        ),
+        ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
+    ];
+    let trials = tests
+        .into_iter()
+        .map(|(name, test, why)| {
+            let own = bed.clone();
+            let run = move || {
+                let bed = own.as_ref().ok_or_else(|| Failed::from("no testbed"))?;
+                test(bed).map_err(|e| Failed::from(format!("{e:#}")))
+            };
+            Trial::test(name, run).with_ignored_flag(why.is_some())
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Before the process ends, so that nothing is left.
+    drop(bed);
+    ensure!(
+        Path::new("/proc/self").exists() && !conclusion.has_failed(),
+        "tests failed"
+    );
+    Ok(())
+}
