@@ -19,8 +19,9 @@ const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\
                       cores = 1\nmemory_mib = 256\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n";
 
 struct World {
-    dir: tempfile::TempDir,
+    // Dropped first: its `down` needs the directory.
     ctl: Ctl,
+    dir: tempfile::TempDir,
 }
 
 impl World {

@@ -5,8 +5,9 @@ use continuum_tests::ctl::Ctl;
 use std::path::PathBuf;
 
 pub(crate) struct World {
-    pub(crate) dir: tempfile::TempDir,
+    // Dropped first: its `down` needs the directory.
     pub(crate) ctl: Ctl,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl World {
