@@ -28,7 +28,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ctl = Ctl::new(dir.path().join("state"));
-        let world = Self { dir, ctl };
+        let world = Self { ctl, dir };
         world.config("lab", CONFIG);
         world
     }

@@ -14,7 +14,7 @@ impl World {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("make a directory")?;
         let ctl = Ctl::new(dir.path().join("state"));
-        Ok(Self { dir, ctl })
+        Ok(Self { ctl, dir })
     }
 
     pub(crate) fn results(&self, name: &str) -> PathBuf {
