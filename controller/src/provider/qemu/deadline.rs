@@ -166,6 +166,13 @@ impl Hypervisor for Deadlined {
         })
     }
 
+    fn prepare_pool(&self, pool: &Path) -> Result<(), Error> {
+        let pool = pool.to_owned();
+        self.call("prepare the pool", self.within, move |h| {
+            h.prepare_pool(&pool)
+        })
+    }
+
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error> {
         let pool = pool.to_owned();
         self.call("list volumes", self.within, move |h| h.volumes(&pool))

@@ -38,6 +38,8 @@ pub(super) fn ensure_base(
 ) -> Result<Base, Error> {
     // Two deployments that start at once must not upload over each other.
     let _lock = root.pool_lock()?;
+    // Before the first look: a daemon that does not know the pool yet finds no volume, even where the files are.
+    hypervisor.prepare_pool(pool)?;
     let path = |file: &str, ending: &str, format: &'static str| {
         let digest = image.manifest.files.get(file).cloned().unwrap_or_default();
         let short: String = digest.chars().take(20).collect();

@@ -15,6 +15,8 @@ struct State {
     domains: BTreeMap<String, (String, bool)>,
     networks: BTreeMap<String, String>,
     volumes: BTreeMap<String, Vec<u8>>,
+    /// As with libvirt, what lies in the directory shows only once the pool is known.
+    knows_pool: bool,
     quotas: BTreeMap<String, f64>,
     calls: Vec<String>,
     /// The call of this number, counted from 0, fails.
@@ -48,6 +50,11 @@ impl FakeHypervisor {
     pub(super) fn release(&self) {
         self.lock().hang_at = None;
         self.shared.1.notify_all();
+    }
+
+    /// A daemon started anew, with definitions of its own: files are there, the pool is not known.
+    pub(super) fn forget_pool(&self) {
+        self.lock().knows_pool = false;
     }
 
     /// Calls so far, in words.
@@ -181,18 +188,21 @@ impl Hypervisor for FakeHypervisor {
         Ok(state.networks.remove(name).is_some())
     }
 
+    fn prepare_pool(&self, _pool: &Path) -> Result<(), Error> {
+        self.enter("prepare the pool")?.knows_pool = true;
+        Ok(())
+    }
+
     fn volumes(&self, _pool: &Path) -> Result<Vec<String>, Error> {
-        Ok(self
-            .enter("list volumes")?
-            .volumes
-            .keys()
-            .cloned()
-            .collect())
+        let state = self.enter("list volumes")?;
+        let known = state.volumes.keys().filter(|_| state.knows_pool);
+        Ok(known.cloned().collect())
     }
 
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error> {
         assert_eq!(name_in(xml), name);
         let mut state = self.enter(&format!("make volume {name}"))?;
+        state.knows_pool = true;
         let before = state.volumes.insert(name.to_owned(), Vec::new());
         assert!(
             before.is_none(),
@@ -203,7 +213,7 @@ impl Hypervisor for FakeHypervisor {
 
     fn volume_path(&self, pool: &Path, name: &str) -> Result<Option<String>, Error> {
         let state = self.enter(&format!("find volume {name}"))?;
-        let exists = state.volumes.contains_key(name);
+        let exists = state.knows_pool && state.volumes.contains_key(name);
         Ok(exists.then(|| pool.join(name).display().to_string()))
     }
 
@@ -218,7 +228,7 @@ impl Hypervisor for FakeHypervisor {
 
     fn remove_volume(&self, _pool: &Path, name: &str) -> Result<bool, Error> {
         let mut state = self.enter(&format!("remove volume {name}"))?;
-        Ok(state.volumes.remove(name).is_some())
+        Ok(state.knows_pool && state.volumes.remove(name).is_some())
     }
 }
 

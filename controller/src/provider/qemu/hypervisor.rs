@@ -74,6 +74,8 @@ pub(super) trait Hypervisor {
     /// Starts one that is defined; one that runs is fine.
     fn start_network(&self, name: &str) -> Result<(), Error>;
     fn remove_network(&self, name: &str) -> Result<bool, Error>;
+    /// Makes the pool known and active; what lies in its directory already becomes its volumes.
+    fn prepare_pool(&self, pool: &Path) -> Result<(), Error>;
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error>;
     /// Makes a volume from its description; returns its path.
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error>;

@@ -369,6 +369,10 @@ impl Hypervisor for Libvirt {
         }
     }
 
+    fn prepare_pool(&self, pool: &Path) -> Result<(), Error> {
+        self.pool(pool).map(|_| ())
+    }
+
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error> {
         let Some(pool) = self.existing_pool(pool) else {
             return Ok(Vec::new());

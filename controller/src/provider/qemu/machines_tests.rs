@@ -123,6 +123,20 @@ fn what_is_made_is_removed() {
     assert!(world.destroy(&mut deployment).is_empty());
 }
 
+/// A daemon that was started anew does not know the pool, while the files of the base still lie in it.
+#[test]
+fn a_base_that_lies_there_already_is_used() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    world.create(&mut deployment).unwrap();
+    world.destroy(&mut deployment);
+    world.fake.forget_pool();
+    world.create(&mut world.load()).unwrap();
+    let made = |call: &&String| call.starts_with("make volume base-");
+    // Disk, kernel, initial RAM disk, and a marker for each.
+    assert_eq!(world.fake.calls().iter().filter(made).count(), 6);
+}
+
 /// The daemon goes away at each call in turn; what counts is what is on disk then.
 #[test]
 fn stopped_at_any_call_everything_is_recorded_and_goes_or_goes_on() {
