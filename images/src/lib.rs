@@ -14,6 +14,7 @@
 //! before use. Programs are started in `process` only, argv, never a shell.
 
 pub mod apt;
+pub mod archive;
 pub mod binaries;
 pub mod bundle;
 pub mod cache;

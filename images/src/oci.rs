@@ -44,7 +44,8 @@ fn bad(reference: &str) -> impl FnOnce(oci_spec::OciSpecError) -> ImageError {
     }
 }
 
-fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
+/// Of root, of one date.
+pub(crate) fn header(kind: tar::EntryType, size: u64, mode: u32) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_size(size);

@@ -13,7 +13,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -52,7 +52,7 @@ pub struct Image {
 }
 
 impl Image {
-    fn load(dir: PathBuf) -> Result<Self, ImageError> {
+    pub(crate) fn load(dir: PathBuf) -> Result<Self, ImageError> {
         let path = dir.join("manifest.json");
         let text = std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))?;
         let manifest = serde_json::from_str(&text).map_err(|e| ImageError::Parse {
@@ -259,6 +259,56 @@ fn read_current(cache: &Cache, pointer: &str, what: &str) -> Result<String, Imag
 pub fn current(cache: &Cache) -> Result<Image, ImageError> {
     let key = read_current(cache, CURRENT, "a guest image")?;
     Image::load(cache.path(KIND).join(key.trim()))
+}
+
+/// Makes an image that is in the cache the one that `up` takes.
+pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
+    write_current(&cache.path(CURRENT), &cache.path(KIND).join(key))
+}
+
+/// Images and bundles that are neither the current ones nor kept, with their sizes in bytes.
+pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u64)>, ImageError> {
+    let mut found = Vec::new();
+    let mut kept = kept.clone();
+    // Images first: a kept one keeps its bundle.
+    for kind in [KIND, "bundles"] {
+        let dir = cache.subdir(kind)?;
+        let current = std::fs::read_to_string(dir.join("current")).unwrap_or_default();
+        for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
+            let path = entry.map_err(ImageError::file("list", &dir))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // What begins with a dot is being made.
+            if !path.is_dir() || name.starts_with('.') {
+                continue;
+            }
+            if current.trim() == name || kept.contains(&*name) {
+                if kind == KIND {
+                    kept.insert(Image::load(path)?.manifest.bundle);
+                }
+                continue;
+            }
+            let bytes = size_of_tree(&path)?;
+            found.push((path, bytes));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
+        let entry = entry.map_err(ImageError::file("list", dir))?;
+        let meta = entry
+            .metadata()
+            .map_err(ImageError::file("read", entry.path()))?;
+        bytes += if meta.is_dir() {
+            size_of_tree(&entry.path())?
+        } else {
+            meta.len()
+        };
+    }
+    Ok(bytes)
 }
 
 /// An image by its key.

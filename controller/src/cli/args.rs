@@ -259,6 +259,22 @@ pub(crate) enum ImageAction {
     List,
     /// Read every file of the current image again and compare digests
     Verify,
+    /// Write the current image, with the packages beside it, to an archive for a machine without a network
+    Export {
+        /// Archive
+        file: PathBuf,
+    },
+    /// Take in such an archive; its image becomes the current one
+    Import {
+        /// Archive
+        file: PathBuf,
+    },
+    /// Remove images and bundles that are neither current nor used by a deployment
+    Prune {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Run cargo in the build root, for the crates that need libtorch
     #[command(hide = true)]
     Cargo {
@@ -292,4 +308,19 @@ pub(crate) enum ArtifactAction {
     },
     /// Read everything in the store again and compare digests
     Verify,
+    /// Write components to an archive for a machine without a network, or without Go
+    #[command(
+        after_help = "Examples:\n  continuum-ctl artifact export components.tar                       all that is in the store\n  continuum-ctl artifact export k8s.tar kubernetes kubernetes-images   what a cluster needs"
+    )]
+    Export {
+        /// Archive
+        file: PathBuf,
+        /// Components; all of the catalogue that are in the store when none is named
+        names: Vec<String>,
+    },
+    /// Take in such an archive
+    Import {
+        /// Archive
+        file: PathBuf,
+    },
 }

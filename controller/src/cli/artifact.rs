@@ -1,9 +1,13 @@
-//! artifact list, build, add, verify.
+//! artifact list, build, add, verify, export, import.
 
 use super::{args::ArtifactAction, output::Output};
 use crate::{error::Error, provider::Context};
-use continuum_images::components::{self, Catalogue, Component, Stored};
+use continuum_images::{
+    archive::{self, Kind},
+    components::{self, Catalogue, Component, Stored},
+};
 use serde_json::json;
+use std::{collections::BTreeSet, path::Path};
 
 pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) -> Result<(), Error> {
     let catalogue = Catalogue::builtin()?;
@@ -31,6 +35,19 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
                 &[components::add(cache, component, &path)?],
             );
         }
+        ArtifactAction::Export { file, names } => {
+            export(context, output, &catalogue, &file, &names)?;
+        }
+        ArtifactAction::Import { file } => {
+            context
+                .progress
+                .say(&format!("unpacking and verifying {}", file.display()));
+            let entries = archive::import(cache, &file)?;
+            let is_in = |s: &Stored| entries.contains(&(Kind::Component, s.key.clone()));
+            let mut all = components::all(cache)?;
+            all.retain(is_in);
+            show(context, output, &all);
+        }
         ArtifactAction::Verify => {
             let all = components::all(cache)?;
             for stored in &all {
@@ -51,6 +68,60 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
             output.json(&json!({ "verified": all.len() }));
         }
     }
+    Ok(())
+}
+
+fn export(
+    context: &Context,
+    output: &Output,
+    catalogue: &Catalogue,
+    file: &Path,
+    names: &[String],
+) -> Result<(), Error> {
+    let mut going = Vec::new();
+    for component in wanted(catalogue, names)? {
+        match components::find(&context.cache, component)? {
+            Some(stored) => going.push(stored),
+            // Asked for by name it must be there; otherwise the archive is of what there is.
+            None if names.is_empty() => {}
+            None => {
+                return Err(Error::other(
+                    format!("export {}", component.title()),
+                    format!(
+                        "it is not in the store; get it: continuum-ctl artifact build {}",
+                        component.name
+                    ),
+                ));
+            }
+        }
+    }
+    if going.is_empty() {
+        return Err(Error::other(
+            format!("export to `{}`", file.display()),
+            "the store is empty; fill it: continuum-ctl artifact build",
+        ));
+    }
+    context
+        .progress
+        .say(&format!("verifying and packing {}", file.display()));
+    let entries: BTreeSet<_> = going
+        .iter()
+        .map(|s| (Kind::Component, s.key.clone()))
+        .collect();
+    let bytes = archive::export(&context.cache, &entries, file)?;
+    context.progress.finish();
+    let titles: Vec<_> = going
+        .iter()
+        .map(|s| format!("{} {}", s.name, s.version))
+        .collect();
+    output.text(&format!(
+        "{}: {}, {}; there: continuum-ctl artifact import {}",
+        file.display(),
+        megabytes(bytes),
+        titles.join(", "),
+        file.display()
+    ));
+    output.json(&json!({ "file": file, "size_bytes": bytes, "components": titles }));
     Ok(())
 }
 

@@ -1,9 +1,15 @@
-//! image build, list, verify.
+//! image build, list, verify, export, import, prune.
 
 use super::{args::ImageAction, output::Output};
-use crate::{error::Error, provider::Context};
-use continuum_images::{binaries, spec::SourceTree, store};
+use crate::{error::Error, provider::Context, state::Deployment};
+use continuum_images::{
+    archive::{self, Kind},
+    binaries, cache as image_cache,
+    spec::SourceTree,
+    store,
+};
 use serde_json::json;
+use std::{collections::BTreeSet, path::Path};
 
 fn source_tree(path: &std::path::Path) -> Result<SourceTree, Error> {
     let path = path.canonicalize().map_err(Error::file("find", path))?;
@@ -80,6 +86,9 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
             ));
             output.json(&json!({ "ok": true, "key": image.manifest.key }));
         }
+        ImageAction::Export { file } => export(context, output, &file)?,
+        ImageAction::Import { file } => import(context, output, &file)?,
+        ImageAction::Prune { dry_run } => prune(context, output, dry_run)?,
         ImageAction::Cargo { source, arguments } => {
             need_root()?;
             let source = source_tree(&source)?;
@@ -88,6 +97,82 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
             binaries::cargo_with_torch(cache, &source, &root.tree, &arguments)?;
         }
     }
+    Ok(())
+}
+
+fn export(context: &Context, output: &Output, file: &Path) -> Result<(), Error> {
+    let cache = &context.cache;
+    let image = store::current(cache)?;
+    let mut entries = BTreeSet::from([(Kind::Image, image.manifest.key.clone())]);
+    let extras = image.manifest.extras.values().flat_map(|l| &l.packages);
+    entries.extend(extras.map(|p| (Kind::Package, p.sha256.clone())));
+    context
+        .progress
+        .say(&format!("verifying and packing {}", file.display()));
+    let bytes = archive::export(cache, &entries, file)?;
+    context.progress.finish();
+    output.text(&format!(
+        "{}: image {} and {} packages beside it, {} MB; there: continuum-ctl image import {}",
+        file.display(),
+        short(&image.manifest.key),
+        entries.len() - 1,
+        bytes / 1_000_000,
+        file.display()
+    ));
+    output.json(&json!({ "file": file, "size_bytes": bytes, "key": image.manifest.key }));
+    Ok(())
+}
+
+fn import(context: &Context, output: &Output, file: &Path) -> Result<(), Error> {
+    context
+        .progress
+        .say(&format!("unpacking and verifying {}", file.display()));
+    let entries = archive::import(&context.cache, file)?;
+    let key = entries
+        .iter()
+        .find_map(|(kind, key)| (*kind == Kind::Image).then_some(key))
+        .ok_or_else(|| {
+            Error::other(
+                format!("import an image from `{}`", file.display()),
+                "there is none in it; components are taken in by: continuum-ctl artifact import",
+            )
+        })?;
+    store::make_current(&context.cache, key)?;
+    context.progress.finish();
+    output.text(&format!("image {} is the current one", short(key)));
+    output.json(&json!({ "key": key }));
+    Ok(())
+}
+
+fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error> {
+    let mut kept = BTreeSet::new();
+    for name in context.root.names()? {
+        if let Some(deployment) = Deployment::load(&context.root, &name)? {
+            let facts = deployment.facts();
+            kept.extend(
+                ["image", "bundle"]
+                    .iter()
+                    .filter_map(|f| facts.get(*f).cloned()),
+            );
+        }
+    }
+    let unused = store::unused(&context.cache, &kept)?;
+    let mut rows = Vec::new();
+    for (path, bytes) in &unused {
+        if !dry_run {
+            image_cache::remove(path)?;
+        }
+        rows.push(vec![
+            path.display().to_string(),
+            format!("{} MB", bytes / 1_000_000),
+        ]);
+    }
+    let bytes: u64 = unused.iter().map(|(_, bytes)| bytes).sum();
+    output.table(
+        &[if dry_run { "would go" } else { "removed" }, "size"],
+        rows,
+    );
+    output.json(&json!({ "removed": !dry_run, "size_bytes": bytes, "paths": unused.iter().map(|(p, _)| p).collect::<Vec<_>>() }));
     Ok(())
 }
 

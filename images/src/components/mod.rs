@@ -21,6 +21,7 @@ use crate::{
 use std::path::Path;
 
 pub use catalogue::{Catalogue, Component, ContainerImage, Stack};
+pub(crate) use store::mark_imported;
 pub use store::{Stored, StoredFile, add, all, find, obtain};
 
 /// How a component is got.

@@ -52,7 +52,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    fn load(dir: &Path) -> Result<Self, ImageError> {
+    pub(crate) fn load(dir: &Path) -> Result<Self, ImageError> {
         let path = dir.join(MANIFEST);
         let text = std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|e| ImageError::Parse {
@@ -146,13 +146,36 @@ pub fn obtain(
     Stored::load(&dir)
 }
 
-/// The component if it is in the store.
+/// The component if it is in the store: one made of what is here, or else one of this version that was imported.
 pub fn find(cache: &Cache, component: &Component) -> Result<Option<Stored>, ImageError> {
-    let dir = cache.path(KIND).join(key(cache, component)?);
-    if dir.join(MANIFEST).exists() {
-        return Stored::load(&dir).map(Some);
+    let own = key(cache, component);
+    if let Ok(key) = &own {
+        let dir = cache.path(KIND).join(key);
+        if dir.join(MANIFEST).exists() {
+            return Stored::load(&dir).map(Some);
+        }
     }
-    Ok(None)
+    let is_it = |s: &Stored| {
+        s.name == component.name
+            && s.version == component.version
+            && imported_mark(cache, &s.key).exists()
+    };
+    match (all(cache)?.into_iter().find(is_it), own) {
+        (Some(stored), _) => Ok(Some(stored)),
+        (None, Ok(_)) => Ok(None),
+        // Without its tools, such as Go, nobody knows what it would be made of.
+        (None, Err(error)) => Err(error),
+    }
+}
+
+fn imported_mark(cache: &Cache, key: &str) -> PathBuf {
+    cache.path(KIND).join(format!(".{key}.imported"))
+}
+
+/// Says that an entry was made elsewhere, maybe with another compiler, and is to be used all the same.
+pub(crate) fn mark_imported(cache: &Cache, key: &str) -> Result<(), ImageError> {
+    let path = imported_mark(cache, key);
+    std::fs::write(&path, "").map_err(ImageError::file("write", path))
 }
 
 /// Takes a user's files in: everything in `from`, and at least what the catalogue says it must have.

@@ -61,6 +61,11 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             "controlPlaneEndpoint": format!("{}:6443", settings.control_plane),
             // There is one of each, so nobody needs to be elected; on a slow machine a late renewal would only restart
             // them. etcd waits longer for itself for the same reason.
+            // Two seconds, the default, are short for an etcd that shares slow cores: the kubelet would restart the server.
+            "apiServer": { "extraArgs": [
+                { "name": "etcd-healthcheck-timeout", "value": "14s" },
+                { "name": "etcd-readycheck-timeout", "value": "14s" },
+            ] },
             "controllerManager": { "extraArgs": [{ "name": "leader-elect", "value": "false" }] },
             "scheduler": { "extraArgs": [{ "name": "leader-elect", "value": "false" }] },
             "etcd": { "local": {

@@ -22,6 +22,15 @@ impl Accelerator {
             Self::Tcg => "tcg (emulated: times are not those of real machines)",
         }
     }
+
+    /// Memory for translated code, MiB. When it is full, everything is translated anew: with 128 MiB a control plane
+    /// of Kubernetes fills it every two seconds.
+    pub(super) fn translation_mib(self, memory_mib: u64) -> u64 {
+        match self {
+            Self::Kvm => 0,
+            Self::Tcg => (memory_mib / 4).clamp(128, 512),
+        }
+    }
 }
 
 /// As asked for, or what works; else why not.

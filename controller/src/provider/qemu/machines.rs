@@ -67,6 +67,7 @@ pub(super) fn create(
                 kvm: accelerator == Accelerator::Kvm,
                 cores: node.cores,
                 memory_mib: node.memory_mib,
+                translation_mib: accelerator.translation_mib(node.memory_mib),
                 pinned: node.pinned.clone(),
                 kernel: base.kernel.clone(),
                 initrd: base.initrd.clone(),

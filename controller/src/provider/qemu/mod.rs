@@ -88,6 +88,17 @@ impl Provider for Qemu {
     async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
         let mut reasons = Vec::new();
         let say = |error: &Error| crate::error::chain(error);
+        let mut accelerator = Accelerator::Tcg;
+        match continuum_images::store::current(&context.cache) {
+            Ok(image) => {
+                let asked = &config.infrastructure.accelerator;
+                match accelerator::choose(asked, &image.file("kernel")).await {
+                    Ok(chosen) => accelerator = chosen,
+                    Err(why) => reasons.push(why),
+                }
+            }
+            Err(error) => reasons.push(say(&error.into())),
+        }
         match open(&config.infrastructure.libvirt_uri) {
             Ok(hypervisor) => {
                 if let Some(bridge) = &config.infrastructure.bridge
@@ -99,20 +110,11 @@ impl Provider for Qemu {
                     reasons.push(format!("there is no bridge `{bridge}` on this host"));
                 }
                 match hypervisor.host() {
-                    Ok(host) => reasons.extend(preflight::reasons(host, plan)),
+                    Ok(host) => reasons.extend(preflight::reasons(host, plan, accelerator)),
                     Err(error) => reasons.push(say(&error)),
                 }
             }
             Err(error) => reasons.push(say(&error)),
-        }
-        match continuum_images::store::current(&context.cache) {
-            Ok(image) => {
-                let asked = &config.infrastructure.accelerator;
-                if let Err(why) = accelerator::choose(asked, &image.file("kernel")).await {
-                    reasons.push(why);
-                }
-            }
-            Err(error) => reasons.push(say(&error.into())),
         }
         reasons
     }

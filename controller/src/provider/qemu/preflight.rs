@@ -1,23 +1,25 @@
 //! What a host must have for a plan. Pure: the host is asked elsewhere.
 
-use super::hypervisor::HostInfo;
+use super::{accelerator::Accelerator, hypervisor::HostInfo};
 use crate::plan::Plan;
 
 /// Memory that the host keeps for itself.
 const HOST_RESERVE_MIB: u64 = 1024;
-/// QEMU's own memory beyond the guest's.
+/// QEMU's own memory beyond the guest's and that for translated code.
 const QEMU_OVERHEAD_MIB: u64 = 150;
 
 /// Every reason why the host cannot carry the plan, with the sums.
-pub(super) fn reasons(host: HostInfo, plan: &Plan) -> Vec<String> {
+pub(super) fn reasons(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Vec<String> {
     let mut reasons = Vec::new();
     let guests = plan.memory_mib();
-    let wanted = guests + QEMU_OVERHEAD_MIB * plan.nodes.len() as u64;
+    let overhead = |memory_mib| QEMU_OVERHEAD_MIB + accelerator.translation_mib(memory_mib);
+    let overheads: u64 = plan.nodes.iter().map(|n| overhead(n.memory_mib)).sum();
+    let wanted = guests + overheads;
     let free = host.memory_available_mib.min(host.memory_unpromised_mib);
     let usable = free.saturating_sub(HOST_RESERVE_MIB);
     if wanted > usable {
         reasons.push(format!(
-            "the nodes need {wanted} MiB (guests {guests} MiB, QEMU {QEMU_OVERHEAD_MIB} MiB each), but only {usable} MiB \
+            "the nodes need {wanted} MiB (guests {guests} MiB, QEMU itself {overheads} MiB), but only {usable} MiB \
              are usable (available {} MiB, not promised to running guests {} MiB, kept for the host \
              {HOST_RESERVE_MIB} MiB); take fewer or smaller nodes",
             host.memory_available_mib, host.memory_unpromised_mib,
@@ -42,6 +44,15 @@ mod tests {
                           nodes = 3\ncores = 2\nmemory_mib = 1024\n";
 
     fn check(available: u64, unpromised: u64, cpus: u32) -> Vec<String> {
+        check_on(Accelerator::Kvm, available, unpromised, cpus)
+    }
+
+    fn check_on(
+        accelerator: Accelerator,
+        available: u64,
+        unpromised: u64,
+        cpus: u32,
+    ) -> Vec<String> {
         let config = config::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
@@ -51,7 +62,7 @@ mod tests {
             memory_available_mib: available,
             memory_unpromised_mib: unpromised,
         };
-        reasons(host, &plan)
+        reasons(host, &plan, accelerator)
     }
 
     #[test]
@@ -67,6 +78,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "no {part} in {text}");
         }
+        // Emulated, each needs 256 more.
+        assert!(check_on(Accelerator::Tcg, 5314, 5314, 6).is_empty());
+        assert_eq!(check_on(Accelerator::Tcg, 5313, 5314, 6).len(), 1);
         assert_eq!(
             check(9999, 4545, 6).len(),
             1,

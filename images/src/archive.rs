@@ -1,0 +1,288 @@
+//! Finished things carried to a machine that cannot make or download them.
+//!
+//! One plain tar of `KIND/KEY/FILE`; kinds are the cache's own directories. The same things give the same bytes. What
+//! comes in is compared with the digests it came with before it stands under its name, and nothing else is taken in.
+
+use crate::{
+    cache::{self, Cache},
+    components::{self, Stored},
+    error::ImageError,
+    hash, oci,
+    store::Image,
+};
+use std::{
+    collections::BTreeSet,
+    io::{BufReader, BufWriter, Write},
+    path::{Component, Path, PathBuf},
+};
+
+/// What an archive can hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Software of the catalogue.
+    Component,
+    /// A guest image.
+    Image,
+    /// A Debian package kept beside an image.
+    Package,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Component, Self::Image, Self::Package];
+
+    /// Directory in the cache, and first part of paths in an archive.
+    const fn dir(self) -> &'static str {
+        match self {
+            Self::Component => "components",
+            Self::Image => "images",
+            Self::Package => "debs",
+        }
+    }
+
+    /// Reads everything of an entry again.
+    fn verify(self, dir: &Path, key: &str) -> Result<(), ImageError> {
+        match self {
+            Self::Component => Stored::load(dir)?.verify(),
+            Self::Image => Image::load(dir.to_owned())?.verify(),
+            Self::Package => files(dir)?.iter().try_for_each(|f| hash::verify(f, key)),
+        }
+    }
+}
+
+/// An entry of the cache.
+pub type Entry = (Kind, String);
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
+        found.push(entry.map_err(ImageError::file("list", dir))?.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Writes entries to an archive, verified on the way out; it appears complete or not at all. Returns its size in bytes.
+pub fn export(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<u64, ImageError> {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let written = write(cache, entries, &partial);
+    if written.is_err() {
+        std::fs::remove_file(&partial).ok();
+    }
+    written?;
+    std::fs::rename(&partial, to).map_err(ImageError::file("rename to", to))?;
+    let meta = std::fs::metadata(to).map_err(ImageError::file("read", to))?;
+    Ok(meta.len())
+}
+
+fn write(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<(), ImageError> {
+    let out = std::fs::File::create(to).map_err(ImageError::file("create", to))?;
+    let mut archive = tar::Builder::new(BufWriter::new(out));
+    for (kind, key) in entries {
+        let dir = cache.path(kind.dir()).join(key);
+        kind.verify(&dir, key)?;
+        for file in files(&dir)? {
+            let content = std::fs::File::open(&file).map_err(ImageError::file("read", &file))?;
+            let meta = content
+                .metadata()
+                .map_err(ImageError::file("read", &file))?;
+            let name = file.file_name().unwrap_or_default();
+            let inside = Path::new(kind.dir()).join(key).join(name);
+            let mut header = oci::header(tar::EntryType::Regular, meta.len(), 0o644);
+            archive
+                .append_data(&mut header, inside, content)
+                .map_err(ImageError::file("pack", &file))?;
+        }
+    }
+    let finished = archive.into_inner().and_then(|mut out| {
+        out.flush()?;
+        out.get_ref().sync_all()
+    });
+    finished.map_err(ImageError::file("write", to))
+}
+
+/// Kind, key and file of a path in an archive; `None` = it has no business there.
+fn place(path: &Path) -> Option<(Kind, String, String)> {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        let Component::Normal(name) = part else {
+            return None;
+        };
+        parts.push(name.to_str()?.to_owned());
+    }
+    let [dir, key, file] = <[String; 3]>::try_from(parts).ok()?;
+    let kind = Kind::ALL.into_iter().find(|k| k.dir() == dir)?;
+    let is_key = key.len() == 64 && key.bytes().all(|b| b.is_ascii_hexdigit());
+    is_key.then_some((kind, key, file))
+}
+
+/// Takes an archive in. Everything in it is unpacked and verified first; then each entry appears under its name, and
+/// those that are there already stay as they are. Returns all entries of the archive.
+pub fn import(cache: &Cache, from: &Path) -> Result<BTreeSet<Entry>, ImageError> {
+    let incoming = cache.path(format!(".import-{}", std::process::id()));
+    cache::remove(&incoming)?;
+    let imported = unpack(from, &incoming).and_then(|entries| {
+        for (kind, key) in &entries {
+            kind.verify(&incoming.join(kind.dir()).join(key), key)?;
+        }
+        for (kind, key) in &entries {
+            settle(cache, &incoming, *kind, key)?;
+        }
+        Ok(entries)
+    });
+    cache::remove(&incoming)?;
+    imported
+}
+
+fn settle(cache: &Cache, incoming: &Path, kind: Kind, key: &str) -> Result<(), ImageError> {
+    let target = cache.subdir(kind.dir())?.join(key);
+    if kind == Kind::Component {
+        components::mark_imported(cache, key)?;
+    }
+    if target.exists() {
+        return Ok(());
+    }
+    std::fs::rename(incoming.join(kind.dir()).join(key), &target)
+        .map_err(ImageError::file("rename to", &target))
+}
+
+fn unpack(from: &Path, into: &Path) -> Result<BTreeSet<Entry>, ImageError> {
+    let bad = |why: String| ImageError::Parse {
+        path: from.to_owned(),
+        why: format!(
+            "{why}; `continuum-ctl artifact export` and `image export` make such archives"
+        ),
+    };
+    let file = std::fs::File::open(from).map_err(ImageError::file("open", from))?;
+    let mut archive = tar::Archive::new(BufReader::new(file));
+    let mut entries = BTreeSet::new();
+    let read = || ImageError::file("read", from);
+    for entry in archive.entries().map_err(read())? {
+        let mut entry = entry.map_err(read())?;
+        let path = entry.path().map_err(read())?.into_owned();
+        let (kind, key, name) = place(&path)
+            .filter(|_| entry.header().entry_type() == tar::EntryType::Regular)
+            .ok_or_else(|| bad(format!("`{}` does not belong there", path.display())))?;
+        let dir = into.join(kind.dir()).join(&key);
+        std::fs::create_dir_all(&dir).map_err(ImageError::file("create", &dir))?;
+        let target = dir.join(name);
+        let mut out =
+            std::fs::File::create_new(&target).map_err(ImageError::file("create", &target))?;
+        std::io::copy(&mut entry, &mut out).map_err(ImageError::file("unpack", &target))?;
+        entries.insert((kind, key));
+    }
+    if entries.is_empty() {
+        return Err(bad("there is nothing in it".into()));
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::components::{self, Catalogue, Component};
+
+    fn component() -> Component {
+        let mut component = Catalogue::builtin().unwrap().components[0].clone();
+        component.name = "tool".into();
+        component.version = "1.0".into();
+        component.way = "file".into();
+        component.members = vec!["tool".into()];
+        component
+    }
+
+    struct World {
+        dir: tempfile::TempDir,
+        here: Cache,
+        there: Cache,
+        stored: Stored,
+    }
+
+    fn world() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let here = Cache::at(dir.path().join("here")).unwrap();
+        let there = Cache::at(dir.path().join("there")).unwrap();
+        let from = dir.path().join("from");
+        std::fs::create_dir(&from).unwrap();
+        std::fs::write(from.join("tool"), "program").unwrap();
+        let stored = components::add(&here, &component(), &from).unwrap();
+        World {
+            dir,
+            here,
+            there,
+            stored,
+        }
+    }
+
+    fn export_all(world: &World) -> PathBuf {
+        let archive = world.dir.path().join("all.tar");
+        let entries = BTreeSet::from([(Kind::Component, world.stored.key.clone())]);
+        export(&world.here, &entries, &archive).unwrap();
+        archive
+    }
+
+    #[test]
+    fn what_went_out_comes_in_once() {
+        let world = world();
+        let archive = export_all(&world);
+        let before = hash::file(&archive).unwrap();
+        assert_eq!(hash::file(&export_all(&world)).unwrap(), before);
+        for _ in 0..2 {
+            assert_eq!(import(&world.there, &archive).unwrap().len(), 1);
+            let found = components::find(&world.there, &component())
+                .unwrap()
+                .unwrap();
+            assert_eq!(found.files, world.stored.files);
+            found.verify().unwrap();
+        }
+        let left: Vec<_> = files(&world.there.path("")).unwrap();
+        assert_eq!(left, [world.there.path("components")]);
+    }
+
+    #[test]
+    fn changed_bytes_and_foreign_paths_are_refused_whole() {
+        let world = world();
+        let archive = export_all(&world);
+        let mut bytes = std::fs::read(&archive).unwrap();
+        let at = bytes.windows(7).position(|w| w == b"program").unwrap();
+        bytes[at] = b'P';
+        std::fs::write(&archive, &bytes).unwrap();
+        let error = import(&world.there, &archive).unwrap_err();
+        assert!(
+            matches!(error, ImageError::Digest { .. } | ImageError::Parse { .. }),
+            "{error}"
+        );
+        bytes.truncate(bytes.len() / 2);
+        std::fs::write(&archive, &bytes).unwrap();
+        assert!(import(&world.there, &archive).is_err());
+        let key = "a".repeat(64);
+        for path in [
+            "../x",
+            "components/x",
+            "components/../x",
+            "weights/K/x",
+            "debs/K/x/y",
+        ] {
+            let path = path.replace('K', &key);
+            assert_eq!(place(Path::new(&path)), None, "{path}");
+        }
+        std::fs::write(&archive, [0; 1024]).unwrap();
+        let error = import(&world.there, &archive).unwrap_err().to_string();
+        assert!(error.contains("nothing in it"), "{error}");
+        assert!(files(&world.there.path("")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_rotted_does_not_go_out() {
+        let world = world();
+        std::fs::write(world.stored.dir.join("tool"), "pr0gram").unwrap();
+        let archive = world.dir.path().join("all.tar");
+        let entries = BTreeSet::from([(Kind::Component, world.stored.key.clone())]);
+        assert!(matches!(
+            export(&world.here, &entries, &archive),
+            Err(ImageError::Digest { .. })
+        ));
+        assert_eq!(files(world.dir.path()).unwrap().len(), 3, "no archive");
+    }
+}
