@@ -9,6 +9,21 @@ const REPOSITORY: &str = "continuum.local";
 /// What kubeadm complains about on small or unusual machines, and what works there all the same.
 const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
 
+/// Name servers of the node, for pods that ask beyond the cluster.
+pub(super) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
+
+/// The node's own name servers. CoreDNS does not start without one; where there is none, the node's address stands for
+/// it: nothing listens there, so a name outside the cluster fails at once.
+pub(super) fn resolv_conf(own: &str, settings: &Settings<'_>) -> String {
+    if own
+        .lines()
+        .any(|l| l.trim_start().starts_with("nameserver"))
+    {
+        return own.to_owned();
+    }
+    format!("nameserver {}\n", settings.address)
+}
+
 fn documents(all: &[Value]) -> String {
     let texts: Vec<String> = all.iter().map(Value::to_string).collect();
     format!("{}\n", texts.join("\n---\n"))
@@ -82,6 +97,7 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "cgroupDriver": "systemd",
+            "resolvConf": RESOLV_CONF,
             "failSwapOn": false,
         }),
         json!({

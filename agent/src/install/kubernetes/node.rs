@@ -69,6 +69,12 @@ pub(super) async fn prepare(
         .await?;
     progress.report("kernel", state(changed), "modules and forwarding");
 
+    let own = system
+        .run(&["cat", "/etc/resolv.conf"], SHORT)
+        .await
+        .unwrap_or_default();
+    let names = documents::resolv_conf(&own, settings);
+    system.write(documents::RESOLV_CONF, &names, 0o644).await?;
     let mut changed = system
         .write(
             "/etc/cni/net.d/10-continuum.conflist",
@@ -145,6 +151,7 @@ pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(
         .await?;
     for path in [
         super::DONE,
+        documents::RESOLV_CONF,
         "/etc/cni/net.d/10-continuum.conflist",
         "/etc/modules-load.d/kubernetes.conf",
         "/etc/sysctl.d/90-kubernetes.conf",
