@@ -15,10 +15,11 @@ pub(super) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
 /// The node's own name servers. CoreDNS does not start without one; where there is none, the node's address stands for
 /// it: nothing listens there, so a name outside the cluster fails at once.
 pub(super) fn resolv_conf(own: &str, settings: &Settings<'_>) -> String {
-    if own
+    let mut servers = own
         .lines()
-        .any(|l| l.trim_start().starts_with("nameserver"))
-    {
+        .filter_map(|l| l.trim().strip_prefix("nameserver"));
+    // One of the node's loopback is out of reach of pods.
+    if servers.any(|address| !address.trim().starts_with("127.")) {
         return own.to_owned();
     }
     format!("nameserver {}\n", settings.address)

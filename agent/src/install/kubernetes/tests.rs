@@ -73,6 +73,15 @@ async fn a_worker_joins_with_what_it_was_given_and_only_once() {
         unit.contains("ip route replace 10.244.2.0/24 via 192.168.100.4\n"),
         "{unit}"
     );
+    // This node has no name server of its own.
+    let ours = "nameserver 192.168.100.3\n";
+    assert_eq!(files["/etc/kubernetes/continuum-resolv.conf"], ours);
+    let given = spec();
+    let settings = Settings::read(&given).unwrap();
+    let own = "# by DHCP\nnameserver 10.0.0.1\n";
+    assert_eq!(documents::resolv_conf(own, &settings), own);
+    let stub = "nameserver 127.0.0.53\n";
+    assert_eq!(documents::resolv_conf(stub, &settings), ours);
     Worker.apply(&spec(), &system, &progress()).await.unwrap();
     assert_eq!(
         system.commands.lock().unwrap().len(),
