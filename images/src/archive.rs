@@ -63,6 +63,13 @@ fn files(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {
 
 /// Writes entries to an archive, verified on the way out; it appears complete or not at all. Returns its size in bytes.
 pub fn export(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<u64, ImageError> {
+    // Renaming onto a device or a link would put a file in its place.
+    if std::fs::symlink_metadata(to).is_ok_and(|meta| !meta.is_file()) {
+        return Err(ImageError::Missing {
+            what: format!("a plain file or nothing at `{}`", to.display()),
+            hint: "the archive is written to a file; name another one".into(),
+        });
+    }
     let mut name = to.as_os_str().to_owned();
     name.push(".partial");
     let partial = PathBuf::from(name);
@@ -284,5 +291,9 @@ mod tests {
             Err(ImageError::Digest { .. })
         ));
         assert_eq!(files(world.dir.path()).unwrap().len(), 3, "no archive");
+        let link = world.dir.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        let error = export(&world.here, &entries, &link).unwrap_err();
+        assert!(error.to_string().contains("a plain file"), "{error}");
     }
 }
