@@ -144,11 +144,12 @@ pub fn import(cache: &Cache, from: &Path) -> Result<BTreeSet<Entry>, ImageError>
 
 fn settle(cache: &Cache, incoming: &Path, kind: Kind, key: &str) -> Result<(), ImageError> {
     let target = cache.subdir(kind.dir())?.join(key);
-    if kind == Kind::Component {
-        components::mark_imported(cache, key)?;
-    }
     if target.exists() {
         return Ok(());
+    }
+    // Not one that was made here: it must go on being made anew when what it is made of changes.
+    if kind == Kind::Component {
+        components::mark_imported(cache, key)?;
     }
     std::fs::rename(incoming.join(kind.dir()).join(key), &target)
         .map_err(ImageError::file("rename to", &target))
@@ -243,6 +244,13 @@ mod tests {
             assert_eq!(found.files, world.stored.files);
             found.verify().unwrap();
         }
+        let marks = |cache: &Cache| {
+            let names = files(&cache.path("components")).unwrap();
+            let is_mark = |p: &&PathBuf| p.extension().is_some_and(|e| e == "imported");
+            names.iter().filter(is_mark).count()
+        };
+        import(&world.here, &archive).unwrap();
+        assert_eq!((marks(&world.here), marks(&world.there)), (0, 1));
         let left: Vec<_> = files(&world.there.path("")).unwrap();
         assert_eq!(left, [world.there.path("components")]);
     }

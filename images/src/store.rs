@@ -354,3 +354,41 @@ pub fn list(cache: &Cache) -> Result<(Vec<Image>, Option<String>), ImageError> {
     let current = std::fs::read_to_string(cache.path(CURRENT)).ok();
     Ok((images, current.map(|c| c.trim().to_owned())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_current_or_kept_stays_with_its_bundle() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path()).unwrap();
+        for (image, bundle) in [("new", "b-new"), ("kept", "b-kept"), ("old", "b-old")] {
+            let manifest = Manifest {
+                key: image.into(),
+                suite: "trixie".into(),
+                agent_sha256: String::new(),
+                bundle: bundle.into(),
+                files: BTreeMap::new(),
+                disk_bytes: 0,
+                packages: Lock::default(),
+                extras: BTreeMap::new(),
+            };
+            let text = serde_json::to_string(&manifest).unwrap();
+            let at = cache.subdir(Path::new(KIND).join(image)).unwrap();
+            std::fs::write(at.join("manifest.json"), text).unwrap();
+            let at = cache.subdir(Path::new("bundles").join(bundle)).unwrap();
+            std::fs::write(at.join("bin"), "12345").unwrap();
+        }
+        cache.subdir("images/.being-made.partial").unwrap();
+        make_current(&cache, "new").unwrap();
+        let kept = BTreeSet::from(["kept".to_owned()]);
+        let unused = unused(&cache, &kept).unwrap();
+        let names: Vec<_> = unused
+            .iter()
+            .map(|(p, _)| p.strip_prefix(dir.path()).unwrap().display().to_string())
+            .collect();
+        assert_eq!(names, ["bundles/b-old", "images/old"]);
+        assert_eq!(unused[0].1, 5);
+    }
+}
