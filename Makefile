@@ -15,9 +15,11 @@ build: deps
 image: build
 	$(CTL) image build
 
-# Kubernetes from Go modules and its container images: minutes once, seconds afterwards. Needs Go.
+# Kubernetes from Go modules, its container images, and the guest image that has them: minutes once, seconds
+# afterwards. Needs Go.
 components: image
 	$(CTL) artifact build
+	$(CTL) image build --role kubernetes
 
 # Makes an edge and an endpoint machine, measures, and removes them again.
 demo: image

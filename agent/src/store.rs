@@ -12,6 +12,8 @@ pub struct Artifact {
     pub sha256: String,
     /// Size.
     pub size_bytes: u64,
+    /// For an archive of a container image, `NAME@DIGEST` of that image; otherwise empty.
+    pub image: String,
 }
 
 /// The store.

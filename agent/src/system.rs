@@ -84,6 +84,8 @@ pub(crate) mod fake {
         pub(crate) present: Mutex<BTreeSet<String>>,
         /// A command that begins with this fails.
         pub(crate) fail_on: Option<String>,
+        /// A command that begins with the first prints the second.
+        pub(crate) answer: Option<(&'static str, &'static str)>,
     }
 
     #[async_trait::async_trait]
@@ -102,7 +104,8 @@ pub(crate) mod fake {
                     said: "told to fail".into(),
                 });
             }
-            Ok(String::new())
+            let printed = self.answer.filter(|(to, _)| line.starts_with(to));
+            Ok(printed.map(|(_, text)| text.to_owned()).unwrap_or_default())
         }
         async fn write(&self, path: &str, content: &str, _mode: u32) -> Result<bool, AgentError> {
             let old = self

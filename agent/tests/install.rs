@@ -13,6 +13,7 @@ fn artifact(name: &str, bytes: &[u8]) -> wire::Artifact {
         name: name.into(),
         sha256: hex::encode(Sha256::digest(bytes)),
         size_bytes: bytes.len() as u64,
+        image: String::new(),
     }
 }
 

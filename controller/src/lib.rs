@@ -19,6 +19,7 @@ pub mod agents;
 pub mod applications;
 pub mod bench;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod deploy;
 pub mod error;

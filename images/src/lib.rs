@@ -16,9 +16,11 @@
 pub mod apt;
 pub mod archive;
 pub mod binaries;
+pub mod build;
 pub mod bundle;
 pub mod cache;
 pub mod components;
+mod containers;
 pub mod error;
 pub mod ext4;
 pub mod guest;

@@ -23,9 +23,17 @@ pub struct ImageSpec {
     pub reference: String,
     /// Program and first arguments.
     pub entrypoint: Vec<String>,
+    /// Environment beside `PATH`, as `NAME=value`.
+    pub env: Vec<String>,
     /// Absolute path in the image to the file here; permissions come along.
     pub files: BTreeMap<String, PathBuf>,
 }
+
+/// Where containerd looks for the whole name of an image.
+const NAME: &str = "io.containerd.image.name";
+/// An index of one image is a few hundred bytes.
+const LARGEST_INDEX: u64 = 1 << 20;
+const PATH: &str = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An archive as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +135,11 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
     let digest = |text: &str| Sha256Digest::from_str(text).map_err(bad(reference));
     let config = ConfigBuilder::default()
         .entrypoint(spec.entrypoint.clone())
-        .env(vec![
-            "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        ])
+        .env(
+            std::iter::once(PATH.to_owned())
+                .chain(spec.env.iter().cloned())
+                .collect::<Vec<_>>(),
+        )
         .build()
         .map_err(bad(reference))?;
     let rootfs = RootFsBuilder::default()
@@ -180,7 +190,7 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
     )?;
     // containerd takes the whole name from the first, docker and others the tag from the second.
     entry.set_annotations(Some(HashMap::from([
-        ("io.containerd.image.name".to_owned(), reference.to_owned()),
+        (NAME.to_owned(), reference.to_owned()),
         (
             "org.opencontainers.image.ref.name".to_owned(),
             reference
@@ -258,10 +268,60 @@ fn tempfile_beside(to: &Path) -> Result<std::fs::File, ImageError> {
         .map_err(|e| ImageError::file("create a temporary file in", dir)(e.into()))
 }
 
+/// What an archive holds, by its own index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// Full name with tag.
+    pub reference: String,
+    /// Of the manifest, as `sha256:…`.
+    pub digest: String,
+}
+
+/// As `NAME@DIGEST`.
+impl std::fmt::Display for Described {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.reference, self.digest)
+    }
+}
+
+/// Reads the name and the digest of the one image of an archive.
+pub fn describe(archive: &Path) -> Result<Described, ImageError> {
+    let bad = |why: &str| ImageError::Parse {
+        path: archive.to_owned(),
+        why: why.to_owned(),
+    };
+    let file = std::fs::File::open(archive).map_err(ImageError::file("read", archive))?;
+    let mut archive_of = tar::Archive::new(std::io::BufReader::new(file));
+    let entries = archive_of.entries_with_seek();
+    for entry in entries.map_err(ImageError::file("read", archive))? {
+        let entry = entry.map_err(ImageError::file("read", archive))?;
+        let is_index = entry
+            .path()
+            .is_ok_and(|p| p.as_ref() == Path::new("index.json"));
+        if !is_index {
+            continue;
+        }
+        let index: oci_spec::image::ImageIndex =
+            serde_json::from_reader(entry.take(LARGEST_INDEX)).map_err(|e| bad(&e.to_string()))?;
+        let [manifest] = index.manifests().as_slice() else {
+            return Err(bad("it does not hold exactly one image"));
+        };
+        let annotations = manifest.annotations().as_ref();
+        let reference = annotations
+            .and_then(|a| a.get(NAME))
+            .ok_or_else(|| bad("its image has no full name (io.containerd.image.name)"))?;
+        return Ok(Described {
+            reference: reference.clone(),
+            digest: manifest.digest().to_string(),
+        });
+    }
+    Err(bad("it is no OCI archive: it has no index.json"))
+}
+
 /// Everything that an image's bytes depend on.
 pub fn identity(spec: &ImageSpec) -> Result<String, ImageError> {
     let mut parts = vec![spec.reference.clone()];
-    parts.extend(spec.entrypoint.iter().cloned());
+    parts.extend(spec.entrypoint.iter().chain(&spec.env).cloned());
     for (inside, file) in &spec.files {
         parts.push(inside.clone());
         parts.push(hash::file(file)?);
@@ -282,6 +342,7 @@ mod tests {
         ImageSpec {
             reference: "continuum.local/tool:1.0".into(),
             entrypoint: vec!["/usr/local/bin/program".into()],
+            env: vec!["THREADS=1".into()],
             files: BTreeMap::from([
                 ("/usr/local/bin/program".into(), program),
                 ("/usr/local/share/data".into(), data),
@@ -308,6 +369,12 @@ mod tests {
         let written = write(&spec(dir.path()), &to).unwrap();
         let archive = std::fs::read(&to).unwrap();
         assert_eq!(written.size_bytes, archive.len() as u64);
+        let described = Described {
+            reference: "continuum.local/tool:1.0".into(),
+            digest: written.digest.clone(),
+        };
+        assert_eq!(describe(&to).unwrap(), described);
+        assert!(describe(&dir.path().join("data")).is_err());
         let members = members(&archive);
         for (name, bytes) in &members {
             if let Some(digest) = name.strip_prefix("blobs/sha256/") {
@@ -329,6 +396,7 @@ mod tests {
         let manifest = json(blob(&entry["digest"]));
         let config = json(blob(&manifest["config"]["digest"]));
         assert_eq!(config["config"]["Entrypoint"][0], "/usr/local/bin/program");
+        assert_eq!(config["config"]["Env"][1], "THREADS=1");
         assert_eq!(
             config["rootfs"]["diff_ids"][0],
             manifest["layers"][0]["digest"]

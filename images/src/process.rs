@@ -5,7 +5,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -75,12 +75,11 @@ impl Program {
         self
     }
 
-    /// Runs it; returns its standard output. Anything but exit code 0 is an error.
-    pub fn run(self) -> Result<String, ImageError> {
+    fn spawn(&self) -> Result<Started, ImageError> {
         // Output goes to files, so that a program that prints much cannot stall on a full pipe.
         let temporary =
             || tempfile().map_err(ImageError::file("create a temporary file in", "/tmp"));
-        let (mut out, mut err) = (temporary()?, temporary()?);
+        let (out, err) = (temporary()?, temporary()?);
         let clone_error = ImageError::file("share", "standard output");
         let (out_child, err_child) = out
             .try_clone()
@@ -107,7 +106,7 @@ impl Program {
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
             .stdout(to(out_child))
             .stderr(to(err_child))
@@ -117,6 +116,32 @@ impl Program {
                 package: "util-linux",
                 source,
             })?;
+        Ok(Started {
+            program: program.clone(),
+            child,
+            out,
+            err,
+        })
+    }
+
+    /// Starts it, to be ended when that is dropped.
+    pub fn start(self) -> Result<Background, ImageError> {
+        let started = self.spawn()?;
+        Ok(Background {
+            doing: self.doing,
+            started,
+        })
+    }
+
+    /// Runs it; returns its standard output. Anything but exit code 0 is an error.
+    pub fn run(self) -> Result<String, ImageError> {
+        let Started {
+            program,
+            mut child,
+            mut out,
+            mut err,
+        } = self.spawn()?;
+        let program = &program;
         let begun = Instant::now();
         let status = loop {
             let waited = child
@@ -158,6 +183,62 @@ impl Program {
                 &stderr
             }),
         })
+    }
+}
+
+#[derive(Debug)]
+struct Started {
+    program: String,
+    child: Child,
+    out: std::fs::File,
+    err: std::fs::File,
+}
+
+/// A program that runs beside us.
+#[derive(Debug)]
+pub struct Background {
+    doing: String,
+    started: Started,
+}
+
+impl Background {
+    /// Fails, with its last words, when it has ended by itself.
+    pub fn check(&mut self) -> Result<(), ImageError> {
+        let started = &mut self.started;
+        let waited = started
+            .child
+            .try_wait()
+            .map_err(ImageError::file("wait for", &started.program))?;
+        match waited {
+            None => Ok(()),
+            Some(status) => Err(ImageError::Program {
+                doing: self.doing.clone(),
+                program: started.program.clone(),
+                how: how(status),
+                said: tail(&content(&mut started.err)),
+            }),
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.started.child.kill().ok();
+        self.started.child.wait().ok();
+    }
+}
+
+/// Looks until something is so; `false` when the deadline passes first.
+pub fn wait_until(deadline: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    loop {
+        if is_so() {
+            return true;
+        }
+        if begun.elapsed() > deadline {
+            return false;
+        }
+        pause(begun.elapsed());
     }
 }
 

@@ -54,6 +54,13 @@ impl Sandbox {
         self
     }
 
+    /// Root inside may mount; without this it may do little more than read and write files.
+    #[must_use]
+    pub fn all_rights(mut self) -> Self {
+        self.program = self.program.args(["--cap-add", "ALL"]);
+        self
+    }
+
     /// An environment variable inside.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

@@ -1,24 +1,13 @@
-//! Finished images: built, listed, verified.
+//! Finished images: found, listed, verified, pruned.
 
-use crate::{
-    apt::Apt,
-    binaries, bundle,
-    cache::{self, Cache},
-    error::{ImageError, Report},
-    ext4, guest, hash, initrd,
-    lock::Lock,
-    root,
-    spec::{PackageSet, SourceTree},
-    weights,
-};
+use crate::{cache::Cache, error::ImageError, hash, lock::Lock};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-const FORMAT: &str = "3";
-const KIND: &str = "images";
+pub(crate) const KIND: &str = "images";
 const CURRENT: &str = "images/current";
 
 /// What an image is made of; `manifest.json` beside it.
@@ -40,6 +29,21 @@ pub struct Manifest {
     pub packages: Lock,
     /// Packages beside the image, by component.
     pub extras: BTreeMap<String, Lock>,
+    /// What it is for beside being a guest; empty = nothing.
+    #[serde(default)]
+    pub role: String,
+    /// Container images in it, `NAME@DIGEST`.
+    #[serde(default)]
+    pub containers: Vec<String>,
+}
+
+impl Manifest {
+    /// Whether both have the same guest in them, whatever container images.
+    pub fn is_same_guest(&self, other: &Self) -> bool {
+        self.agent_sha256 == other.agent_sha256
+            && self.bundle == other.bundle
+            && self.packages == other.packages
+    }
 }
 
 /// An image in the cache.
@@ -76,77 +80,7 @@ impl Image {
     }
 }
 
-/// What to build with.
-#[derive(Debug, Clone, Default)]
-pub struct BuildOptions {
-    /// Use these package versions instead of the newest; the .debs must be in the cache.
-    pub locked: Option<PathBuf>,
-}
-
-/// A build root that is ready.
-#[derive(Debug, Clone)]
-pub struct BuildRoot {
-    /// Its tree.
-    pub tree: PathBuf,
-    /// Its key.
-    pub key: String,
-}
-
-fn locks_of(
-    apt: &Apt,
-    name: &str,
-    sets: &[&PackageSet],
-    cache: &Cache,
-) -> Result<Lock, ImageError> {
-    let lock = apt.resolve(sets)?;
-    let path = cache.subdir("locks")?.join(format!("{name}.toml"));
-    std::fs::write(&path, lock.to_toml()).map_err(ImageError::file("write", &path))?;
-    Ok(lock)
-}
-
-/// Makes the build root, or takes the one of the same packages.
-pub fn build_root(
-    cache: &Cache,
-    source: &SourceTree,
-    report: &dyn Report,
-) -> Result<BuildRoot, ImageError> {
-    let spec = source.packages()?;
-    let apt = Apt::new(cache, &spec.suite)?;
-    apt.update()?;
-    let lock = locks_of(&apt, "build-root", &[&spec.build_root], cache)?;
-    apt.download(cache, &lock, report)?;
-    let tree = root::tree(cache, &lock, report)?;
-    Ok(BuildRoot {
-        tree,
-        key: lock.digest(),
-    })
-}
-
-/// Makes the workload bundle.
-pub fn build_bundle(
-    cache: &Cache,
-    source: &SourceTree,
-    build_root: &BuildRoot,
-    report: &dyn Report,
-) -> Result<(binaries::Binaries, PathBuf), ImageError> {
-    let BuildRoot { tree, key } = build_root;
-    let programs = binaries::build(cache, source, tree, key, report)?;
-    let weights = weights::published(cache, &source.packages()?.weights, report)?;
-    let bundle = bundle::build(
-        cache,
-        source,
-        tree,
-        key,
-        &programs.workload,
-        &weights,
-        report,
-    )?;
-    let current = cache.subdir("bundles")?.join("current");
-    write_current(&current, &bundle)?;
-    Ok((programs, bundle))
-}
-
-fn write_current(pointer: &Path, target: &Path) -> Result<(), ImageError> {
+pub(crate) fn write_current(pointer: &Path, target: &Path) -> Result<(), ImageError> {
     let name = target
         .file_name()
         .unwrap_or_default()
@@ -157,95 +91,38 @@ fn write_current(pointer: &Path, target: &Path) -> Result<(), ImageError> {
     std::fs::rename(&temporary, pointer).map_err(ImageError::file("rename to", pointer))
 }
 
-/// Makes an image, or takes the one of the same inputs, and makes it the current one.
-pub fn build(
-    cache: &Cache,
-    source: &SourceTree,
-    options: &BuildOptions,
-    report: &dyn Report,
-) -> Result<Image, ImageError> {
-    let spec = source.packages()?;
-    let build_root = build_root(cache, source, report)?;
-    let (programs, bundle) = build_bundle(cache, source, &build_root, report)?;
-    let apt = Apt::new(cache, &spec.suite)?;
-    let packages = match &options.locked {
-        Some(path) => Lock::load(path)?,
-        None => locks_of(&apt, "guest", &[&spec.guest], cache)?,
-    };
-    apt.download(cache, &packages, report)?;
-    let mut extras = BTreeMap::new();
-    for (name, set) in &spec.extras {
-        let lock = apt.resolve(&[&spec.guest, set])?.without(&packages);
-        apt.download(cache, &lock, report)?;
-        extras.insert(name.clone(), lock);
+pub(crate) fn pointer(role: &str) -> String {
+    if role.is_empty() {
+        CURRENT.to_owned()
+    } else {
+        format!("{CURRENT}-{role}")
     }
-    let packages_key = packages.digest();
-    let tree = root::tree(cache, &packages, report)?;
-    let base = guest::base(cache, source, &tree, &packages_key, report)?;
-    let agent_sha256 = hash::file(&programs.agent)?;
-    let bundle_key = bundle
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let base_key = base
-        .parent()
-        .and_then(Path::file_name)
-        .unwrap_or_default()
-        .to_string_lossy();
-    let extras_text = extras
-        .values()
-        .map(Lock::digest)
-        .collect::<Vec<_>>()
-        .join("\n");
-    let key = hash::texts([
-        FORMAT,
-        initrd::INIT,
-        &*base_key,
-        &agent_sha256,
-        &bundle_key,
-        &extras_text,
-    ]);
-    let dir = cache.get_or_make(KIND, &key, |partial| {
-        report.step("making the guest's disk");
-        let stage = partial.join("tree");
-        guest::stage(&base, &programs.agent, &bundle, &stage)?;
-        let raw = partial.join("disk.raw");
-        ext4::make(&build_root.tree, &stage, &raw)?;
-        let disk = partial.join("disk.qcow2");
-        ext4::pack(&raw, &disk)?;
-        let version = guest::kernel_version(&stage)?;
-        let early = source.guest()?.early_modules;
-        initrd::unpack_kernel(&guest::kernel(&stage)?, &partial.join("kernel"))?;
-        initrd::make(&stage, &version, &early, &partial.join("initrd"))?;
-        report.step("computing digests");
-        cache::remove(&raw)?;
-        cache::remove(&stage)?;
-        let mut files = BTreeMap::new();
-        for name in ["disk.qcow2", "kernel", "initrd"] {
-            files.insert(name.to_owned(), hash::file(&partial.join(name))?);
-        }
-        let manifest = Manifest {
-            key: key.clone(),
-            suite: packages.suite.clone(),
-            agent_sha256: agent_sha256.clone(),
-            bundle: bundle_key.clone(),
-            files,
-            disk_bytes: std::fs::metadata(&disk)
-                .map_err(ImageError::file("read", &disk))?
-                .len(),
-            packages: packages.clone(),
-            extras: extras.clone(),
-        };
-        let path = partial.join("manifest.json");
-        let text = serde_json::to_string_pretty(&manifest).map_err(|e| ImageError::Parse {
-            path: path.clone(),
-            why: e.to_string(),
-        })?;
-        std::fs::write(&path, text).map_err(ImageError::file("write", &path))
-    })?;
-    write_current(&cache.path(CURRENT), &dir)?;
-    Image::load(dir)
+}
+
+/// The image of a role if it is made of the same guest as the current one; else the current one, with why.
+pub fn current_for(
+    cache: &Cache,
+    role: Option<&str>,
+) -> Result<(Image, Option<String>), ImageError> {
+    let plain = current(cache)?;
+    let Some(role) = role else {
+        return Ok((plain, None));
+    };
+    let build = format!("continuum-ctl image build --role {role}");
+    let Ok(key) = read_current(cache, &pointer(role), role) else {
+        let why = format!(
+            "there is no guest image of role {role}, so container images are sent to every node; make one: {build}"
+        );
+        return Ok((plain, Some(why)));
+    };
+    let image = Image::load(cache.path(KIND).join(key.trim()))?;
+    if image.manifest.is_same_guest(&plain.manifest) {
+        return Ok((image, None));
+    }
+    let why = format!(
+        "the guest image of role {role} is of another guest than the current one and is not used; make it again: {build}"
+    );
+    Ok((plain, Some(why)))
 }
 
 fn read_current(cache: &Cache, pointer: &str, what: &str) -> Result<String, ImageError> {
@@ -261,9 +138,11 @@ pub fn current(cache: &Cache) -> Result<Image, ImageError> {
     Image::load(cache.path(KIND).join(key.trim()))
 }
 
-/// Makes an image that is in the cache the one that `up` takes.
+/// Makes an image that is in the cache the one that `up` takes, for its role.
 pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
-    write_current(&cache.path(CURRENT), &cache.path(KIND).join(key))
+    let dir = cache.path(KIND).join(key);
+    let role = Image::load(dir.clone())?.manifest.role;
+    write_current(&cache.path(pointer(&role)), &dir)
 }
 
 /// Images and bundles that are neither the current ones nor kept, with their sizes in bytes.
@@ -273,7 +152,7 @@ pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u6
     // Images first: a kept one keeps its bundle.
     for kind in [KIND, "bundles"] {
         let dir = cache.subdir(kind)?;
-        let current = std::fs::read_to_string(dir.join("current")).unwrap_or_default();
+        let current = currents(&dir)?;
         for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
             let path = entry.map_err(ImageError::file("list", &dir))?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -281,7 +160,7 @@ pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u6
             if !path.is_dir() || name.starts_with('.') {
                 continue;
             }
-            if current.trim() == name || kept.contains(&*name) {
+            if current.contains(&*name) || kept.contains(&*name) {
                 if kind == KIND {
                     kept.insert(Image::load(path)?.manifest.bundle);
                 }
@@ -293,6 +172,26 @@ pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u6
     }
     found.sort();
     Ok(found)
+}
+
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What the pointers of a directory name: `current`, `current-ROLE`.
+fn currents(dir: &Path) -> Result<BTreeSet<String>, ImageError> {
+    let mut keys = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
+        let path = entry.map_err(ImageError::file("list", dir))?.path();
+        if path.is_file() && name_of(&path).starts_with("current") {
+            let text = std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))?;
+            keys.insert(text.trim().to_owned());
+        }
+    }
+    Ok(keys)
 }
 
 fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
@@ -337,8 +236,8 @@ pub fn current_bundle(cache: &Cache) -> Result<PathBuf, ImageError> {
     })
 }
 
-/// All images, and the key of the current one.
-pub fn list(cache: &Cache) -> Result<(Vec<Image>, Option<String>), ImageError> {
+/// All images, and the keys of those that `up` takes.
+pub fn list(cache: &Cache) -> Result<(Vec<Image>, BTreeSet<String>), ImageError> {
     let dir = cache.subdir(KIND)?;
     let mut images = Vec::new();
     for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
@@ -351,8 +250,7 @@ pub fn list(cache: &Cache) -> Result<(Vec<Image>, Option<String>), ImageError> {
         }
     }
     images.sort_by(|a, b| a.manifest.key.cmp(&b.manifest.key));
-    let current = std::fs::read_to_string(cache.path(CURRENT)).ok();
-    Ok((images, current.map(|c| c.trim().to_owned())))
+    Ok((images, currents(&dir)?))
 }
 
 #[cfg(test)]
@@ -363,7 +261,12 @@ mod tests {
     fn what_is_current_or_kept_stays_with_its_bundle() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path()).unwrap();
-        for (image, bundle) in [("new", "b-new"), ("kept", "b-kept"), ("old", "b-old")] {
+        for (image, bundle) in [
+            ("new", "b-new"),
+            ("roled", "b-new"),
+            ("kept", "b-kept"),
+            ("old", "b-old"),
+        ] {
             let manifest = Manifest {
                 key: image.into(),
                 suite: "trixie".into(),
@@ -373,6 +276,12 @@ mod tests {
                 disk_bytes: 0,
                 packages: Lock::default(),
                 extras: BTreeMap::new(),
+                role: if image == "roled" {
+                    "kubernetes".into()
+                } else {
+                    String::new()
+                },
+                containers: Vec::new(),
             };
             let text = serde_json::to_string(&manifest).unwrap();
             let at = cache.subdir(Path::new(KIND).join(image)).unwrap();
@@ -382,6 +291,7 @@ mod tests {
         }
         cache.subdir("images/.being-made.partial").unwrap();
         make_current(&cache, "new").unwrap();
+        make_current(&cache, "roled").unwrap();
         let kept = BTreeSet::from(["kept".to_owned()]);
         let unused = unused(&cache, &kept).unwrap();
         let names: Vec<_> = unused
@@ -390,5 +300,13 @@ mod tests {
             .collect();
         assert_eq!(names, ["bundles/b-old", "images/old"]);
         assert_eq!(unused[0].1, 5);
+        // The image of a role is only taken when its guest is the current one.
+        let (image, why) = current_for(&cache, Some("kubernetes")).unwrap();
+        assert_eq!((&*image.manifest.key, why), ("roled", None));
+        make_current(&cache, "old").unwrap();
+        let (image, why) = current_for(&cache, Some("kubernetes")).unwrap();
+        assert_eq!(image.manifest.key, "old");
+        assert!(why.unwrap().contains("image build --role kubernetes"));
+        assert!(current_for(&cache, None).unwrap().1.is_none());
     }
 }

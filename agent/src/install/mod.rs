@@ -1,5 +1,6 @@
 //! Software on the node: one trait, one file per component, one list.
 
+mod container_images;
 mod containerd;
 mod kubernetes;
 mod mqtt;
@@ -12,12 +13,14 @@ use std::{
 };
 use tokio::sync::mpsc;
 
+pub use container_images::{ContainerImages, has_image};
 pub use containerd::Containerd;
 pub use kubernetes::{ControlPlane, Worker};
 pub use mqtt::Mqtt;
 
 /// Every installer; the only place that names them.
-pub const INSTALLERS: &[&dyn Installer] = &[&Mqtt, &Containerd, &ControlPlane, &Worker];
+pub const INSTALLERS: &[&dyn Installer] =
+    &[&Mqtt, &Containerd, &ContainerImages, &ControlPlane, &Worker];
 
 /// What the controller asks for.
 #[derive(Debug, Clone, Default)]

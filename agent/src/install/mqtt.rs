@@ -132,6 +132,7 @@ mod tests {
                         name: (*name).to_owned(),
                         sha256: "0".repeat(64),
                         size_bytes: 1,
+                        image: String::new(),
                     };
                     (artifact, format!("/store/{name}").into())
                 })

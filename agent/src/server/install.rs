@@ -21,6 +21,7 @@ fn artifact(a: wire::Artifact) -> Artifact {
         name: a.name,
         sha256: a.sha256.to_ascii_lowercase(),
         size_bytes: a.size_bytes,
+        image: a.image,
     }
 }
 
@@ -39,6 +40,14 @@ fn step(step: Step) -> wire::InstallProgress {
 }
 
 impl Service {
+    /// Whether nobody needs to send it: it is here, or what it holds is.
+    async fn has(&self, wanted: &Artifact) -> bool {
+        self.0.store.has(wanted)
+            || (self.0.config.own_machine
+                && !wanted.image.is_empty()
+                && install::has_image(&wanted.image, &HostSystem).await)
+    }
+
     fn check(&self, installer: &dyn Installer, spec: &InstallSpec) -> Result<(), AgentError> {
         if installer.needs_own_machine(spec) && !self.0.config.own_machine {
             return Err(AgentError::Unsupported {
@@ -93,11 +102,12 @@ impl wire::install_server::Install for Service {
         for wanted in request.into_inner().artifacts {
             let wanted = artifact(wanted);
             self.0.store.path(&wanted)?;
-            if !self.0.store.has(&wanted) {
+            if !self.has(&wanted).await {
                 artifacts.push(wire::Artifact {
                     name: wanted.name,
                     sha256: wanted.sha256,
                     size_bytes: wanted.size_bytes,
+                    image: wanted.image,
                 });
             }
         }
@@ -137,7 +147,7 @@ impl wire::install_server::Install for Service {
             artifacts: Vec::new(),
         };
         for wanted in request.artifacts.into_iter().map(artifact) {
-            if !self.0.store.has(&wanted) {
+            if !self.has(&wanted).await {
                 return Err(Status::failed_precondition(format!(
                     "artifact `{}` (sha256 {}) was not uploaded",
                     wanted.name, wanted.sha256

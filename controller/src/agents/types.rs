@@ -70,6 +70,8 @@ pub struct ArtifactSource {
     pub size_bytes: u64,
     /// Where it lies here.
     pub path: PathBuf,
+    /// For an archive of a container image, `NAME@DIGEST` of that image: a node that has it needs no archive.
+    pub image: Option<String>,
 }
 
 /// One step of an installation.
@@ -203,7 +205,7 @@ pub enum RunEventKind {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Default, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct RunExit {
     /// Exit code.
     pub code: Option<i32>,

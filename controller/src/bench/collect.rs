@@ -1,5 +1,6 @@
 //! Raw data from the nodes.
 
+use super::Runner;
 use crate::{
     agents::{Agent, GrpcAgent, MetricsBatch},
     error::Error,
@@ -11,7 +12,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Samples of one run; a node that is gone has none.
-pub(super) async fn samples(agent: &GrpcAgent, run: &mut NodeRun) -> Result<(), Error> {
+pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
     if run.lost
         || matches!(
             run.plan.spec.role,
@@ -20,7 +21,7 @@ pub(super) async fn samples(agent: &GrpcAgent, run: &mut NodeRun) -> Result<(), 
     {
         return Ok(());
     }
-    let bytes = agent.collect(&run.remote_id, "samples.csv").await?;
+    let bytes = runner.collect(&run.remote_id, "samples.csv").await?;
     let text = String::from_utf8_lossy(&bytes);
     for line in text.lines().skip(1) {
         match Sample::from_csv(line) {

@@ -1,9 +1,12 @@
 //! One run of an application on a live deployment: workers first, endpoints when those are ready, then results.
 
 mod collect;
+mod places;
 mod run;
+mod runner;
 mod stage;
 mod watch;
 
 pub use collect::NodeMetrics;
 pub use run::{Bench, bench};
+pub use runner::Runner;

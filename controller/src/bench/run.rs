@@ -2,6 +2,7 @@
 
 use super::{
     collect::{self, NodeMetrics},
+    places::Places,
     stage,
     watch::{Watched, start, wait_ended, wait_ready},
 };
@@ -69,6 +70,11 @@ pub async fn bench(
         .chars()
         .take(8)
         .collect();
+    let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
+    let places = Places::open(
+        context, deployment, config, plan, &agents, &bench_id, deadline,
+    );
+    let places = progress.stage("places", places).await?;
     let metrics = collect::Metrics::start(&agents);
     let mut watched = Vec::new();
     let mut failure = None;
@@ -76,11 +82,14 @@ pub async fn bench(
     for run in &mut plans {
         point_to(run, &placed);
     }
-    let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
     for phase in [Phase::Worker, Phase::Endpoint] {
         let mut started = Vec::new();
         for run in plans.iter().filter(|r| r.phase == phase) {
-            match start(&agents, run, &bench_id, &clock).await {
+            let attempt = async {
+                let runner = places.of(run, &agents)?;
+                start(runner, run, &bench_id, &clock).await
+            };
+            match attempt.await {
                 Ok(run) => started.push(run),
                 Err(error) => failure = failure.or(Some(error)),
             }
@@ -124,9 +133,16 @@ pub async fn bench(
     }
     let mut runs = Vec::new();
     for one in watched {
-        let Watched { mut run, agent, .. } = one;
-        if let Err(error) = collect::samples(&agent, &mut run).await {
+        let Watched {
+            mut run, runner, ..
+        } = one;
+        if let Err(error) = collect::samples(&*runner, &mut run).await {
             run.problems.push(crate::error::chain(&error));
+        }
+        if let Some(pod) = runner.pod() {
+            run.started.cpu_max.clone_from(&pod.cpu_max);
+            run.started.memory_max.clone_from(&pod.memory_max);
+            run.pod = Some(pod);
         }
         runs.push(run);
     }
@@ -156,7 +172,7 @@ pub async fn bench(
 }
 
 async fn stop(one: &mut Watched) {
-    let stopped = tokio::time::timeout(STOP_DEADLINE, one.agent.stop_run(&one.run.remote_id));
+    let stopped = tokio::time::timeout(STOP_DEADLINE, one.runner.stop(&one.run.remote_id));
     if !matches!(stopped.await, Ok(Ok(()))) {
         one.run.lost = true;
     }

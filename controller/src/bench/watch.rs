@@ -1,7 +1,8 @@
 //! Runs while they run: started, watched, waited for.
 
+use super::Runner;
 use crate::{
-    agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart},
+    agents::{RunEvent, RunEventKind, RunStart},
     applications::{Phase, RunPlan},
     config::Config,
     error::Error,
@@ -10,7 +11,8 @@ use crate::{
     state::Deployment,
 };
 use continuum_workload_core::{clock::AnchoredClock, event::Event};
-use std::time::Duration;
+use futures_util::FutureExt;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 /// Agents end their runs when the controller is silent for so long.
@@ -24,30 +26,21 @@ pub(super) struct Watched {
     pub(super) run: NodeRun,
     events: mpsc::Receiver<RunEvent>,
     pub(super) watcher: JoinHandle<Result<(), Error>>,
-    pub(super) agent: GrpcAgent,
+    pub(super) runner: Arc<dyn Runner>,
 }
 
 pub(super) async fn start(
-    agents: &[GrpcAgent],
+    runner: Arc<dyn Runner>,
     plan: &RunPlan,
     bench_id: &str,
     clock: &AnchoredClock,
 ) -> Result<Watched, Error> {
-    let agent = agents
-        .iter()
-        .find(|a| a.node() == plan.node)
-        .ok_or_else(|| {
-            Error::other(
-                format!("start run {}", plan.id),
-                format!("there is no node {}", plan.node),
-            )
-        })?;
     let remote_id = format!("{bench_id}-{}", plan.id);
     let spec_json = serde_json::to_string(&plan.spec)
         .map_err(|e| Error::other(format!("describe run {}", plan.id), e))?;
     let asked_unix_ns = clock.now_unix_ns();
-    let started = agent
-        .start_run(RunStart {
+    let started = runner
+        .start(RunStart {
             id: remote_id.clone(),
             bench: bench_id.to_owned(),
             spec_json,
@@ -58,14 +51,14 @@ pub(super) async fn start(
         .await?;
     let (sender, events) = mpsc::channel(1024);
     let watcher = tokio::spawn({
-        let (agent, id) = (agent.clone(), remote_id.clone());
-        async move { agent.watch_run(&id, sender).await }
+        let (runner, id) = (Arc::clone(&runner), remote_id.clone());
+        async move { runner.watch(&id, sender).await }
     });
     Ok(Watched {
         run: NodeRun::new(plan.clone(), remote_id, asked_unix_ns, started),
         events,
         watcher,
-        agent: agent.clone(),
+        runner,
     })
 }
 
@@ -119,6 +112,20 @@ impl Watched {
             why: run.how_ended(),
         })
     }
+
+    /// Why its events ended before it did.
+    fn lost(&mut self) -> Error {
+        let ended = (&mut self.watcher).now_or_never();
+        let why = match ended {
+            Some(Ok(Err(error))) => crate::error::chain(&error),
+            _ => "the connection to its agent broke".to_owned(),
+        };
+        Error::Agent {
+            doing: format!("watch run {}", self.run.plan.id),
+            node: self.run.plan.node.clone(),
+            why: format!("{why}: the node is lost"),
+        }
+    }
 }
 
 pub(super) async fn wait_ready(started: &mut [Watched], context: &Context) -> Result<(), Error> {
@@ -132,7 +139,7 @@ pub(super) async fn wait_ready(started: &mut [Watched], context: &Context) -> Re
                     }
                     if !alive {
                         one.run.lost = true;
-                        return Err(lost(&one.run));
+                        return Err(one.lost());
                     }
                 }
                 () = context.cancel.cancelled() => return Err(Error::Interrupted),
@@ -147,14 +154,6 @@ pub(super) async fn wait_ready(started: &mut [Watched], context: &Context) -> Re
         }
     }
     Ok(())
-}
-
-fn lost(run: &NodeRun) -> Error {
-    Error::Agent {
-        doing: format!("watch run {}", run.plan.id),
-        node: run.plan.node.clone(),
-        why: "the connection to its agent broke: the node is lost".into(),
-    }
 }
 
 pub(super) async fn wait_ended(
@@ -178,7 +177,7 @@ pub(super) async fn wait_ended(
             }
             if first_failure.is_none() {
                 let error = if one.run.lost {
-                    Some(lost(&one.run))
+                    Some(one.lost())
                 } else {
                     one.failure()
                 };

@@ -254,6 +254,9 @@ pub(crate) enum ImageAction {
         /// Only the workload bundle, which is all that provider `local` needs
         #[arg(long)]
         bundle_only: bool,
+        /// Also the image with the container images of this role in it, such as kubernetes
+        #[arg(long, conflicts_with = "bundle_only")]
+        role: Option<String>,
     },
     /// List images
     List,

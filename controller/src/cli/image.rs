@@ -4,7 +4,7 @@ use super::{args::ImageAction, output::Output};
 use crate::{error::Error, provider::Context, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
-    binaries, cache as image_cache,
+    binaries, build, cache as image_cache,
     spec::SourceTree,
     store,
 };
@@ -33,35 +33,39 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
             source,
             locked,
             bundle_only,
+            role,
         } => {
             need_root()?;
             let source = source_tree(&source)?;
             if bundle_only {
-                let root = store::build_root(cache, &source, progress)?;
-                let (_, bundle) = store::build_bundle(cache, &source, &root, progress)?;
+                let root = build::build_root(cache, &source, progress)?;
+                let (_, bundle) = build::build_bundle(cache, &source, &root, progress)?;
                 output.text(&format!("workload bundle: {}", bundle.display()));
                 output.json(&json!({ "bundle": bundle }));
                 return Ok(());
             }
-            let image = store::build(cache, &source, &store::BuildOptions { locked }, progress)?;
+            let options = build::BuildOptions { locked, role };
+            let image = build::build(cache, &source, &options, progress)?;
             output.text(&format!(
-                "image {}: {} packages, {} MB\n{}",
+                "image {}: {} packages, {} container images, {} MB\n{}",
                 short(&image.manifest.key),
                 image.manifest.packages.packages.len(),
+                image.manifest.containers.len(),
                 image.manifest.disk_bytes / 1_000_000,
                 image.dir.display()
             ));
             output.json(&json!({ "dir": image.dir, "manifest": image.manifest }));
         }
         ImageAction::List => {
-            let (images, current) = store::list(cache)?;
+            let (images, currents) = store::list(cache)?;
             let rows = images
                 .iter()
                 .map(|i| {
                     let m = &i.manifest;
-                    let is_current = current.as_deref() == Some(m.key.as_str());
+                    let is_current = currents.contains(&m.key);
                     vec![
                         short(&m.key),
+                        m.role.clone(),
                         m.suite.clone(),
                         m.packages.packages.len().to_string(),
                         format!("{} MB", m.disk_bytes / 1_000_000),
@@ -73,18 +77,24 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
                     ]
                 })
                 .collect();
-            output.table(&["image", "Debian", "packages", "size", "current"], rows);
+            output.table(
+                &["image", "role", "Debian", "packages", "size", "current"],
+                rows,
+            );
             let keys: Vec<_> = images.iter().map(|i| &i.manifest.key).collect();
-            output.json(&json!({ "images": keys, "current": current }));
+            output.json(&json!({ "images": keys, "current": currents }));
         }
         ImageAction::Verify => {
-            let image = store::current(cache)?;
-            image.verify()?;
-            output.text(&format!(
-                "image {}: every file is as it was built",
-                short(&image.manifest.key)
-            ));
-            output.json(&json!({ "ok": true, "key": image.manifest.key }));
+            store::current(cache)?;
+            let (images, currents) = store::list(cache)?;
+            for image in images.iter().filter(|i| currents.contains(&i.manifest.key)) {
+                image.verify()?;
+                output.text(&format!(
+                    "image {}: every file is as it was built",
+                    short(&image.manifest.key)
+                ));
+            }
+            output.json(&json!({ "ok": true, "keys": currents }));
         }
         ImageAction::Export { file } => export(context, output, &file)?,
         ImageAction::Import { file } => import(context, output, &file)?,
@@ -92,7 +102,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
         ImageAction::Cargo { source, arguments } => {
             need_root()?;
             let source = source_tree(&source)?;
-            let root = store::build_root(cache, &source, progress)?;
+            let root = build::build_root(cache, &source, progress)?;
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             binaries::cargo_with_torch(cache, &source, &root.tree, &arguments)?;
         }
@@ -104,6 +114,13 @@ fn export(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
     let cache = &context.cache;
     let image = store::current(cache)?;
     let mut entries = BTreeSet::from([(Kind::Image, image.manifest.key.clone())]);
+    let (images, currents) = store::list(cache)?;
+    let same = |i: &&store::Image| {
+        currents.contains(&i.manifest.key) && i.manifest.is_same_guest(&image.manifest)
+    };
+    let roles = images.iter().filter(same);
+    entries.extend(roles.map(|i| (Kind::Image, i.manifest.key.clone())));
+    let images = entries.len();
     let extras = image.manifest.extras.values().flat_map(|l| &l.packages);
     entries.extend(extras.map(|p| (Kind::Package, p.sha256.clone())));
     context
@@ -112,10 +129,11 @@ fn export(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
     let bytes = archive::export(cache, &entries, file)?;
     context.progress.finish();
     output.text(&format!(
-        "{}: image {} and {} packages beside it, {} MB; there: continuum-ctl image import {}",
+        "{}: image {}, {} of roles and {} packages beside it, {} MB; there: continuum-ctl image import {}",
         file.display(),
         short(&image.manifest.key),
-        entries.len() - 1,
+        images - 1,
+        entries.len() - images,
         bytes / 1_000_000,
         file.display()
     ));
@@ -128,19 +146,24 @@ fn import(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
         .progress
         .say(&format!("unpacking and verifying {}", file.display()));
     let entries = archive::import(&context.cache, file)?;
-    let key = entries
+    let keys: Vec<_> = entries
         .iter()
-        .find_map(|(kind, key)| (*kind == Kind::Image).then_some(key))
-        .ok_or_else(|| {
-            Error::other(
-                format!("import an image from `{}`", file.display()),
-                "there is none in it; components are taken in by: continuum-ctl artifact import",
-            )
-        })?;
-    store::make_current(&context.cache, key)?;
+        .filter_map(|(kind, key)| (*kind == Kind::Image).then_some(key))
+        .collect();
+    if keys.is_empty() {
+        return Err(Error::other(
+            format!("import an image from `{}`", file.display()),
+            "there is none in it; components are taken in by: continuum-ctl artifact import",
+        ));
+    }
+    for key in &keys {
+        store::make_current(&context.cache, key)?;
+    }
     context.progress.finish();
-    output.text(&format!("image {} is the current one", short(key)));
-    output.json(&json!({ "key": key }));
+    for key in &keys {
+        output.text(&format!("image {} is taken from now on", short(key)));
+    }
+    output.json(&json!({ "keys": keys }));
     Ok(())
 }
 

@@ -221,7 +221,7 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
             output.text(&format!("\t{line}"));
         }
     }
-    let kubeconfig = deploy::kubeconfig_path(&up.deployment);
+    let kubeconfig = crate::cluster::kubeconfig_path(&up.deployment);
     let kubectl = kubeconfig
         .exists()
         .then(|| format!("kubectl --kubeconfig {} get nodes", kubeconfig.display()));

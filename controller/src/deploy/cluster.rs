@@ -2,15 +2,19 @@
 
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
+    cluster::{ASK_DEADLINE, client, write_kubeconfig},
     config::Config,
     error::Error,
     keys,
     managers::{Cluster, ClusterPart, node_name},
-    plan::{NodePlan, Plan, Role},
+    plan::{Plan, Role},
     provider::{Context, Secrets},
-    state::{Deployment, write_secret},
+    state::Deployment,
 };
-use continuum_images::components::{self, Catalogue, Stack, Stored};
+use continuum_images::{
+    components::{self, Catalogue, Stack, Stored},
+    oci,
+};
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, Client, api::ListParams};
 use std::{collections::BTreeMap, time::Duration};
@@ -19,8 +23,6 @@ use tokio::time::Instant;
 /// For nodes to become ready after they have joined.
 const READY_DEADLINE: Duration = Duration::from_mins(8);
 const READY_EVERY: Duration = Duration::from_secs(1);
-/// One look at the API server.
-const ASK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why the store cannot serve a cluster; each with what to type.
 pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster) -> Vec<String> {
@@ -42,26 +44,38 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
-/// Components from the store, verified before they go anywhere.
+/// A component from the store, verified before it goes anywhere.
 fn stored(
     context: &Context,
-    cluster: &dyn Cluster,
+    name: &str,
     catalogue: &Catalogue,
     stack: &Stack,
-) -> Result<BTreeMap<&'static str, Stored>, Error> {
-    let mut all = BTreeMap::new();
-    for name in cluster.components() {
-        let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
-        let stored = components::find(&context.cache, component)?.ok_or_else(|| {
-            Error::other(
-                format!("find {}", component.title()),
-                format!("it is not in the store; continuum-ctl artifact build {name}"),
-            )
-        })?;
-        stored.verify()?;
-        all.insert(*name, stored);
-    }
-    Ok(all)
+) -> Result<Stored, Error> {
+    let component = catalogue.find(name, stack.versions.get(name).map(String::as_str))?;
+    let stored = components::find(&context.cache, component)?.ok_or_else(|| {
+        Error::other(
+            format!("find {}", component.title()),
+            format!("it is not in the store; continuum-ctl artifact build {name}"),
+        )
+    })?;
+    stored.verify()?;
+    Ok(stored)
+}
+
+fn artifact(stored: &Stored, name: &str) -> Result<ArtifactSource, Error> {
+    let (path, file) = stored.file(name)?;
+    let image = name
+        .ends_with(".tar")
+        .then(|| oci::describe(&path))
+        .transpose()?
+        .map(|image| image.to_string());
+    Ok(ArtifactSource {
+        name: name.to_owned(),
+        sha256: file.sha256.clone(),
+        size_bytes: file.size_bytes,
+        path,
+        image,
+    })
 }
 
 fn artifacts(
@@ -76,15 +90,22 @@ fn artifacts(
                 format!("{component} is not of this cluster"),
             )
         })?;
-        let (path, file) = component.file(name)?;
-        all.push(ArtifactSource {
-            name: name.clone(),
-            sha256: file.sha256.clone(),
-            size_bytes: file.size_bytes,
-            path,
-        });
+        all.push(artifact(component, name)?);
     }
     Ok(all)
+}
+
+/// The image of our applications, verified.
+pub fn workload_image(
+    context: &Context,
+    config: &Config,
+    cluster: &dyn Cluster,
+) -> Result<ArtifactSource, Error> {
+    let catalogue = Catalogue::builtin()?;
+    let stack = cluster.stack(&catalogue, config)?;
+    let (name, image) = cluster.workload();
+    let stored = stored(context, name, &catalogue, stack)?;
+    artifact(&stored, &format!("{image}.tar"))
 }
 
 /// Installs the cluster and waits until all its nodes are ready.
@@ -98,7 +119,11 @@ pub(super) async fn install(
 ) -> Result<(), Error> {
     let catalogue = Catalogue::builtin()?;
     let stack = cluster.stack(&catalogue, config)?;
-    let stored = stored(context, cluster, &catalogue, stack)?;
+    let stored: BTreeMap<_, _> = cluster
+        .components()
+        .iter()
+        .map(|name| Ok((*name, stored(context, name, &catalogue, stack)?)))
+        .collect::<Result<_, Error>>()?;
     let secrets = Secrets::open(deployment)?;
     let authority = secrets.cluster_authority()?;
     let secret_options = [
@@ -139,65 +164,7 @@ pub(super) async fn install(
         return Ok(());
     };
     write_kubeconfig(deployment, &secrets, controller)?;
-    wait_ready(context, &client(&secrets, controller)?, plan).await
-}
-
-/// For `kubectl` and everything else that speaks to the API server.
-fn write_kubeconfig(
-    deployment: &Deployment,
-    secrets: &Secrets,
-    controller: &NodePlan,
-) -> Result<(), Error> {
-    let admin = secrets.cluster_admin()?;
-    let base64 = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
-    let name = deployment.name();
-    // JSON is YAML: nothing in a value can break out.
-    let config = serde_json::json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": name,
-        "contexts": [{ "name": name, "context": { "cluster": name, "user": name } }],
-        "clusters": [{ "name": name, "cluster": {
-            "server": format!("https://{}:6443", controller.address),
-            "certificate-authority-data": base64(&secrets.cluster_authority()?.certificate_pem),
-        } }],
-        "users": [{ "name": name, "user": {
-            "client-certificate-data": base64(&admin.certificate_pem),
-            "client-key-data": base64(&admin.key_pem),
-        } }],
-    });
-    write_secret(
-        &kubeconfig_path(deployment),
-        format!("{config:#}\n").as_bytes(),
-    )
-}
-
-/// Where it lies.
-pub fn kubeconfig_path(deployment: &Deployment) -> std::path::PathBuf {
-    deployment.dir().join("kubeconfig")
-}
-
-/// A client of the deployment's API server.
-fn client(secrets: &Secrets, controller: &NodePlan) -> Result<Client, Error> {
-    let failed = |e: String| Error::other("prepare the connection to the API server", e);
-    let url = format!("https://{}:6443", controller.address);
-    let admin = secrets.cluster_admin()?;
-    let base64 = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
-    let mut config = kube::Config::new(url.parse().map_err(|e| failed(format!("{url}: {e}")))?);
-    let authority = pem_to_der(&secrets.cluster_authority()?.certificate_pem).map_err(failed)?;
-    config.root_cert = Some(vec![authority]);
-    config.auth_info.client_certificate_data = Some(base64(&admin.certificate_pem));
-    config.auth_info.client_key_data = Some(base64(&admin.key_pem).into());
-    config.connect_timeout = Some(ASK_DEADLINE);
-    config.read_timeout = Some(ASK_DEADLINE);
-    Client::try_from(config).map_err(|e| failed(e.to_string()))
-}
-
-fn pem_to_der(pem: &str) -> Result<Vec<u8>, String> {
-    let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
-    data_encoding::BASE64
-        .decode(body.as_bytes())
-        .map_err(|e| e.to_string())
+    wait_ready(context, &client(deployment, plan)?, plan).await
 }
 
 /// Name of each node that is not ready, with why.

@@ -33,6 +33,7 @@ fn extras(
         sha256: p.sha256.clone(),
         size_bytes: p.size_bytes,
         path: deb_path(&context.cache, p),
+        image: None,
     };
     Ok(lock.packages.iter().map(source).collect())
 }

@@ -55,23 +55,26 @@ impl ResourceManager for Kubernetes {
         super::cluster_node(node)
     }
     fn missing(&self, config: &Config) -> Option<&'static str> {
-        let runs_something = config.benchmark.is_some() && !config.software.resource_manager_only;
-        if runs_something {
-            return Some(
-                "this version brings a cluster up, but cannot run applications in it yet; set software.resource_manager_only=true",
-            );
-        }
         config
             .software
             .execution_model
             .is_some()
             .then_some("this version cannot install Kubernetes with functions yet")
     }
+    fn runs_in_pods(&self) -> bool {
+        true
+    }
+    fn image_role(&self) -> Option<&'static str> {
+        Some("kubernetes")
+    }
     fn cluster(&self) -> Option<&'static dyn Cluster> {
         Some(&Kubernetes)
     }
 }
 
+/// Component and image of our applications.
+const WORKLOAD: &str = "workload-image";
+const WORKLOAD_IMAGE: &str = "workload";
 /// Programs of every node.
 const PROGRAMS: [&str; 2] = ["kubeadm", "kubelet"];
 /// Images of every node, and those of the control plane.
@@ -95,7 +98,11 @@ impl Cluster for Kubernetes {
     }
 
     fn components(&self) -> &'static [&'static str] {
-        &["kubernetes", "kubernetes-images"]
+        &["kubernetes", "kubernetes-images", WORKLOAD]
+    }
+
+    fn workload(&self) -> (&'static str, &'static str) {
+        (WORKLOAD, WORKLOAD_IMAGE)
     }
 
     fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
@@ -131,10 +138,13 @@ impl Cluster for Kubernetes {
         let images = images
             .iter()
             .map(|i| ("kubernetes-images", format!("{i}.tar")));
+        // While the control plane comes up, workers have the time to take it.
+        let workload = (node.role == Role::Worker && plan.has_application)
+            .then(|| (WORKLOAD, format!("{WORKLOAD_IMAGE}.tar")));
         Some(ClusterPart {
             component: name,
             options: options.into_iter().collect(),
-            files: programs.chain(images).collect(),
+            files: programs.chain(images).chain(workload).collect(),
         })
     }
 }

@@ -57,6 +57,14 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     fn needs(&self, node: &NodePlan) -> Needs;
     /// Why this version cannot bring such a config up; `None` = it can.
     fn missing(&self, config: &Config) -> Option<&'static str>;
+    /// Whether workers run their applications in pods; if not, their agents do.
+    fn runs_in_pods(&self) -> bool {
+        false
+    }
+    /// The role of guest images that have its container images in them.
+    fn image_role(&self) -> Option<&'static str> {
+        None
+    }
     /// What it installs beyond services, if it makes a cluster.
     fn cluster(&self) -> Option<&'static dyn Cluster> {
         None

@@ -19,6 +19,8 @@ pub use links::{LinkClass, Peer, links_of};
 pub const BROKER_PORT: u16 = 1883;
 /// Where every agent listens.
 pub const AGENT_PORT: u16 = 7443;
+/// Where agents of machines keep their files.
+pub const GUEST_DATA_DIR: &str = "/var/lib/continuum-agent";
 /// Largest MQTT message.
 pub const MAX_PAYLOAD_BYTES: u32 = 1 << 20;
 
@@ -92,6 +94,8 @@ pub struct Plan {
     pub brokers: Vec<String>,
     /// Directory of photos, for the application.
     pub dataset: String,
+    /// Whether an application is to run, as far as the config of `up` says.
+    pub has_application: bool,
 }
 
 impl Plan {
@@ -139,6 +143,9 @@ impl Plan {
                 .as_ref()
                 .and_then(|b| b.dataset.clone())
                 .unwrap_or_else(|| "photos".into()),
+            has_application: config.benchmark.is_some()
+                && !config.software.resource_manager_only
+                && !config.infrastructure.infra_only,
         }
     }
 

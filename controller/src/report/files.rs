@@ -177,6 +177,7 @@ fn run_json(run: &NodeRun) -> serde_json::Value {
         "exit": run.exit,
         "lost": run.lost,
         "problems": run.problems,
+        "pod": run.pod,
     })
 }
 

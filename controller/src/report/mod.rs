@@ -7,6 +7,7 @@ mod table;
 use crate::{
     agents::{ClockOffset, RunExit, StartedRun},
     applications::RunPlan,
+    cluster::PodRecord,
 };
 use continuum_workload_core::{event::Summary, record::Sample, stats::Percentiles};
 use std::collections::BTreeMap;
@@ -95,6 +96,8 @@ pub struct NodeRun {
     pub log: Vec<String>,
     /// Raw data.
     pub samples: Vec<Sample>,
+    /// The pod it ran in, if it did.
+    pub pod: Option<PodRecord>,
 }
 
 impl NodeRun {
@@ -115,6 +118,7 @@ impl NodeRun {
             problems: Vec::new(),
             log: Vec::new(),
             samples: Vec::new(),
+            pod: None,
         }
     }
 

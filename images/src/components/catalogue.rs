@@ -24,7 +24,7 @@ pub struct Component {
     /// For `go`: programs with their packages.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
-    /// For `oci`: images by name.
+    /// For `oci` and `bundle`: images by name.
     #[serde(default)]
     pub images: BTreeMap<String, ContainerImage>,
     /// For `file`: what must be in it.
@@ -38,7 +38,7 @@ pub struct Component {
 pub struct ContainerImage {
     /// Tag.
     pub tag: String,
-    /// Component, in the version of the same stack.
+    /// Component, in the version of the same stack; `bundle` for that of the workload.
     pub from: String,
     /// Its program.
     pub program: String,
@@ -87,6 +87,18 @@ pub struct Stack {
     pub versions: BTreeMap<String, String>,
 }
 
+/// A guest image with container images in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Name.
+    pub name: String,
+    /// Where the versions come from.
+    pub stack: String,
+    /// Components whose archives are in it.
+    pub components: Vec<String>,
+}
+
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +106,9 @@ pub struct Catalogue {
     /// The first one is the default.
     #[serde(rename = "stack")]
     pub stacks: Vec<Stack>,
+    /// Guest images beside the plain one.
+    #[serde(rename = "role")]
+    pub roles: Vec<Role>,
     /// In the order of the file.
     #[serde(rename = "component")]
     pub components: Vec<Component>,
@@ -106,6 +121,22 @@ impl Catalogue {
             path: "images/components.toml".into(),
             why: e.to_string(),
         })
+    }
+
+    /// A role by name, with its components.
+    pub fn role(&self, name: &str) -> Result<Vec<&Component>, ImageError> {
+        let known = || self.roles.iter().map(|r| &*r.name).collect::<Vec<_>>();
+        let role = self.roles.iter().find(|r| r.name == name);
+        let role = role.ok_or_else(|| ImageError::Missing {
+            what: format!("guest image of role `{name}`"),
+            hint: format!("there are roles: {}", known().join(", ")),
+        })?;
+        let stack = self.stacks.iter().find(|s| s.name == role.stack);
+        let version = |name: &str| stack.and_then(|s| s.versions.get(name));
+        let components = role.components.iter();
+        components
+            .map(|name| self.find(name, version(name).map(String::as_str)))
+            .collect()
     }
 
     /// A component by name, and by version if there are several.
@@ -168,6 +199,10 @@ mod tests {
             for (name, version) in stack.versions.iter().filter(|(n, _)| *n != "containerd") {
                 catalogue.find(name, Some(version)).unwrap();
             }
+        }
+        for role in &catalogue.roles {
+            assert!(catalogue.stacks.iter().any(|s| s.name == role.stack));
+            assert!(!catalogue.role(&role.name).unwrap().is_empty());
         }
         let mut names: Vec<_> = WAYS.iter().map(|w| w.name()).collect();
         names.dedup();

@@ -3,11 +3,13 @@
 //! ```text
 //! components.toml ─ catalogue ─┬─ go    built from modules, offline once they are in the module cache
 //!                              ├─ oci   container images made of other components
+//!                              ├─ bundle  the workload bundle as a container image
 //!                              └─ file  brought by the user
 //!                                  └─> store: components/KEY/{component.json, files…}, complete or not there at all
 //! ```
 //! A way is one trait, one file and one line in `WAYS`. What is in the store is checked by digest before it is used.
 
+mod bundle;
 mod catalogue;
 mod file;
 mod go;
@@ -43,7 +45,7 @@ pub trait Way: Sync {
 }
 
 /// Every way; the only place that names them.
-pub const WAYS: &[&dyn Way] = &[&go::Go, &oci::Oci, &file::File];
+pub const WAYS: &[&dyn Way] = &[&go::Go, &oci::Oci, &bundle::Bundle, &file::File];
 
 /// Finds a way by its name.
 pub fn way(name: &str) -> Result<&'static dyn Way, ImageError> {

@@ -81,6 +81,7 @@ impl Way for Oci {
             let spec = oci::ImageSpec {
                 reference: component.image_reference(name).unwrap_or_default(),
                 entrypoint: vec![inside],
+                env: Vec::new(),
                 files,
             };
             oci::write(&spec, &into.join(format!("{name}.tar")))?;

@@ -900,6 +900,9 @@ pub struct Artifact {
     pub sha256: ::prost::alloc::string::String,
     #[prost(uint64, tag = "3")]
     pub size_bytes: u64,
+    /// For an archive of a container image: `NAME@DIGEST` of that image. A node that has the image needs no archive.
+    #[prost(string, tag = "4")]
+    pub image: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MissingRequest {

@@ -12,7 +12,10 @@ use continuum_workload_core::{
     event::EventSink,
     spec::RunSpec,
 };
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "torch")]
@@ -36,7 +39,11 @@ enum Command {
     /// Run the role described by a JSON file; events go to standard output, one JSON line each
     Run {
         /// The description
-        spec: PathBuf,
+        #[arg(required_unless_present = "spec_json", conflicts_with = "spec_json")]
+        spec: Option<PathBuf>,
+        /// The description itself, for containers
+        #[arg(long, value_name = "JSON")]
+        spec_json: Option<String>,
         /// Unpacked workload bundle: weights, photos
         #[arg(long)]
         bundle: PathBuf,
@@ -58,7 +65,12 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     let result = match Arguments::parse().command {
-        Command::Run { spec, bundle, out } => run(&spec, &bundle, &out),
+        Command::Run {
+            spec,
+            spec_json,
+            bundle,
+            out,
+        } => read(spec.as_deref(), spec_json).and_then(|spec| run(spec, &bundle, &out)),
         Command::List => {
             for application in APPLICATIONS {
                 println!("{:<22} {}", application.name(), application.summary());
@@ -78,14 +90,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(
-    spec: &std::path::Path,
-    bundle: &std::path::Path,
-    out: &std::path::Path,
-) -> anyhow::Result<()> {
-    let text = std::fs::read(spec).with_context(|| format!("read `{}`", spec.display()))?;
-    let spec: RunSpec =
-        serde_json::from_slice(&text).with_context(|| format!("parse `{}`", spec.display()))?;
+fn read(path: Option<&Path>, json: Option<String>) -> anyhow::Result<RunSpec> {
+    let (what, text) = match (path, json) {
+        (Some(path), _) => {
+            let what = format!("`{}`", path.display());
+            let text = std::fs::read_to_string(path).with_context(|| format!("read {what}"))?;
+            (what, text)
+        }
+        (None, json) => ("--spec-json".to_owned(), json.unwrap_or_default()),
+    };
+    serde_json::from_str(&text).with_context(|| format!("parse {what}"))
+}
+
+fn run(spec: RunSpec, bundle: &Path, out: &Path) -> anyhow::Result<()> {
     let names = || {
         APPLICATIONS
             .iter()

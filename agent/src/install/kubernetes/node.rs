@@ -3,14 +3,11 @@
 use super::{SHORT, Settings, documents};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Progress, StepState},
+    install::{InstallSpec, Progress, StepState, container_images},
     system::System,
 };
-use std::time::Duration;
 
 const PROGRAMS: &str = "/usr/local/bin";
-/// An image of a hundred megabytes under emulation.
-const IMPORT_DEADLINE: Duration = Duration::from_mins(5);
 
 fn state(changed: bool) -> StepState {
     if changed {
@@ -109,28 +106,7 @@ pub(super) async fn prepare(
         .await?;
     progress.report("network of pods", state(changed), settings.pod_prefix);
 
-    let mut images = Vec::new();
-    for (artifact, path) in spec
-        .artifacts
-        .iter()
-        .filter(|(a, _)| a.name.ends_with(".tar"))
-    {
-        progress.report(
-            "images",
-            StepState::Running,
-            format!("importing {}", artifact.name),
-        );
-        let path = path.display().to_string();
-        system
-            .run(
-                &["ctr", "--namespace=k8s.io", "images", "import", &path],
-                IMPORT_DEADLINE,
-            )
-            .await?;
-        images.push(artifact.name.trim_end_matches(".tar").to_owned());
-    }
-    progress.report("images", StepState::Done, images.join(", "));
-    Ok(())
+    container_images::import(spec, system, progress).await
 }
 
 /// Takes away what [`prepare`] and kubeadm made.

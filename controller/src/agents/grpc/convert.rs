@@ -28,6 +28,7 @@ pub(super) fn to_artifact(a: &ArtifactSource) -> wire::Artifact {
         name: a.name.clone(),
         sha256: a.sha256.clone(),
         size_bytes: a.size_bytes,
+        image: a.image.clone().unwrap_or_default(),
     }
 }
 

@@ -50,6 +50,8 @@ impl World {
             disk_bytes: 10,
             packages: continuum_images::lock::Lock::default(),
             extras: BTreeMap::new(),
+            role: String::new(),
+            containers: Vec::new(),
         };
         let config = config::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()

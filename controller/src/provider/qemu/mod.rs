@@ -29,6 +29,7 @@ use super::{Context, LimitReport, NodeState, Provider, Secrets};
 use crate::{
     config::Config,
     error::Error,
+    managers,
     plan::{Plan, Prefix},
     state::Deployment,
 };
@@ -140,9 +141,17 @@ impl Provider for Qemu {
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
         // A deployment keeps the image that it was begun with.
-        let image = match deployment.facts().get("image") {
-            Some(key) => continuum_images::store::find(&context.cache, key)?,
-            None => continuum_images::store::current(&context.cache)?,
+        let image = if let Some(key) = deployment.facts().get("image") {
+            continuum_images::store::find(&context.cache, key)?
+        } else {
+            let manager = managers::find(&config.software.resource_manager)
+                .filter(|_| !config.infrastructure.infra_only);
+            let role = manager.and_then(managers::ResourceManager::image_role);
+            let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
+            if let Some(note) = note {
+                context.progress.line(&note);
+            }
+            image
         };
         let accelerator =
             accelerator::choose(&config.infrastructure.accelerator, &image.file("kernel"))

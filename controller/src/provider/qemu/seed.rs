@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     error::Error,
-    plan::{NodePlan, Prefix},
+    plan::{GUEST_DATA_DIR, NodePlan, Prefix},
     provider::{Secrets, login_user},
     state::Deployment,
 };
@@ -15,7 +15,6 @@ use std::io::{Cursor, Write};
 
 const BYTES: usize = 1 << 20;
 const CERTIFICATES: &str = "/etc/continuum";
-const DATA_DIR: &str = "/var/lib/continuum-agent";
 
 pub(super) fn image(
     config: &Config,
@@ -37,7 +36,7 @@ pub(super) fn image(
     let agent_config = secrets.agent_config(
         node,
         CERTIFICATES,
-        DATA_DIR,
+        GUEST_DATA_DIR,
         &format!("/{BUNDLE_DIR}"),
         true,
     );

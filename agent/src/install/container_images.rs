@@ -1,0 +1,140 @@
+//! Container images from archives, in the place where the kubelet looks for them.
+
+use super::{InstallSpec, Installer, Progress, StepState};
+use crate::{error::AgentError, system::System};
+use std::time::Duration;
+
+/// Images of pods.
+#[derive(Debug)]
+pub struct ContainerImages;
+
+/// An image of hundreds of megabytes under emulation.
+const IMPORT_DEADLINE: Duration = Duration::from_mins(10);
+const SHORT: Duration = Duration::from_mins(2);
+const NAMESPACE: &str = "--namespace=k8s.io";
+
+/// Imports every archive among the artifacts whose image is not there.
+pub(super) async fn import(
+    spec: &InstallSpec,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let (mut imported, mut there) = (Vec::new(), Vec::new());
+    for (artifact, path) in spec
+        .artifacts
+        .iter()
+        .filter(|(a, _)| a.name.ends_with(".tar"))
+    {
+        let name = artifact.name.trim_end_matches(".tar").to_owned();
+        if has_image(&artifact.image, system).await {
+            there.push(name);
+            continue;
+        }
+        progress.report(
+            "images",
+            StepState::Running,
+            format!("importing {}", artifact.name),
+        );
+        let path = path.display().to_string();
+        system
+            .run(
+                &["ctr", NAMESPACE, "images", "import", &path],
+                IMPORT_DEADLINE,
+            )
+            .await?;
+        imported.push(name);
+    }
+    if imported.is_empty() {
+        progress.report("images", StepState::Unchanged, there.join(", "));
+    } else {
+        progress.report("images", StepState::Done, imported.join(", "));
+    }
+    Ok(())
+}
+
+/// Whether containerd has an image: `NAME@DIGEST`. Without containerd there is none.
+pub async fn has_image(image: &str, system: &dyn System) -> bool {
+    let Some((name, digest)) = image.split_once('@') else {
+        return false;
+    };
+    let filter = format!("name=={name}");
+    let listed = system
+        .run(&["ctr", NAMESPACE, "images", "list", &filter], SHORT)
+        .await;
+    listed.is_ok_and(|text| text.split_whitespace().any(|word| word == digest))
+}
+
+#[async_trait::async_trait]
+impl Installer for ContainerImages {
+    fn name(&self) -> &'static str {
+        "container-images"
+    }
+
+    fn summary(&self) -> &'static str {
+        "container images from archives, for pods"
+    }
+
+    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
+        true
+    }
+
+    async fn is_installed(&self, _system: &dyn System) -> bool {
+        // There is no such thing as all of them.
+        false
+    }
+
+    async fn apply(
+        &self,
+        spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError> {
+        import(spec, system, progress).await
+    }
+
+    async fn remove(&self, _system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
+        progress.report(
+            "images",
+            StepState::Unchanged,
+            "they stay as long as the machine",
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{store::Artifact, system::fake::RecordingSystem};
+    use std::path::PathBuf;
+
+    #[tokio::test]
+    async fn an_image_of_the_same_digest_is_not_imported_again() {
+        let system = RecordingSystem {
+            answer: Some((
+                "ctr --namespace=k8s.io images list",
+                "local/tool:1 x/y sha256:aa 1 MiB",
+            )),
+            ..RecordingSystem::default()
+        };
+        let progress = Progress::new(tokio::sync::mpsc::unbounded_channel().0);
+        let spec = |digest: &str| {
+            let artifact = Artifact {
+                name: "tool.tar".into(),
+                sha256: "0".repeat(64),
+                size_bytes: 1,
+                image: format!("local/tool:1@{digest}"),
+            };
+            InstallSpec {
+                artifacts: vec![(artifact, PathBuf::from("/a/tool.tar"))],
+                ..InstallSpec::default()
+            }
+        };
+        for (digest, imports) in [("sha256:aa", 0), ("sha256:bb", 1)] {
+            import(&spec(digest), &system, &progress).await.unwrap();
+            let commands = system.commands.lock().unwrap().clone();
+            let count = commands.iter().filter(|c| c.contains("import")).count();
+            assert_eq!(count, imports, "{commands:?}");
+        }
+    }
+}

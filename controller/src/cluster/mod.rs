@@ -1,0 +1,21 @@
+//! What is asked of a live cluster: a client of its API server, and runs as Jobs in it.
+//!
+//! ```text
+//! RunStart ─ job ─> Job ─> pod ─┬─ board: one watch for all pods of a bench
+//!                               ├─ log: lines with their times, followed across broken connections
+//!                               └─ record: when it was scheduled, started, ended; image digest; limits
+//! ```
+
+mod board;
+mod client;
+mod job;
+mod log;
+mod pod;
+mod run;
+
+pub use client::{client, kubeconfig_path, write_kubeconfig};
+pub use pod::PodRecord;
+pub use run::{PodRun, Pods};
+
+/// One question to the API server.
+pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
