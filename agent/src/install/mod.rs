@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 pub use container_images::{ContainerImages, has_image};
 pub use containerd::Containerd;
-pub use kubernetes::{ControlPlane, Worker};
+pub use kubernetes::{ControlPlane, PodRoutes, Worker};
 pub use mqtt::Mqtt;
 
 /// Every installer; the only place that names them.

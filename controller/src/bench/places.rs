@@ -4,7 +4,7 @@ use super::{Runner, runner::OnAgent};
 use crate::{
     agents::{Agent, GrpcAgent},
     applications::{Phase, RunPlan},
-    cluster::Pods,
+    cluster::{Pods, check_ready, client},
     config::Config,
     deploy,
     error::Error,
@@ -42,6 +42,7 @@ impl Places {
         let Some(cluster) = cluster else {
             return Ok(Self { pods: None });
         };
+        check_ready(&config.name, &client(deployment, plan)?, plan).await?;
         let image = deploy::workload_image(context, config, cluster)?;
         let workers = agents.iter().zip(&plan.nodes);
         let installs =

@@ -10,10 +10,12 @@ mod board;
 mod client;
 mod job;
 mod log;
+mod nodes;
 mod pod;
 mod run;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
+pub use nodes::{check_ready, wait_ready};
 pub use pod::PodRecord;
 pub use run::{PodRun, Pods};
 

@@ -96,7 +96,7 @@ pub struct PodRun {
 }
 
 /// Asks until there is an answer, or the answer is a refusal.
-async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
+pub(super) async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = kube::Result<T>>,
 {

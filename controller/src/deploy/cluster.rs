@@ -2,11 +2,11 @@
 
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
-    cluster::{ASK_DEADLINE, client, write_kubeconfig},
+    cluster::{client, wait_ready, write_kubeconfig},
     config::Config,
     error::Error,
     keys,
-    managers::{Cluster, ClusterPart, node_name},
+    managers::{Cluster, ClusterPart},
     plan::{Plan, Role},
     provider::{Context, Secrets},
     state::Deployment,
@@ -15,14 +15,7 @@ use continuum_images::{
     components::{self, Catalogue, Stack, Stored},
     oci,
 };
-use k8s_openapi::api::core::v1::Node;
-use kube::{Api, Client, api::ListParams};
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::Instant;
-
-/// For nodes to become ready after they have joined.
-const READY_DEADLINE: Duration = Duration::from_mins(8);
-const READY_EVERY: Duration = Duration::from_secs(1);
+use std::collections::BTreeMap;
 
 /// Why the store cannot serve a cluster; each with what to type.
 pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster) -> Vec<String> {
@@ -137,10 +130,14 @@ pub(super) async fn install(
         .map(|(agent, node, part)| {
             let (stored, authority, secret_options) = (&stored, &authority, &secret_options);
             async move {
+                // Endpoints are beside the cluster, not of it.
+                let secrets = secret_options
+                    .iter()
+                    .filter(|_| node.role != Role::Endpoint);
                 let mut options: BTreeMap<String, String> = part
                     .options
                     .iter()
-                    .chain(secret_options.iter().map(|(k, v)| (k, v)))
+                    .chain(secrets.map(|(k, v)| (k, v)))
                     .map(|(k, v)| ((*k).to_owned(), v.clone()))
                     .collect();
                 if node.role == Role::Controller {
@@ -165,66 +162,4 @@ pub(super) async fn install(
     };
     write_kubeconfig(deployment, &secrets, controller)?;
     wait_ready(context, &client(deployment, plan)?, plan).await
-}
-
-/// Name of each node that is not ready, with why.
-fn unready(plan: &Plan, nodes: &[Node]) -> BTreeMap<String, String> {
-    let mut unready = BTreeMap::new();
-    for node in plan.nodes.iter().filter(|n| n.pod_prefix.is_some()) {
-        let name = node_name(&node.name);
-        let found = nodes
-            .iter()
-            .find(|n| n.metadata.name.as_deref() == Some(&name));
-        let conditions = found
-            .and_then(|n| n.status.as_ref())
-            .and_then(|s| s.conditions.as_ref());
-        let ready = conditions
-            .into_iter()
-            .flatten()
-            .find(|c| c.type_ == "Ready");
-        match ready {
-            Some(condition) if condition.status == "True" => {}
-            Some(condition) => {
-                unready.insert(name, condition.message.clone().unwrap_or_default());
-            }
-            None => {
-                unready.insert(name, "it has not reported yet".to_owned());
-            }
-        }
-    }
-    unready
-}
-
-async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Result<(), Error> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    let deadline = Instant::now() + READY_DEADLINE;
-    let mut said = String::new();
-    loop {
-        let parameters = ListParams::default();
-        let listed = tokio::time::timeout(ASK_DEADLINE, nodes.list(&parameters)).await;
-        let last = match listed {
-            Ok(Ok(list)) => {
-                let unready = unready(plan, &list.items);
-                if unready.is_empty() {
-                    return Ok(());
-                }
-                let why = unready.iter().map(|(node, why)| format!("{node}: {why}"));
-                why.collect::<Vec<_>>().join("; ")
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer from the API server".to_owned(),
-        };
-        if last != said {
-            context.progress.say(&format!("not ready: {last}"));
-            said.clone_from(&last);
-        }
-        if Instant::now() > deadline {
-            return Err(Error::Deadline {
-                what: "all nodes of the cluster to be ready".into(),
-                after: READY_DEADLINE,
-                last,
-            });
-        }
-        tokio::time::sleep(READY_EVERY).await;
-    }
 }

@@ -121,7 +121,14 @@ impl Cluster for Kubernetes {
                 "kubernetes-control-plane"
             }
             Role::Worker => "kubernetes-worker",
-            Role::Endpoint => return None,
+            // Pods answer endpoints with their own addresses.
+            Role::Endpoint => {
+                return Some(ClusterPart {
+                    component: "pod-routes",
+                    options: [("routes", routes.join(","))].into(),
+                    files: Vec::new(),
+                });
+            }
         };
         let options = [
             ("node", cluster::node_name(&node.name)),
@@ -183,7 +190,13 @@ mod tests {
         let worker = Some("kubernetes-worker");
         assert_eq!(
             names,
-            [Some("kubernetes-control-plane"), worker, worker, None, None]
+            [
+                Some("kubernetes-control-plane"),
+                worker,
+                worker,
+                Some("pod-routes"),
+                Some("pod-routes")
+            ]
         );
         let first = parts[1].as_ref().unwrap();
         assert_eq!(
@@ -196,6 +209,10 @@ mod tests {
             "cloud-controller"
         );
         assert!(!first.files.iter().any(|(_, file)| file == "etcd.tar"));
+        assert_eq!(
+            parts[3].as_ref().unwrap().options["routes"],
+            "10.244.0.0/24=192.168.100.2,10.244.1.0/24=192.168.100.3,10.244.2.0/24=192.168.100.4"
+        );
         // Traffic to pods is shaped like that to their node.
         let links = crate::plan::links_of(&plan.nodes[3], &plan.nodes, &config.network);
         assert_eq!(

@@ -1,89 +1,80 @@
-//! A real cluster by kubeadm.
+//! A real cluster by kubeadm, with an application in its pods.
 
-use crate::bed::Bed;
-use anyhow::ensure;
-use continuum_tests::skip;
+use crate::{bed::Bed, cluster::Cluster, cluster_faults, pods};
+use anyhow::{Context, ensure};
+use continuum_tests::{ctl::example, results};
 
-/// A real cluster of two machines, without anything to run in it yet.
-const CLUSTER: &str = r#"
-name = "cluster"
-[infrastructure]
-provider = "qemu"
-[infrastructure.cloud]
-nodes = 2
-cores = 1
-memory_mib = 1536
-[infrastructure.cloud.controller]
-cores = 2
-memory_mib = 2560
-[network]
-preset = "4g"
-[software]
-resource_manager = "kubernetes"
-resource_manager_only = true
-"#;
+const PHOTOS: usize = 10;
+const SET: [&str; 4] = [
+    "--set",
+    "benchmark.frequency=0.5",
+    "--set",
+    "benchmark.duration_s=20",
+];
 
-/// kubeadm's Kubernetes from the store: two nodes ready, a pod runs on the worker, `up` again changes nothing.
+/// Upstream's second tutorial config on one cluster, and what can go wrong there.
 pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
-    let ctl = bed.ctl();
-    let config = bed.dir.join("cluster.toml");
-    std::fs::write(&config, CLUSTER)?;
-    let config = config.display().to_string();
-    let up = ctl.json(0, &["up", &config])?;
-    eprintln!("stages {}", up["stage_times"]);
-    let kubeconfig = bed
-        .dir
-        .join("state/deployments/cluster/kubeconfig")
-        .display()
-        .to_string();
-    let program = skip::stored_program("kubernetes", "kubectl")?
-        .display()
-        .to_string();
-    let kubectl = |arguments: &[&str]| {
-        let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
-        bed.inside(&program, &[&common[..], arguments].concat())
-    };
-    let nodes = kubectl(&["get", "nodes", "--no-headers"])?;
-    let ready = nodes
-        .lines()
-        .filter(|l| l.contains(" Ready ") && l.contains("v1.35.4"))
-        .count();
-    ensure!(ready == 2, "{nodes}");
-    let again = ctl.expect(0, &["up", &config])?;
-    ensure!(
-        again.contains("nothing was changed") && again.contains("kubectl --kubeconfig"),
-        "{again}"
-    );
-    kubectl(&[
-        "run",
-        "sleeper",
-        "--image=continuum.local/pause:1.0.0",
-        "--image-pull-policy=Never",
-        "--restart=Never",
-    ])?;
-    kubectl(&[
-        "wait",
-        "--for=condition=Ready",
-        "--timeout=240s",
-        "pod/sleeper",
-    ])?;
-    let node = kubectl(&[
-        "get",
-        "pod",
-        "sleeper",
-        "-o",
-        "jsonpath={.spec.nodeName} {.status.podIP}",
-    ])?;
-    ensure!(node.starts_with("cloud0 10.244.1."), "{node}");
+    let cluster = Cluster::new(bed, "kubernetes-cloud")?;
+    let config = example("kubernetes-cloud.cfg");
+    let (dir, text) = bed.results("kubernetes");
+    let own = [&[&*config], &SET[..]].concat();
+    // The config says that it stays up.
+    let run = [&["run"], &own[..], &["--results", &text]].concat();
+    let out = cluster.ctl.expect(0, &run)?;
+    for part in [
+        "CLOUD OUTPUT",
+        "worker_id",
+        "proc_time/data (ms)",
+        "ENDPOINT OUTPUT",
+        "connected_to",
+        "latency_stdev (ms)",
+        "kubectl --kubeconfig",
+    ] {
+        ensure!(out.contains(part), "no `{part}` in\n{out}");
+    }
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, PHOTOS)?;
+    let result = results::json(&dir)?;
+    eprintln!("stages {}", result["stage_times"]);
+    in_a_pod(&result)?;
+
+    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
+    ensure!(again.contains("nothing was changed"), "{again}");
+    cluster.check_nodes(2)?;
     // The cluster's own pods, kube-proxy by nftables and CoreDNS among them.
-    kubectl(&[
-        "wait",
-        "--namespace=kube-system",
-        "--for=condition=Ready",
-        "--timeout=300s",
-        "pod",
-        "--all",
-    ])?;
-    ctl.expect(0, &["down", &config])?;
+    let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
+    cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
+    pods::traffic(&cluster)?;
+    cluster_faults::image_and_api_server_gone(&cluster, &own, PHOTOS)?;
+    cluster_faults::kubelet_stopped(&cluster, &own)?;
+    cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
+}
+
+/// The worker ran in a pod on its node, held to what was asked for.
+fn in_a_pod(result: &serde_json::Value) -> anyhow::Result<()> {
+    let runs = result["runs"].as_array().context("runs")?;
+    let worker = runs.iter().find(|r| r["phase"] == "worker");
+    let worker = worker.context("a worker's run")?;
+    let pod = &worker["pod"];
+    ensure!(
+        pod["node"] == "cloud0"
+            && pod["cpu_max"] == "150000 100000"
+            && pod["memory_max"] == (3584_u64 << 20).to_string().as_str()
+            && pod["image_id"]
+                .as_str()
+                .is_some_and(|i| i.starts_with("sha256:")),
+        "{worker}"
+    );
+    let times = pod["times_unix_s"]
+        .as_object()
+        .context("times of the pod")?;
+    let at = |what: &str| times.get(what).and_then(serde_json::Value::as_i64);
+    let stages = ["created", "scheduled", "started", "finished"];
+    let all: Option<Vec<i64>> = stages.iter().map(|s| at(s)).collect();
+    ensure!(
+        all.is_some_and(|times| times.is_sorted()),
+        "{stages:?} are not all there, or not in this order: {pod}"
+    );
+    Ok(())
 }

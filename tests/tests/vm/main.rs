@@ -2,8 +2,11 @@
 #![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
 
 mod bed;
+mod cluster;
+mod cluster_faults;
 mod demo;
 mod kubernetes;
+mod pods;
 mod side_by_side;
 
 use anyhow::ensure;

@@ -153,12 +153,12 @@ pub(super) fn cni(settings: &Settings<'_>) -> String {
 }
 
 /// Routes to the other nodes' pods: set again at every boot.
-pub(super) fn routes_unit(settings: &Settings<'_>) -> String {
+pub(super) fn routes_unit(routes: &[(&str, &str)]) -> String {
     let mut unit = String::from(
         "[Unit]\nDescription=Routes to the pods of other nodes\nAfter=systemd-networkd.service\n\n[Service]\n\
          Type=oneshot\nRemainAfterExit=yes\n",
     );
-    for (prefix, via) in &settings.routes {
+    for (prefix, via) in routes {
         unit.push_str(&format!(
             "ExecStart=/usr/sbin/ip route replace {prefix} via {via}\n"
         ));

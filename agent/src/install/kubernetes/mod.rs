@@ -9,6 +9,7 @@
 mod control_plane;
 mod documents;
 mod node;
+mod routes;
 mod worker;
 
 use super::InstallSpec;
@@ -16,6 +17,7 @@ use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
 pub use control_plane::ControlPlane;
+pub use routes::PodRoutes;
 pub use worker::Worker;
 
 /// Emulated machines pull themselves up slowly.
@@ -52,14 +54,18 @@ fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> 
         .ok_or_else(|| AgentError::Invalid(format!("kubernetes needs option `{name}`")))
 }
 
+/// `PREFIX=ADDRESS,…`
+fn parse_routes(text: &str) -> Result<Vec<(&str, &str)>, AgentError> {
+    let routes: Option<Vec<_>> = text
+        .split(',')
+        .filter(|r| !r.is_empty())
+        .map(|r| r.split_once('='))
+        .collect();
+    routes.ok_or_else(|| AgentError::Invalid("routes must be PREFIX=ADDRESS,…".into()))
+}
+
 impl<'a> Settings<'a> {
     fn read(spec: &'a InstallSpec) -> Result<Self, AgentError> {
-        let routes = option(spec, "routes")?;
-        let routes: Option<Vec<_>> = routes
-            .split(',')
-            .filter(|r| !r.is_empty())
-            .map(|r| r.split_once('='))
-            .collect();
         Ok(Self {
             node: option(spec, "node")?,
             address: option(spec, "address")?,
@@ -71,9 +77,7 @@ impl<'a> Settings<'a> {
             ca_hash: option(spec, "ca_hash")?,
             pod_prefix: option(spec, "pod_prefix")?,
             pod_network: option(spec, "pod_network")?,
-            routes: routes.ok_or_else(|| {
-                AgentError::Invalid("kubernetes needs routes as PREFIX=ADDRESS,…".into())
-            })?,
+            routes: parse_routes(option(spec, "routes")?)?,
         })
     }
 }

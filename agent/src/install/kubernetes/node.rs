@@ -1,6 +1,6 @@
 //! What every node of a cluster needs before kubeadm.
 
-use super::{SHORT, Settings, documents};
+use super::{SHORT, Settings, documents, routes};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Progress, StepState, container_images},
@@ -79,13 +79,7 @@ pub(super) async fn prepare(
             0o644,
         )
         .await?;
-    changed |= system
-        .write(
-            "/etc/systemd/system/continuum-routes.service",
-            &documents::routes_unit(settings),
-            0o644,
-        )
-        .await?;
+    changed |= routes::set(&settings.routes, system).await?;
     changed |= system
         .write(
             "/etc/systemd/system/kubelet.service",
@@ -96,13 +90,11 @@ pub(super) async fn prepare(
     if changed {
         system.run(&["systemctl", "daemon-reload"], SHORT).await?;
     }
-    for unit in ["continuum-routes.service", "kubelet.service"] {
-        system
-            .run(&["systemctl", "enable", "--quiet", unit], SHORT)
-            .await?;
-    }
     system
-        .run(&["systemctl", "restart", "continuum-routes.service"], SHORT)
+        .run(
+            &["systemctl", "enable", "--quiet", "kubelet.service"],
+            SHORT,
+        )
         .await?;
     progress.report("network of pods", state(changed), settings.pod_prefix);
 
@@ -119,19 +111,13 @@ pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(
     system
         .run(&["systemctl", "disable", "--now", "kubelet.service"], SHORT)
         .await?;
-    system
-        .run(
-            &["systemctl", "disable", "--now", "continuum-routes.service"],
-            SHORT,
-        )
-        .await?;
+    routes::unset(system).await?;
     for path in [
         super::DONE,
         documents::RESOLV_CONF,
         "/etc/cni/net.d/10-continuum.conflist",
         "/etc/modules-load.d/kubernetes.conf",
         "/etc/sysctl.d/90-kubernetes.conf",
-        "/etc/systemd/system/continuum-routes.service",
         "/etc/systemd/system/kubelet.service",
     ] {
         system.remove(path).await?;

@@ -1,0 +1,90 @@
+//! A cluster that tests ask things of.
+
+use crate::bed::Bed;
+use anyhow::{Context, ensure};
+use continuum_images::{cache::Cache, error::Silent, oci, root, store};
+use continuum_tests::{ctl::Ctl, skip};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Image of the tools that tests use inside pods.
+pub(crate) const TOOLS: &str = "continuum.test/busybox:1";
+const BUSYBOX: &str = "/bin/busybox";
+
+/// A deployment with a cluster.
+pub(crate) struct Cluster<'a> {
+    pub(crate) bed: &'a Bed,
+    pub(crate) ctl: Ctl,
+    pub(crate) name: &'a str,
+    kubectl: String,
+}
+
+impl<'a> Cluster<'a> {
+    pub(crate) fn new(bed: &'a Bed, name: &'a str) -> anyhow::Result<Self> {
+        let kubectl = skip::stored_program("kubernetes", "kubectl")?;
+        Ok(Self {
+            bed,
+            ctl: bed.ctl(),
+            name,
+            kubectl: kubectl.display().to_string(),
+        })
+    }
+
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let state = self.ctl.state().join("deployments").join(self.name);
+        let kubeconfig = state.join("kubeconfig").display().to_string();
+        let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
+        self.bed
+            .inside(&self.kubectl, &[&common[..], arguments].concat())
+    }
+
+    /// Runs a program on a node.
+    pub(crate) fn on(&self, node: &str, argv: &[&str]) -> anyhow::Result<String> {
+        let exec = ["agent", self.name, node, "exec", "--timeout-s", "300", "--"];
+        self.ctl.expect(0, &[&exec[..], argv].concat())
+    }
+
+    /// Runs a busybox tool in a pod.
+    pub(crate) fn tool(&self, pod: &str, argv: &[&str]) -> anyhow::Result<String> {
+        self.kubectl(&[&["exec", pod, "--", BUSYBOX][..], argv].concat())
+    }
+
+    /// Puts the tools' image on nodes.
+    pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
+        let archive = self.tools_archive()?.display().to_string();
+        for node in nodes {
+            let put = ["agent", self.name, node, "put", &archive, "busybox.tar"];
+            let path = self.ctl.json(0, &put)?["path"].clone();
+            let path = path.as_str().context("a path")?.to_owned();
+            let import = ["ctr", "--namespace=k8s.io", "images", "import", &path];
+            self.on(node, &import)?;
+        }
+        Ok(())
+    }
+
+    /// Debian's static busybox, from the guest's own packages.
+    pub(crate) fn tools_archive(&self) -> anyhow::Result<PathBuf> {
+        let cache = Cache::at(skip::cache().context("a cache")?)?;
+        let packages = store::current(&cache)?.manifest.packages;
+        let tree = root::tree(&cache, &packages, &Silent)?;
+        let spec = oci::ImageSpec {
+            reference: TOOLS.to_owned(),
+            entrypoint: vec![BUSYBOX.to_owned()],
+            env: Vec::new(),
+            files: BTreeMap::from([(BUSYBOX.to_owned(), tree.join("usr/bin/busybox"))]),
+        };
+        let archive = self.bed.dir.join("busybox.tar");
+        oci::write(&spec, &archive)?;
+        Ok(archive)
+    }
+
+    /// Every node is ready, with the version that was asked for.
+    pub(crate) fn check_nodes(&self, count: usize) -> anyhow::Result<()> {
+        let nodes = self.kubectl(&["get", "nodes", "--no-headers"])?;
+        let ready = nodes
+            .lines()
+            .filter(|l| l.contains(" Ready ") && l.contains("v1.35.4"))
+            .count();
+        ensure!(ready == count, "{nodes}");
+        Ok(())
+    }
+}
