@@ -14,9 +14,14 @@ use crate::{
     store::{Image, KIND, Manifest, name_of, pointer, write_current},
     weights,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 const FORMAT: &str = "3";
+/// Where an agent keeps what it was sent, by digest.
+const AGENT_ARTIFACTS: &str = "var/lib/continuum-agent/artifacts";
 
 /// What to build with.
 #[derive(Debug, Clone, Default)]
@@ -142,7 +147,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn key(&self, role: &str, archives: &[Archive]) -> String {
+    fn key(&self, role: &str, carried: &[Carried]) -> String {
         let extras: Vec<_> = self.extras.values().map(Lock::digest).collect();
         let extras = extras.join("\n");
         let plain = [
@@ -153,7 +158,7 @@ impl<'a> Parts<'a> {
             &self.bundle_key,
             &extras,
         ];
-        let digests = archives.iter().map(|a| a.sha256.as_str());
+        let digests = carried.iter().map(|c| c.sha256.as_str());
         let role = Some(role).filter(|r| !r.is_empty()).into_iter();
         hash::texts(plain.into_iter().chain(role).chain(digests))
     }
@@ -162,19 +167,15 @@ impl<'a> Parts<'a> {
         &self,
         cache: &Cache,
         role: &str,
-        archives: &[Archive],
+        carried: &[Carried],
         report: &dyn Report,
     ) -> Result<PathBuf, ImageError> {
-        let key = self.key(role, archives);
+        let key = self.key(role, carried);
         cache.get_or_make(KIND, &key, |partial| {
             report.step("making the guest's disk");
             let stage = partial.join("tree");
             guest::stage(&self.base, &self.agent, &self.bundle, &stage)?;
-            if !archives.is_empty() {
-                report.step("importing container images");
-                let paths: Vec<_> = archives.iter().map(|a| a.path.clone()).collect();
-                containers::import(&stage, &paths)?;
-            }
+            carry(carried, &stage, report)?;
             let raw = partial.join("disk.raw");
             ext4::make(&self.build_root.tree, &stage, &raw)?;
             let disk = partial.join("disk.qcow2");
@@ -202,7 +203,7 @@ impl<'a> Parts<'a> {
                 packages: self.packages.clone(),
                 extras: self.extras.clone(),
                 role: role.to_owned(),
-                containers: archives.iter().map(|a| a.image.clone()).collect(),
+                containers: carried.iter().filter_map(|c| c.image.clone()).collect(),
             };
             let path = partial.join("manifest.json");
             let text = serde_json::to_string_pretty(&manifest).map_err(|e| ImageError::Parse {
@@ -214,33 +215,63 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// A container image to put into a guest.
-struct Archive {
+/// A file to put into a guest.
+struct Carried {
+    name: String,
     path: PathBuf,
     sha256: String,
-    image: String,
+    /// For an archive of a container image, which one that is.
+    image: Option<String>,
 }
 
-/// The archives of a role, each read again before it is used.
-fn archives_of(cache: &Cache, role: &str) -> Result<Vec<Archive>, ImageError> {
+/// The files of a role, each read again before it is used.
+fn carried_by(cache: &Cache, role: &str) -> Result<Vec<Carried>, ImageError> {
     let catalogue = Catalogue::builtin()?;
-    let mut archives = Vec::new();
-    for component in catalogue.role(role)? {
+    let mut all = Vec::new();
+    for carried in catalogue.role(role)? {
+        let component = carried.component;
         let stored = components::find(cache, component)?.ok_or_else(|| ImageError::Missing {
             what: format!("{} in the store", component.title()),
             hint: format!("get it: continuum-ctl artifact build {}", component.name),
         })?;
         stored.verify()?;
-        for (name, file) in stored.files.iter().filter(|(n, _)| n.ends_with(".tar")) {
+        for (name, file) in &stored.files {
+            let is_wanted = match carried.programs {
+                Some(programs) => programs.contains(name),
+                None => name.ends_with(".tar"),
+            };
+            if !is_wanted {
+                continue;
+            }
             let path = stored.dir.join(name);
-            archives.push(Archive {
-                image: oci::describe(&path)?.to_string(),
+            let is_image = carried.programs.is_none();
+            let image = is_image.then(|| oci::describe(&path)).transpose()?;
+            all.push(Carried {
+                name: name.clone(),
+                image: image.map(|i| i.to_string()),
                 sha256: file.sha256.clone(),
                 path,
             });
         }
     }
-    Ok(archives)
+    Ok(all)
+}
+
+/// Puts programs where the agent keeps what it was sent, and images into containerd's store.
+fn carry(carried: &[Carried], tree: &Path, report: &dyn Report) -> Result<(), ImageError> {
+    let (images, programs): (Vec<_>, Vec<_>) = carried.iter().partition(|c| c.image.is_some());
+    for program in programs {
+        let dir = tree.join(AGENT_ARTIFACTS).join(&program.sha256);
+        std::fs::create_dir_all(&dir).map_err(ImageError::file("create", &dir))?;
+        let to = dir.join(&program.name);
+        std::fs::copy(&program.path, &to).map_err(ImageError::file("copy", &program.path))?;
+    }
+    if images.is_empty() {
+        return Ok(());
+    }
+    report.step("importing container images");
+    let paths: Vec<_> = images.iter().map(|c| c.path.clone()).collect();
+    containers::import(tree, &paths)
 }
 
 /// Makes an image, or takes the one of the same inputs, and makes it the current one. With a role that one is made too,
@@ -257,8 +288,8 @@ pub fn build(
     let Some(role) = &options.role else {
         return Image::load(plain);
     };
-    let archives = archives_of(cache, role)?;
-    let dir = parts.make(cache, role, &archives, report)?;
+    let carried = carried_by(cache, role)?;
+    let dir = parts.make(cache, role, &carried, report)?;
     write_current(&cache.path(pointer(role)), &dir)?;
     Image::load(dir)
 }

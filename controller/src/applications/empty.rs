@@ -4,7 +4,7 @@ use super::{Application, Phase, RunPlan};
 use crate::{
     config::{Benchmark, Config},
     plan::{Plan, Role},
-    report::{Cell, Clocks, NodeRun, Report, Table},
+    report::{Cell, Clocks, NodeRun, Report, Table, pods},
 };
 use continuum_workload_core::{
     spec::{Role as Does, RunSpec, Sleep},
@@ -70,7 +70,7 @@ impl Application for Empty {
 
     fn report(
         &self,
-        _plan: &Plan,
+        plan: &Plan,
         _benchmark: &Benchmark,
         runs: &[NodeRun],
         clocks: &Clocks,
@@ -91,6 +91,7 @@ impl Application for Empty {
         }
         let mut report = Report::default();
         report.tables.push(table);
+        pods::add(&mut report, plan, runs, clocks);
         for run in runs.iter().filter(|r| !r.is_complete()) {
             report.invalid.push(format!(
                 "run {} did not finish: {}",

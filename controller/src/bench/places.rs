@@ -4,13 +4,14 @@ use super::{Runner, runner::OnAgent};
 use crate::{
     agents::{Agent, GrpcAgent},
     applications::{Phase, RunPlan},
-    cluster::{Pods, check_ready, client},
+    cluster::{Pods, check_ready, client, node_times},
     config::Config,
     deploy,
     error::Error,
     managers,
     plan::{Plan, Role},
     provider::Context,
+    report::NodeRun,
     state::Deployment,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -87,5 +88,30 @@ impl Places {
             }
             _ => Arc::new(OnAgent(agent)),
         })
+    }
+
+    /// Adds to runs in pods what their nodes noted of them.
+    pub(super) async fn complete(
+        &self,
+        runs: &mut [NodeRun],
+        agents: &[GrpcAgent],
+        begun_unix_ns: i64,
+    ) {
+        // Clocks may differ, and earlier pods do no harm.
+        let since = begun_unix_ns / 1_000_000_000 - 60;
+        for agent in agents {
+            let mut own = runs
+                .iter_mut()
+                .filter(|r| r.plan.node == agent.node())
+                .filter_map(|r| r.pod.as_mut())
+                .peekable();
+            if own.peek().is_none() {
+                continue;
+            }
+            let mut times = node_times(agent, since).await;
+            for pod in own {
+                pod.node_times_unix_ns = times.remove(&pod.pod).unwrap_or_default();
+            }
+        }
     }
 }

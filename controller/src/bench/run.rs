@@ -146,6 +146,7 @@ pub async fn bench(
         }
         runs.push(run);
     }
+    places.complete(&mut runs, &agents, begun_unix_ns).await;
     let after = clocks_of_answering(&agents).await;
     let clocks: Clocks = before
         .into_iter()

@@ -3,7 +3,8 @@
 //! ```text
 //! RunStart ─ job ─> Job ─> pod ─┬─ board: one watch for all pods of a bench
 //!                               ├─ log: lines with their times, followed across broken connections
-//!                               └─ record: when it was scheduled, started, ended; image digest; limits
+//!                               ├─ record: when it was scheduled, started, ended; image digest; limits
+//!                               └─ stages: when its node did what, from the node's logs
 //! ```
 
 mod board;
@@ -13,11 +14,13 @@ mod log;
 mod nodes;
 mod pod;
 mod run;
+mod stages;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use nodes::{check_ready, wait_ready};
 pub use pod::PodRecord;
-pub use run::{PodRun, Pods};
+pub use run::{PodRun, Pods, node_times};
+pub use stages::NodeTimes;
 
 /// One question to the API server.
 pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

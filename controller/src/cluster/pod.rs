@@ -1,5 +1,6 @@
 //! What the status of a pod says.
 
+use super::NodeTimes;
 use crate::agents::RunExit;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use std::collections::BTreeMap;
@@ -112,8 +113,11 @@ pub struct PodRecord {
     pub address: String,
     /// Digest of the image that ran.
     pub image_id: String,
-    /// `created`, `scheduled`, `sandbox`, `initialized`, `started`, `ready`, `finished`: seconds since 1970.
+    /// `job_created`, `created`, `scheduled`, `sandbox`, `initialized`, `started`, `ready`, `finished`: seconds since
+    /// 1970.
     pub times_unix_s: BTreeMap<&'static str, i64>,
+    /// What its node did for it, by the node's clock.
+    pub node_times_unix_ns: NodeTimes,
     /// `cpu.max` and `memory.max` of the pod's control group as read back.
     pub cpu_max: String,
     /// See `cpu_max`.

@@ -6,6 +6,7 @@ use super::{
     client, job,
     log::Reader,
     pod::{self, PodRecord, PodState},
+    stages::{self, NodeTimes},
 };
 use crate::{
     agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunExit, RunStart, StartedRun},
@@ -23,6 +24,7 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -33,6 +35,8 @@ const SILENCE: Duration = Duration::from_mins(3);
 /// No node takes a pod, but one may become free.
 const UNSCHEDULED: Duration = Duration::from_mins(1);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// For a node to search its journal.
+const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The pods of one bench.
 #[derive(Clone)]
@@ -132,11 +136,15 @@ impl Runner for PodRun {
         let create = || async {
             match jobs.create(&parameters, &job).await {
                 // An answer got lost, and this is the second time of asking: the name is this run's own.
-                Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-                other => other.map(|_| ()),
+                Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+                other => other.map(|job| job.metadata.creation_timestamp),
             }
         };
-        ask(&format!("create the Job of run {}", run.id), create).await?;
+        let created = ask(&format!("create the Job of run {}", run.id), create).await?;
+        if let Some(at) = created {
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.times_unix_s.insert("job_created", at.0.as_second());
+        }
         // Filled in when there is a control group to read.
         Ok(StartedRun {
             limits_enforced: true,
@@ -257,6 +265,18 @@ impl Runner for PodRun {
     fn pod(&self) -> Option<PodRecord> {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         (!record.pod.is_empty()).then(|| record.clone())
+    }
+}
+
+/// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
+pub async fn node_times(agent: &GrpcAgent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
+    let argv = stages::argv(since_unix_s);
+    match agent.exec(&argv, JOURNAL_DEADLINE).await {
+        Ok(output) => stages::parse(&String::from_utf8_lossy(&output.stdout)),
+        Err(error) => {
+            tracing::debug!("{}", crate::error::chain(&error));
+            BTreeMap::new()
+        }
     }
 }
 

@@ -138,6 +138,8 @@ fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
 fn file_name(table: &Table) -> &'static str {
     if table.banner.starts_with("ENDPOINT") {
         "endpoints.csv"
+    } else if table.banner.starts_with("POD") {
+        "pods.csv"
     } else {
         "workers.csv"
     }

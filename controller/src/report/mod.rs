@@ -2,6 +2,7 @@
 
 mod files;
 pub mod images;
+pub mod pods;
 mod table;
 
 use crate::{

@@ -95,8 +95,19 @@ pub struct Role {
     pub name: String,
     /// Where the versions come from.
     pub stack: String,
-    /// Components whose archives are in it.
+    /// Components whose container images are in it.
     pub components: Vec<String>,
+    /// Programs that its agent has from the beginning, by component.
+    pub programs: BTreeMap<String, Vec<String>>,
+}
+
+/// What a role puts into a guest: files of one component.
+#[derive(Debug)]
+pub struct Carried<'a> {
+    /// Component.
+    pub component: &'a Component,
+    /// Its programs; `None` = its container images.
+    pub programs: Option<&'a [String]>,
 }
 
 /// All of it.
@@ -123,8 +134,8 @@ impl Catalogue {
         })
     }
 
-    /// A role by name, with its components.
-    pub fn role(&self, name: &str) -> Result<Vec<&Component>, ImageError> {
+    /// What a role puts into a guest.
+    pub fn role(&self, name: &str) -> Result<Vec<Carried<'_>>, ImageError> {
         let known = || self.roles.iter().map(|r| &*r.name).collect::<Vec<_>>();
         let role = self.roles.iter().find(|r| r.name == name);
         let role = role.ok_or_else(|| ImageError::Missing {
@@ -133,9 +144,18 @@ impl Catalogue {
         })?;
         let stack = self.stacks.iter().find(|s| s.name == role.stack);
         let version = |name: &str| stack.and_then(|s| s.versions.get(name));
-        let components = role.components.iter();
-        components
-            .map(|name| self.find(name, version(name).map(String::as_str)))
+        let images = role.components.iter().map(|name| (name, None));
+        let programs = role.programs.iter();
+        let programs = programs.map(|(name, programs)| (name, Some(&**programs)));
+        images
+            .chain(programs)
+            .map(|(name, programs)| {
+                let component = self.find(name, version(name).map(String::as_str))?;
+                Ok(Carried {
+                    component,
+                    programs,
+                })
+            })
             .collect()
     }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 use std::path::Path;
 
-pub use catalogue::{Catalogue, Component, ContainerImage, Stack};
+pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Role, Stack};
 pub(crate) use store::mark_imported;
 pub use store::{Stored, StoredFile, add, all, find, obtain};
 

@@ -167,7 +167,7 @@ pub(super) fn routes_unit(routes: &[(&str, &str)]) -> String {
     unit
 }
 
-/// kubelet, as kubeadm expects to find it.
+/// kubelet, as kubeadm expects to find it. At verbosity 2 it says when it hears of a pod.
 pub(super) const KUBELET_UNIT: &str = "\
 [Unit]
 Description=kubelet: the node agent of Kubernetes
@@ -178,7 +178,7 @@ StartLimitIntervalSec=0
 [Service]
 EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
 ExecStart=/usr/local/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
---kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+--kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml --v=2 $KUBELET_KUBEADM_ARGS
 Restart=always
 RestartSec=2
 
