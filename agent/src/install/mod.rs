@@ -19,8 +19,14 @@ pub use kubernetes::{ControlPlane, PodRoutes, Worker};
 pub use mqtt::Mqtt;
 
 /// Every installer; the only place that names them.
-pub const INSTALLERS: &[&dyn Installer] =
-    &[&Mqtt, &Containerd, &ContainerImages, &ControlPlane, &Worker];
+pub const INSTALLERS: &[&dyn Installer] = &[
+    &Mqtt,
+    &Containerd,
+    &ContainerImages,
+    &ControlPlane,
+    &Worker,
+    &PodRoutes,
+];
 
 /// What the controller asks for.
 #[derive(Debug, Clone, Default)]
