@@ -5,7 +5,7 @@ PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-syste
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image components demo test test-torch test-long check check-torch bench
+.PHONY: deps build image components demo test test-torch test-long check check-torch bench bench-cluster
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
@@ -49,3 +49,7 @@ test-torch: build
 bench: build
 	cargo test --release --locked -p continuum-agent --test bench_broker -- --ignored --nocapture
 	cargo test --locked -p continuum-tests --test bundle -- --nocapture the_bundle_loads_only_its_own_libraries
+
+# The software stage of `up` against a plain kubeadm script on the same image, in turn: a quarter of an hour.
+bench-cluster: components
+	CONTINUUM_BENCH=1 CONTINUUM_LONG=1 cargo test --locked -p continuum-tests --test vm -- --nocapture benchmark_of_the_software_stage

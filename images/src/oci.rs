@@ -213,6 +213,14 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
             why: e.to_string(),
         })?;
 
+    // What docker reads instead of the index.
+    let for_docker = serde_json::json!([{
+        "Config": format!("blobs/sha256/{config_digest}"),
+        "RepoTags": [reference],
+        "Layers": [format!("blobs/sha256/{layer_digest}")],
+    }])
+    .to_string();
+
     let mut archive = || -> std::io::Result<u64> {
         let out = std::io::BufWriter::new(std::fs::File::create(to)?);
         let mut archive = tar::Builder::new(out);
@@ -224,6 +232,7 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
         let texts = [
             ("oci-layout".to_owned(), layout.as_slice()),
             ("index.json".to_owned(), index.as_bytes()),
+            ("manifest.json".to_owned(), for_docker.as_bytes()),
             (
                 format!("blobs/sha256/{config_digest}"),
                 configuration.as_bytes(),
@@ -284,38 +293,54 @@ impl std::fmt::Display for Described {
     }
 }
 
-/// Reads the name and the digest of the one image of an archive.
+/// Reads the name and the digest of the one image of an archive, in OCI's layout or in docker's older one, which has no
+/// digest.
 pub fn describe(archive: &Path) -> Result<Described, ImageError> {
     let bad = |why: &str| ImageError::Parse {
         path: archive.to_owned(),
         why: why.to_owned(),
     };
     let file = std::fs::File::open(archive).map_err(ImageError::file("read", archive))?;
-    let mut archive_of = tar::Archive::new(std::io::BufReader::new(file));
-    let entries = archive_of.entries_with_seek();
+    let mut reader = tar::Archive::new(std::io::BufReader::new(file));
+    let entries = reader.entries_with_seek();
+    let (mut index, mut for_docker) = (None, None);
     for entry in entries.map_err(ImageError::file("read", archive))? {
         let entry = entry.map_err(ImageError::file("read", archive))?;
-        let is_index = entry
+        let name = entry
             .path()
-            .is_ok_and(|p| p.as_ref() == Path::new("index.json"));
-        if !is_index {
-            continue;
-        }
-        let index: oci_spec::image::ImageIndex =
-            serde_json::from_reader(entry.take(LARGEST_INDEX)).map_err(|e| bad(&e.to_string()))?;
-        let [manifest] = index.manifests().as_slice() else {
-            return Err(bad("it does not hold exactly one image"));
+            .map(|p| p.display().to_string())
+            .unwrap_or_default();
+        let place = match name.trim_start_matches("./") {
+            "index.json" => &mut index,
+            "manifest.json" => &mut for_docker,
+            _ => continue,
         };
-        let annotations = manifest.annotations().as_ref();
-        let reference = annotations
-            .and_then(|a| a.get(NAME))
-            .ok_or_else(|| bad("its image has no full name (io.containerd.image.name)"))?;
-        return Ok(Described {
-            reference: reference.clone(),
-            digest: manifest.digest().to_string(),
-        });
+        let value: serde_json::Value =
+            serde_json::from_reader(entry.take(LARGEST_INDEX)).map_err(|e| bad(&e.to_string()))?;
+        *place = Some(value);
+        if index.is_some() && for_docker.is_some() {
+            break;
+        }
     }
-    Err(bad("it is no OCI archive: it has no index.json"))
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let one = |list: Option<&serde_json::Value>| match list.and_then(|l| l.as_array()) {
+        Some(list) if list.len() > 1 => Err(bad("it holds more than one image")),
+        Some(list) => Ok(list.first().cloned()),
+        None => Ok(None),
+    };
+    let entry = one(index.as_ref().map(|i| &i["manifests"]))?.unwrap_or_default();
+    let tags = one(for_docker.as_ref())?.unwrap_or_default();
+    let reference = text(&entry["annotations"][NAME]).or_else(|| text(&tags["RepoTags"][0]));
+    match reference {
+        Some(reference) => Ok(Described {
+            reference,
+            digest: text(&entry["digest"]).unwrap_or_default(),
+        }),
+        None if index.is_none() && for_docker.is_none() => Err(bad(
+            "it is no archive of a container image: it has neither index.json nor manifest.json",
+        )),
+        None => Err(bad("its image has no name; save it by name and tag")),
+    }
 }
 
 /// Everything that an image's bytes depend on.
@@ -375,6 +400,16 @@ mod tests {
         };
         assert_eq!(describe(&to).unwrap(), described);
         assert!(describe(&dir.path().join("data")).is_err());
+        // As docker saved images before it knew OCI's layout.
+        let old = dir.path().join("old.tar");
+        let mut docker = tar::Builder::new(std::fs::File::create(&old).unwrap());
+        let tags = br#"[{"Config":"c.json","RepoTags":["app:2"],"Layers":[]}]"#;
+        let mut header = header(tar::EntryType::Regular, tags.len() as u64, 0o644);
+        docker
+            .append_data(&mut header, "manifest.json", &tags[..])
+            .unwrap();
+        docker.finish().unwrap();
+        assert_eq!(describe(&old).unwrap().to_string(), "app:2@");
         let members = members(&archive);
         for (name, bytes) in &members {
             if let Some(digest) = name.strip_prefix("blobs/sha256/") {

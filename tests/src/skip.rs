@@ -66,3 +66,15 @@ pub fn cluster() -> Option<String> {
     let complete = has("kubernetes", "kubeadm") && has("kubernetes-images", "etcd.tar");
     (!complete).then(|| "Kubernetes is not in the store; continuum-ctl artifact build".into())
 }
+
+/// The applications' container image is not in the store.
+pub fn workload_image() -> Option<String> {
+    let has = stored_program("workload-image", "workload.tar").is_ok();
+    (!has).then(|| "no workload-image in the store; continuum-ctl artifact build".into())
+}
+
+/// No test: a measurement.
+pub fn benchmark() -> Option<String> {
+    let is_asked_for = std::env::var_os("CONTINUUM_BENCH").is_some();
+    (!is_asked_for).then(|| "a measurement; make bench-cluster runs it".into())
+}

@@ -1,4 +1,5 @@
-//! Container images from archives, in the place where the kubelet looks for them.
+//! Container images from archives, in the place where the kubelet looks for them, or in that of docker (option
+//! `runtime`).
 
 use super::{InstallSpec, Installer, Progress, StepState};
 use crate::{error::AgentError, system::System};
@@ -11,6 +12,8 @@ pub struct ContainerImages;
 /// An image of hundreds of megabytes under emulation.
 const IMPORT_DEADLINE: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_mins(2);
+/// Names of archives that docker has taken in.
+const LOADED: &str = "/var/lib/continuum-agent/docker-images";
 const NAMESPACE: &str = "--namespace=k8s.io";
 
 /// Imports every archive among the artifacts whose image is not there.
@@ -36,18 +39,46 @@ pub(super) async fn import(
             format!("importing {}", artifact.name),
         );
         let path = path.display().to_string();
-        system
-            .run(
-                &["ctr", NAMESPACE, "images", "import", &path],
-                IMPORT_DEADLINE,
-            )
-            .await?;
+        let import = ["ctr", NAMESPACE, "images", "import", &path];
+        system.run(&import, IMPORT_DEADLINE).await?;
         imported.push(name);
     }
     if imported.is_empty() {
         progress.report("images", StepState::Unchanged, there.join(", "));
     } else {
         progress.report("images", StepState::Done, imported.join(", "));
+    }
+    Ok(())
+}
+
+/// The same for docker, which has a store of its own and calls images by other digests: what was loaded is noted.
+async fn load(
+    spec: &InstallSpec,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    for (artifact, path) in spec
+        .artifacts
+        .iter()
+        .filter(|(a, _)| a.name.ends_with(".tar"))
+    {
+        let note = format!("{LOADED}/{}", artifact.sha256);
+        let reference = artifact.image.split('@').next().unwrap_or_default();
+        let inspect = ["docker", "image", "inspect", "--format={{.Id}}", reference];
+        if system.exists(&note).await && system.run(&inspect, SHORT).await.is_ok() {
+            progress.report("images", StepState::Unchanged, &*artifact.name);
+            continue;
+        }
+        progress.report(
+            "images",
+            StepState::Running,
+            format!("loading {}", artifact.name),
+        );
+        let path = path.display().to_string();
+        let load = ["docker", "image", "load", "--quiet", "--input", &path];
+        system.run(&load, IMPORT_DEADLINE).await?;
+        system.write(&note, &artifact.image, 0o644).await?;
+        progress.report("images", StepState::Done, &*artifact.name);
     }
     Ok(())
 }
@@ -89,7 +120,10 @@ impl Installer for ContainerImages {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        import(spec, system, progress).await
+        match spec.options.get("runtime").map(String::as_str) {
+            Some("docker") => load(spec, system, progress).await,
+            _ => import(spec, system, progress).await,
+        }
     }
 
     async fn remove(&self, _system: &dyn System, progress: &Progress) -> Result<(), AgentError> {

@@ -2,8 +2,10 @@
 
 mod container_images;
 mod containerd;
+mod docker;
 mod kubernetes;
 mod mqtt;
+mod packages;
 
 use crate::{error::AgentError, store::Artifact, system::System};
 use std::{
@@ -15,6 +17,7 @@ use tokio::sync::mpsc;
 
 pub use container_images::{ContainerImages, has_image};
 pub use containerd::Containerd;
+pub use docker::Docker;
 pub use kubernetes::{ControlPlane, PodRoutes, Worker};
 pub use mqtt::Mqtt;
 
@@ -22,6 +25,7 @@ pub use mqtt::Mqtt;
 pub const INSTALLERS: &[&dyn Installer] = &[
     &Mqtt,
     &Containerd,
+    &Docker,
     &ContainerImages,
     &ControlPlane,
     &Worker,
@@ -170,7 +174,15 @@ mod tests {
                 .into_iter()
                 .chain([("routes".to_owned(), String::new())])
                 .collect(),
-                ..InstallSpec::default()
+                artifacts: vec![(
+                    Artifact {
+                        name: "some.deb".into(),
+                        sha256: "0".repeat(64),
+                        size_bytes: 1,
+                        image: String::new(),
+                    },
+                    PathBuf::from("/store/some.deb"),
+                )],
             };
             for _ in 0..2 {
                 installer.apply(&spec, &system, &progress).await.unwrap();

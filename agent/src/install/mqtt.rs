@@ -1,6 +1,6 @@
 //! What the MQTT broker needs: nothing for the embedded one, Debian packages for mosquitto.
 
-use super::{InstallSpec, Installer, Progress, StepState};
+use super::{InstallSpec, Installer, Progress, StepState, packages};
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
@@ -83,17 +83,7 @@ async fn mosquitto(
         progress.report("packages", StepState::Unchanged, "mosquitto is there");
         return Ok(());
     }
-    let debs: Vec<String> = spec
-        .artifacts
-        .iter()
-        .filter(|(artifact, _)| artifact.name.ends_with(".deb"))
-        .map(|(_, path)| path.display().to_string())
-        .collect();
-    if debs.is_empty() {
-        return Err(AgentError::Invalid(
-            "mosquitto needs its Debian packages as artifacts".into(),
-        ));
-    }
+    let debs = packages::of("mosquitto", spec)?;
     // The agent supervises the broker itself: the package's own unit must never start.
     system
         .run(
@@ -101,20 +91,7 @@ async fn mosquitto(
             Duration::from_secs(10),
         )
         .await?;
-    progress.report(
-        "packages",
-        StepState::Running,
-        format!("dpkg --install of {}", debs.len()),
-    );
-    let mut argv = vec!["dpkg", "--install", "--force-confold"];
-    argv.extend(debs.iter().map(String::as_str));
-    system.run(&argv, DPKG_DEADLINE).await?;
-    progress.report(
-        "packages",
-        StepState::Done,
-        format!("{} packages installed", debs.len()),
-    );
-    Ok(())
+    packages::install(&debs, system, progress).await
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::{
     error::AgentError,
     files,
     state::AgentState,
-    workload::{EventKind, Limits, RunEvent, WorkloadSpec},
+    workload::{Container, EventKind, Limits, RunEvent, WorkloadSpec},
 };
 use continuum_proto as wire;
 use std::{sync::Arc, time::Duration};
@@ -56,6 +56,12 @@ impl wire::workload_server::Workload for Service {
                 memory_bytes: (request.memory_bytes > 0).then_some(request.memory_bytes),
             },
             lease: (request.lease_ms > 0).then(|| Duration::from_millis(request.lease_ms)),
+            container: request.container.map(|c| Container {
+                runtime: c.runtime,
+                image: c.image,
+                command: c.command,
+                env: c.env.into_iter().collect(),
+            }),
         };
         let started = self.0.workloads.start(spec).await?;
         let (cpu_max, memory_max) = started.enforced.clone().unwrap_or_default();

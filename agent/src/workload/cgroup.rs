@@ -156,6 +156,12 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
+        // A container runtime that was killed has left its own below.
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                std::fs::remove_dir(entry.path()).ok();
+            }
+        }
         std::fs::remove_dir(&self.dir).ok();
     }
 }

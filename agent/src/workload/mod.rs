@@ -1,6 +1,7 @@
 //! Runs of applications: each a supervised child in a control group of its own, watched by the controller.
 
 mod cgroup;
+mod container;
 mod run;
 
 use crate::{config::AgentConfig, error::AgentError, files, logs::LogRing, metrics::MetricsRing};
@@ -12,6 +13,7 @@ use std::{
 };
 
 pub use cgroup::{CgroupBase, Limits};
+pub use container::Container;
 pub use run::{EventKind, Exit, Run, RunEvent};
 
 /// What is to be started.
@@ -27,6 +29,8 @@ pub struct WorkloadSpec {
     pub limits: Limits,
     /// Ends the run when the controller is silent for so long; `None` = never.
     pub lease: Option<Duration>,
+    /// In a container; `None` = as a process.
+    pub container: Option<Container>,
 }
 
 /// What was started.
@@ -129,7 +133,7 @@ impl Workloads {
             Some(base) => Some(base.create(&spec.id, spec.limits)?),
             None => None,
         };
-        let argv = self.argv(dir, group.as_ref().map(cgroup::Cgroup::path))?;
+        let argv = self.argv(dir, &spec, group.as_ref().map(cgroup::Cgroup::path))?;
         let enforced = group.as_ref().map(cgroup::Cgroup::read_back).transpose()?;
         let run = Run::start(
             &spec,
@@ -159,6 +163,7 @@ impl Workloads {
     fn argv(
         &self,
         dir: &std::path::Path,
+        spec: &WorkloadSpec,
         cgroup: Option<&std::path::Path>,
     ) -> Result<Vec<String>, AgentError> {
         let text = |path: &std::path::Path| path.display().to_string();
@@ -168,6 +173,19 @@ impl Workloads {
             "child".into(),
             format!("--parent={}", std::process::id()),
         ];
+        if let Some(container) = &spec.container {
+            // The client of the runtime is not of the run: it stays outside the limits.
+            argv.push("--".into());
+            let cgroup = cgroup.and_then(|c| c.to_str()?.strip_prefix("/sys/fs/cgroup"));
+            let place = container::Place {
+                id: &spec.id,
+                out: &dir.join("out"),
+                files: &self.config.data_dir.join("files"),
+                cgroup,
+            };
+            argv.extend(container::argv(container, &place)?);
+            return Ok(argv);
+        }
         if let Some(cgroup) = cgroup {
             argv.push(format!("--cgroup={}", text(cgroup)));
         }

@@ -5,7 +5,7 @@ mod types;
 
 pub use grpc::GrpcAgent;
 pub use types::{
-    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ClockOffset, ExecOutput, Info,
-    InstallStep, MetricsBatch, MetricsSample, NodeEvent, ProbeResult, RunEvent, RunEventKind,
-    RunExit, RunStart, StartedRun,
+    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ClockOffset, Container,
+    ExecOutput, Info, InstallStep, MetricsBatch, MetricsSample, NodeEvent, ProbeResult, RunEvent,
+    RunEventKind, RunExit, RunStart, StartedRun,
 };

@@ -171,6 +171,21 @@ pub struct RunStart {
     pub memory_bytes: u64,
     /// The agent ends it when we are silent for so long.
     pub lease: Duration,
+    /// In a container; `None` = as a process.
+    pub container: Option<Container>,
+}
+
+/// A run as a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// `containerd` or `docker`.
+    pub runtime: String,
+    /// Full name.
+    pub image: String,
+    /// The whole command; empty = what the image says.
+    pub command: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
 }
 
 /// As started.

@@ -58,6 +58,7 @@ impl Application for Empty {
                     cpu_cores: benchmark.worker_cores,
                     memory_mib: benchmark.worker_memory_mib,
                     connected_to: None,
+                    own: None,
                 });
             }
         }

@@ -40,6 +40,7 @@ impl ImageClassification {
             cpu_cores,
             memory_mib,
             connected_to: None,
+            own: None,
         }
     }
 }

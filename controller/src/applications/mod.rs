@@ -1,19 +1,24 @@
 //! Applications as the controller sees them: what runs where, and what its results say. One trait, one file each,
 //! one list. What they do in the nodes is in `workloads/`.
 
+mod container;
 mod empty;
 mod image_classification;
 
 use crate::{
-    config::{Benchmark, Config},
+    config::{Benchmark, Config, OwnImage},
     plan::Plan,
     report::{Clocks, NodeRun, Report},
 };
 use continuum_workload_core::spec::RunSpec;
+use std::collections::BTreeMap;
 
 /// Every application; the only place that names them.
-pub const APPLICATIONS: &[&dyn Application] =
-    &[&image_classification::ImageClassification, &empty::Empty];
+pub const APPLICATIONS: &[&dyn Application] = &[
+    &image_classification::ImageClassification,
+    &empty::Empty,
+    &container::Container,
+];
 
 /// When a run is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +47,29 @@ pub struct RunPlan {
     pub memory_mib: u64,
     /// For an endpoint: number of the worker it is connected to.
     pub connected_to: Option<usize>,
+    /// A container of the user's own instead of our program.
+    pub own: Option<OwnContainer>,
+}
+
+/// A container of the user's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnContainer {
+    /// As in the config: an archive or a name.
+    pub image: OwnImage,
+    /// What it is told about the others.
+    pub env: BTreeMap<String, String>,
+    /// TCP ports that it listens on.
+    pub ports: Vec<u16>,
+    /// It serves others, and is ended when they are done.
+    pub is_service: bool,
+}
+
+impl OwnContainer {
+    /// Where it listens: it is ready when that answers.
+    pub fn socket(&self) -> Option<String> {
+        let address = self.env.get("CONTINUUM_ADDRESS")?;
+        Some(format!("{address}:{}", self.ports.first()?))
+    }
 }
 
 /// One application.

@@ -6,19 +6,14 @@ use crate::{
     error::Error,
     report::NodeRun,
 };
-use continuum_workload_core::record::Sample;
+use continuum_workload_core::{record::Sample, spec::Role};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Samples of one run; a node that is gone has none.
 pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
-    if run.lost
-        || matches!(
-            run.plan.spec.role,
-            continuum_workload_core::spec::Role::Sleep(_)
-        )
-    {
+    if run.lost || matches!(run.plan.spec.role, Role::Sleep(_) | Role::External) {
         return Ok(());
     }
     let bytes = runner.collect(&run.remote_id, "samples.csv").await?;

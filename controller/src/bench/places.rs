@@ -1,15 +1,16 @@
-//! Which run goes where: workers of a cluster into pods, everything else to its node's agent.
+//! Which run goes where: workers of a cluster into pods, everything else to its node's agent, as a process or in a
+//! container. Nodes get the images that they lack before anything starts.
 
 use super::{Runner, runner::OnAgent};
 use crate::{
-    agents::{Agent, GrpcAgent},
+    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
     applications::{Phase, RunPlan},
-    cluster::{Pods, check_ready, client, node_times},
+    cluster::{Image, Pods, check_ready, client, node_times},
     config::Config,
     deploy,
     error::Error,
     managers,
-    plan::{Plan, Role},
+    plan::Plan,
     provider::Context,
     report::NodeRun,
     state::Deployment,
@@ -23,70 +24,128 @@ const START_SLACK: Duration = Duration::from_mins(10);
 #[derive(Debug)]
 pub(super) struct Places {
     pods: Option<Pods>,
+    /// Of runs with agents; `None` = they are processes.
+    runtime: Option<String>,
+    /// By run.
+    images: BTreeMap<String, Image>,
+}
+
+/// What a bench is about.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) context: &'a Context,
+    pub(super) deployment: &'a Deployment,
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) agents: &'a [GrpcAgent],
+    pub(super) runs: &'a [RunPlan],
 }
 
 impl Places {
-    /// Prepares them: a cluster's workers get the image, should they lack it.
+    /// Prepares them.
     pub(super) async fn open(
-        context: &Context,
-        deployment: &Deployment,
-        config: &Config,
-        plan: &Plan,
-        agents: &[GrpcAgent],
+        scene: &Scene<'_>,
         bench: &str,
         deadline: Duration,
     ) -> Result<Self, Error> {
+        let (deployment, config, plan) = (scene.deployment, scene.config, scene.plan);
         let manager = managers::find(&config.software.resource_manager);
-        let cluster = manager
-            .filter(|m| m.runs_in_pods())
-            .and_then(managers::ResourceManager::cluster);
-        let Some(cluster) = cluster else {
-            return Ok(Self { pods: None });
+        let in_pods = manager.is_some_and(managers::ResourceManager::runs_in_pods);
+        let runtime = config.software.runtime().map(str::to_owned);
+        let mut places = Self {
+            pods: None,
+            runtime,
+            images: BTreeMap::new(),
         };
-        check_ready(&config.name, &client(deployment, plan)?, plan).await?;
-        let image = deploy::workload_image(context, config, cluster)?;
-        let workers = agents.iter().zip(&plan.nodes);
-        let installs =
-            workers
-                .filter(|(_, node)| node.role == Role::Worker)
-                .map(|(agent, node)| {
-                    let artifacts = [image.clone()];
-                    async move {
-                        let say = |step: crate::agents::InstallStep| {
-                            context.progress.say(&format!(
-                                "{}: {} {} {}",
-                                node.name, step.step, step.state, step.detail
-                            ));
-                        };
-                        agent
-                            .install("container-images", BTreeMap::default(), &artifacts, &say)
-                            .await
-                    }
-                });
-        futures_util::future::try_join_all(installs).await?;
-        let full = image.image.clone().unwrap_or_default();
-        let reference = full.split('@').next().unwrap_or_default().to_owned();
-        let pods = Pods::open(deployment, plan, bench, reference, deadline + START_SLACK).await?;
-        Ok(Self { pods: Some(pods) })
+        if in_pods {
+            check_ready(&config.name, &client(deployment, plan)?, plan).await?;
+            let deadline = deadline + START_SLACK;
+            places.pods = Some(Pods::open(deployment, plan, bench, deadline).await?);
+        }
+        places.bring(scene).await?;
+        Ok(places)
+    }
+
+    fn is_pod(&self, run: &RunPlan) -> bool {
+        self.pods.is_some() && run.phase == Phase::Worker
+    }
+
+    /// Images to every node that runs them in containers; each archive is read once.
+    async fn bring(&mut self, scene: &Scene<'_>) -> Result<(), Error> {
+        let mut archives: BTreeMap<Option<String>, ArtifactSource> = BTreeMap::new();
+        let mut wanted: BTreeMap<(&str, String), Vec<ArtifactSource>> = BTreeMap::new();
+        for run in scene.runs {
+            let runtime = if self.is_pod(run) {
+                "containerd".to_owned()
+            } else if let Some(runtime) = &self.runtime {
+                runtime.clone()
+            } else {
+                continue;
+            };
+            let own = run.own.as_ref().map(|o| &o.image);
+            let name = own.and_then(|o| o.image.clone());
+            if let Some(image) = name
+                .clone()
+                .filter(|_| own.is_some_and(|o| o.archive().is_none()))
+            {
+                let image = Image {
+                    reference: image,
+                    is_brought: false,
+                };
+                self.images.insert(run.id.clone(), image);
+                continue;
+            }
+            if !archives.contains_key(&name) {
+                let archive = match own.and_then(|o| o.archive()) {
+                    Some(path) => deploy::image_archive(path)?,
+                    None => deploy::workload_image(scene.context)?,
+                };
+                archives.insert(name.clone(), archive);
+            }
+            let Some(archive) = archives.get(&name) else {
+                continue;
+            };
+            let full = archive.image.clone().unwrap_or_default();
+            let image = Image {
+                reference: full.split('@').next().unwrap_or_default().to_owned(),
+                is_brought: true,
+            };
+            self.images.insert(run.id.clone(), image);
+            let of_node = wanted.entry((&run.node, runtime)).or_default();
+            if !of_node.contains(archive) {
+                of_node.push(archive.clone());
+            }
+        }
+        let installs = wanted
+            .into_iter()
+            .filter_map(|((node, runtime), artifacts)| {
+                let agent = scene.agents.iter().find(|a| a.node() == node)?;
+                Some(install(scene.context, agent, runtime, artifacts))
+            });
+        futures_util::future::try_join_all(installs)
+            .await
+            .map(|_| ())
     }
 
     /// The place of one run.
     pub(super) fn of(&self, run: &RunPlan, agents: &[GrpcAgent]) -> Result<Arc<dyn Runner>, Error> {
-        let agent = agents
-            .iter()
-            .find(|a| a.node() == run.node)
-            .ok_or_else(|| {
-                Error::other(
-                    format!("start run {}", run.id),
-                    format!("there is no node {}", run.node),
-                )
-            })?
-            .clone();
-        Ok(match &self.pods {
-            Some(pods) if run.phase == Phase::Worker => {
-                Arc::new(pods.place(&run.spec.application, agent))
+        let agent = agents.iter().find(|a| a.node() == run.node);
+        let agent = agent.cloned().ok_or_else(|| {
+            Error::other(
+                format!("start run {}", run.id),
+                format!("there is no node {}", run.node),
+            )
+        })?;
+        let image = self.images.get(&run.id).cloned();
+        Ok(match (&self.pods, image) {
+            (Some(pods), Some(image)) if self.is_pod(run) => {
+                Arc::new(pods.place(run, image, agent))
             }
-            _ => Arc::new(OnAgent(agent)),
+            (_, image) => Arc::new(OnAgent {
+                agent,
+                container: self.runtime.clone().zip(image.map(|i| i.reference)),
+                own: run.own.clone(),
+            }),
         })
     }
 
@@ -114,4 +173,25 @@ impl Places {
             }
         }
     }
+}
+
+async fn install(
+    context: &Context,
+    agent: &GrpcAgent,
+    runtime: String,
+    artifacts: Vec<ArtifactSource>,
+) -> Result<(), Error> {
+    let options = BTreeMap::from([("runtime".to_owned(), runtime)]);
+    let say = |step: InstallStep| {
+        context.progress.say(&format!(
+            "{}: {} {} {}",
+            agent.node(),
+            step.step,
+            step.state,
+            step.detail
+        ));
+    };
+    agent
+        .install("container-images", options, &artifacts, &say)
+        .await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     collect::{self, NodeMetrics},
-    places::Places,
+    places::{Places, Scene},
     stage,
     watch::{Watched, start, wait_ended, wait_ready},
 };
@@ -71,14 +71,20 @@ pub async fn bench(
         .take(8)
         .collect();
     let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
-    let places = Places::open(
-        context, deployment, config, plan, &agents, &bench_id, deadline,
-    );
+    let mut plans = application.runs(plan, benchmark);
+    let scene = Scene {
+        context,
+        deployment,
+        config,
+        plan,
+        agents: &agents,
+        runs: &plans,
+    };
+    let places = Places::open(&scene, &bench_id, deadline);
     let places = progress.stage("places", places).await?;
     let metrics = collect::Metrics::start(&agents);
     let mut watched = Vec::new();
     let mut failure = None;
-    let mut plans = application.runs(plan, benchmark);
     for run in &mut plans {
         point_to(run, &placed);
     }
@@ -106,7 +112,7 @@ pub async fn bench(
             Ok(())
         } else {
             progress
-                .stage(name, wait_ready(&mut started, context))
+                .stage(name, wait_ready(&mut started, context, &clock))
                 .await
         };
         watched.extend(started);
@@ -119,7 +125,13 @@ pub async fn bench(
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
-    if failure.is_some() {
+    if failure.is_none() {
+        // Services that are left: nobody needs them any more.
+        for one in watched.iter_mut().filter(|one| one.run.exit.is_none()) {
+            one.run.was_dismissed = true;
+        }
+    }
+    if watched.iter().any(|one| one.run.exit.is_none()) {
         // Side by side: each dead node takes its whole deadline.
         let ends = watched
             .iter_mut()
@@ -250,7 +262,7 @@ fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
     match &mut run.spec.role {
         Role::Publisher(publisher) => publisher.dataset.clone_from(dir),
         Role::Combined(combined) => combined.dataset.clone_from(dir),
-        Role::Subscriber(_) | Role::Sleep(_) => {}
+        Role::Subscriber(_) | Role::Sleep(_) | Role::External => {}
     }
 }
 

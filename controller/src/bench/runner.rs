@@ -1,10 +1,13 @@
 //! Where a run happens: one trait, a file for each place.
 
 use crate::{
-    agents::{Agent, GrpcAgent, RunEvent, RunStart, StartedRun},
-    cluster::PodRecord,
+    agents::{Agent, Container, GrpcAgent, RunEvent, RunStart, StartedRun},
+    applications::OwnContainer,
+    cluster::{PodRecord, workload_arguments},
     error::Error,
 };
+use continuum_images::components::workload_command;
+use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 /// A place for one run.
@@ -24,22 +27,42 @@ pub trait Runner: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// A process of the node's agent.
+/// With the node's agent: a process, or a container.
 #[derive(Debug)]
-pub(super) struct OnAgent(pub(super) GrpcAgent);
+pub(super) struct OnAgent {
+    pub(super) agent: GrpcAgent,
+    /// Runtime and image; `None` = a process.
+    pub(super) container: Option<(String, String)>,
+    /// A container of the user's own.
+    pub(super) own: Option<OwnContainer>,
+}
 
 #[async_trait::async_trait]
 impl Runner for OnAgent {
-    async fn start(&self, run: RunStart) -> Result<StartedRun, Error> {
-        self.0.start_run(run).await
+    async fn start(&self, mut run: RunStart) -> Result<StartedRun, Error> {
+        if let Some((runtime, image)) = &self.container {
+            let (command, env) = if let Some(own) = &self.own {
+                (own.image.command.clone(), own.env.clone())
+            } else {
+                let arguments = workload_arguments(&run.spec_json);
+                ([workload_command(), arguments].concat(), BTreeMap::new())
+            };
+            run.container = Some(Container {
+                runtime: runtime.clone(),
+                image: image.clone(),
+                command,
+                env,
+            });
+        }
+        self.agent.start_run(run).await
     }
     async fn watch(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error> {
-        self.0.watch_run(id, events).await
+        self.agent.watch_run(id, events).await
     }
     async fn stop(&self, id: &str) -> Result<(), Error> {
-        self.0.stop_run(id).await
+        self.agent.stop_run(id).await
     }
     async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error> {
-        self.0.collect(id, name).await
+        self.agent.collect(id, name).await
     }
 }

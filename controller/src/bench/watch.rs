@@ -3,7 +3,7 @@
 use super::Runner;
 use crate::{
     agents::{RunEvent, RunEventKind, RunStart},
-    applications::{Phase, RunPlan},
+    applications::{OwnContainer, Phase, RunPlan},
     config::Config,
     error::Error,
     provider::{self, Context},
@@ -19,8 +19,17 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 const LEASE: Duration = Duration::from_secs(30);
 /// For a worker to load its network; minutes under emulation.
 const READY_DEADLINE: Duration = Duration::from_mins(6);
+/// A container of the user's own is asked so often whether it listens yet.
+const CONNECT_EVERY: Duration = Duration::from_millis(300);
 /// How often nodes are looked at during a run.
 const HEALTH_EVERY: Duration = Duration::from_secs(2);
+
+/// A line of a container of the user's own.
+#[derive(serde::Deserialize)]
+struct Metric {
+    metric: String,
+    value: f64,
+}
 
 pub(super) struct Watched {
     pub(super) run: NodeRun,
@@ -47,6 +56,7 @@ pub(super) async fn start(
             cpu_cores: plan.cpu_cores,
             memory_bytes: plan.memory_mib << 20,
             lease: LEASE,
+            container: None,
         })
         .await?;
     let (sender, events) = mpsc::channel(1024);
@@ -74,7 +84,15 @@ impl Watched {
                 Ok(Event::Progress { done, total }) => run.progress = (done, total),
                 Ok(Event::BadInput { what, why }) => run.problems.push(format!("{what}: {why}")),
                 Ok(Event::Finished(summary)) => run.summary = Some(summary),
-                Err(_) => run.log.push(line),
+                Err(_) => match serde_json::from_str::<Metric>(&line) {
+                    Ok(metric) if run.plan.own.is_some() => {
+                        run.metrics
+                            .entry(metric.metric)
+                            .or_default()
+                            .push(metric.value);
+                    }
+                    _ => run.log.push(line),
+                },
             },
             RunEventKind::Log(line) => run.log.push(line),
             RunEventKind::Exit(exit) => {
@@ -128,11 +146,32 @@ impl Watched {
     }
 }
 
-pub(super) async fn wait_ready(started: &mut [Watched], context: &Context) -> Result<(), Error> {
+/// Until somebody listens there; for ever without a socket.
+async fn answers(socket: Option<&str>) {
+    let Some(socket) = socket else {
+        return std::future::pending().await;
+    };
+    while tokio::net::TcpStream::connect(socket).await.is_err() {
+        tokio::time::sleep(CONNECT_EVERY).await;
+    }
+}
+
+pub(super) async fn wait_ready(
+    started: &mut [Watched],
+    context: &Context,
+    clock: &AnchoredClock,
+) -> Result<(), Error> {
     let deadline = Instant::now() + READY_DEADLINE;
     for one in started {
+        let own = one.run.plan.own.clone();
+        // Nobody waits for an endpoint of the user's own.
+        if own.is_some() && one.run.plan.phase == Phase::Endpoint {
+            continue;
+        }
+        let socket = own.as_ref().and_then(OwnContainer::socket);
         while one.run.ready_unix_ns.is_none() {
             tokio::select! {
+                () = answers(socket.as_deref()) => one.run.ready_unix_ns = Some(clock.now_unix_ns()),
                 alive = one.next() => {
                     if let Some(error) = one.failure() {
                         return Err(error);
@@ -184,7 +223,12 @@ pub(super) async fn wait_ended(
                 first_failure = error.map(|e| (e, Instant::now()));
             }
         }
-        if watched.iter().all(|w| w.run.exit.is_some() || w.run.lost) {
+        // Services go on until they are told that nobody needs them.
+        let is_service = |w: &&Watched| w.run.plan.own.as_ref().is_some_and(|o| o.is_service);
+        let mut open = watched
+            .iter()
+            .filter(|w| w.run.exit.is_none() && !w.run.lost);
+        if open.all(|w| is_service(&w)) {
             return first_failure.map_or(Ok(()), |(error, _)| Err(error));
         }
         // The others get a moment to write what they have.
@@ -205,7 +249,9 @@ pub(super) async fn wait_ended(
             _ = health.tick() => {
                 let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
                 let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
-                context.progress.say(&format!("{done} of {total} photos answered"));
+                if total > 0 {
+                    context.progress.say(&format!("{done} of {total} answered"));
+                }
                 let states = match provider.states(context, deployment).await {
                     Ok(states) => states,
                     Err(error) => {

@@ -7,10 +7,10 @@ use crate::{
     config::{Config, to_toml},
     deploy::{self, Up},
     error::Error,
-    plan::{Plan, links_of},
+    plan::Plan,
     provider::Context,
     report::{self, Validity},
-    state::{Deployment, Lock, LockKind},
+    state::{Deployment, Lock, LockKind, timings},
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ pub(super) struct UpOptions {
     pub(super) allow_unemulated: bool,
 }
 
-fn warn(warnings: &[String]) {
+pub(super) fn warn(warnings: &[String]) {
     for warning in warnings {
         super::output::note(&format!("warning: {warning}"));
     }
 }
 
-fn node_rows(plan: &Plan) -> Vec<Vec<String>> {
+pub(super) fn node_rows(plan: &Plan) -> Vec<Vec<String>> {
     plan.nodes
         .iter()
         .map(|n| {
@@ -53,7 +53,7 @@ fn node_rows(plan: &Plan) -> Vec<Vec<String>> {
         .collect()
 }
 
-const NODE_COLUMNS: [&str; 7] = [
+pub(super) const NODE_COLUMNS: [&str; 7] = [
     "node",
     "role",
     "address",
@@ -62,44 +62,6 @@ const NODE_COLUMNS: [&str; 7] = [
     "quota",
     "disk read / write",
 ];
-
-fn link_rows(plan: &Plan, config: &Config) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    for node in &plan.nodes {
-        for class in links_of(node, &plan.nodes, &config.network) {
-            rows.push(vec![
-                node.name.clone(),
-                class.name.clone(),
-                format!("{:?} ± {:?} ms", class.latency_ms, class.jitter_ms),
-                format!("{:?} %", class.loss_percent),
-                format!("{:?} Mbit/s", class.rate_mbit),
-                class.peers.len().to_string(),
-            ]);
-        }
-    }
-    rows
-}
-
-const LINK_COLUMNS: [&str; 6] = ["from", "to", "latency (one way)", "loss", "rate", "peers"];
-
-fn install_rows(plan: &Plan) -> Vec<Vec<String>> {
-    plan.installations
-        .iter()
-        .map(|i| {
-            let options: Vec<String> = i
-                .component
-                .options
-                .iter()
-                .map(|(k, v)| format!("{k}={v}"))
-                .collect();
-            vec![
-                i.node.clone(),
-                i.component.name.to_owned(),
-                options.join(" "),
-            ]
-        })
-        .collect()
-}
 
 pub(super) async fn up(
     context: &Context,
@@ -111,7 +73,8 @@ pub(super) async fn up(
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
     if options.dry_run {
-        return dry_run(context, output, &checked.config, options.allow_unemulated).await;
+        return super::dry_run::dry_run(context, output, &checked.config, options.allow_unemulated)
+            .await;
     }
     let up = up_locked(context, &checked.config, options).await?;
     show_up(context, output, &checked.config, &up);
@@ -122,10 +85,14 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
     let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
     // What was there before this command is not this command's to remove.
     let existed = Deployment::load(&context.root, &config.name)?.is_some();
+    let begun = std::time::Instant::now();
     let result = deploy::up(context, config, options.allow_unemulated).await;
     let error = match result {
         Ok(up) => {
             warn(&up.warnings);
+            if !existed {
+                timings::remember(&context.root, config, begun.elapsed().as_secs_f64())?;
+            }
             ssh::write_files(&up.deployment, &up.plan)?;
             return Ok(up);
         }
@@ -141,61 +108,6 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
         });
     }
     Err(error)
-}
-
-async fn dry_run(
-    context: &Context,
-    output: &Output,
-    config: &Config,
-    allow_unemulated: bool,
-) -> Result<(), Error> {
-    let planned = deploy::plan_of(context, config, allow_unemulated).await?;
-    warn(&planned.warnings);
-    let plan = &planned.plan;
-    output.text(&format!(
-        "deployment {} on {}, network {}",
-        plan.name, config.infrastructure.provider, plan.prefix
-    ));
-    output.table(&NODE_COLUMNS, node_rows(plan));
-    let links = link_rows(plan, config);
-    if links.is_empty() {
-        output.text("links are not emulated");
-    } else {
-        output.table(&LINK_COLUMNS, links);
-    }
-    if !plan.installations.is_empty() {
-        output.table(&["node", "installs", "with"], install_rows(plan));
-    }
-    output.text(&format!(
-        "in all {} nodes, {} cores, {} MiB",
-        plan.nodes.len(),
-        plan.cores(),
-        plan.memory_mib()
-    ));
-    let refused = planned.refused.as_ref().map(|e| crate::error::chain(e));
-    if let Some(why) = &refused {
-        output.text(&format!("up would be refused: failed to {why}"));
-    }
-    let links: Vec<_> = plan
-        .nodes
-        .iter()
-        .map(|n| json!({ "from": n.name, "to": links_of(n, &plan.nodes, &config.network) }))
-        .collect();
-    let installations: Vec<_> = plan
-        .installations
-        .iter()
-        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
-        .collect();
-    output.json(&json!({
-        "name": plan.name,
-        "prefix": plan.prefix.to_string(),
-        "nodes": plan.nodes,
-        "links": links,
-        "installations": installations,
-        "warnings": planned.warnings,
-        "refused": refused,
-    }));
-    Ok(())
 }
 
 fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
@@ -262,6 +174,13 @@ fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
     let mut aligned = live.clone();
     aligned.benchmark.clone_from(&wanted.benchmark);
     aligned.infrastructure.keep = wanted.infrastructure.keep;
+    // Another runtime is only another way to run, if it is there.
+    let software = &wanted.software;
+    let installed = |runtime: &str| live.software.services.iter().any(|s| s == runtime);
+    if software.runtime().is_none_or(installed) {
+        let runtime = &mut aligned.software.container_runtime;
+        runtime.clone_from(&software.container_runtime);
+    }
     if aligned == *wanted {
         return Ok(());
     }

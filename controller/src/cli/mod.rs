@@ -5,6 +5,7 @@ mod args;
 mod artifact;
 mod config;
 mod doctor;
+mod dry_run;
 mod image;
 mod inspect;
 mod lifecycle;

@@ -89,3 +89,32 @@ pub async fn check_ready(name: &str, client: &Client, plan: &Plan) -> Result<(),
         reasons: unready.into_iter().map(reason).collect(),
     })
 }
+
+/// What the running API server and the kubelets say that they are, by name.
+pub async fn versions(client: &Client) -> Result<Vec<(String, String)>, Error> {
+    let server = super::run::ask("ask the API server for its version", || {
+        client.apiserver_version()
+    })
+    .await?;
+    let mut all = vec![(
+        "running kube-apiserver".to_owned(),
+        format!("{} {}", server.git_version, server.go_version),
+    )];
+    let nodes: Api<Node> = Api::all(client.clone());
+    let parameters = ListParams::default();
+    let list = super::run::ask("look at the cluster's nodes", || nodes.list(&parameters)).await?;
+    for node in list.items {
+        let info = node.status.and_then(|s| s.node_info);
+        if let (Some(name), Some(info)) = (node.metadata.name, info) {
+            let text = format!(
+                "kubelet {}, {}, kernel {}, {}",
+                info.kubelet_version,
+                info.container_runtime_version,
+                info.kernel_version,
+                info.os_image
+            );
+            all.push((format!("running {name}"), text));
+        }
+    }
+    Ok(all)
+}

@@ -3,13 +3,15 @@
 use super::{
     ASK_DEADLINE,
     board::Board,
-    client, job,
+    client,
+    job::{self, Image},
     log::Reader,
     pod::{self, PodRecord, PodState},
     stages::{self, NodeTimes},
 };
 use crate::{
     agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunExit, RunStart, StartedRun},
+    applications::{OwnContainer, RunPlan},
     bench::Runner,
     error::Error,
     plan::Plan,
@@ -43,15 +45,12 @@ const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 pub struct Pods {
     client: Client,
     board: Arc<Board>,
-    image: String,
     deadline: Duration,
 }
 
 impl std::fmt::Debug for Pods {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pods")
-            .field("image", &self.image)
-            .finish_non_exhaustive()
+        f.debug_struct("Pods").finish_non_exhaustive()
     }
 }
 
@@ -61,7 +60,6 @@ impl Pods {
         deployment: &Deployment,
         plan: &Plan,
         bench: &str,
-        image: String,
         deadline: Duration,
     ) -> Result<Self, Error> {
         let client = client(deployment, plan)?;
@@ -74,16 +72,17 @@ impl Pods {
         Ok(Self {
             client,
             board,
-            image,
             deadline,
         })
     }
 
     /// A run in a pod on the agent's node.
-    pub fn place(&self, application: &str, agent: GrpcAgent) -> PodRun {
+    pub fn place(&self, run: &RunPlan, image: Image, agent: GrpcAgent) -> PodRun {
         PodRun {
             pods: self.clone(),
-            application: application.to_owned(),
+            application: run.spec.application.clone(),
+            image,
+            own: run.own.clone(),
             agent,
             record: Mutex::default(),
         }
@@ -95,6 +94,8 @@ impl Pods {
 pub struct PodRun {
     pods: Pods,
     application: String,
+    image: Image,
+    own: Option<OwnContainer>,
     agent: GrpcAgent,
     record: Mutex<PodRecord>,
 }
@@ -130,7 +131,15 @@ impl Runner for PodRun {
     async fn start(&self, run: RunStart) -> Result<StartedRun, Error> {
         let pods = &self.pods;
         let node = self.agent.node();
-        let job = job::job(&self.application, &run, node, &pods.image, pods.deadline)?;
+        let own = self.own.as_ref();
+        let job = job::job(
+            &self.application,
+            &run,
+            node,
+            &self.image,
+            own,
+            pods.deadline,
+        )?;
         let jobs: Api<Job> = Api::default_namespaced(pods.client.clone());
         let parameters = PostParams::default();
         let create = || async {

@@ -6,8 +6,8 @@ use super::{
     fault::{Fault, shown},
     keys::{self, Kind},
     model::{
-        Benchmark, Config, ControllerSpec, Infrastructure, Link, Mode, Network, PerTier, Software,
-        Tier, TierPair, TierSpec,
+        Benchmark, Config, ControllerSpec, Infrastructure, Link, Mode, NATIVE, Network, OwnImage,
+        PerTier, Software, Tier, TierPair, TierSpec,
     },
     rules,
 };
@@ -332,6 +332,9 @@ fn build(
             .text("software.broker")
             .unwrap_or_else(|| "rumqttd".into()),
         services: options.list("software.services"),
+        container_runtime: options
+            .text("software.container_runtime")
+            .unwrap_or_else(|| NATIVE.into()),
         execution_model: options.text("software.execution_model"),
         kube_version: options.text("software.kube_version"),
         max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
@@ -489,5 +492,14 @@ fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Ben
         duration_s: float("benchmark.duration_s", 300.0),
         sleep_time_s: float("benchmark.sleep_time_s", 0.0),
         dataset: options.text("benchmark.dataset"),
+        worker: OwnImage {
+            image: options.text("benchmark.worker_image"),
+            command: options.list("benchmark.worker_command"),
+        },
+        endpoint: OwnImage {
+            image: options.text("benchmark.endpoint_image"),
+            command: options.list("benchmark.endpoint_command"),
+        },
+        ports: options.list("benchmark.ports"),
     }
 }

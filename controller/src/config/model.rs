@@ -202,6 +202,8 @@ pub struct Software {
     pub broker: String,
     /// Operating services beyond those the manager asks for.
     pub services: Vec<String>,
+    /// `native`, `containerd`, `docker`: where agents run applications.
+    pub container_runtime: String,
     /// `openfaas`, if any.
     pub execution_model: Option<String>,
     /// Connections that each broker admits.
@@ -210,10 +212,20 @@ pub struct Software {
     pub kube_version: Option<String>,
 }
 
+/// Applications as processes of the agents.
+pub const NATIVE: &str = "native";
+
+impl Software {
+    /// The runtime that agents put applications into; `None` = they are processes.
+    pub fn runtime(&self) -> Option<&str> {
+        Some(&*self.container_runtime).filter(|r| *r != NATIVE)
+    }
+}
+
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Benchmark {
-    /// `image_classification`, `empty`.
+    /// `image_classification`, `empty`, `container`.
     pub application: String,
     /// Cores of each worker application.
     pub worker_cores: f64,
@@ -235,6 +247,29 @@ pub struct Benchmark {
     pub sleep_time_s: f64,
     /// Directory of the user's own photos.
     pub dataset: Option<String>,
+    /// For `container`: what workers run.
+    pub worker: OwnImage,
+    /// For `container`: what endpoints run.
+    pub endpoint: OwnImage,
+    /// For `container`: TCP ports of workers.
+    pub ports: Vec<String>,
+}
+
+/// A container of the user's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OwnImage {
+    /// Archive or name; `None` = nothing runs there.
+    pub image: Option<String>,
+    /// The whole command; empty = what the image says.
+    pub command: Vec<String>,
+}
+
+impl OwnImage {
+    /// The archive, if it is one.
+    pub fn archive(&self) -> Option<&std::path::Path> {
+        let path = std::path::Path::new(self.image.as_deref()?);
+        path.extension().is_some_and(|e| e == "tar").then_some(path)
+    }
 }
 
 /// What a tier does in a run; upstream's word for where the workers are.

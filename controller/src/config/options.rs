@@ -92,7 +92,7 @@ const NO_PROVIDER: &str = "machines of this provider are not supported; use qemu
 const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
 const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
 
-const GENERAL: [Key; 26] = [
+const GENERAL: [Key; 27] = [
     key(
         "name",
         Kind::Text,
@@ -252,7 +252,12 @@ const GENERAL: [Key; 26] = [
     key(
         "software.services",
         Kind::List,
-        "services beyond those that the manager installs: mqtt, containerd (none)",
+        "services beyond those that the manager installs: mqtt, containerd, docker (none)",
+    ),
+    key(
+        "software.container_runtime",
+        Kind::Choice(&["native", "containerd", "docker"], &[]),
+        "how endpoints, and workers outside a cluster, run applications: as a process or in a container (native)",
     ),
     both(
         "software.kube_version",
@@ -271,7 +276,7 @@ const GENERAL: [Key; 26] = [
     ),
 ];
 
-const BENCHMARK: [Key; 18] = [
+const BENCHMARK: [Key; 23] = [
     both(
         "software.observability",
         "benchmark",
@@ -284,7 +289,7 @@ const BENCHMARK: [Key; 18] = [
         "benchmark",
         "application",
         Kind::Choice(
-            &["image_classification", "empty"],
+            &["image_classification", "empty", "container"],
             &[
                 ("empty_kata", NO_APPLICATION),
                 ("mem_usage", NO_APPLICATION),
@@ -374,6 +379,31 @@ const BENCHMARK: [Key; 18] = [
         "benchmark.dataset",
         Kind::Text,
         "directory of your own JPEG photos on this machine (the photos of the bundle)",
+    ),
+    key(
+        "benchmark.worker_image",
+        Kind::Text,
+        "for application container: image of workers, an archive (*.tar) or a name (none)",
+    ),
+    key(
+        "benchmark.worker_command",
+        Kind::List,
+        "the whole command of workers' containers (what the image says)",
+    ),
+    key(
+        "benchmark.endpoint_image",
+        Kind::Text,
+        "for application container: image of endpoints, an archive (*.tar) or a name (none)",
+    ),
+    key(
+        "benchmark.endpoint_command",
+        Kind::List,
+        "the whole command of endpoints' containers (what the image says)",
+    ),
+    key(
+        "benchmark.ports",
+        Kind::List,
+        "TCP ports that workers' containers listen on; a worker is ready when the first answers (none)",
     ),
     both(
         "benchmark.kube_deployment",

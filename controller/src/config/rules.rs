@@ -90,6 +90,13 @@ pub(super) fn check(
             );
         }
     }
+    let provider = &config.infrastructure.provider;
+    if config.software.runtime().is_some() && provider == "local" {
+        fault(
+            "software.container_runtime",
+            "provider local shares this machine and runs processes only: leave it at native".into(),
+        );
+    }
     if infra_only {
         return;
     }

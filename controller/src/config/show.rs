@@ -87,6 +87,10 @@ pub fn to_toml(config: &Config) -> String {
         let list: Vec<String> = s.services.iter().map(|n| quoted(n)).collect();
         line(format!("services = [{}]", list.join(", ")));
     }
+    line(format!(
+        "container_runtime = {}",
+        quoted(&s.container_runtime)
+    ));
     if let Some(model) = &s.execution_model {
         line(format!("execution_model = {}", quoted(model)));
     }
@@ -119,6 +123,21 @@ pub fn to_toml(config: &Config) -> String {
         }
         if let Some(dataset) = &b.dataset {
             line(format!("dataset = {}", quoted(dataset)));
+        }
+        let list = |values: &[String]| {
+            let quoted: Vec<String> = values.iter().map(|v| quoted(v)).collect();
+            format!("[{}]", quoted.join(", "))
+        };
+        for (role, own) in [("worker", &b.worker), ("endpoint", &b.endpoint)] {
+            if let Some(image) = &own.image {
+                line(format!("{role}_image = {}", quoted(image)));
+            }
+            if !own.command.is_empty() {
+                line(format!("{role}_command = {}", list(&own.command)));
+            }
+        }
+        if !b.ports.is_empty() {
+            line(format!("ports = {}", list(&b.ports)));
         }
     }
     out

@@ -2,17 +2,17 @@
 
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
-    cluster::{client, wait_ready, write_kubeconfig},
+    cluster::{client, versions, wait_ready, write_kubeconfig},
     config::Config,
     error::Error,
     keys,
-    managers::{Cluster, ClusterPart},
+    managers::{self, Cluster, ClusterPart},
     plan::{Plan, Role},
     provider::{Context, Secrets},
     state::Deployment,
 };
 use continuum_images::{
-    components::{self, Catalogue, Stack, Stored},
+    components::{self, Catalogue, Component, Stored},
     oci,
 };
 use std::collections::BTreeMap;
@@ -38,17 +38,14 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
 }
 
 /// A component from the store, verified before it goes anywhere.
-fn stored(
-    context: &Context,
-    name: &str,
-    catalogue: &Catalogue,
-    stack: &Stack,
-) -> Result<Stored, Error> {
-    let component = catalogue.find(name, stack.versions.get(name).map(String::as_str))?;
+fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
     let stored = components::find(&context.cache, component)?.ok_or_else(|| {
         Error::other(
             format!("find {}", component.title()),
-            format!("it is not in the store; continuum-ctl artifact build {name}"),
+            format!(
+                "it is not in the store; continuum-ctl artifact build {}",
+                component.name
+            ),
         )
     })?;
     stored.verify()?;
@@ -88,20 +85,95 @@ fn artifacts(
     Ok(all)
 }
 
-/// The image of our applications, verified.
-pub fn workload_image(
-    context: &Context,
-    config: &Config,
-    cluster: &dyn Cluster,
-) -> Result<ArtifactSource, Error> {
-    let catalogue = Catalogue::builtin()?;
-    let stack = cluster.stack(&catalogue, config)?;
-    let (name, image) = cluster.workload();
-    let stored = stored(context, name, &catalogue, stack)?;
-    artifact(&stored, &format!("{image}.tar"))
+/// An archive of a container image that the user brought.
+pub fn image_archive(path: &std::path::Path) -> Result<ArtifactSource, Error> {
+    let size_bytes = std::fs::metadata(path)
+        .map_err(Error::file("read", path))?
+        .len();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(ArtifactSource {
+        name: name.into_owned(),
+        sha256: continuum_images::hash::file(path)?,
+        size_bytes,
+        path: path.to_owned(),
+        image: Some(oci::describe(path)?.to_string()),
+    })
 }
 
-/// Installs the cluster and waits until all its nodes are ready.
+/// A file of the store that goes into a cluster.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ClusterFile {
+    /// Component.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// File.
+    pub name: String,
+    /// Size.
+    pub size_bytes: u64,
+    /// Digest.
+    pub sha256: String,
+}
+
+/// What a config's cluster is made of, as far as the store has it; nothing for a config without a cluster.
+pub fn cluster_files(context: &Context, config: &Config) -> Result<Vec<ClusterFile>, Error> {
+    let manager = managers::find(&config.software.resource_manager)
+        .filter(|_| !config.infrastructure.infra_only);
+    let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) else {
+        return Ok(Vec::new());
+    };
+    let catalogue = Catalogue::builtin()?;
+    // A version that does not exist is among the reasons of the refusal.
+    let Ok(stack) = cluster.stack(&catalogue, config) else {
+        return Ok(Vec::new());
+    };
+    let mut files = Vec::new();
+    for name in cluster.components() {
+        let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
+        let Ok(Some(stored)) = components::find(&context.cache, component) else {
+            continue;
+        };
+        files.extend(stored.files.iter().map(|(name, file)| ClusterFile {
+            component: stored.name.clone(),
+            version: stored.version.clone(),
+            name: name.clone(),
+            size_bytes: file.size_bytes,
+            sha256: file.sha256.clone(),
+        }));
+    }
+    Ok(files)
+}
+
+/// Component and image of our applications.
+const WORKLOAD: (&str, &str) = ("workload-image", "workload.tar");
+
+/// The image of our applications, verified.
+pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
+    let catalogue = Catalogue::builtin()?;
+    let (name, file) = WORKLOAD;
+    let component = catalogue.find(name, None)?;
+    artifact(&stored(context, component)?, file)
+}
+
+/// Why there is none.
+pub(super) fn missing_workload_image(context: &Context) -> Option<String> {
+    let found = || -> Result<bool, Error> {
+        let catalogue = Catalogue::builtin()?;
+        let component = catalogue.find(WORKLOAD.0, None)?;
+        Ok(components::find(&context.cache, component)?.is_some())
+    };
+    match found() {
+        Ok(true) => None,
+        Ok(false) => Some(format!(
+            "the container image of the applications is not in the store; get it: continuum-ctl artifact build {}",
+            WORKLOAD.0
+        )),
+        Err(error) => Some(crate::error::chain(&error)),
+    }
+}
+
+/// Installs the cluster and waits until all its nodes are ready. Returns facts for results: what it is made of, by
+/// digest, and what its running programs say that they are.
 pub(super) async fn install(
     context: &Context,
     config: &Config,
@@ -109,13 +181,16 @@ pub(super) async fn install(
     deployment: &Deployment,
     agents: &[GrpcAgent],
     cluster: &dyn Cluster,
-) -> Result<(), Error> {
+) -> Result<Vec<(String, String)>, Error> {
     let catalogue = Catalogue::builtin()?;
     let stack = cluster.stack(&catalogue, config)?;
     let stored: BTreeMap<_, _> = cluster
         .components()
         .iter()
-        .map(|name| Ok((*name, stored(context, name, &catalogue, stack)?)))
+        .map(|name| {
+            let version = stack.versions.get(*name).map(String::as_str);
+            Ok((*name, stored(context, catalogue.find(name, version)?)?))
+        })
         .collect::<Result<_, Error>>()?;
     let secrets = Secrets::open(deployment)?;
     let authority = secrets.cluster_authority()?;
@@ -157,9 +232,21 @@ pub(super) async fn install(
         });
     futures_util::future::try_join_all(parts).await?;
     let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let mut facts = Vec::new();
+    for component in stored.values() {
+        for (file, stored) in &component.files {
+            facts.push((
+                format!("component {} {} {file}", component.name, component.version),
+                format!("sha256:{}", stored.sha256),
+            ));
+        }
+    }
     let Some(controller) = controller else {
-        return Ok(());
+        return Ok(facts);
     };
     write_kubeconfig(deployment, &secrets, controller)?;
-    wait_ready(context, &client(deployment, plan)?, plan).await
+    let client = client(deployment, plan)?;
+    wait_ready(context, &client, plan).await?;
+    facts.extend(versions(&client).await?);
+    Ok(facts)
 }

@@ -14,7 +14,7 @@ mod preflight;
 mod software;
 mod up;
 
-pub use cluster::workload_image;
+pub use cluster::{ClusterFile, cluster_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
 pub use network::apply_network;
 pub use preflight::preflight;

@@ -32,6 +32,9 @@ pub async fn preflight(
                 ));
             }
         }
+        if config.software.runtime().is_some() && plan.has_application {
+            reasons.extend(super::cluster::missing_workload_image(context));
+        }
         if let Some(model) = &config.software.execution_model {
             reasons.push(format!(
                 "execution model {model}: this version cannot install it yet"

@@ -279,7 +279,9 @@ async fn phases(
             if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
                 let install =
                     super::cluster::install(context, config, plan, deployment, &agents, cluster);
-                progress.stage("cluster", install).await?;
+                for (name, value) in progress.stage("cluster", install).await? {
+                    deployment.set_fact(&name, value)?;
+                }
             }
             deployment.set_done(Phase::Software)?;
         }

@@ -25,8 +25,6 @@ pub trait Cluster: Sync + std::fmt::Debug {
     fn stack<'a>(&self, catalogue: &'a Catalogue, config: &Config) -> Result<&'a Stack, Error>;
     /// Components of the catalogue that must be in the store.
     fn components(&self) -> &'static [&'static str];
-    /// The image of our applications: component of the catalogue and name.
-    fn workload(&self) -> (&'static str, &'static str);
     /// The part of a node; `None` = it is not of the cluster.
     fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart>;
 }

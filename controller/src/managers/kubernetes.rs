@@ -72,9 +72,8 @@ impl ResourceManager for Kubernetes {
     }
 }
 
-/// Component and image of our applications.
+/// Component with the image of our applications.
 const WORKLOAD: &str = "workload-image";
-const WORKLOAD_IMAGE: &str = "workload";
 /// Programs of every node.
 const PROGRAMS: [&str; 2] = ["kubeadm", "kubelet"];
 /// Images of every node, and those of the control plane.
@@ -99,10 +98,6 @@ impl Cluster for Kubernetes {
 
     fn components(&self) -> &'static [&'static str] {
         &["kubernetes", "kubernetes-images", WORKLOAD]
-    }
-
-    fn workload(&self) -> (&'static str, &'static str) {
-        (WORKLOAD, WORKLOAD_IMAGE)
     }
 
     fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
@@ -147,7 +142,7 @@ impl Cluster for Kubernetes {
             .map(|i| ("kubernetes-images", format!("{i}.tar")));
         // While the control plane comes up, workers have the time to take it.
         let workload = (node.role == Role::Worker && plan.has_application)
-            .then(|| (WORKLOAD, format!("{WORKLOAD_IMAGE}.tar")));
+            .then(|| (WORKLOAD, "workload.tar".to_owned()));
         Some(ClusterPart {
             component: name,
             options: options.into_iter().collect(),

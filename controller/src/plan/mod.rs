@@ -118,6 +118,10 @@ impl Plan {
                 if needs.has_broker {
                     brokers.push(node.name.clone());
                 }
+                // What agents run there needs its runtime.
+                let in_pods = manager.runs_in_pods() && node.role != Role::Endpoint;
+                let runtime = config.software.runtime().filter(|_| !in_pods);
+                wanted.extend(runtime.filter(|r| !wanted.contains(r)));
                 for service in needs.services {
                     if !wanted.contains(&service) {
                         wanted.push(service);

@@ -1,5 +1,6 @@
 //! What a run says: upstream's tables to the letter, percentiles beside them, and files for later.
 
+pub mod container;
 mod files;
 pub mod images;
 pub mod pods;
@@ -99,6 +100,10 @@ pub struct NodeRun {
     pub samples: Vec<Sample>,
     /// The pod it ran in, if it did.
     pub pod: Option<PodRecord>,
+    /// What a container of the user's own printed, by name.
+    pub metrics: BTreeMap<String, Vec<f64>>,
+    /// It served others and was ended when they were done.
+    pub was_dismissed: bool,
 }
 
 impl NodeRun {
@@ -120,12 +125,19 @@ impl NodeRun {
             log: Vec::new(),
             samples: Vec::new(),
             pod: None,
+            metrics: BTreeMap::new(),
+            was_dismissed: false,
         }
     }
 
     /// Ended well, with its counts.
     pub fn is_complete(&self) -> bool {
-        self.summary.is_some() && self.exit.as_ref().is_some_and(|e| e.code == Some(0))
+        if self.was_dismissed {
+            return !self.lost;
+        }
+        // A container of the user's own has no counts for us.
+        let has_counts = self.summary.is_some() || self.plan.own.is_some();
+        has_counts && self.exit.as_ref().is_some_and(|e| e.code == Some(0))
     }
 
     /// In words.

@@ -141,6 +141,7 @@ mod tests {
                 cpu_cores: 0.1,
                 memory_mib: 16,
                 connected_to: None,
+                own: None,
             };
             let mut run = NodeRun::new(plan, name.into(), 100_000_000_000, StartedRun::default());
             run.ready_unix_ns = Some(ready_ns);

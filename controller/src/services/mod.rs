@@ -3,7 +3,7 @@
 use crate::{config::Config, managers::Component};
 
 /// Every service; the only place that names them.
-pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd];
+pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd, &Docker];
 
 /// One service.
 pub trait Service: Sync + std::fmt::Debug {
@@ -72,6 +72,25 @@ impl Service for Containerd {
             name: self.name(),
             options,
             extras: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Docker;
+
+impl Service for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+    fn summary(&self) -> &'static str {
+        "docker from Debian packages"
+    }
+    fn component(&self, _config: &Config) -> Component {
+        Component {
+            name: self.name(),
+            options: Vec::new(),
+            extras: Some(self.name().to_owned()),
         }
     }
 }

@@ -88,6 +88,11 @@ impl StateRoot {
         self.dir.join("locks")
     }
 
+    /// How long things took here.
+    pub fn timings(&self) -> PathBuf {
+        self.dir.join("timings.json")
+    }
+
     /// Directory of consoles.
     pub fn console(&self) -> PathBuf {
         self.dir.join("console")

@@ -4,6 +4,7 @@ mod claim;
 mod dirs;
 mod lock;
 mod store;
+pub mod timings;
 
 pub use claim::Claim;
 pub use dirs::{StateRoot, write_secret};

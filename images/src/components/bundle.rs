@@ -12,9 +12,20 @@ use std::{
 };
 
 /// Grows when the way images are made changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// Where the bundle lies in the image, as in guests.
 const INSIDE: &str = "/opt/continuum/bundle";
+
+/// The image's program, by the bundle's own loader; its arguments follow.
+pub fn command() -> Vec<String> {
+    let lib = format!("{INSIDE}/lib");
+    vec![
+        format!("{lib}/ld-linux-x86-64.so.2"),
+        "--library-path".into(),
+        lib,
+        format!("{INSIDE}/bin/continuum-workload"),
+    ]
+}
 
 #[derive(Debug)]
 pub(super) struct Bundle;
@@ -46,15 +57,9 @@ impl Way for Bundle {
         collect(&bundle, INSIDE, &mut files)?;
         for (name, image) in &component.images {
             report.step(&format!("making image {name}:{}", image.tag));
-            let lib = format!("{INSIDE}/lib");
             let spec = oci::ImageSpec {
                 reference: component.image_reference(name).unwrap_or_default(),
-                entrypoint: vec![
-                    format!("{lib}/ld-linux-x86-64.so.2"),
-                    "--library-path".into(),
-                    lib,
-                    format!("{INSIDE}/bin/{}", image.program),
-                ],
+                entrypoint: command(),
                 // Each classifier keeps one core busy by itself.
                 env: vec!["OMP_NUM_THREADS=1".into(), "OPENBLAS_NUM_THREADS=1".into()],
                 files: files.clone(),

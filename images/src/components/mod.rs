@@ -22,6 +22,7 @@ use crate::{
 };
 use std::path::Path;
 
+pub use bundle::command as workload_command;
 pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Role, Stack};
 pub(crate) use store::mark_imported;
 pub use store::{Stored, StoredFile, add, all, find, obtain};

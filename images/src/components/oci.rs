@@ -13,7 +13,7 @@ use std::{
 };
 
 /// Grows when the way images are made changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 #[derive(Debug)]
 pub(super) struct Oci;

@@ -3619,6 +3619,27 @@ pub struct StartWorkloadRequest {
     /// Runs of another bench, left by a controller that was killed, are ended before this one starts.
     #[prost(string, tag = "6")]
     pub bench: ::prost::alloc::string::String,
+    /// In a container; absent = as a process.
+    #[prost(message, optional, tag = "7")]
+    pub container: ::core::option::Option<Container>,
+}
+/// A run as a container: the network is that of the node, limits are those of the run.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Container {
+    /// `containerd` or `docker`.
+    #[prost(string, tag = "1")]
+    pub runtime: ::prost::alloc::string::String,
+    /// Full name; the image must be there.
+    #[prost(string, tag = "2")]
+    pub image: ::prost::alloc::string::String,
+    /// The whole command; empty = what the image says.
+    #[prost(string, repeated, tag = "3")]
+    pub command: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(map = "string, string", tag = "4")]
+    pub env: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartWorkloadResponse {

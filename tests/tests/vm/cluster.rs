@@ -20,10 +20,15 @@ pub(crate) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     pub(crate) fn new(bed: &'a Bed, name: &'a str) -> anyhow::Result<Self> {
+        Self::with(bed, name, bed.ctl())
+    }
+
+    /// By a program with another cache.
+    pub(crate) fn with(bed: &'a Bed, name: &'a str, ctl: Ctl) -> anyhow::Result<Self> {
         let kubectl = skip::stored_program("kubernetes", "kubectl")?;
         Ok(Self {
             bed,
-            ctl: bed.ctl(),
+            ctl,
             name,
             kubectl: kubectl.display().to_string(),
         })
@@ -35,6 +40,11 @@ impl<'a> Cluster<'a> {
         let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
         self.bed
             .inside(&self.kubectl, &[&common[..], arguments].concat())
+    }
+
+    /// For clusters that are not ours.
+    pub(crate) fn kubectl_program(&self) -> &str {
+        &self.kubectl
     }
 
     /// Runs a program on a node.

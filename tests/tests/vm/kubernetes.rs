@@ -2,7 +2,10 @@
 
 use crate::{bed::Bed, cluster::Cluster, cluster_faults, pods};
 use anyhow::{Context, ensure};
-use continuum_tests::{ctl::example, results};
+use continuum_tests::{
+    ctl::{Ctl, example},
+    results,
+};
 
 const PHOTOS: usize = 10;
 const SET: [&str; 4] = [
@@ -14,7 +17,7 @@ const SET: [&str; 4] = [
 
 /// Upstream's second tutorial config on one cluster, and what can go wrong there.
 pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "kubernetes-cloud")?;
+    let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
     let config = example("kubernetes-cloud.cfg");
     let (dir, text) = bed.results("kubernetes");
     let own = [&[&*config], &SET[..]].concat();
@@ -37,6 +40,14 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let result = results::json(&dir)?;
     eprintln!("stages {}", result["stage_times"]);
     in_a_pod(&result)?;
+    let facts = &result["facts"];
+    let running = facts["running cloud0"].as_str().unwrap_or_default();
+    ensure!(
+        running.contains("kubelet v1.35.4") && running.contains("containerd://1.7"),
+        "{facts}"
+    );
+    let digest = facts["component kubernetes 1.35.4 kubelet"].as_str();
+    ensure!(digest.is_some_and(|d| d.starts_with("sha256:")), "{facts}");
 
     let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
     ensure!(again.contains("nothing was changed"), "{again}");
@@ -49,6 +60,36 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
+}
+
+/// A program whose cache has nothing but what was exported from this machine's, in a namespace without a network.
+fn carried(bed: &Bed) -> anyhow::Result<Ctl> {
+    let links = bed.inside("ip", &["-brief", "link"])?;
+    ensure!(
+        links
+            .lines()
+            .all(|l| l.starts_with("lo") || l.starts_with("virbr")),
+        "the namespace has links to elsewhere: {links}"
+    );
+    let cache = bed.dir.join("cache").display().to_string();
+    let (here, there) = (bed.ctl(), bed.ctl().env("CONTINUUM_CACHE", cache));
+    let archive = bed.dir.join("archive.tar");
+    let path = archive.display().to_string();
+    // One after the other: each is as large as what it holds.
+    for kind in ["artifact", "image"] {
+        let begun = std::time::Instant::now();
+        here.expect(0, &[kind, "export", &path])?;
+        let exported = begun.elapsed();
+        there.expect(0, &[kind, "import", &path])?;
+        let megabytes = std::fs::metadata(&archive)?.len() / 1_000_000;
+        eprintln!(
+            "{kind}: {megabytes} MB exported in {:.1} s, imported in {:.1} s",
+            exported.as_secs_f64(),
+            begun.elapsed().saturating_sub(exported).as_secs_f64()
+        );
+        std::fs::remove_file(&archive)?;
+    }
+    Ok(there)
 }
 
 /// The worker ran in a pod on its node, held to what was asked for.

@@ -2,8 +2,11 @@
 #![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
 
 mod bed;
+mod benchmark;
 mod cluster;
 mod cluster_faults;
+mod cluster_long;
+mod containers;
 mod demo;
 mod kubernetes;
 mod pods;
@@ -92,11 +95,23 @@ fn main() -> anyhow::Result<()> {
             }
         },
     };
-    let no_cluster = missing.clone().or_else(skip::long).or_else(skip::cluster);
+    let no_cluster = missing.clone().or_else(skip::cluster);
+    let no_long_cluster = no_cluster.clone().or_else(skip::long);
     if let (None, Some(why)) = (&missing, &no_cluster) {
         eprintln!("skipped: a_kubernetes_cluster: {why}");
     }
-    let tests: [(&str, Case, &Option<String>); 4] = [
+    if let (None, Some(why)) = (&missing, &no_long_cluster) {
+        eprintln!("skipped: many_small_workers, two_clusters_at_once: {why}");
+    }
+    let no_containers = missing
+        .clone()
+        .or_else(skip::long)
+        .or_else(skip::workload_image);
+    if let (None, Some(why)) = (&missing, &no_containers) {
+        eprintln!("skipped: containers_without_a_cluster: {why}");
+    }
+    let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
+    let tests: [(&str, Case, &Option<String>); 8] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -104,7 +119,27 @@ fn main() -> anyhow::Result<()> {
             side_by_side::side_by_side,
             &missing,
         ),
+        (
+            "containers_without_a_cluster",
+            containers::both_runtimes,
+            &no_containers,
+        ),
+        (
+            "benchmark_of_the_software_stage",
+            benchmark::software_stage,
+            &no_benchmark,
+        ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
+        (
+            "many_small_workers",
+            cluster_long::many_small_workers,
+            &no_long_cluster,
+        ),
+        (
+            "two_clusters_at_once",
+            cluster_long::two_at_once,
+            &no_long_cluster,
+        ),
     ];
     let trials = tests
         .into_iter()

@@ -13,6 +13,7 @@ pub enum Event {
     /// The run can take work: model loaded, broker subscribed.
     Ready {
         /// What is used, for the record: threads, library versions, …
+        #[serde(default)]
         detail: String,
     },
     /// How far it is.

@@ -26,6 +26,8 @@ pub enum Role {
     Combined(Combined),
     /// Sleeps.
     Sleep(Sleep),
+    /// A container of the user's own, which no program of ours runs.
+    External,
 }
 
 impl Role {
@@ -36,6 +38,7 @@ impl Role {
             Self::Subscriber(_) => "subscriber",
             Self::Combined(_) => "combined",
             Self::Sleep(_) => "sleep",
+            Self::External => "external",
         }
     }
 }

@@ -64,7 +64,7 @@ impl Application for ImageClassification {
             Role::Combined(spec) => {
                 combined::run(&context, &spec, &*classifier::factory(context.bundle)?).await
             }
-            role @ Role::Sleep(_) => Err(RunError::UnknownRole {
+            role @ (Role::Sleep(_) | Role::External) => Err(RunError::UnknownRole {
                 application: self.name(),
                 role: role.name(),
             }),

@@ -326,6 +326,12 @@ impl Agent for GrpcAgent {
             memory_bytes: run.memory_bytes,
             lease_ms: run.lease.as_millis() as u64,
             bench: run.bench,
+            container: run.container.map(|c| wire::Container {
+                runtime: c.runtime,
+                image: c.image,
+                command: c.command,
+                env: c.env.into_iter().collect(),
+            }),
         };
         let mut client = self.workload();
         let call = client.start(request);

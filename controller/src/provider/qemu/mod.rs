@@ -144,8 +144,8 @@ impl Provider for Qemu {
         let image = if let Some(key) = deployment.facts().get("image") {
             continuum_images::store::find(&context.cache, key)?
         } else {
-            let manager = managers::find(&config.software.resource_manager)
-                .filter(|_| !config.infrastructure.infra_only);
+            // With `infra_only` too: whoever installs the manager by hand then has what it needs.
+            let manager = managers::find(&config.software.resource_manager);
             let role = manager.and_then(managers::ResourceManager::image_role);
             let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
             if let Some(note) = note {

@@ -32,6 +32,7 @@ fn run(node: &str, phase: Phase, samples: Vec<Sample>) -> NodeRun {
         cpu_cores: 1.0,
         memory_mib: 1,
         connected_to: (phase == Phase::Endpoint).then_some(0),
+        own: None,
     };
     let mut run = NodeRun::new(plan, "id".into(), 0, StartedRun::default());
     run.summary = Some(Summary {

@@ -1,0 +1,129 @@
+//! up --dry-run: what would be made, of what, and how long it takes.
+
+use super::{
+    lifecycle::{NODE_COLUMNS, node_rows, warn},
+    output::Output,
+};
+use crate::{
+    config::Config,
+    deploy,
+    error::Error,
+    plan::{Plan, links_of},
+    provider::Context,
+    state::timings,
+};
+use serde_json::json;
+
+fn link_rows(plan: &Plan, config: &Config) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for node in &plan.nodes {
+        for class in links_of(node, &plan.nodes, &config.network) {
+            rows.push(vec![
+                node.name.clone(),
+                class.name.clone(),
+                format!("{:?} ± {:?} ms", class.latency_ms, class.jitter_ms),
+                format!("{:?} %", class.loss_percent),
+                format!("{:?} Mbit/s", class.rate_mbit),
+                class.peers.len().to_string(),
+            ]);
+        }
+    }
+    rows
+}
+
+const LINK_COLUMNS: [&str; 6] = ["from", "to", "latency (one way)", "loss", "rate", "peers"];
+
+fn install_rows(plan: &Plan) -> Vec<Vec<String>> {
+    plan.installations
+        .iter()
+        .map(|i| {
+            let options: Vec<String> = i
+                .component
+                .options
+                .iter()
+                .map(|(k, v)| format!("{k}={v}"))
+                .collect();
+            vec![
+                i.node.clone(),
+                i.component.name.to_owned(),
+                options.join(" "),
+            ]
+        })
+        .collect()
+}
+
+pub(super) async fn dry_run(
+    context: &Context,
+    output: &Output,
+    config: &Config,
+    allow_unemulated: bool,
+) -> Result<(), Error> {
+    let planned = deploy::plan_of(context, config, allow_unemulated).await?;
+    warn(&planned.warnings);
+    let plan = &planned.plan;
+    output.text(&format!(
+        "deployment {} on {}, network {}",
+        plan.name, config.infrastructure.provider, plan.prefix
+    ));
+    output.table(&NODE_COLUMNS, node_rows(plan));
+    let links = link_rows(plan, config);
+    if links.is_empty() {
+        output.text("links are not emulated");
+    } else {
+        output.table(&LINK_COLUMNS, links);
+    }
+    if !plan.installations.is_empty() {
+        output.table(&["node", "installs", "with"], install_rows(plan));
+    }
+    let cluster = deploy::cluster_files(context, config)?;
+    if !cluster.is_empty() {
+        let rows = cluster.iter().map(|file| {
+            vec![
+                format!("{} {}", file.component, file.version),
+                file.name.clone(),
+                format!("{:.1} MB", file.size_bytes as f64 / 1e6),
+                file.sha256.chars().take(16).collect(),
+            ]
+        });
+        output.table(&["cluster", "file", "size", "sha256"], rows.collect());
+    }
+    output.text(&format!(
+        "in all {} nodes, {} cores, {} MiB",
+        plan.nodes.len(),
+        plan.cores(),
+        plan.memory_mib()
+    ));
+    let expected_s = timings::expected_s(&context.root, config);
+    output.text(&match expected_s {
+        Some(seconds) => format!("time to expect: {seconds:.0} s, as on this machine before"),
+        None => {
+            "time to expect: not known, nothing like it was brought up on this machine yet".into()
+        }
+    });
+    let refused = planned.refused.as_ref().map(|e| crate::error::chain(e));
+    if let Some(why) = &refused {
+        output.text(&format!("up would be refused: failed to {why}"));
+    }
+    let links: Vec<_> = plan
+        .nodes
+        .iter()
+        .map(|n| json!({ "from": n.name, "to": links_of(n, &plan.nodes, &config.network) }))
+        .collect();
+    let installations: Vec<_> = plan
+        .installations
+        .iter()
+        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
+        .collect();
+    output.json(&json!({
+        "name": plan.name,
+        "prefix": plan.prefix.to_string(),
+        "nodes": plan.nodes,
+        "links": links,
+        "installations": installations,
+        "cluster": cluster,
+        "expected_s": expected_s,
+        "warnings": planned.warnings,
+        "refused": refused,
+    }));
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! How long `up` took on this machine: what `--dry-run` says of the time to expect was measured here, or is not known.
+
+use super::StateRoot;
+use crate::{config::Config, error::Error};
+use std::collections::BTreeMap;
+
+type Seconds = BTreeMap<String, f64>;
+
+/// Deployments that take about as long as this one.
+fn kind(config: &Config) -> String {
+    let tiers = &config.infrastructure.tiers;
+    format!(
+        "{} on {}, {} cloud, {} edge, {} endpoint nodes",
+        config.software.resource_manager,
+        config.infrastructure.provider,
+        tiers.cloud.nodes,
+        tiers.edge.nodes,
+        tiers.endpoint.nodes
+    )
+}
+
+fn read(root: &StateRoot) -> Seconds {
+    let text = std::fs::read_to_string(root.timings()).unwrap_or_default();
+    // A file that is not understood is as good as none: it is only a memory.
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Seconds that `up` of such a config took last time.
+pub fn expected_s(root: &StateRoot, config: &Config) -> Option<f64> {
+    read(root).get(&kind(config)).copied()
+}
+
+/// Remembers how long it took.
+pub fn remember(root: &StateRoot, config: &Config, seconds: f64) -> Result<(), Error> {
+    let mut all = read(root);
+    all.insert(kind(config), seconds);
+    let path = root.timings();
+    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let text = serde_json::to_string_pretty(&all)
+        .map_err(|e| Error::other("write down how long it took", e))?;
+    std::fs::write(&temporary, text).map_err(Error::file("write", &temporary))?;
+    std::fs::rename(&temporary, &path).map_err(Error::file("rename to", &path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_measured_is_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = StateRoot::at(dir.path()).unwrap();
+        let config = |edges: u32| {
+            let text = format!(
+                "name = \"d\"\ninfrastructure = {{ provider = \"qemu\", infra_only = true, edge = {{ nodes = {edges}, cores = 1, memory_mib = 512 }} }}\n"
+            );
+            crate::config::parse(&text, "d.toml", false, "d", &[])
+                .unwrap()
+                .config
+        };
+        assert_eq!(expected_s(&root, &config(1)), None);
+        remember(&root, &config(1), 42.5).unwrap();
+        assert_eq!(expected_s(&root, &config(1)), Some(42.5));
+        assert_eq!(expected_s(&root, &config(2)), None);
+        std::fs::write(root.timings(), "not json").unwrap();
+        assert_eq!(expected_s(&root, &config(1)), None);
+    }
+}

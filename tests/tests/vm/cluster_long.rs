@@ -1,0 +1,174 @@
+//! What takes many minutes: small workers, many pods, several clusters, machines that die.
+
+use crate::{
+    bed::{BOOT, Bed},
+    cluster::Cluster,
+};
+use anyhow::{Context, ensure};
+use continuum_tests::results;
+use std::time::Duration;
+
+const CLUSTER: Duration = Duration::from_mins(20);
+
+/// One control plane and small workers, with an application that sleeps.
+fn config(
+    bed: &Bed,
+    name: &str,
+    workers: u32,
+    worker_mib: u32,
+    copies: u32,
+) -> anyhow::Result<String> {
+    let text = format!(
+        r#"
+name = "{name}"
+[infrastructure]
+provider = "qemu"
+[infrastructure.cloud]
+nodes = {}
+cores = 1
+memory_mib = {worker_mib}
+[infrastructure.cloud.controller]
+cores = 2
+memory_mib = 2560
+[software]
+resource_manager = "kubernetes"
+[benchmark]
+application = "empty"
+sleep_time_s = 5
+worker_cores = 0.05
+worker_memory_mib = 32
+applications_per_worker = {copies}
+"#,
+        workers + 1
+    );
+    let path = bed.dir.join(format!("{name}.toml"));
+    std::fs::write(&path, text)?;
+    Ok(path.display().to_string())
+}
+
+/// Four workers of 768 MiB run twenty pods; the table says when each came to be.
+pub(crate) fn many_small_workers(bed: &Bed) -> anyhow::Result<()> {
+    let config = config(bed, "many", 4, 768, 5)?;
+    let cluster = Cluster::new(bed, "many")?;
+    let (dir, text) = bed.results("many");
+    let mut run = cluster
+        .ctl
+        .start("many", &["run", &config, "--keep", "--results", &text])?;
+    // It stays up, which counts as something left.
+    let code = run.wait(CLUSTER)?;
+    ensure!(code == 0, "exit {code}: {}", run.said());
+    cluster.check_nodes(5)?;
+    let dir = results::only_result(&dir)?;
+    let result = results::json(&dir)?;
+    eprintln!("many: stages {}", result["stage_times"]);
+    let runs = result["runs"].as_array().context("runs")?;
+    let pods = runs
+        .iter()
+        .filter(|r| r["exit"]["code"] == 0 && r["pod"]["pod"].is_string());
+    ensure!(pods.count() == 20, "{result}");
+    let table = std::fs::read_to_string(dir.join("pods.csv"))?;
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    ensure!(rows.len() == 20, "{table}");
+    for row in &rows {
+        for stage in [
+            "kubelet_pod_received (s)",
+            "kubelet_applied_sandbox (s)",
+            "kubelet_created_container (s)",
+            "started_application (s)",
+        ] {
+            let at = columns.iter().position(|c| *c == stage).context(stage)?;
+            let value = row.get(at).and_then(|v| v.parse::<f64>().ok());
+            ensure!(value.is_some_and(|v| v > 0.0), "no {stage} in {row:?}");
+        }
+    }
+    eprintln!("{table}");
+    cluster.ctl.expect(0, &["down", "many"])?;
+    bed.check_nothing_left()
+}
+
+/// Two clusters come up at once; a worker of one dies while it joins. The other does not mind; the same `up` again
+/// mends it; a full disk is told as what it is.
+pub(crate) fn two_at_once(bed: &Bed) -> anyhow::Result<()> {
+    let (first, second) = (
+        config(bed, "first", 1, 1536, 1)?,
+        config(bed, "second", 1, 1536, 1)?,
+    );
+    let cluster = Cluster::new(bed, "first")?;
+    let ctl = &cluster.ctl;
+    let mut ups = [
+        ctl.start("first", &["up", &first])?,
+        ctl.start("second", &["up", &second])?,
+    ];
+    ups[1].wait_for("cloud0: kubeadm join running", BOOT)?;
+    let list = ctl.json(0, &["list"])?;
+    let all = list["deployments"].as_array().context("deployments")?;
+    let id = all
+        .iter()
+        .find(|d| d["name"] == "second")
+        .and_then(|d| d["id"].as_str());
+    let domain = format!("ct-{}-cloud0", id.context("an id")?);
+    bed.virsh(&["destroy", &domain])?;
+    let code = ups[1].wait(CLUSTER)?;
+    let said = ups[1].said();
+    ensure!(
+        code != 0 && said.contains("node cloud0"),
+        "exit {code}: {said}"
+    );
+    eprintln!(
+        "a worker killed while it joins: exit {code}: {}",
+        last_error(&said)
+    );
+    let code = ups[0].wait(CLUSTER)?;
+    ensure!(code == 0, "exit {code}: {}", ups[0].said());
+    cluster.check_nodes(2)?;
+    ctl.expect(0, &["up", &second])?;
+    Cluster::new(bed, "second")?.check_nodes(2)?;
+    ctl.expect(0, &["down", "second"])?;
+    full_disk(&cluster, &first)?;
+    ctl.expect(0, &["down", "first"])?;
+    bed.check_nothing_left()
+}
+
+fn last_error(said: &str) -> &str {
+    said.lines()
+        .rfind(|l| l.contains("error:"))
+        .unwrap_or_default()
+}
+
+fn full_disk(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    // More than the disk has; what fits stays.
+    let fill = ["dd", "if=/dev/zero", "of=/var/filler", "bs=1M"];
+    let exec = [
+        "agent",
+        cluster.name,
+        "cloud0",
+        "exec",
+        "--timeout-s",
+        "300",
+        "--",
+    ];
+    let _full = cluster.ctl.run(&[&exec[..], &fill].concat())?;
+    let pressure = [
+        "wait",
+        "--for=condition=DiskPressure",
+        "--timeout=240s",
+        "node/cloud0",
+    ];
+    cluster.kubectl(&pressure)?;
+    let mut bench = cluster.ctl.start("full", &["bench", config])?;
+    let code = bench.wait(Duration::from_mins(10))?;
+    let said = bench.said();
+    ensure!(code != 0 && said.contains("disk"), "exit {code}: {said}");
+    eprintln!("a full disk: exit {code}: {}", last_error(&said));
+    cluster.on("cloud0", &["rm", "/var/filler"])?;
+    let relief = [
+        "wait",
+        "--for=condition=DiskPressure=False",
+        "--timeout=600s",
+        "node/cloud0",
+    ];
+    cluster.kubectl(&relief)?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! Applications in containers without a cluster.
+
+use crate::bed::{BOOT, Bed};
+use anyhow::{Context, ensure};
+use continuum_tests::results;
+use std::time::Duration;
+
+const CONFIG: &str = r#"
+name = "containers"
+[infrastructure]
+provider = "qemu"
+[infrastructure.endpoint]
+nodes = 1
+cores = 1
+memory_mib = 2048
+[software]
+resource_manager = "none"
+services = ["containerd", "docker"]
+container_runtime = "containerd"
+[benchmark]
+application = "image_classification"
+frequency = 0.5
+duration_s = 12
+endpoint_cores = 0.5
+endpoint_memory_mib = 1024
+"#;
+
+/// The same application in containerd and in docker on one machine, held to half a core by both.
+pub(crate) fn both_runtimes(bed: &Bed) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    let config = bed.dir.join("containers.toml");
+    std::fs::write(&config, CONFIG)?;
+    let config = config.display().to_string();
+    ctl.expect(0, &["up", &config])?;
+    for runtime in ["containerd", "docker"] {
+        let (dir, text) = bed.results(&format!("containers-{runtime}"));
+        let set = format!("software.container_runtime={runtime}");
+        let bench = ["bench", &config, "--set", &set, "--results", &text];
+        let mut run = ctl.start(runtime, &bench)?;
+        run.wait_for("endpoints: done", BOOT)?;
+        let list: &[&str] = match runtime {
+            "docker" => &["docker", "ps", "--format={{.ID}} {{.Image}} {{.Status}}"],
+            _ => &["ctr", "--namespace=k8s.io", "tasks", "list"],
+        };
+        let exec = ["agent", "containers", "endpoint0", "exec", "--"];
+        let running = ctl.expect(0, &[&exec[..], list].concat())?;
+        ensure!(
+            running.contains("RUNNING") || running.contains("continuum.local/workload:0.1.0 Up"),
+            "{running}"
+        );
+        // The container's group lies below the one that the limits are set on.
+        let find = [
+            "find",
+            "/sys/fs/cgroup/system.slice/continuum-agent.service",
+            "-mindepth",
+            "2",
+        ];
+        let groups = ctl.expect(0, &[&exec[..], &find, &["-type", "d"]].concat())?;
+        ensure!(
+            groups
+                .lines()
+                .any(|l| l.contains("/run-") && l.contains("-endpoint0/")),
+            "{groups}"
+        );
+        let code = run.wait(Duration::from_mins(5))?;
+        ensure!(code == 0, "exit {code}: {}", run.said());
+        let dir = results::only_result(&dir)?;
+        results::check(&dir, 6)?;
+        let result = results::json(&dir)?;
+        let run = result["runs"].get(0).context("a run")?;
+        ensure!(
+            run["limits"]["cpu_max"] == "50000 100000"
+                && run["limits"]["memory_max"] == (1024_u64 << 20).to_string().as_str(),
+            "{run}"
+        );
+        // What it used was counted in the same group.
+        let used = run["exit"]["cpu_us"].as_u64().unwrap_or_default();
+        let peak = run["exit"]["memory_peak_bytes"]
+            .as_u64()
+            .unwrap_or_default();
+        eprintln!("{runtime}: {used} us of CPU, {peak} bytes at most");
+        ensure!(used > 1_000_000 && peak > 64 << 20, "{run}");
+    }
+    ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
