@@ -129,6 +129,11 @@ impl Workloads {
         tokio::fs::write(dir.join("spec.json"), &spec.spec_json)
             .await
             .map_err(error)?;
+        if spec.container.is_some() {
+            // Mounted into the container, whether anything was sent or not.
+            let files = self.config.data_dir.join("files");
+            tokio::fs::create_dir_all(files).await.map_err(error)?;
+        }
         let group = match &self.cgroups {
             Some(base) => Some(base.create(&spec.id, spec.limits)?),
             None => None,

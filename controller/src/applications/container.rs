@@ -50,12 +50,6 @@ impl Application for Container {
                 "application container needs worker_image or endpoint_image".to_owned(),
             ));
         }
-        for (option, own) in images {
-            if own.archive().is_some_and(|path| !path.is_file()) {
-                let image = own.image.as_deref().unwrap_or_default();
-                faults.push((option, format!("there is no file `{image}`")));
-            }
-        }
         if ports(benchmark).is_none() {
             faults.push((
                 "benchmark.ports",
@@ -268,12 +262,11 @@ mod tests {
     fn what_cannot_run_is_refused_at_once() {
         let text = CONFIG
             .replace("container_runtime = \"docker\"", "")
-            .replace("example.org/server:1", "no-such-file.tar")
             .replace("8080", "http");
         let error = config::parse(&text, "own.toml", false, "own", &[])
             .unwrap_err()
             .to_string();
-        for part in ["no-such-file.tar", "`http`", "containerd or docker"] {
+        for part in ["`http`", "containerd or docker"] {
             assert!(error.contains(part), "no {part} in {error}");
         }
     }

@@ -18,7 +18,10 @@ use crate::{
     state::Deployment,
 };
 use continuum_workload_core::{clock::AnchoredClock, spec::Role};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What a run left.
 #[derive(Debug)]
@@ -82,6 +85,10 @@ pub async fn bench(
     };
     let places = Places::open(&scene, &bench_id, deadline);
     let places = progress.stage("places", places).await?;
+    if benchmark.cache_worker {
+        let warm_up = warm_up(&scene, &places, &bench_id, &clock, deadline);
+        progress.stage("warm-up", warm_up).await?;
+    }
     let metrics = collect::Metrics::start(&agents);
     let mut watched = Vec::new();
     let mut failure = None;
@@ -182,6 +189,40 @@ pub async fn bench(
         begun_unix_ns,
         interrupted: context.cancel.is_cancelled(),
     })
+}
+
+/// Each worker's application once, unmeasured: afterwards its files are in memory.
+async fn warm_up(
+    scene: &Scene<'_>,
+    places: &Places,
+    bench_id: &str,
+    clock: &AnchoredClock,
+    deadline: Duration,
+) -> Result<(), Error> {
+    let workers = scene.runs.iter().filter(|r| r.phase == Phase::Worker);
+    let mut seen = BTreeSet::new();
+    let mut started = Vec::new();
+    for run in workers.filter(|r| seen.insert(r.node.clone())) {
+        let runner = places.of(run, scene.agents)?;
+        let mut warm = run.clone();
+        warm.id.push_str("-warm");
+        started.push(start(runner, &warm, bench_id, clock).await?);
+    }
+    let ends = wait_ended(
+        scene.context,
+        scene.deployment,
+        scene.config,
+        &mut started,
+        deadline,
+    )
+    .await;
+    if ends.is_err() {
+        futures_util::future::join_all(started.iter_mut().map(stop)).await;
+    }
+    for one in started {
+        one.watcher.abort();
+    }
+    ends
 }
 
 async fn stop(one: &mut Watched) {

@@ -68,6 +68,16 @@ pub async fn preflight(
     {
         reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
     }
+    for own in config
+        .benchmark
+        .iter()
+        .flat_map(|b| [&b.worker, &b.endpoint])
+    {
+        if let Some(path) = own.archive().filter(|p| !p.is_file()) {
+            let path = path.display();
+            reasons.push(format!("there is no container image archive `{path}`"));
+        }
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
     if plan.cores() > cores && provider.emulates_network() {
         warnings.push(format!(

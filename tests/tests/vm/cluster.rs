@@ -3,7 +3,10 @@
 use crate::bed::Bed;
 use anyhow::{Context, ensure};
 use continuum_images::{cache::Cache, error::Silent, oci, root, store};
-use continuum_tests::{ctl::Ctl, skip};
+use continuum_tests::{
+    ctl::{Ctl, source},
+    skip,
+};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Image of the tools that tests use inside pods.
@@ -60,7 +63,7 @@ impl<'a> Cluster<'a> {
 
     /// Puts the tools' image on nodes.
     pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
-        let archive = self.tools_archive()?.display().to_string();
+        let archive = tools_archive(self.bed)?.display().to_string();
         for node in nodes {
             let put = ["agent", self.name, node, "put", &archive, "busybox.tar"];
             let path = self.ctl.json(0, &put)?["path"].clone();
@@ -69,22 +72,6 @@ impl<'a> Cluster<'a> {
             self.on(node, &import)?;
         }
         Ok(())
-    }
-
-    /// Debian's static busybox, from the guest's own packages.
-    pub(crate) fn tools_archive(&self) -> anyhow::Result<PathBuf> {
-        let cache = Cache::at(skip::cache().context("a cache")?)?;
-        let packages = store::current(&cache)?.manifest.packages;
-        let tree = root::tree(&cache, &packages, &Silent)?;
-        let spec = oci::ImageSpec {
-            reference: TOOLS.to_owned(),
-            entrypoint: vec![BUSYBOX.to_owned()],
-            env: Vec::new(),
-            files: BTreeMap::from([(BUSYBOX.to_owned(), tree.join("usr/bin/busybox"))]),
-        };
-        let archive = self.bed.dir.join("busybox.tar");
-        oci::write(&spec, &archive)?;
-        Ok(archive)
     }
 
     /// Every node is ready, with the version that was asked for.
@@ -97,4 +84,25 @@ impl<'a> Cluster<'a> {
         ensure!(ready == count, "{nodes}");
         Ok(())
     }
+}
+
+/// Debian's static busybox, from the guest's own packages, and the scripts of the example of a user's own application.
+pub(crate) fn tools_archive(bed: &Bed) -> anyhow::Result<PathBuf> {
+    let cache = Cache::at(skip::cache().context("a cache")?)?;
+    let packages = store::current(&cache)?.manifest.packages;
+    let tree = root::tree(&cache, &packages, &Silent)?;
+    let app = source().join("examples/own-app");
+    let spec = oci::ImageSpec {
+        reference: TOOLS.to_owned(),
+        entrypoint: vec![BUSYBOX.to_owned()],
+        env: Vec::new(),
+        files: BTreeMap::from([
+            (BUSYBOX.to_owned(), tree.join("usr/bin/busybox")),
+            ("/app/server.sh".to_owned(), app.join("server.sh")),
+            ("/app/client.sh".to_owned(), app.join("client.sh")),
+        ]),
+    };
+    let archive = bed.dir.join("busybox.tar");
+    oci::write(&spec, &archive)?;
+    Ok(archive)
 }

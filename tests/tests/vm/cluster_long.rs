@@ -38,6 +38,7 @@ sleep_time_s = 5
 worker_cores = 0.05
 worker_memory_mib = 32
 applications_per_worker = {copies}
+cache_worker = true
 "#,
         workers + 1
     );

@@ -1,8 +1,11 @@
 //! Applications in containers without a cluster.
 
-use crate::bed::{BOOT, Bed};
+use crate::{
+    bed::{BOOT, Bed},
+    cluster::tools_archive,
+};
 use anyhow::{Context, ensure};
-use continuum_tests::results;
+use continuum_tests::{ctl::example, results};
 use std::time::Duration;
 
 const CONFIG: &str = r#"
@@ -82,5 +85,42 @@ pub(crate) fn both_runtimes(bed: &Bed) -> anyhow::Result<()> {
         ensure!(used > 1_000_000 && peak > 64 << 20, "{run}");
     }
     ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// The example of an application of the user's own, in containerd on an edge and an endpoint: its scripts, its metrics.
+pub(crate) fn own_application(bed: &Bed) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    let archive = tools_archive(bed)?.display().to_string();
+    let images = [
+        format!("benchmark.worker_image={archive}"),
+        format!("benchmark.endpoint_image={archive}"),
+    ];
+    let (dir, text) = bed.results("own");
+    let example = example("own-container.toml");
+    let run = [
+        "run",
+        &example,
+        "--set",
+        &images[0],
+        "--set",
+        &images[1],
+        "--results",
+        &text,
+    ];
+    let out = ctl.expect(0, &run)?;
+    ensure!(
+        out.contains("CONTAINER OUTPUT") && out.contains("response_ms"),
+        "{out}"
+    );
+    let result = results::json(&results::only_result(&dir)?)?;
+    let row = &result["tables"][0]["rows"][0];
+    eprintln!("own application: {row}");
+    // Ten seconds, a fifth of a second of rest between answers, a link of 15 ms and more each time.
+    ensure!(
+        row[0] == "endpoint0" && row[3].as_i64().is_some_and(|n| (5..=50).contains(&n)),
+        "{row}"
+    );
+    ensure!(row[5].as_f64().is_some_and(|ms| ms >= 20.0), "{row}");
     bed.check_nothing_left()
 }

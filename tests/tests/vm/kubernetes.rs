@@ -1,6 +1,10 @@
 //! A real cluster by kubeadm, with an application in its pods.
 
-use crate::{bed::Bed, cluster::Cluster, cluster_faults, pods};
+use crate::{
+    bed::Bed,
+    cluster::{Cluster, tools_archive},
+    cluster_faults, pods,
+};
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, example},
@@ -56,10 +60,44 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
     cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
     pods::traffic(&cluster)?;
+    own_container(&cluster)?;
     cluster_faults::image_and_api_server_gone(&cluster, &own, PHOTOS)?;
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
+}
+
+/// A container of the user's own as a pod: two numbers printed are two numbers in the result.
+fn own_container(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    // The same machines, in the other spelling, with another application.
+    let text = std::fs::read_to_string(example("kubernetes-cloud.toml"))?;
+    let (machines, _) = text.split_once("[benchmark]").context("a benchmark")?;
+    let archive = tools_archive(cluster.bed)?;
+    let benchmark = format!(
+        r#"[benchmark]
+application = "container"
+duration_s = 5
+worker_image = "{}"
+worker_command = ["/bin/busybox", "printf", '{{"metric":"answers","value":41}}\n{{"metric":"answers","value":43}}\n']
+"#,
+        archive.display()
+    );
+    let config = cluster.bed.dir.join("own-pod.toml");
+    std::fs::write(&config, format!("{machines}{benchmark}"))?;
+    let config = config.display().to_string();
+    let (dir, text) = cluster.bed.results("own-pod");
+    let out = cluster
+        .ctl
+        .expect(0, &["bench", &config, "--results", &text])?;
+    ensure!(out.contains("CONTAINER OUTPUT"), "{out}");
+    let result = results::json(&results::only_result(&dir)?)?;
+    let row = &result["tables"][0]["rows"][0];
+    ensure!(
+        row[0] == "cloud0" && row[2] == "answers" && row[3] == 2 && row[4] == 42.0,
+        "{result}"
+    );
+    ensure!(result["runs"][0]["pod"]["node"] == "cloud0", "{result}");
+    Ok(())
 }
 
 /// A program whose cache has nothing but what was exported from this machine's, in a namespace without a network.

@@ -111,12 +111,17 @@ fn main() -> anyhow::Result<()> {
         eprintln!("skipped: containers_without_a_cluster: {why}");
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 8] = [
+    let tests: [(&str, Case, &Option<String>); 9] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
             "two_deployments_side_by_side",
             side_by_side::side_by_side,
+            &missing,
+        ),
+        (
+            "an_application_of_the_users_own",
+            containers::own_application,
             &missing,
         ),
         (
