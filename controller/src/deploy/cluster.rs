@@ -25,11 +25,21 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
         let mut reasons = Vec::new();
         for name in cluster.components() {
             let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
-            if components::find(&context.cache, component)?.is_none() {
-                reasons.push(format!(
+            match components::find(&context.cache, component)? {
+                None => reasons.push(format!(
                     "{} is not in the store; get it: continuum-ctl artifact build {name}",
                     component.title()
-                ));
+                )),
+                // Before there is anything to take away again.
+                Some(stored) => reasons.extend(stored.verify().err().map(|error| {
+                    let dir = stored.dir.display();
+                    format!(
+                        "{} in the store is not as it came: {}; remove `{dir}` and get it again: continuum-ctl artifact \
+                         build {name}",
+                        component.title(),
+                        crate::error::chain(&error)
+                    )
+                })),
             }
         }
         Ok(reasons)
@@ -37,7 +47,7 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
-/// A component from the store, verified before it goes anywhere.
+/// A component from the store. Nodes compare what they are sent with its digests.
 fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
     let stored = components::find(&context.cache, component)?.ok_or_else(|| {
         Error::other(
@@ -48,7 +58,6 @@ fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
             ),
         )
     })?;
-    stored.verify()?;
     Ok(stored)
 }
 
@@ -147,7 +156,7 @@ pub fn cluster_files(context: &Context, config: &Config) -> Result<Vec<ClusterFi
 /// Component and image of our applications.
 const WORKLOAD: (&str, &str) = ("workload-image", "workload.tar");
 
-/// The image of our applications, verified.
+/// The image of our applications.
 pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
     let catalogue = Catalogue::builtin()?;
     let (name, file) = WORKLOAD;

@@ -23,6 +23,7 @@ const SET: [&str; 4] = [
 pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
     let config = example("kubernetes-cloud.cfg");
+    said_before(&cluster, &config)?;
     let (dir, text) = bed.results("kubernetes");
     let own = [&[&*config], &SET[..]].concat();
     // The config says that it stays up.
@@ -65,6 +66,49 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
+}
+
+/// What is said before anything is made: versions, sizes, memory and the time to expect; and that a file of the store is
+/// not what it was.
+fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let dry_run = ["up", config, "--dry-run"];
+    let out = cluster.ctl.expect(0, &dry_run)?;
+    for part in [
+        "kubernetes 1.35.4",
+        "kube-apiserver.tar",
+        "MB",
+        "10240 MiB",
+        "time to expect: not known",
+    ] {
+        ensure!(out.contains(part), "no `{part}` in\n{out}");
+    }
+    ensure!(!out.contains("would be refused"), "{out}");
+    let components = cluster.bed.dir.join("cache/components");
+    let mut broken = None;
+    for entry in std::fs::read_dir(&components)? {
+        let path = entry?.path().join("kubelet");
+        broken = broken.or(path.exists().then_some(path));
+    }
+    let broken = broken.context("a kubelet in the store")?;
+    let good = std::fs::read(&broken)?;
+    let mut bad = good.clone();
+    *bad.last_mut().context("a byte")? ^= 1;
+    std::fs::write(&broken, bad)?;
+    let said = cluster.ctl.refused(5, &["up", config])?;
+    ensure!(
+        said.contains("kubelet") && said.contains("is not as it came"),
+        "{said}"
+    );
+    std::fs::write(&broken, good)?;
+    ensure!(
+        !cluster
+            .ctl
+            .state()
+            .join("deployments/kubernetes-cloud")
+            .exists(),
+        "a refused up left something"
+    );
+    Ok(())
 }
 
 /// A container of the user's own as a pod: two numbers printed are two numbers in the result.

@@ -89,6 +89,30 @@ mod tests {
     }
 
     #[test]
+    fn four_small_workers_are_too_much_for_a_host_of_four_gigabytes() {
+        let text = "name = \"d\"\ninfrastructure = { provider = \"qemu\", cloud = { nodes = 5, cores = 1, memory_mib = 768, \
+                    controller = { cores = 2, memory_mib = 2560 } } }\nsoftware = { resource_manager = \"kubernetes\", \
+                    resource_manager_only = true }\n";
+        let config = config::parse(text, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let on = |memory_mib| {
+            let host = HostInfo {
+                cpus: 2,
+                memory_available_mib: memory_mib,
+                memory_unpromised_mib: memory_mib,
+            };
+            reasons(host, &plan, Accelerator::Tcg).join("")
+        };
+        let text = on(4096);
+        for part in ["guests 5632 MiB", "available 4096 MiB"] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert!(on(16 << 10).is_empty());
+    }
+
+    #[test]
     fn pinned_cores_must_exist() {
         assert!(
             check(9999, 9999, 5)
