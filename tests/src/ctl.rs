@@ -195,7 +195,7 @@ impl Running {
             };
             let counts = said
                 .lines()
-                .filter(|l| l.ends_with("photos answered"))
+                .filter(|l| l.ends_with(" answered"))
                 .filter_map(count);
             if counts.max().unwrap_or(0) >= photos {
                 return Ok(());

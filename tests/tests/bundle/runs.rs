@@ -119,7 +119,6 @@ pub(crate) fn debugging() -> anyhow::Result<()> {
 pub(crate) fn refused_by_name() -> anyhow::Result<()> {
     let world = World::new()?;
     for (name, why) in [
-        ("kubernetes-cloud", "cannot run applications in it yet"),
         ("kubeedge-edge", "cannot install KubeEdge yet"),
         (
             "openfaas-cloud",
