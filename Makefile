@@ -1,7 +1,7 @@
 # The README's commands. `make demo` and `make image` need root.
 CTL = target/debug/continuum-ctl
 PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-system libvirt-clients libvirt-dev \
-	pkg-config gcc libc6-dev python3-pip iproute2 iputils-ping nftables openssh-client debian-archive-keyring util-linux
+	pkg-config gcc libc6-dev curl python3-pip iproute2 iputils-ping nftables openssh-client debian-archive-keyring util-linux
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
@@ -52,4 +52,4 @@ bench: build
 
 # The software stage of `up` against a plain kubeadm script on the same image, in turn: a quarter of an hour.
 bench-cluster: components
-	CONTINUUM_BENCH=1 CONTINUUM_LONG=1 cargo test --locked -p continuum-tests --test vm -- --nocapture benchmark_of_the_software_stage
+	CONTINUUM_BENCH=2 cargo test --locked -p continuum-tests --test vm -- --nocapture benchmark_of_the_software_stage

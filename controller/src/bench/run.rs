@@ -208,14 +208,12 @@ async fn warm_up(
         warm.id.push_str("-warm");
         started.push(start(runner, &warm, bench_id, clock).await?);
     }
-    let ends = wait_ended(
-        scene.context,
-        scene.deployment,
-        scene.config,
-        &mut started,
-        deadline,
-    )
-    .await;
+    let run = async {
+        wait_ready(&mut started, scene.context, clock).await?;
+        let (context, deployment) = (scene.context, scene.deployment);
+        wait_ended(context, deployment, scene.config, &mut started, deadline).await
+    };
+    let ends = run.await;
     if ends.is_err() {
         futures_util::future::join_all(started.iter_mut().map(stop)).await;
     }

@@ -272,7 +272,7 @@ pub(crate) enum ImageAction {
         /// Archive
         file: PathBuf,
     },
-    /// Remove images and bundles that are neither current nor used by a deployment
+    /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment
     Prune {
         /// Only say what would go
         #[arg(long)]

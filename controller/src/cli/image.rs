@@ -179,7 +179,21 @@ fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error>
             );
         }
     }
-    let unused = store::unused(&context.cache, &kept)?;
+    let mut unused = store::unused(&context.cache, &kept)?;
+    // Held, so that no `up` is bringing an image into the pool meanwhile.
+    let _pool = context.root.pool_lock()?;
+    let (images, currents) = store::list(&context.cache)?;
+    let stays =
+        |i: &&store::Image| currents.contains(&i.manifest.key) || kept.contains(&i.manifest.key);
+    let digests: Vec<&str> = images
+        .iter()
+        .filter(stays)
+        .flat_map(|i| i.manifest.files.values().map(String::as_str))
+        .collect();
+    for path in context.root.unused_bases(&digests)? {
+        let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
+        unused.push((path, bytes));
+    }
     let mut rows = Vec::new();
     for (path, bytes) in &unused {
         if !dry_run {

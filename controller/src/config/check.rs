@@ -2,12 +2,13 @@
 
 use super::{
     Checked,
+    benchmark::benchmark,
     entry::{Entry, Place, Value},
     fault::{Fault, shown},
     keys::{self, Kind},
     model::{
-        Benchmark, Config, ControllerSpec, Infrastructure, Link, Mode, NATIVE, Network, OwnImage,
-        PerTier, Software, Tier, TierPair, TierSpec,
+        Config, ControllerSpec, Infrastructure, Link, NATIVE, Network, PerTier, Software, Tier,
+        TierPair, TierSpec,
     },
     rules,
 };
@@ -37,7 +38,7 @@ impl Options<'_> {
         }
     }
 
-    fn bool(&self, path: &str) -> Option<bool> {
+    pub(super) fn bool(&self, path: &str) -> Option<bool> {
         if let Value::Bool(b) = self.value(path)? {
             Some(*b)
         } else {
@@ -45,7 +46,7 @@ impl Options<'_> {
         }
     }
 
-    fn int(&self, path: &str) -> Option<i64> {
+    pub(super) fn int(&self, path: &str) -> Option<i64> {
         if let Value::Int(n) = self.value(path)? {
             Some(*n)
         } else {
@@ -53,7 +54,7 @@ impl Options<'_> {
         }
     }
 
-    fn float(&self, path: &str) -> Option<f64> {
+    pub(super) fn float(&self, path: &str) -> Option<f64> {
         if let Value::Float(n) = self.value(path)? {
             Some(*n)
         } else {
@@ -61,7 +62,7 @@ impl Options<'_> {
         }
     }
 
-    fn list(&self, path: &str) -> Vec<String> {
+    pub(super) fn list(&self, path: &str) -> Vec<String> {
         if let Some(Value::List(list)) = self.value(path) {
             list.clone()
         } else {
@@ -458,48 +459,5 @@ fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
     Network {
         preset: preset_name,
         links,
-    }
-}
-
-fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
-    let tiers = &config.infrastructure.tiers;
-    let worker = match config.mode() {
-        Mode::Cloud => &tiers.cloud,
-        Mode::Edge => &tiers.edge,
-        Mode::Endpoint => &tiers.endpoint,
-    };
-    let float = |path: &str, default: f64| options.float(path).unwrap_or(default);
-    Benchmark {
-        application,
-        worker_cores: float(
-            "benchmark.worker_cores",
-            (f64::from(worker.cores) - 0.5).max(0.5),
-        ),
-        worker_memory_mib: float(
-            "benchmark.worker_memory_mib",
-            (worker.memory_mib as f64 - 512.0).max(256.0),
-        ) as u64,
-        endpoint_cores: float("benchmark.endpoint_cores", f64::from(tiers.endpoint.cores)),
-        endpoint_memory_mib: float(
-            "benchmark.endpoint_memory_mib",
-            tiers.endpoint.memory_mib as f64,
-        ) as u64,
-        applications_per_worker: options
-            .int("benchmark.applications_per_worker")
-            .unwrap_or(1) as u32,
-        cache_worker: options.bool("benchmark.cache_worker").unwrap_or(false),
-        frequency: float("benchmark.frequency", 0.0),
-        duration_s: float("benchmark.duration_s", 300.0),
-        sleep_time_s: float("benchmark.sleep_time_s", 0.0),
-        dataset: options.text("benchmark.dataset"),
-        worker: OwnImage {
-            image: options.text("benchmark.worker_image"),
-            command: options.list("benchmark.worker_command"),
-        },
-        endpoint: OwnImage {
-            image: options.text("benchmark.endpoint_image"),
-            command: options.list("benchmark.endpoint_command"),
-        },
-        ports: options.list("benchmark.ports"),
     }
 }

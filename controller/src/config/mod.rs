@@ -7,6 +7,7 @@
 //! ```
 //! `keys.rs` is the one table of options: names in both spellings, types, ranges, defaults.
 
+mod benchmark;
 mod cfg_source;
 mod check;
 mod entry;

@@ -25,26 +25,27 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
         let mut reasons = Vec::new();
         for name in cluster.components() {
             let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
-            match components::find(&context.cache, component)? {
-                None => reasons.push(format!(
-                    "{} is not in the store; get it: continuum-ctl artifact build {name}",
-                    component.title()
-                )),
-                // Before there is anything to take away again.
-                Some(stored) => reasons.extend(stored.verify().err().map(|error| {
-                    let dir = stored.dir.display();
-                    format!(
-                        "{} in the store is not as it came: {}; remove `{dir}` and get it again: continuum-ctl artifact \
-                         build {name}",
-                        component.title(),
-                        crate::error::chain(&error)
-                    )
-                })),
-            }
+            reasons.extend(fault(context, component)?);
         }
         Ok(reasons)
     };
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
+}
+
+/// What is wrong with a component of the store, and what to do; nothing is made before that is known.
+fn fault(context: &Context, component: &Component) -> Result<Option<String>, Error> {
+    let (title, name) = (component.title(), &component.name);
+    let get = format!("continuum-ctl artifact build {name}");
+    let Some(stored) = components::find(&context.cache, component)? else {
+        return Ok(Some(format!("{title} is not in the store; get it: {get}")));
+    };
+    Ok(stored.verify().err().map(|error| {
+        format!(
+            "{title} in the store is not as it came: {}; remove `{}` and get it again: {get}",
+            crate::error::chain(&error),
+            stored.dir.display()
+        )
+    }))
 }
 
 /// A component from the store. Nodes compare what they are sent with its digests.
@@ -164,21 +165,34 @@ pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
     artifact(&stored(context, component)?, file)
 }
 
-/// Why there is none.
-pub(super) fn missing_workload_image(context: &Context) -> Option<String> {
-    let found = || -> Result<bool, Error> {
+/// All files of a component that belongs to no stack.
+pub(super) fn all_files(context: &Context, name: &str) -> Result<Vec<ArtifactSource>, Error> {
+    let catalogue = Catalogue::builtin()?;
+    let stored = stored(context, catalogue.find(name, None)?)?;
+    let names = stored.files.keys();
+    names.map(|name| artifact(&stored, name)).collect()
+}
+
+/// Why components that a plan needs beside its cluster cannot be had.
+pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
+    let mut names: Vec<&str> = plan
+        .installations
+        .iter()
+        .filter_map(|i| i.component.from_store)
+        .collect();
+    let has_runtime = config.software.runtime().is_some();
+    names.extend(Some(WORKLOAD.0).filter(|_| has_runtime && plan.has_application));
+    names.sort_unstable();
+    names.dedup();
+    let check = || -> Result<Vec<String>, Error> {
         let catalogue = Catalogue::builtin()?;
-        let component = catalogue.find(WORKLOAD.0, None)?;
-        Ok(components::find(&context.cache, component)?.is_some())
+        let mut reasons = Vec::new();
+        for name in names {
+            reasons.extend(fault(context, catalogue.find(name, None)?)?);
+        }
+        Ok(reasons)
     };
-    match found() {
-        Ok(true) => None,
-        Ok(false) => Some(format!(
-            "the container image of the applications is not in the store; get it: continuum-ctl artifact build {}",
-            WORKLOAD.0
-        )),
-        Err(error) => Some(crate::error::chain(&error)),
-    }
+    check().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
 /// Installs the cluster and waits until all its nodes are ready. Returns facts for results: what it is made of, by

@@ -32,9 +32,7 @@ pub async fn preflight(
                 ));
             }
         }
-        if config.software.runtime().is_some() && plan.has_application {
-            reasons.extend(super::cluster::missing_workload_image(context));
-        }
+        reasons.extend(super::cluster::missing_beside(context, config, plan));
         if let Some(model) = &config.software.execution_model {
             reasons.push(format!(
                 "execution model {model}: this version cannot install it yet"

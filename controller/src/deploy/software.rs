@@ -62,10 +62,13 @@ async fn node_software(
 ) -> Result<(), Error> {
     for installation in plan.installations.iter().filter(|i| i.node == node.name) {
         let component = &installation.component;
-        let artifacts = match &component.extras {
+        let mut artifacts = match &component.extras {
             Some(name) => extras(context, image, name)?,
             None => Vec::new(),
         };
+        if let Some(name) = component.from_store {
+            artifacts.extend(super::cluster::all_files(context, name)?);
+        }
         let options: BTreeMap<String, String> = component
             .options
             .iter()

@@ -30,6 +30,8 @@ pub struct Component {
     pub options: Vec<(&'static str, String)>,
     /// Packages kept beside the image that it needs.
     pub extras: Option<String>,
+    /// Component of the catalogue whose files it needs.
+    pub from_store: Option<&'static str>,
 }
 
 /// What a manager needs of a node.

@@ -43,6 +43,7 @@ impl Service for Mqtt {
             name: self.name(),
             options: vec![("backend", backend)],
             extras,
+            from_store: None,
         }
     }
 }
@@ -72,6 +73,7 @@ impl Service for Containerd {
             name: self.name(),
             options,
             extras: None,
+            from_store: None,
         }
     }
 }
@@ -90,7 +92,8 @@ impl Service for Docker {
         Component {
             name: self.name(),
             options: Vec::new(),
-            extras: Some(self.name().to_owned()),
+            extras: None,
+            from_store: Some("docker"),
         }
     }
 }

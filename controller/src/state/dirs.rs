@@ -83,6 +83,31 @@ impl StateRoot {
         self.dir.join("pool")
     }
 
+    /// What the names of an image's file in the pool begin with.
+    pub fn base_stem(digest: &str) -> String {
+        let short: String = digest.chars().take(20).collect();
+        format!("base-{short}")
+    }
+
+    /// Copies of images in the pool other than of those with these digests.
+    pub fn unused_bases(&self, kept: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let pool = self.pool();
+        if !pool.exists() {
+            return Ok(Vec::new());
+        }
+        let kept: Vec<String> = kept.iter().map(|d| Self::base_stem(d)).collect();
+        let mut unused = Vec::new();
+        for entry in std::fs::read_dir(&pool).map_err(Error::file("list", &pool))? {
+            let path = entry.map_err(Error::file("list", &pool))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("base-") && !kept.iter().any(|k| name.starts_with(k.as_str())) {
+                unused.push(path);
+            }
+        }
+        unused.sort();
+        Ok(unused)
+    }
+
     /// Directory of locks.
     pub fn locks(&self) -> PathBuf {
         self.dir.join("locks")
@@ -150,4 +175,37 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::File::open(dir)
         .and_then(|d| d.sync_all())
         .map_err(Error::file("sync", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_images_that_are_kept_stay_in_the_pool() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = StateRoot::at(dir.path()).unwrap();
+        assert!(root.unused_bases(&[]).unwrap().is_empty());
+        std::fs::create_dir(root.pool()).unwrap();
+        let (kept, gone) = ("a".repeat(64), "b".repeat(64));
+        for digest in [&kept, &gone] {
+            for ending in [".qcow2", ".qcow2.complete"] {
+                let name = format!("{}{ending}", StateRoot::base_stem(digest));
+                std::fs::write(root.pool().join(name), "").unwrap();
+            }
+        }
+        std::fs::write(root.pool().join("ct-1-edge0.qcow2"), "").unwrap();
+        let unused = root.unused_bases(&[&kept]).unwrap();
+        let names: Vec<_> = unused
+            .iter()
+            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "base-bbbbbbbbbbbbbbbbbbbb.qcow2",
+                "base-bbbbbbbbbbbbbbbbbbbb.qcow2.complete"
+            ]
+        );
+    }
 }

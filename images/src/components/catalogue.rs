@@ -27,9 +27,25 @@ pub struct Component {
     /// For `oci` and `bundle`: images by name.
     #[serde(default)]
     pub images: BTreeMap<String, ContainerImage>,
-    /// For `file`: what must be in it.
+    /// For `file`: what must be in it. For `url`: what is taken out of archives.
     #[serde(default)]
     pub members: Vec<String>,
+    /// For `url`: files by name.
+    #[serde(default)]
+    pub urls: BTreeMap<String, Published>,
+    /// For `debian`: names of packages.
+    #[serde(default)]
+    pub packages: Vec<String>,
+}
+
+/// A file that somebody publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// Where.
+    pub address: String,
+    /// What it must be; without it, what it was the first time.
+    pub sha256: Option<String>,
 }
 
 /// A container image made of a program of another component.
@@ -67,6 +83,12 @@ impl Component {
             .chain(self.stamps.iter().cloned())
             .chain(programs)
             .chain(self.members.iter().cloned())
+            .chain(self.packages.iter().cloned())
+            .chain(
+                self.urls
+                    .iter()
+                    .map(|(name, file)| format!("{name} {file:?}")),
+            )
             .chain(
                 self.images
                     .iter()

@@ -4,6 +4,8 @@
 //! components.toml ─ catalogue ─┬─ go    built from modules, offline once they are in the module cache
 //!                              ├─ oci   container images made of other components
 //!                              ├─ bundle  the workload bundle as a container image
+//!                              ├─ debian  packages of the guest's release
+//!                              ├─ url   downloaded from where it is published
 //!                              └─ file  brought by the user
 //!                                  └─> store: components/KEY/{component.json, files…}, complete or not there at all
 //! ```
@@ -11,10 +13,12 @@
 
 mod bundle;
 mod catalogue;
+mod debian;
 mod file;
 mod go;
 mod oci;
 mod store;
+mod url;
 
 use crate::{
     cache::Cache,
@@ -23,7 +27,7 @@ use crate::{
 use std::path::Path;
 
 pub use bundle::command as workload_command;
-pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Role, Stack};
+pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Published, Role, Stack};
 pub(crate) use store::mark_imported;
 pub use store::{Stored, StoredFile, add, all, find, obtain};
 
@@ -46,7 +50,14 @@ pub trait Way: Sync {
 }
 
 /// Every way; the only place that names them.
-pub const WAYS: &[&dyn Way] = &[&go::Go, &oci::Oci, &bundle::Bundle, &file::File];
+pub const WAYS: &[&dyn Way] = &[
+    &go::Go,
+    &oci::Oci,
+    &bundle::Bundle,
+    &debian::Debian,
+    &url::Url,
+    &file::File,
+];
 
 /// Finds a way by its name.
 pub fn way(name: &str) -> Result<&'static dyn Way, ImageError> {

@@ -247,6 +247,8 @@ mod tests {
             programs: BTreeMap::new(),
             images: BTreeMap::new(),
             members: vec!["tool".into(), "crds.yaml".into()],
+            urls: BTreeMap::new(),
+            packages: Vec::new(),
         }
     }
 

@@ -35,8 +35,8 @@ resource_manager = "kubernetes"
 [benchmark]
 application = "empty"
 sleep_time_s = 5
-worker_cores = 0.05
-worker_memory_mib = 32
+worker_cores = 0.15
+worker_memory_mib = 96
 applications_per_worker = {copies}
 cache_worker = true
 "#,

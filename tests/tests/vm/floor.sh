@@ -48,7 +48,7 @@ registration="nodeRegistration:
   kubeletExtraArgs: [{ name: node-ip, value: $address }]
 timeouts: { controlPlaneComponentHealthCheck: 12m0s, kubeletHealthCheck: 12m0s, kubernetesAPICall: 12m0s, etcdAPICall: 12m0s, tlsBootstrap: 12m0s, discovery: 12m0s }"
 if [ "$role" = control ]; then
-cat > /root/init.yaml <<END
+cat > /var/lib/floor-init.yaml <<END
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens: [{ token: $token, ttl: 0s }]
@@ -74,13 +74,13 @@ mode: nftables
 clusterCIDR: 10.244.0.0/16
 detectLocalMode: ClusterCIDR
 END
-kubeadm init --config=/root/init.yaml >/var/log/floor-init.log 2>&1 || { tail -20 /var/log/floor-init.log >&2; exit 1; }
+kubeadm init --config=/var/lib/floor-init.yaml >/var/log/floor-init.log 2>&1 || { tail -20 /var/log/floor-init.log >&2; exit 1; }
 else
-cat > /root/join.yaml <<END
+cat > /var/lib/floor-join.yaml <<END
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: JoinConfiguration
 discovery: { bootstrapToken: { token: $token, apiServerEndpoint: "$control_plane:6443", unsafeSkipCAVerification: true } }
 $registration
 END
-kubeadm join --config=/root/join.yaml >/var/log/floor-join.log 2>&1 || { tail -20 /var/log/floor-join.log >&2; exit 1; }
+kubeadm join --config=/var/lib/floor-join.yaml >/var/log/floor-join.log 2>&1 || { tail -20 /var/log/floor-join.log >&2; exit 1; }
 fi

@@ -42,8 +42,7 @@ pub(super) fn ensure_base(
     hypervisor.prepare_pool(pool)?;
     let path = |file: &str, ending: &str, format: &'static str| {
         let digest = image.manifest.files.get(file).cloned().unwrap_or_default();
-        let short: String = digest.chars().take(20).collect();
-        let name = format!("base-{short}{ending}");
+        let name = format!("{}{ending}", StateRoot::base_stem(&digest));
         upload_once(
             hypervisor,
             pool,

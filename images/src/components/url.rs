@@ -1,0 +1,178 @@
+//! Files that somebody publishes, by address. What comes is compared with the digest in the catalogue or, where that has
+//! none, with the one that was noted when it came for the first time: nobody exchanges it unseen.
+
+use super::{Component, Way};
+use crate::{
+    cache::Cache,
+    error::{ImageError, Report},
+    hash,
+    process::Program,
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(30);
+
+#[derive(Debug)]
+pub(super) struct Url;
+
+impl Way for Url {
+    fn name(&self) -> &'static str {
+        "url"
+    }
+
+    fn summary(&self) -> &'static str {
+        "downloaded from where it is published"
+    }
+
+    fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
+        // Addresses and digests are part of the catalogue's entry.
+        Ok(String::new())
+    }
+
+    fn obtain(
+        &self,
+        cache: &Cache,
+        component: &Component,
+        into: &Path,
+        report: &dyn Report,
+    ) -> Result<(), ImageError> {
+        for (name, file) in &component.urls {
+            report.step(&format!("downloading {}", file.address));
+            let to = into.join(name);
+            Program::new(format!("download {}", file.address), "curl")
+                .args(["--fail", "--location", "--silent", "--show-error"])
+                .args(["--proto", "=https,file", "--proto-redir", "=https"])
+                .args(["--output", &to.display().to_string(), &file.address])
+                .deadline(DOWNLOAD_DEADLINE)
+                .run()?;
+            match &file.sha256 {
+                Some(digest) => hash::verify(&to, digest)?,
+                None => compare_or_note(cache, &file.address, &to)?,
+            }
+            if name.ends_with(".tar.gz") && !component.members.is_empty() {
+                unpack(&to, &component.members, into)?;
+                std::fs::remove_file(&to).map_err(ImageError::file("remove", &to))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn notes(cache: &Cache) -> Result<PathBuf, ImageError> {
+    Ok(cache.subdir("locks")?.join("urls.toml"))
+}
+
+fn compare_or_note(cache: &Cache, address: &str, file: &Path) -> Result<(), ImageError> {
+    let path = notes(cache)?;
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut known: BTreeMap<String, String> =
+        toml::from_str(&text).map_err(|e| ImageError::Parse {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
+    if let Some(digest) = known.get(address) {
+        return hash::verify(file, digest);
+    }
+    known.insert(address.to_owned(), hash::file(file)?);
+    let text = toml::to_string(&known).map_err(|e| ImageError::Parse {
+        path: path.clone(),
+        why: e.to_string(),
+    })?;
+    let temporary = path.with_extension("new");
+    std::fs::write(&temporary, text).map_err(ImageError::file("write", &temporary))?;
+    std::fs::rename(&temporary, &path).map_err(ImageError::file("rename to", path))
+}
+
+/// Takes members out of an archive by their last name, wherever in it they lie.
+fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<(), ImageError> {
+    let failed = || ImageError::file("unpack", archive);
+    let file = std::fs::File::open(archive).map_err(failed())?;
+    let mut reader = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let mut missing: Vec<&String> = members.iter().collect();
+    for entry in reader.entries().map_err(failed())? {
+        let mut entry = entry.map_err(failed())?;
+        let name = entry.path().map_err(failed())?;
+        let name = name.file_name().unwrap_or_default().to_string_lossy();
+        if !entry.header().entry_type().is_file() || !missing.iter().any(|m| ***m == *name) {
+            continue;
+        }
+        let name = name.into_owned();
+        missing.retain(|m| **m != name);
+        entry.unpack(into.join(&name)).map_err(failed())?;
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
+    Err(ImageError::Missing {
+        what: format!("{} in `{}`", missing.join(", "), archive.display()),
+        hint: "it is another release than the catalogue expects".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{components::catalogue::Published, error::Silent};
+
+    /// A component of a release archive in a directory.
+    fn component(dir: &Path, content: &str, sha256: Option<String>, member: &str) -> Component {
+        let archive = dir.join("release.tar.gz");
+        let gzip = flate2::write::GzEncoder::new(
+            std::fs::File::create(&archive).unwrap(),
+            flate2::Compression::default(),
+        );
+        let mut tar = tar::Builder::new(gzip);
+        let mut header = crate::oci::header(tar::EntryType::Regular, content.len() as u64, 0o755);
+        tar.append_data(&mut header, "v1/bin/tool", content.as_bytes())
+            .unwrap();
+        tar.into_inner().unwrap().finish().unwrap();
+        let text = format!(
+            "name = \"tool\"\nversion = \"1\"\nsummary = \"a tool\"\nway = \"url\"\nmembers = [\"{member}\"]\n"
+        );
+        let mut component: Component = toml::from_str(&text).unwrap();
+        let published = Published {
+            address: format!("file://{}", archive.display()),
+            sha256,
+        };
+        component.urls.insert("release.tar.gz".into(), published);
+        component
+    }
+
+    #[test]
+    fn what_is_published_must_stay_what_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let get = |component: &Component, name: &str| {
+            let into = dir.path().join(name);
+            std::fs::create_dir(&into).unwrap();
+            Url.obtain(&cache, component, &into, &Silent).map(|()| into)
+        };
+        let first = component(dir.path(), "first", None, "tool");
+        let into = get(&first, "a").unwrap();
+        assert_eq!(std::fs::read_to_string(into.join("tool")).unwrap(), "first");
+        assert!(!into.join("release.tar.gz").exists());
+        // The same again is right, another one is not.
+        get(&first, "b").unwrap();
+        let other = component(dir.path(), "other", None, "tool");
+        let error = get(&other, "c").unwrap_err().to_string();
+        assert!(error.contains("release.tar.gz"), "{error}");
+    }
+
+    #[test]
+    fn a_digest_in_the_catalogue_and_a_missing_member_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let into = dir.path().join("into");
+        std::fs::create_dir(&into).unwrap();
+        let wrong = component(dir.path(), "x", Some("0".repeat(64)), "tool");
+        assert!(Url.obtain(&cache, &wrong, &into, &Silent).is_err());
+        let missing = component(dir.path(), "x", None, "no-such-program");
+        let error = Url.obtain(&cache, &missing, &into, &Silent).unwrap_err();
+        assert!(error.to_string().contains("no-such-program"), "{error}");
+    }
+}
