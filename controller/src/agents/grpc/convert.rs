@@ -18,6 +18,11 @@ pub(super) fn explain(status: &Status) -> String {
     }
     if text.is_empty() {
         format!("{:?}", status.code())
+    } else if std::error::Error::source(status).is_some() {
+        // Not what an agent said: nothing came from it.
+        format!(
+            "its agent cannot be reached ({text}); `continuum-ctl status` says whether its machine runs"
+        )
     } else {
         text
     }
