@@ -29,6 +29,7 @@ pub(crate) fn software_stage(bed: &Bed) -> anyhow::Result<()> {
     for round in 0..rounds.and_then(|r| r.parse().ok()).unwrap_or(2) {
         ours.push(by_up(bed).with_context(|| format!("round {round} of up"))?);
         floor.push(by_script(bed).with_context(|| format!("round {round} of the script"))?);
+        eprintln!("round {round}: up {ours:.1?} s, script {floor:.1?} s");
     }
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
     eprintln!(
