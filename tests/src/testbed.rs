@@ -139,9 +139,11 @@ impl Testbed {
         testbed.write("etc/libvirt.conf", "")?;
         // libvirt asks QEMU again and again about a /dev/kvm that its user cannot use: hide it.
         testbed.write("no-kvm", "")?;
-        if !Path::new("/run/netns").join(NAMESPACE).exists() {
-            run(command("ip").args(["netns", "add", NAMESPACE]))?;
+        // So would its bridges.
+        if Path::new("/run/netns").join(NAMESPACE).exists() {
+            run(command("ip").args(["netns", "del", NAMESPACE]))?;
         }
+        run(command("ip").args(["netns", "add", NAMESPACE]))?;
         run(command("nsenter")
             .arg(format!("--net=/run/netns/{NAMESPACE}"))
             .args(["ip", "link", "set", "lo", "up"]))?;

@@ -164,8 +164,8 @@ pub(super) async fn wait_ready(
     let deadline = Instant::now() + READY_DEADLINE;
     for one in started {
         let own = one.run.plan.own.clone();
-        // Nobody waits for an endpoint of the user's own.
-        if own.is_some() && one.run.plan.phase == Phase::Endpoint {
+        // Nobody waits for what serves nobody.
+        if own.as_ref().is_some_and(|o| !o.is_service) {
             continue;
         }
         let socket = own.as_ref().and_then(OwnContainer::socket);
