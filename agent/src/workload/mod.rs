@@ -17,7 +17,7 @@ pub use container::Container;
 pub use run::{EventKind, Exit, Run, RunEvent};
 
 /// What is to be started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkloadSpec {
     /// Unique in the deployment.
     pub id: String,
@@ -53,6 +53,8 @@ pub struct Workloads {
     metrics: Arc<MetricsRing>,
     cgroups: Option<CgroupBase>,
     runs: Mutex<HashMap<String, Arc<Run>>>,
+    /// What was asked for and answered, by run; held while one starts.
+    begun: tokio::sync::Mutex<HashMap<String, (WorkloadSpec, Started)>>,
 }
 
 impl Workloads {
@@ -69,6 +71,7 @@ impl Workloads {
             metrics,
             cgroups,
             runs: Mutex::default(),
+            begun: tokio::sync::Mutex::default(),
         }
     }
 
@@ -97,8 +100,29 @@ impl Workloads {
         Ok(self.config.data_dir.join("runs").join(id))
     }
 
-    /// Starts a run. An id is never used twice.
+    /// Starts a run. An id is never used twice: the same request gets the same answer, as a caller needs whose
+    /// connection broke; another is refused.
     pub async fn start(self: &Arc<Self>, spec: WorkloadSpec) -> Result<Started, AgentError> {
+        let own = Arc::clone(self);
+        // A task of its own, since a caller that goes away must not leave half a start.
+        let start = tokio::spawn(async move {
+            let mut begun = own.begun.lock().await;
+            if let Some((asked, started)) = begun.get(&spec.id)
+                && *asked == spec
+            {
+                return Ok(started.clone());
+            }
+            let started = own.start_new(spec.clone()).await?;
+            begun.retain(|id, _| own.lock().contains_key(id));
+            begun.insert(spec.id.clone(), (spec, started.clone()));
+            Ok(started)
+        });
+        start
+            .await
+            .unwrap_or_else(|e| Err(AgentError::Invalid(format!("the start broke off: {e}"))))
+    }
+
+    async fn start_new(&self, spec: WorkloadSpec) -> Result<Started, AgentError> {
         let dir = self.directory(&spec.id)?;
         serde_json::from_str::<serde_json::Value>(&spec.spec_json)
             .map_err(|e| AgentError::Invalid(format!("spec_json is not JSON: {e}")))?;

@@ -38,6 +38,8 @@ pub struct Bench {
     pub begun_unix_ns: i64,
     /// The user asked to stop; what there was is here.
     pub interrupted: bool,
+    /// The end of the consoles of nodes that did not answer at the end.
+    pub consoles: BTreeMap<String, String>,
 }
 
 /// For a node that may be dead to end a run, or to say who it is.
@@ -167,6 +169,13 @@ pub async fn bench(
     }
     places.complete(&mut runs, &agents, begun_unix_ns).await;
     let after = clocks_of_answering(&agents).await;
+    let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
+    let provider = provider::find(&config.infrastructure.provider)?;
+    let mut consoles = BTreeMap::new();
+    for node in silent {
+        let console = provider.console(context, deployment, &node.name).await;
+        consoles.extend(console.map(|text| (node.name.clone(), text)));
+    }
     let clocks: Clocks = before
         .into_iter()
         .map(|(node, before)| {
@@ -188,6 +197,7 @@ pub async fn bench(
         clocks,
         begun_unix_ns,
         interrupted: context.cancel.is_cancelled(),
+        consoles,
     })
 }
 

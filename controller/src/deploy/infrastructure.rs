@@ -3,7 +3,7 @@
 use crate::{
     agents::{Agent, GrpcAgent},
     error::Error,
-    provider::{Context, Provider},
+    provider::{Context, Provider, last_lines},
     state::Deployment,
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -75,8 +75,9 @@ async fn wait_for(
                 .any(|s| s.node == node && s.state != "running");
             if is_gone || is_late {
                 let console = provider.console(context, deployment, node).await;
-                let console =
-                    console.map_or_else(String::new, |text| format!("; its console: {text}"));
+                let console = console.map_or_else(String::new, |text| {
+                    format!("; its console: {}", last_lines(&text))
+                });
                 if is_gone {
                     return Err(failed(
                         node,

@@ -302,7 +302,7 @@ impl Provider for Local {
                     last: self
                         .console(context, deployment, &node.name)
                         .await
-                        .unwrap_or_default(),
+                        .map_or_else(String::new, |text| super::last_lines(&text)),
                 });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -396,9 +396,7 @@ impl Provider for Local {
         deployment: &Deployment,
         node: &str,
     ) -> Option<String> {
-        let text = std::fs::read_to_string(node_dir(deployment, node).join("agent.log")).ok()?;
-        let lines: Vec<&str> = text.lines().collect();
-        Some(lines.get(lines.len().saturating_sub(5)..)?.join(" | "))
+        std::fs::read_to_string(node_dir(deployment, node).join("agent.log")).ok()
     }
 }
 

@@ -124,7 +124,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         context: &Context,
         deployment: &Deployment,
     ) -> Result<Vec<NodeState>, Error>;
-    /// The end of a node's console, for error messages.
+    /// What a node wrote to its console.
     async fn console(
         &self,
         context: &Context,
@@ -227,6 +227,13 @@ pub async fn claim_prefix(
         name: own.to_owned(),
         reasons: vec![what],
     })
+}
+
+/// The end of a console, in one line for an error.
+pub fn last_lines(console: &str) -> String {
+    let lines: Vec<&str> = console.lines().filter(|l| !l.trim().is_empty()).collect();
+    let last = lines.len().saturating_sub(5);
+    lines.get(last..).unwrap_or_default().join(" | ")
 }
 
 #[cfg(test)]

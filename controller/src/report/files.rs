@@ -105,6 +105,9 @@ pub fn write(
         writeln!(output, "{}", table.to_csv_repr()).ok();
     }
     save("logs/output.log", output)?;
+    for (node, text) in &bench.consoles {
+        save(&format!("logs/console-{node}.log"), text.clone())?;
+    }
     for run in &bench.runs {
         let lines = [run.problems.join("\n"), run.log.join("\n")].join("\n");
         save(&format!("logs/{}.log", run.plan.id), lines)?;

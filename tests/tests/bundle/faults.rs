@@ -11,9 +11,9 @@ fn endpoint_pid(world: &World, node: &str) -> anyhow::Result<i32> {
     Ok(info["pid"].as_i64().context("a pid")? as i32)
 }
 
-fn kill(pid: i32) -> anyhow::Result<()> {
+fn send(signal: Signal, pid: i32) -> anyhow::Result<()> {
     let pid = rustix::process::Pid::from_raw(pid).context("a pid")?;
-    rustix::process::kill_process(pid, Signal::KILL).context("kill an agent")
+    rustix::process::kill_process(pid, signal).context("signal an agent")
 }
 
 /// A node that goes away ends the run: exit 6, named, what there was is kept.
@@ -34,7 +34,7 @@ pub(crate) fn lost_node() -> anyhow::Result<()> {
         ],
     )?;
     bench.wait_for_answers(10, Duration::from_mins(1))?;
-    kill(lost)?;
+    send(Signal::KILL, lost)?;
     let begun = Instant::now();
     ensure!(bench.wait(Duration::from_mins(1))? == 6, "{}", bench.said());
     eprintln!(
@@ -142,5 +142,31 @@ pub(crate) fn unwritable_results() -> anyhow::Result<()> {
     )?;
     ensure!(errors.contains("failed to create"), "{errors}");
     ensure!(begun.elapsed() < Duration::from_secs(10), "it ran first");
+    Ok(())
+}
+
+/// An agent that stands still until its connections are given up, as one in an overcommitted guest does, loses nothing.
+pub(crate) fn stalled_agent() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let stalled = endpoint_pid(&world, "endpoint1")?;
+    let results = world.results("results").display().to_string();
+    let arguments = ["bench", "local", "--results", &results];
+    let longer = ["--set", "benchmark.duration_s=35"];
+    let mut bench = world
+        .ctl
+        .start("bench", &[&arguments[..], &longer].concat())?;
+    bench.wait_for_answers(10, Duration::from_mins(1))?;
+    send(Signal::STOP, stalled)?;
+    // More than the keep-alive's 20 s, less than the lease's 30 s.
+    let too_early = bench.wait(Duration::from_secs(24)).is_ok();
+    ensure!(!too_early, "{}", bench.said());
+    send(Signal::CONT, stalled)?;
+    ensure!(bench.wait(Duration::from_mins(1))? == 0, "{}", bench.said());
+    let dir = results::only_result(&world.results("results"))?;
+    results::check(&dir, 700)?;
+    let result = results::json(&dir)?;
+    let metrics = result["metrics"].as_array().context("metrics")?;
+    ensure!(metrics.iter().all(|m| m["broken"].is_null()), "{metrics:?}");
     Ok(())
 }

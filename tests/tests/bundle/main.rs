@@ -53,6 +53,11 @@ fn main() {
             usual,
         ),
         trial(
+            "an_agent_that_stands_still_loses_nothing",
+            faults::stalled_agent,
+            usual,
+        ),
+        trial(
             "results_that_cannot_be_written_are_refused_first",
             faults::unwritable_results,
             usual,

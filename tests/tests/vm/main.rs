@@ -12,14 +12,13 @@ mod kubernetes;
 mod pods;
 mod side_by_side;
 
-use anyhow::ensure;
 use bed::Bed;
 use continuum_tests::skip;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    path::Path,
+    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -69,13 +68,13 @@ fn count_connections(address: &str, wanted: usize) -> anyhow::Result<usize> {
 }
 
 #[expect(clippy::print_stdout, reason = "the count is this program's data")]
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let own: Vec<String> = std::env::args().skip(1).collect();
     if let [first, address, wanted] = own.as_slice()
         && first == CONNECT
     {
         println!("{}", count_connections(address, wanted.parse()?)?);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let mut arguments = Arguments::from_args();
     // One at a time: they share the machine's two cores.
@@ -160,9 +159,5 @@ fn main() -> anyhow::Result<()> {
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Before the process ends, so that nothing is left.
     drop(bed);
-    ensure!(
-        Path::new("/proc/self").exists() && !conclusion.has_failed(),
-        "tests failed"
-    );
-    Ok(())
+    Ok(conclusion.exit_code())
 }

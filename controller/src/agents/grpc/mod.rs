@@ -1,5 +1,6 @@
 //! The agent over gRPC with mutual TLS. The only module of the controller that names wire types.
 
+mod again;
 mod convert;
 mod streams;
 mod transfer;
@@ -215,23 +216,27 @@ impl Agent for GrpcAgent {
             options: options.into_iter().collect(),
             artifacts: announced,
         };
-        let work = async {
-            let mut stream = client.apply(request).await?.into_inner();
-            while let Some(step) = stream.message().await? {
-                let state = match step.state() {
-                    wire::InstallState::Done => "done",
-                    wire::InstallState::Unchanged => "unchanged",
-                    wire::InstallState::Running | wire::InstallState::Unspecified => "running",
-                };
-                steps(InstallStep {
-                    step: step.step,
-                    state,
-                    detail: step.detail,
-                });
+        // May be asked twice: what is there already stays, and an agent installs one thing at a time.
+        let work = || {
+            let (mut client, request) = (client.clone(), request.clone());
+            async move {
+                let mut stream = client.apply(request).await?.into_inner();
+                while let Some(step) = stream.message().await? {
+                    let state = match step.state() {
+                        wire::InstallState::Done => "done",
+                        wire::InstallState::Unchanged => "unchanged",
+                        wire::InstallState::Running | wire::InstallState::Unspecified => "running",
+                    };
+                    steps(InstallStep {
+                        step: step.step,
+                        state,
+                        detail: step.detail,
+                    });
+                }
+                Ok(())
             }
-            Ok(())
         };
-        self.call(&doing, LONG_CALL_DEADLINE, work).await
+        self.call_again(&doing, LONG_CALL_DEADLINE, work).await
     }
 
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error> {
@@ -241,9 +246,12 @@ impl Agent for GrpcAgent {
             max_connections: spec.max_connections,
             max_payload_bytes: spec.max_payload_bytes,
         };
-        let mut client = wire::broker_client::BrokerClient::new(self.channel.clone());
-        let call = client.start(request);
-        self.call("start the MQTT broker", Duration::from_mins(1), call)
+        let call = || {
+            let mut client = wire::broker_client::BrokerClient::new(self.channel.clone());
+            let request = request.clone();
+            async move { client.start(request).await }
+        };
+        self.call_again("start the MQTT broker", Duration::from_mins(1), call)
             .await
             .map(|_| ())
     }
@@ -270,10 +278,12 @@ impl Agent for GrpcAgent {
         let request = wire::ApplyNetworkRequest {
             classes: classes.iter().map(to_link).collect(),
         };
-        let mut client = self.network();
-        let call = client.apply(request);
+        let call = || {
+            let (mut client, request) = (self.network(), request.clone());
+            async move { client.apply(request).await }
+        };
         let answer = self
-            .call("emulate links", Duration::from_mins(1), call)
+            .call_again("emulate links", Duration::from_mins(1), call)
             .await?
             .into_inner();
         Ok(answer.classes.into_iter().map(from_applied).collect())
@@ -319,6 +329,7 @@ impl Agent for GrpcAgent {
 
     async fn start_run(&self, run: RunStart) -> Result<StartedRun, Error> {
         let doing = format!("start run {}", run.id);
+        // May be sent twice: an agent answers the same request in the same way.
         let request = wire::StartWorkloadRequest {
             id: run.id,
             spec_json: run.spec_json,
@@ -333,9 +344,14 @@ impl Agent for GrpcAgent {
                 env: c.env.into_iter().collect(),
             }),
         };
-        let mut client = self.workload();
-        let call = client.start(request);
-        let started = self.call(&doing, CALL_DEADLINE, call).await?.into_inner();
+        let call = || {
+            let (mut client, request) = (self.workload(), request.clone());
+            async move { client.start(request).await }
+        };
+        let started = self
+            .call_again(&doing, CALL_DEADLINE, call)
+            .await?
+            .into_inner();
         Ok(StartedRun {
             limits_enforced: started.limits_enforced,
             cpu_max: started.cpu_max,

@@ -1,9 +1,9 @@
 //! What an agent says over time. A broken connection is seen by keep-alive within seconds, so these need no deadline
 //! of their own; programs have theirs at the agent.
 
-use super::{CALL_DEADLINE, GrpcAgent, convert::from_sample};
+use super::{CALL_DEADLINE, GrpcAgent, again::Outage, convert::from_sample};
 use crate::{
-    agents::types::{Agent, ExecOutput, MetricsBatch, NodeEvent, RunEvent, RunEventKind, RunExit},
+    agents::types::{ExecOutput, MetricsBatch, NodeEvent, RunEvent, RunEventKind, RunExit},
     error::Error,
 };
 use continuum_proto as wire;
@@ -69,39 +69,31 @@ impl GrpcAgent {
         events: mpsc::Sender<RunEvent>,
     ) -> Result<(), Error> {
         let doing = format!("tell about run {id}");
-        let request = wire::WatchWorkloadRequest {
-            id: id.to_owned(),
-            after_seq: 0,
-        };
-        let mut client = self.workload();
-        let call = client.watch(request);
-        let mut stream = self.call(&doing, CALL_DEADLINE, call).await?.into_inner();
-        while let Some(event) = stream.message().await.map_err(self.failed(&doing))? {
-            let kind = match event.event {
-                Some(wire::workload_event::Event::Line(line)) => RunEventKind::Line(line),
-                Some(wire::workload_event::Event::Log(line)) => RunEventKind::Log(line),
-                Some(wire::workload_event::Event::Exit(exit)) => RunEventKind::Exit(RunExit {
-                    code: exit.code,
-                    signal: exit.signal,
-                    reason: exit.reason,
-                    oom_kills: exit.oom_kills,
-                    cpu_us: exit.cpu_us,
-                    memory_peak_bytes: exit.memory_peak_bytes,
-                }),
-                None => continue,
+        let (mut after_seq, mut outage) = (0, Outage::default());
+        loop {
+            let request = wire::WatchWorkloadRequest {
+                id: id.to_owned(),
+                after_seq,
             };
-            if events
-                .send(RunEvent {
-                    time_unix_ns: event.time_unix_ns,
-                    kind,
-                })
-                .await
-                .is_err()
-            {
-                return Ok(());
+            let mut client = self.workload();
+            let part = async {
+                let mut stream = client.watch(request).await?.into_inner();
+                while let Some(event) = stream.message().await? {
+                    outage.ended();
+                    after_seq = event.seq;
+                    if let Some(event) = run_event(event)
+                        && events.send(event).await.is_err()
+                    {
+                        break;
+                    }
+                }
+                Ok(())
+            };
+            match part.await {
+                Ok(()) => return Ok(()),
+                Err(status) => outage.wait(status).await.map_err(self.failed(&doing))?,
             }
         }
-        Ok(())
     }
 
     pub(super) async fn follow_metrics(
@@ -109,28 +101,74 @@ impl GrpcAgent {
         batches: mpsc::Sender<MetricsBatch>,
     ) -> Result<(), Error> {
         let doing = "stream its metrics";
-        let after_seq = self.metrics().await?.map_or(0, |s| s.seq);
-        let mut client = wire::metrics_client::MetricsClient::new(self.channel.clone());
-        let call = client.stream(wire::StreamMetricsRequest { after_seq });
-        let mut stream = self.call(doing, CALL_DEADLINE, call).await?.into_inner();
-        while let Some(batch) = stream.message().await.map_err(self.failed(doing))? {
-            let batch = MetricsBatch {
-                samples: batch.samples.into_iter().map(from_sample).collect(),
-                dropped: batch.dropped,
-                events: batch
-                    .events
-                    .into_iter()
-                    .map(|e| NodeEvent {
-                        time_unix_ns: e.time_unix_ns,
-                        source: e.source,
-                        text: e.text,
-                    })
-                    .collect(),
+        let (mut after_seq, mut event_seq, mut outage) = (None, 0, Outage::default());
+        loop {
+            let part = async {
+                let mut client = wire::metrics_client::MetricsClient::new(self.channel.clone());
+                let after = match after_seq {
+                    Some(seq) => seq,
+                    None => client
+                        .snapshot(wire::SnapshotRequest {})
+                        .await?
+                        .into_inner()
+                        .sample
+                        .map_or(0, |s| s.seq),
+                };
+                after_seq = Some(after);
+                let request = wire::StreamMetricsRequest { after_seq: after };
+                let mut stream = client.stream(request).await?.into_inner();
+                while let Some(batch) = stream.message().await? {
+                    outage.ended();
+                    after_seq = batch.samples.last().map(|s| s.seq).or(after_seq);
+                    // A new stream begins with all events that are kept.
+                    let mut batch = batch;
+                    batch.events.retain(|e| e.seq > event_seq);
+                    event_seq = batch.events.last().map_or(event_seq, |e| e.seq);
+                    if batches.send(metrics_batch(batch)).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(())
             };
-            if batches.send(batch).await.is_err() {
-                break;
+            match part.await {
+                Ok(()) => return Ok(()),
+                Err(status) => outage.wait(status).await.map_err(self.failed(doing))?,
             }
         }
-        Ok(())
+    }
+}
+
+fn run_event(event: wire::WorkloadEvent) -> Option<RunEvent> {
+    let kind = match event.event? {
+        wire::workload_event::Event::Line(line) => RunEventKind::Line(line),
+        wire::workload_event::Event::Log(line) => RunEventKind::Log(line),
+        wire::workload_event::Event::Exit(exit) => RunEventKind::Exit(RunExit {
+            code: exit.code,
+            signal: exit.signal,
+            reason: exit.reason,
+            oom_kills: exit.oom_kills,
+            cpu_us: exit.cpu_us,
+            memory_peak_bytes: exit.memory_peak_bytes,
+        }),
+    };
+    Some(RunEvent {
+        time_unix_ns: event.time_unix_ns,
+        kind,
+    })
+}
+
+fn metrics_batch(batch: wire::MetricsBatch) -> MetricsBatch {
+    MetricsBatch {
+        samples: batch.samples.into_iter().map(from_sample).collect(),
+        dropped: batch.dropped,
+        events: batch
+            .events
+            .into_iter()
+            .map(|e| NodeEvent {
+                time_unix_ns: e.time_unix_ns,
+                source: e.source,
+                text: e.text,
+            })
+            .collect(),
     }
 }

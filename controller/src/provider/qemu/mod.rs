@@ -225,8 +225,6 @@ impl Provider for Qemu {
     ) -> Option<String> {
         let path = console_path(context, &domain_name(&deployment.id(), node));
         let bytes = std::fs::read(path).ok()?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-        Some(lines.get(lines.len().saturating_sub(5)..)?.join(" | "))
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
