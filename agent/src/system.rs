@@ -84,6 +84,8 @@ pub(crate) mod fake {
         pub(crate) present: Mutex<BTreeSet<String>>,
         /// A command that begins with this fails.
         pub(crate) fail_on: Option<String>,
+        /// What it says then.
+        pub(crate) said: &'static str,
         /// A command that begins with the first prints the second.
         pub(crate) answer: Option<(&'static str, &'static str)>,
     }
@@ -101,7 +103,7 @@ pub(crate) mod fake {
                 return Err(AgentError::Program {
                     program: line,
                     how: "exit code 1".into(),
-                    said: "told to fail".into(),
+                    said: format!("told to fail {}", self.said),
                 });
             }
             let printed = self.answer.filter(|(to, _)| line.starts_with(to));

@@ -1,13 +1,17 @@
 //! Digests of files, texts and trees. All are sha256 in lower-case hex.
 
 use crate::error::ImageError;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
 use std::{io::Read, os::unix::fs::PermissionsExt, path::Path};
 
 /// Of a file.
 pub fn file(path: &Path) -> Result<String, ImageError> {
+    file_with::<Sha256>(path)
+}
+
+fn file_with<D: Digest>(path: &Path) -> Result<String, ImageError> {
     let mut file = std::fs::File::open(path).map_err(ImageError::file("read", path))?;
-    let mut hasher = Sha256::new();
+    let mut hasher = D::new();
     let mut chunk = vec![0; 1 << 20];
     loop {
         let n = file
@@ -22,7 +26,15 @@ pub fn file(path: &Path) -> Result<String, ImageError> {
 
 /// Fails when a file does not have the digest it should have.
 pub fn verify(path: &Path, want: &str) -> Result<(), ImageError> {
-    let have = file(path)?;
+    compare(path, want, file(path)?)
+}
+
+/// The same with SHA-512, which some publish beside their files.
+pub fn verify_sha512(path: &Path, want: &str) -> Result<(), ImageError> {
+    compare(path, want, file_with::<Sha512>(path)?)
+}
+
+fn compare(path: &Path, want: &str, have: String) -> Result<(), ImageError> {
     if have == want.to_ascii_lowercase() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 mod container_images;
 mod containerd;
 mod docker;
+mod kubeedge;
 mod kubernetes;
 mod mqtt;
 mod packages;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 pub use container_images::{ContainerImages, has_image};
 pub use containerd::Containerd;
 pub use docker::Docker;
+pub use kubeedge::{CloudCore, EdgeCore};
 pub use kubernetes::{ControlPlane, PodRoutes, Worker};
 pub use mqtt::Mqtt;
 
@@ -30,6 +32,8 @@ pub const INSTALLERS: &[&dyn Installer] = &[
     &ControlPlane,
     &Worker,
     &PodRoutes,
+    &CloudCore,
+    &EdgeCore,
 ];
 
 /// What the controller asks for.
@@ -151,7 +155,14 @@ mod tests {
     #[tokio::test]
     async fn applying_twice_is_harmless_and_removing_twice_too() {
         for installer in INSTALLERS {
-            let system = RecordingSystem::default();
+            let system = RecordingSystem {
+                // What is waited for is there.
+                answer: Some(("ss -Hltn", "LISTEN")),
+                present: std::sync::Mutex::new(
+                    ["/etc/kubeedge/certs/server.crt".to_owned()].into(),
+                ),
+                ..RecordingSystem::default()
+            };
             let (sender, _keep) = mpsc::unbounded_channel();
             let progress = Progress::new(sender);
             let spec = InstallSpec {
@@ -169,6 +180,17 @@ mod tests {
                     "ca_key",
                     "pod_prefix",
                     "pod_network",
+                    "edges",
+                    "event_bus",
+                    "broker_port",
+                    "pause",
+                    "edge_token",
+                    "edge_ca_certificate",
+                    "edge_ca_key",
+                    "cloudcore_certificate",
+                    "cloudcore_key",
+                    "cloudcore_client_certificate",
+                    "cloudcore_client_key",
                 ]
                 .map(|name| (name.to_owned(), "x".to_owned()))
                 .into_iter()

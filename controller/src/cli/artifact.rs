@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
         }
         ArtifactAction::Add { name, path } => {
             let component = catalogue.find(&name, None)?;
-            if component.way != "file" {
+            if !["file", "url"].contains(&&*component.way) {
                 return Err(Error::other(
                     format!("add {}", component.title()),
                     format!("it is built here: continuum-ctl artifact build {name}"),
@@ -130,7 +130,8 @@ fn wanted<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Comp
         return Ok(catalogue
             .components
             .iter()
-            .filter(|c| c.way != "file")
+            // The others are fetched or brought when somebody wants them.
+            .filter(|c| !["file", "url"].contains(&&*c.way))
             .collect());
     }
     let mut found = Vec::new();

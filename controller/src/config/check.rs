@@ -338,6 +338,9 @@ fn build(
             .unwrap_or_else(|| NATIVE.into()),
         execution_model: options.text("software.execution_model"),
         kube_version: options.text("software.kube_version"),
+        event_bus: options
+            .text("software.event_bus")
+            .unwrap_or_else(|| "external".into()),
         max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
     };
     let mut config = Config {

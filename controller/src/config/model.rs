@@ -210,6 +210,8 @@ pub struct Software {
     pub max_connections: u32,
     /// As v1.35.4; `None` = the catalogue's default.
     pub kube_version: Option<String>,
+    /// `external` or `internal`: the MQTT broker that `KubeEdge`'s edges use.
+    pub event_bus: String,
 }
 
 /// Applications as processes of the agents.

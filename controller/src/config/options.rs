@@ -92,7 +92,7 @@ const NO_PROVIDER: &str = "machines of this provider are not supported; use qemu
 const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
 const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
 
-const GENERAL: [Key; 27] = [
+const GENERAL: [Key; 28] = [
     key(
         "name",
         Kind::Text,
@@ -258,6 +258,11 @@ const GENERAL: [Key; 27] = [
         "software.container_runtime",
         Kind::Choice(&["native", "containerd", "docker"], &[]),
         "how endpoints, and workers outside a cluster, run applications: as a process or in a container (native)",
+    ),
+    key(
+        "software.event_bus",
+        Kind::Choice(&["external", "internal"], &[]),
+        "whose MQTT broker KubeEdge's edges use: that of the node, or one of edgecore's own (external)",
     ),
     both(
         "software.kube_version",

@@ -97,6 +97,9 @@ pub fn to_toml(config: &Config) -> String {
     if let Some(version) = &s.kube_version {
         line(format!("kube_version = {}", quoted(version)));
     }
+    if s.resource_manager == "kubeedge" {
+        line(format!("event_bus = {}", quoted(&s.event_bus)));
+    }
     if let Some(b) = &config.benchmark {
         line("\n[benchmark]".into());
         line(format!("application = {}", quoted(&b.application)));

@@ -6,8 +6,8 @@ use crate::{
     config::Config,
     error::Error,
     keys,
-    managers::{self, Cluster, ClusterPart},
-    plan::{Plan, Role},
+    managers::{self, Cluster, ClusterPart, Secret},
+    plan::{NodePlan, Plan, Role},
     provider::{Context, Secrets},
     state::Deployment,
 };
@@ -32,10 +32,22 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
+/// What to type to have a component in the store.
+fn how_to_get(component: &Component) -> String {
+    let name = &component.name;
+    let build = format!("continuum-ctl artifact build {name}");
+    let add = format!("continuum-ctl artifact add {name} PATH");
+    match &*component.way {
+        "url" => format!("{build} (downloads it), or {add} (a folder or the release's archive)"),
+        "file" => add,
+        _ => build,
+    }
+}
+
 /// What is wrong with a component of the store, and what to do; nothing is made before that is known.
 fn fault(context: &Context, component: &Component) -> Result<Option<String>, Error> {
-    let (title, name) = (component.title(), &component.name);
-    let get = format!("continuum-ctl artifact build {name}");
+    let title = component.title();
+    let get = how_to_get(component);
     let Some(stored) = components::find(&context.cache, component)? else {
         return Ok(Some(format!("{title} is not in the store; get it: {get}")));
     };
@@ -53,10 +65,7 @@ fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
     let stored = components::find(&context.cache, component)?.ok_or_else(|| {
         Error::other(
             format!("find {}", component.title()),
-            format!(
-                "it is not in the store; continuum-ctl artifact build {}",
-                component.name
-            ),
+            format!("it is not in the store; {}", how_to_get(component)),
         )
     })?;
     Ok(stored)
@@ -195,6 +204,53 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
     check().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
+/// Adds what only this part of this node may know.
+fn tell(
+    secret: Secret,
+    secrets: &Secrets,
+    node: &NodePlan,
+    options: &mut BTreeMap<String, String>,
+) -> Result<(), Error> {
+    let mut set = |name: &str, value: String| options.insert(name.to_owned(), value);
+    match secret {
+        Secret::Join => {
+            set("token", secrets.cluster_token()?);
+            let hash = keys::public_key_hash(&secrets.cluster_authority()?)?;
+            set("ca_hash", hash);
+        }
+        Secret::Authority => {
+            let authority = secrets.cluster_authority()?;
+            set("ca_certificate", authority.certificate_pem);
+            set("ca_key", authority.key_pem);
+        }
+        Secret::AuthorityCertificate => {
+            set(
+                "ca_certificate",
+                secrets.cluster_authority()?.certificate_pem,
+            );
+        }
+        Secret::EdgeAuthority => {
+            let authority = secrets.edge_authority()?;
+            set("edge_ca_key", keys::sec1_key_pem(&authority)?);
+            set("edge_ca_certificate", authority.certificate_pem);
+            let server = secrets.cloudcore(node.address)?;
+            set("cloudcore_certificate", server.certificate_pem);
+            set("cloudcore_key", server.key_pem);
+            let client = secrets.cloudcore_client()?;
+            set("cloudcore_client_certificate", client.certificate_pem);
+            set("cloudcore_client_key", client.key_pem);
+        }
+        Secret::EdgeToken => {
+            let authority = secrets.edge_authority()?;
+            set(
+                "edge_token",
+                keys::edge_token(&authority, keys::lifetime())?,
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Installs the cluster and waits until all its nodes are ready. Returns facts for results: what it is made of, by
 /// digest, and what its running programs say that they are.
 pub(super) async fn install(
@@ -216,31 +272,17 @@ pub(super) async fn install(
         })
         .collect::<Result<_, Error>>()?;
     let secrets = Secrets::open(deployment)?;
-    let authority = secrets.cluster_authority()?;
-    let secret_options = [
-        ("token", secrets.cluster_token()?),
-        ("ca_hash", keys::public_key_hash(&authority)?),
-    ];
-    let parts = agents
-        .iter()
-        .zip(&plan.nodes)
-        .filter_map(|(agent, node)| Some((agent, node, cluster.part(node, plan, stack)?)))
-        .map(|(agent, node, part)| {
-            let (stored, authority, secret_options) = (&stored, &authority, &secret_options);
-            async move {
-                // Endpoints are beside the cluster, not of it.
-                let secrets = secret_options
-                    .iter()
-                    .filter(|_| node.role != Role::Endpoint);
+    let nodes = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
+        let (stored, secrets) = (&stored, &secrets);
+        async move {
+            for part in cluster.parts(node, plan, stack) {
                 let mut options: BTreeMap<String, String> = part
                     .options
                     .iter()
-                    .chain(secrets.map(|(k, v)| (k, v)))
                     .map(|(k, v)| ((*k).to_owned(), v.clone()))
                     .collect();
-                if node.role == Role::Controller {
-                    options.insert("ca_certificate".into(), authority.certificate_pem.clone());
-                    options.insert("ca_key".into(), authority.key_pem.clone());
+                for secret in part.secrets {
+                    tell(*secret, secrets, node, &mut options)?;
                 }
                 let artifacts = artifacts(&part, stored)?;
                 agent
@@ -250,10 +292,12 @@ pub(super) async fn install(
                             node.name, step.step, step.state, step.detail
                         ));
                     })
-                    .await
+                    .await?;
             }
-        });
-    futures_util::future::try_join_all(parts).await?;
+            Ok::<_, Error>(())
+        }
+    });
+    futures_util::future::try_join_all(nodes).await?;
     let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
     let mut facts = Vec::new();
     for component in stored.values() {

@@ -15,8 +15,25 @@ pub struct ClusterPart {
     pub component: &'static str,
     /// Settings, all but secrets.
     pub options: BTreeMap<&'static str, String>,
+    /// Secrets that it needs, by name; added where it is sent.
+    pub secrets: &'static [Secret],
     /// Files that it needs: component of the catalogue and file in it.
     pub files: Vec<(&'static str, String)>,
+}
+
+/// What a part is told beyond its plain settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// What nodes show when they join, and the hash of the CA that they expect.
+    Join,
+    /// The cluster's certificate authority with its key.
+    Authority,
+    /// The certificate of that authority alone.
+    AuthorityCertificate,
+    /// The edges' certificate authority with its key, and cloudcore's certificates.
+    EdgeAuthority,
+    /// What edges show when they ask for their certificate.
+    EdgeToken,
 }
 
 /// A manager that makes a cluster. Pure: what is secret is added where it is sent.
@@ -25,8 +42,8 @@ pub trait Cluster: Sync + std::fmt::Debug {
     fn stack<'a>(&self, catalogue: &'a Catalogue, config: &Config) -> Result<&'a Stack, Error>;
     /// Components of the catalogue that must be in the store.
     fn components(&self) -> &'static [&'static str];
-    /// The part of a node; `None` = it is not of the cluster.
-    fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart>;
+    /// The parts of a node, in the order of installation; none = it is not of the cluster.
+    fn parts(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Vec<ClusterPart>;
 }
 
 /// A node's name in the cluster: names there have no underscores.

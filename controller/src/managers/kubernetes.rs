@@ -1,6 +1,6 @@
 //! Kubernetes by kubeadm: the first cloud node controls, the others work.
 
-use super::{Cluster, ClusterPart, Needs, ResourceManager, cluster, count};
+use super::{Cluster, ClusterPart, Needs, ResourceManager, Secret, cluster, count};
 use crate::{
     config::{Config, Tier},
     error::Error,
@@ -100,55 +100,84 @@ impl Cluster for Kubernetes {
         &["kubernetes", "kubernetes-images", WORKLOAD]
     }
 
-    fn part(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
-        let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
-        let version = |name: &str| stack.versions.get(name).cloned().unwrap_or_default();
-        let routes: Vec<String> = plan
-            .nodes
-            .iter()
-            .filter(|other| other.slot != node.slot)
-            .filter_map(|other| Some(format!("{}={}", other.pod_prefix.as_ref()?, other.address)))
-            .collect();
-        let mut images = NODE_IMAGES.to_vec();
-        let name = match node.role {
-            Role::Controller => {
-                images.extend(CONTROL_PLANE_IMAGES);
-                "kubernetes-control-plane"
-            }
-            Role::Worker => "kubernetes-worker",
-            // Pods answer endpoints with their own addresses.
-            Role::Endpoint => {
-                return Some(ClusterPart {
-                    component: "pod-routes",
-                    options: [("routes", routes.join(","))].into(),
-                    files: Vec::new(),
-                });
-            }
+    fn parts(&self, node: &NodePlan, plan: &Plan, stack: &Stack) -> Vec<ClusterPart> {
+        let part = match node.role {
+            Role::Controller => control_plane(node, plan, stack),
+            Role::Worker => member("kubernetes-worker", &[Secret::Join], node, plan, stack),
+            Role::Endpoint => Some(beside(node, plan)),
         };
-        let options = [
-            ("node", cluster::node_name(&node.name)),
-            ("address", node.address.to_string()),
-            ("control_plane", controller.address.to_string()),
-            ("version", version("kubernetes")),
-            ("etcd_tag", version("etcd")),
-            ("coredns_tag", version("coredns")),
-            ("pod_prefix", node.pod_prefix.clone()?),
-            ("pod_network", POD_NETWORK.to_owned()),
-            ("routes", routes.join(",")),
-        ];
-        let programs = PROGRAMS.iter().map(|p| ("kubernetes", (*p).to_owned()));
-        let images = images
-            .iter()
-            .map(|i| ("kubernetes-images", format!("{i}.tar")));
-        // While the control plane comes up, workers have the time to take it.
-        let workload = (node.role == Role::Worker && plan.has_application)
-            .then(|| (WORKLOAD, "workload.tar".to_owned()));
-        Some(ClusterPart {
-            component: name,
-            options: options.into_iter().collect(),
-            files: programs.chain(images).chain(workload).collect(),
-        })
+        part.into_iter().collect()
     }
+}
+
+/// Pods answer endpoints with their own addresses.
+pub(super) fn beside(node: &NodePlan, plan: &Plan) -> ClusterPart {
+    ClusterPart {
+        component: "pod-routes",
+        options: [("routes", routes(node, plan))].into(),
+        secrets: &[],
+        files: Vec::new(),
+    }
+}
+
+/// The way to the pods of all other nodes.
+pub(super) fn routes(node: &NodePlan, plan: &Plan) -> String {
+    let others = plan.nodes.iter().filter(|other| other.slot != node.slot);
+    let routes: Vec<String> = others
+        .filter_map(|other| Some(format!("{}={}", other.pod_prefix.as_ref()?, other.address)))
+        .collect();
+    routes.join(",")
+}
+
+/// The node that controls.
+pub(super) fn control_plane(node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
+    let secrets = &[Secret::Join, Secret::Authority];
+    let mut part = member("kubernetes-control-plane", secrets, node, plan, stack)?;
+    part.files.extend(images(&CONTROL_PLANE_IMAGES));
+    Some(part)
+}
+
+fn images<'a>(names: &'a [&str]) -> impl Iterator<Item = (&'static str, String)> + 'a {
+    names
+        .iter()
+        .map(|i| ("kubernetes-images", format!("{i}.tar")))
+}
+
+/// While the control plane comes up, workers have the time to take the image of our applications.
+pub(super) fn workload(node: &NodePlan, plan: &Plan) -> Option<(&'static str, String)> {
+    (node.role == Role::Worker && plan.has_application)
+        .then(|| (WORKLOAD, "workload.tar".to_owned()))
+}
+
+/// A node that kubeadm makes.
+fn member(
+    component: &'static str,
+    secrets: &'static [Secret],
+    node: &NodePlan,
+    plan: &Plan,
+    stack: &Stack,
+) -> Option<ClusterPart> {
+    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
+    let version = |name: &str| stack.versions.get(name).cloned().unwrap_or_default();
+    let options = [
+        ("node", cluster::node_name(&node.name)),
+        ("address", node.address.to_string()),
+        ("control_plane", controller.address.to_string()),
+        ("version", version("kubernetes")),
+        ("etcd_tag", version("etcd")),
+        ("coredns_tag", version("coredns")),
+        ("pod_prefix", node.pod_prefix.clone()?),
+        ("pod_network", POD_NETWORK.to_owned()),
+        ("routes", routes(node, plan)),
+    ];
+    let programs = PROGRAMS.iter().map(|p| ("kubernetes", (*p).to_owned()));
+    let files = programs.chain(images(&NODE_IMAGES));
+    Some(ClusterPart {
+        component,
+        options: options.into_iter().collect(),
+        secrets,
+        files: files.chain(workload(node, plan)).collect(),
+    })
 }
 
 /// All pods.
@@ -176,36 +205,30 @@ mod tests {
         let parts: Vec<_> = plan
             .nodes
             .iter()
-            .map(|n| Kubernetes.part(n, &plan, stack))
+            .flat_map(|n| Kubernetes.parts(n, &plan, stack))
             .collect();
-        let names: Vec<_> = parts
-            .iter()
-            .map(|p| p.as_ref().map(|p| p.component))
-            .collect();
-        let worker = Some("kubernetes-worker");
+        let names: Vec<_> = parts.iter().map(|p| p.component).collect();
+        let worker = "kubernetes-worker";
         assert_eq!(
             names,
             [
-                Some("kubernetes-control-plane"),
+                "kubernetes-control-plane",
                 worker,
                 worker,
-                Some("pod-routes"),
-                Some("pod-routes")
+                "pod-routes",
+                "pod-routes"
             ]
         );
-        let first = parts[1].as_ref().unwrap();
+        let first = &parts[1];
         assert_eq!(
             first.options["routes"],
             "10.244.0.0/24=192.168.100.2,10.244.2.0/24=192.168.100.4"
         );
         assert_eq!(first.options["node"], "cloud0");
-        assert_eq!(
-            parts[0].as_ref().unwrap().options["node"],
-            "cloud-controller"
-        );
+        assert_eq!(parts[0].options["node"], "cloud-controller");
         assert!(!first.files.iter().any(|(_, file)| file == "etcd.tar"));
         assert_eq!(
-            parts[3].as_ref().unwrap().options["routes"],
+            parts[3].options["routes"],
             "10.244.0.0/24=192.168.100.2,10.244.1.0/24=192.168.100.3,10.244.2.0/24=192.168.100.4"
         );
         // Traffic to pods is shaped like that to their node.

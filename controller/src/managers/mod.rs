@@ -11,7 +11,7 @@ use crate::{
     plan::{NodePlan, Role},
 };
 
-pub use cluster::{Cluster, ClusterPart, node_name};
+pub use cluster::{Cluster, ClusterPart, Secret, node_name};
 
 /// Every manager; the only place that names them.
 pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[

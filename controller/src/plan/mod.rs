@@ -94,6 +94,8 @@ pub struct Plan {
     pub brokers: Vec<String>,
     /// Directory of photos, for the application.
     pub dataset: String,
+    /// Whose MQTT broker `KubeEdge`'s edges use.
+    pub event_bus: String,
     /// Whether an application is to run, as far as the config of `up` says.
     pub has_application: bool,
 }
@@ -147,6 +149,7 @@ impl Plan {
                 .as_ref()
                 .and_then(|b| b.dataset.clone())
                 .unwrap_or_else(|| "photos".into()),
+            event_bus: config.software.event_bus.clone(),
             has_application: config.benchmark.is_some()
                 && !config.software.resource_manager_only
                 && !config.infrastructure.infra_only,

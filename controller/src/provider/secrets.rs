@@ -8,7 +8,7 @@ use crate::{
     state::{Deployment, write_secret},
 };
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -122,6 +122,28 @@ impl Secrets {
         let authority = self.cluster_authority()?;
         self.identity("cluster-admin", || {
             keys::issue(&authority, Use::ClusterAdmin, keys::lifetime())
+        })
+    }
+
+    /// Certificate authority of `KubeEdge`'s edges: what it signs has no power in the cluster.
+    pub fn edge_authority(&self) -> Result<Identity, Error> {
+        self.identity("edge-ca", || keys::authority("kubeedge"))
+    }
+
+    /// cloudcore, as edges see it.
+    pub fn cloudcore(&self, address: Ipv4Addr) -> Result<Identity, Error> {
+        let authority = self.edge_authority()?;
+        let address = IpAddr::V4(address);
+        self.identity("cloudcore", || {
+            keys::issue(&authority, Use::CloudCore { address }, keys::lifetime())
+        })
+    }
+
+    /// cloudcore, as the API server sees it.
+    pub fn cloudcore_client(&self) -> Result<Identity, Error> {
+        let authority = self.cluster_authority()?;
+        self.identity("cloudcore-client", || {
+            keys::issue(&authority, Use::CloudCoreClient, keys::lifetime())
         })
     }
 

@@ -48,8 +48,8 @@ impl Service for Mqtt {
     }
 }
 
-/// As the catalogue makes it.
-const SANDBOX_IMAGE: &str = "continuum.local/pause:1.0.0";
+/// What holds the namespaces of a pod, as the catalogue makes it.
+pub const SANDBOX_IMAGE: &str = "continuum.local/pause:1.0.0";
 
 #[derive(Debug)]
 struct Containerd;

@@ -30,7 +30,10 @@ pub struct Component {
     /// For `file`: what must be in it. For `url`: what is taken out of archives.
     #[serde(default)]
     pub members: Vec<String>,
-    /// For `url`: files by name.
+    /// For `file` and `url`: files that all YAML files of a folder are joined into.
+    #[serde(default)]
+    pub joined: BTreeMap<String, String>,
+    /// For `url`: files by name; those of a folder that is joined have it before their names.
     #[serde(default)]
     pub urls: BTreeMap<String, Published>,
     /// For `debian`: names of packages.
@@ -46,6 +49,9 @@ pub struct Published {
     pub address: String,
     /// What it must be; without it, what it was the first time.
     pub sha256: Option<String>,
+    /// Where the SHA-512 is published that it must have, in hexadecimal digits before anything else.
+    #[serde(default)]
+    pub sha512_at: Option<String>,
 }
 
 /// A container image made of a program of another component.
@@ -84,6 +90,7 @@ impl Component {
             .chain(programs)
             .chain(self.members.iter().cloned())
             .chain(self.packages.iter().cloned())
+            .chain(self.joined.iter().map(|(k, v)| format!("{k}={v}")))
             .chain(
                 self.urls
                     .iter()

@@ -16,6 +16,7 @@ mod catalogue;
 mod debian;
 mod file;
 mod go;
+mod members;
 mod oci;
 mod store;
 mod url;

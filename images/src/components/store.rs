@@ -1,6 +1,6 @@
 //! Components in the cache: obtained once, under a key made of all that they depend on.
 
-use super::{Component, way};
+use super::{Component, members, way};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -178,8 +178,19 @@ pub(crate) fn mark_imported(cache: &Cache, key: &str) -> Result<(), ImageError> 
     std::fs::write(&path, "").map_err(ImageError::file("write", path))
 }
 
-/// Takes a user's files in: everything in `from`, and at least what the catalogue says it must have.
+/// Takes a user's files in, from a folder or an archive: at least what the catalogue says it must have, and, from a
+/// folder for which that is all, whatever else lies in it.
 pub fn add(cache: &Cache, component: &Component, from: &Path) -> Result<Stored, ImageError> {
+    let unpacked = tempfile::tempdir_in(cache.subdir(KIND)?)
+        .map_err(ImageError::file("create a directory in", cache.path(KIND)))?;
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    let from = if from.is_file() && members::is_archive(&name) {
+        let folders: Vec<_> = component.joined.values().collect();
+        members::unpack(from, &component.members, &folders, unpacked.path())?;
+        unpacked.path()
+    } else {
+        from
+    };
     let missing: Vec<&str> = component
         .members
         .iter()
@@ -192,26 +203,33 @@ pub fn add(cache: &Cache, component: &Component, from: &Path) -> Result<Stored, 
             hint: format!(
                 "{} needs: {}",
                 component.title(),
-                component.members.join(", ")
+                members::wanted(component).join(", ")
             ),
         });
     }
+    let joined = tempfile::tempdir_in(cache.subdir(KIND)?)
+        .map_err(ImageError::file("create a directory in", cache.path(KIND)))?;
+    members::join(component, from, joined.path())?;
     let key = key(cache, component)?;
     // What was added before is replaced: the user says which one it is.
     crate::cache::remove(&cache.path(KIND).join(&key))?;
     let dir = cache.get_or_make(KIND, &key, |partial| {
-        for entry in std::fs::read_dir(from).map_err(ImageError::file("list", from))? {
-            let path = entry.map_err(ImageError::file("list", from))?.path();
-            if path.is_file()
-                && let Some(name) = path.file_name()
-            {
-                std::fs::copy(&path, partial.join(name))
-                    .map_err(ImageError::file("copy", &path))?;
-            }
+        for dir in [from, joined.path()] {
+            copy_files(dir, partial)?;
         }
         seal(component, &key, partial)
     })?;
     Stored::load(&dir)
+}
+
+fn copy_files(from: &Path, to: &Path) -> Result<(), ImageError> {
+    for entry in std::fs::read_dir(from).map_err(ImageError::file("list", from))? {
+        let path = entry.map_err(ImageError::file("list", from))?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            std::fs::copy(&path, to.join(name)).map_err(ImageError::file("copy", &path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything in the store, whatever the catalogue knows of it.
@@ -249,7 +267,44 @@ mod tests {
             members: vec!["tool".into(), "crds.yaml".into()],
             urls: BTreeMap::new(),
             packages: Vec::new(),
+            joined: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn definitions_of_a_folder_become_one_file_also_from_an_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let mut component = component();
+        component.members = vec!["tool".into()];
+        component.joined.insert("crds.yaml".into(), "crds".into());
+        let from = dir.path().join("from");
+        std::fs::create_dir_all(from.join("crds/deeper")).unwrap();
+        std::fs::write(from.join("tool"), "program").unwrap();
+        let error = add(&cache, &component, &from).unwrap_err().to_string();
+        assert!(error.contains("crds/*.yaml"), "{error}");
+        std::fs::write(from.join("crds/b.yaml"), "kind: B").unwrap();
+        std::fs::write(from.join("crds/deeper/a.yaml"), "---\nkind: A\n").unwrap();
+        let folder = add(&cache, &component, &from).unwrap();
+        assert_eq!(
+            folder.files.keys().collect::<Vec<_>>(),
+            ["crds.yaml", "tool"]
+        );
+        let text = std::fs::read_to_string(folder.dir.join("crds.yaml")).unwrap();
+        assert_eq!(text, "---\nkind: A\n---\nkind: B\n");
+        let archive = dir.path().join("release.tar.gz");
+        let gzip = flate2::write::GzEncoder::new(
+            std::fs::File::create(&archive).unwrap(),
+            flate2::Compression::default(),
+        );
+        let mut tar = tar::Builder::new(gzip);
+        tar.append_dir_all("v1", &from).unwrap();
+        tar.into_inner().unwrap().finish().unwrap();
+        let archived = add(&cache, &component, &archive).unwrap();
+        assert_eq!(archived.files, folder.files);
+        component.members.push("missing".into());
+        let error = add(&cache, &component, &archive).unwrap_err().to_string();
+        assert!(error.contains("missing in"), "{error}");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Files that somebody publishes, by address. What comes is compared with the digest in the catalogue or, where that has
 //! none, with the one that was noted when it came for the first time: nobody exchanges it unseen.
 
-use super::{Component, Way};
+use super::{
+    Component, Way,
+    members::{self, is_archive},
+};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -43,23 +46,44 @@ impl Way for Url {
         for (name, file) in &component.urls {
             report.step(&format!("downloading {}", file.address));
             let to = into.join(name);
-            Program::new(format!("download {}", file.address), "curl")
-                .args(["--fail", "--location", "--silent", "--show-error"])
-                .args(["--proto", "=https,file", "--proto-redir", "=https"])
-                .args(["--output", &to.display().to_string(), &file.address])
-                .deadline(DOWNLOAD_DEADLINE)
-                .run()?;
+            if let Some(dir) = to.parent() {
+                std::fs::create_dir_all(dir).map_err(ImageError::file("create", dir))?;
+            }
+            download(&file.address, &to)?;
+            if let Some(address) = &file.sha512_at {
+                let beside = into.join("sha512");
+                download(address, &beside)?;
+                let text =
+                    std::fs::read_to_string(&beside).map_err(ImageError::file("read", &beside))?;
+                std::fs::remove_file(&beside).map_err(ImageError::file("remove", &beside))?;
+                hash::verify_sha512(&to, text.split_whitespace().next().unwrap_or_default())?;
+            }
             match &file.sha256 {
                 Some(digest) => hash::verify(&to, digest)?,
                 None => compare_or_note(cache, &file.address, &to)?,
             }
-            if name.ends_with(".tar.gz") && !component.members.is_empty() {
-                unpack(&to, &component.members, into)?;
+            if is_archive(name) && !component.members.is_empty() {
+                members::unpack(&to, &component.members, &[], into)?;
                 std::fs::remove_file(&to).map_err(ImageError::file("remove", &to))?;
             }
         }
+        members::join(component, into, into)?;
+        for folder in component.joined.values() {
+            let folder = into.join(folder);
+            std::fs::remove_dir_all(&folder).map_err(ImageError::file("remove", &folder))?;
+        }
         Ok(())
     }
+}
+
+fn download(address: &str, to: &Path) -> Result<(), ImageError> {
+    Program::new(format!("download {address}"), "curl")
+        .args(["--fail", "--location", "--silent", "--show-error"])
+        .args(["--proto", "=https,file", "--proto-redir", "=https"])
+        .args(["--output", &to.display().to_string(), address])
+        .deadline(DOWNLOAD_DEADLINE)
+        .run()
+        .map(|_| ())
 }
 
 fn notes(cache: &Cache) -> Result<PathBuf, ImageError> {
@@ -87,33 +111,6 @@ fn compare_or_note(cache: &Cache, address: &str, file: &Path) -> Result<(), Imag
     std::fs::rename(&temporary, &path).map_err(ImageError::file("rename to", path))
 }
 
-/// Takes members out of an archive by their last name, wherever in it they lie.
-fn unpack(archive: &Path, members: &[String], into: &Path) -> Result<(), ImageError> {
-    let failed = || ImageError::file("unpack", archive);
-    let file = std::fs::File::open(archive).map_err(failed())?;
-    let mut reader = tar::Archive::new(flate2::read::GzDecoder::new(file));
-    let mut missing: Vec<&String> = members.iter().collect();
-    for entry in reader.entries().map_err(failed())? {
-        let mut entry = entry.map_err(failed())?;
-        let name = entry.path().map_err(failed())?;
-        let name = name.file_name().unwrap_or_default().to_string_lossy();
-        if !entry.header().entry_type().is_file() || !missing.iter().any(|m| ***m == *name) {
-            continue;
-        }
-        let name = name.into_owned();
-        missing.retain(|m| **m != name);
-        entry.unpack(into.join(&name)).map_err(failed())?;
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
-    Err(ImageError::Missing {
-        what: format!("{} in `{}`", missing.join(", "), archive.display()),
-        hint: "it is another release than the catalogue expects".into(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +135,7 @@ mod tests {
         let published = Published {
             address: format!("file://{}", archive.display()),
             sha256,
+            sha512_at: None,
         };
         component.urls.insert("release.tar.gz".into(), published);
         component
@@ -161,6 +159,29 @@ mod tests {
         let other = component(dir.path(), "other", None, "tool");
         let error = get(&other, "c").unwrap_err().to_string();
         assert!(error.contains("release.tar.gz"), "{error}");
+    }
+
+    #[test]
+    fn a_published_checksum_must_fit() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let mut component = component(dir.path(), "content", None, "tool");
+        let beside = dir.path().join("checksum.txt");
+        let file = component.urls.get_mut("release.tar.gz").unwrap();
+        file.sha512_at = Some(format!("file://{}", beside.display()));
+        for (digest, is_right) in [("0".repeat(128), false), (sha512(dir.path()), true)] {
+            std::fs::write(&beside, format!("{digest}\n")).unwrap();
+            let into = dir.path().join(format!("into-{is_right}"));
+            std::fs::create_dir(&into).unwrap();
+            let got = Url.obtain(&cache, &component, &into, &Silent);
+            assert_eq!(got.is_ok(), is_right, "{got:?}");
+        }
+    }
+
+    fn sha512(dir: &Path) -> String {
+        use sha2::Digest;
+        let bytes = std::fs::read(dir.join("release.tar.gz")).unwrap();
+        hex::encode(sha2::Sha512::digest(bytes))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
-use super::{CA, DONE, KUBEADM_DEADLINE, Settings, documents, explain, node, option};
+use super::{CA, DONE, Settings, documents, explain, node, option};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
@@ -72,11 +72,7 @@ impl Installer for ControlPlane {
             StepState::Running,
             format!("version {}", settings.version),
         );
-        let config = format!("--config={CONFIG}");
-        let init = system
-            .run(&["kubeadm", "init", &config], KUBEADM_DEADLINE)
-            .await;
-        if let Err(error) = init {
+        if let Err(error) = node::kubeadm("init", CONFIG, system, progress).await {
             return Err(explain(system, error).await);
         }
         system.write(DONE, settings.version, 0o644).await?;

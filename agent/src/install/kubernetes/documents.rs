@@ -3,18 +3,18 @@
 use super::Settings;
 use serde_json::{Value, json};
 
-const SOCKET: &str = "unix:///run/containerd/containerd.sock";
+pub(in crate::install) const SOCKET: &str = "unix:///run/containerd/containerd.sock";
 /// Where all images of ours are from; nothing is pulled from anywhere.
 const REPOSITORY: &str = "continuum.local";
 /// What kubeadm complains about on small or unusual machines, and what works there all the same.
 const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
 
 /// Name servers of the node, for pods that ask beyond the cluster.
-pub(super) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
+pub(in crate::install) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
 
 /// The node's own name servers. CoreDNS does not start without one; where there is none, the node's address stands for
 /// it: nothing listens there, so a name outside the cluster fails at once.
-pub(super) fn resolv_conf(own: &str, settings: &Settings<'_>) -> String {
+pub(super) fn resolv_conf(own: &str, address: &str) -> String {
     let mut servers = own
         .lines()
         .filter_map(|l| l.trim().strip_prefix("nameserver"));
@@ -22,7 +22,7 @@ pub(super) fn resolv_conf(own: &str, settings: &Settings<'_>) -> String {
     if servers.any(|address| !address.trim().starts_with("127.")) {
         return own.to_owned();
     }
-    format!("nameserver {}\n", settings.address)
+    format!("nameserver {address}\n")
 }
 
 fn documents(all: &[Value]) -> String {
@@ -129,7 +129,7 @@ pub(super) fn join(settings: &Settings<'_>) -> String {
 }
 
 /// A bridge for the pods of this node; the other nodes' are reached by routes.
-pub(super) fn cni(settings: &Settings<'_>) -> String {
+pub(super) fn cni(pod_prefix: &str) -> String {
     let network = json!({
         "cniVersion": "1.0.0",
         "name": "continuum",
@@ -142,7 +142,7 @@ pub(super) fn cni(settings: &Settings<'_>) -> String {
                 "hairpinMode": true,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{ "subnet": settings.pod_prefix }]],
+                    "ranges": [[{ "subnet": pod_prefix }]],
                     "routes": [{ "dst": "0.0.0.0/0" }],
                 },
             },

@@ -7,8 +7,8 @@
 //! ```
 
 mod control_plane;
-mod documents;
-mod node;
+pub(super) mod documents;
+pub(super) mod node;
 mod routes;
 mod worker;
 
@@ -47,7 +47,7 @@ struct Settings<'a> {
     routes: Vec<(&'a str, &'a str)>,
 }
 
-fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> {
+pub(super) fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> {
     spec.options
         .get(name)
         .map(String::as_str)
@@ -55,7 +55,7 @@ fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> 
 }
 
 /// `PREFIX=ADDRESS,…`
-fn parse_routes(text: &str) -> Result<Vec<(&str, &str)>, AgentError> {
+pub(super) fn parse_routes(text: &str) -> Result<Vec<(&str, &str)>, AgentError> {
     let routes: Option<Vec<_>> = text
         .split(',')
         .filter(|r| !r.is_empty())

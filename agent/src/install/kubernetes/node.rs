@@ -8,6 +8,9 @@ use crate::{
 };
 
 const PROGRAMS: &str = "/usr/local/bin";
+const MODULES: &str = "/etc/modules-load.d/kubernetes.conf";
+const SYSCTL: &str = "/etc/sysctl.d/90-kubernetes.conf";
+const CNI: &str = "/etc/cni/net.d/10-continuum.conflist";
 
 fn state(changed: bool) -> StepState {
     if changed {
@@ -24,12 +27,32 @@ pub(super) async fn prepare(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
+    programs(spec, system, progress).await?;
+    kernel(system, progress).await?;
+    let (address, routes) = (settings.address, &settings.routes);
+    pod_network(address, settings.pod_prefix, routes, system, progress).await?;
+    let unit = "/etc/systemd/system/kubelet.service";
+    if system.write(unit, documents::KUBELET_UNIT, 0o644).await? {
+        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+    }
+    system
+        .run(
+            &["systemctl", "enable", "--quiet", "kubelet.service"],
+            SHORT,
+        )
+        .await?;
+    container_images::import(spec, system, progress).await
+}
+
+/// Artifacts that are programs go to where programs are.
+pub(in crate::install) async fn programs(
+    spec: &InstallSpec,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
     let mut programs = Vec::new();
-    for (artifact, path) in spec
-        .artifacts
-        .iter()
-        .filter(|(a, _)| !a.name.ends_with(".tar"))
-    {
+    let is_data = |name: &str| [".tar", ".yaml"].iter().any(|end| name.ends_with(end));
+    for (artifact, path) in spec.artifacts.iter().filter(|(a, _)| !is_data(&a.name)) {
         let (from, to) = (
             path.display().to_string(),
             format!("{PROGRAMS}/{}", artifact.name),
@@ -40,65 +63,55 @@ pub(super) async fn prepare(
         programs.push(artifact.name.clone());
     }
     progress.report("programs", StepState::Done, programs.join(", "));
+    Ok(())
+}
 
-    let mut changed = system
-        .write(
-            "/etc/modules-load.d/kubernetes.conf",
-            "br_netfilter\noverlay\n",
-            0o644,
-        )
-        .await?;
+/// Modules and settings for the traffic of pods.
+pub(in crate::install) async fn kernel(
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let modules = "br_netfilter\noverlay\n";
+    let mut changed = system.write(MODULES, modules, 0o644).await?;
     system
         .run(&["modprobe", "--all", "br_netfilter", "overlay"], SHORT)
         .await?;
-    changed |= system
-        .write("/etc/sysctl.d/90-kubernetes.conf", documents::SYSCTL, 0o644)
-        .await?;
-    system
-        .run(
-            &[
-                "sysctl",
-                "--quiet",
-                "--load=/etc/sysctl.d/90-kubernetes.conf",
-            ],
-            SHORT,
-        )
-        .await?;
+    changed |= system.write(SYSCTL, documents::SYSCTL, 0o644).await?;
+    let load = format!("--load={SYSCTL}");
+    system.run(&["sysctl", "--quiet", &load], SHORT).await?;
     progress.report("kernel", state(changed), "modules and forwarding");
+    Ok(())
+}
 
+/// A bridge for this node's pods, name servers for them, and the way to the pods of others.
+pub(in crate::install) async fn pod_network(
+    address: &str,
+    pod_prefix: &str,
+    others: &[(&str, &str)],
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
     let own = system
         .run(&["cat", "/etc/resolv.conf"], SHORT)
         .await
         .unwrap_or_default();
-    let names = documents::resolv_conf(&own, settings);
+    let names = documents::resolv_conf(&own, address);
     system.write(documents::RESOLV_CONF, &names, 0o644).await?;
     let mut changed = system
-        .write(
-            "/etc/cni/net.d/10-continuum.conflist",
-            &documents::cni(settings),
-            0o644,
-        )
+        .write(CNI, &documents::cni(pod_prefix), 0o644)
         .await?;
-    changed |= routes::set(&settings.routes, system).await?;
-    changed |= system
-        .write(
-            "/etc/systemd/system/kubelet.service",
-            documents::KUBELET_UNIT,
-            0o644,
-        )
-        .await?;
-    if changed {
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
-    }
-    system
-        .run(
-            &["systemctl", "enable", "--quiet", "kubelet.service"],
-            SHORT,
-        )
-        .await?;
-    progress.report("network of pods", state(changed), settings.pod_prefix);
+    changed |= routes::set(others, system).await?;
+    progress.report("network of pods", state(changed), pod_prefix);
+    Ok(())
+}
 
-    container_images::import(spec, system, progress).await
+/// Takes away what these three made.
+pub(in crate::install) async fn remove_common(system: &dyn System) -> Result<(), AgentError> {
+    routes::unset(system).await?;
+    for path in [documents::RESOLV_CONF, CNI, MODULES, SYSCTL] {
+        system.remove(path).await?;
+    }
+    Ok(())
 }
 
 /// Takes away what [`prepare`] and kubeadm made.
@@ -111,15 +124,8 @@ pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(
     system
         .run(&["systemctl", "disable", "--now", "kubelet.service"], SHORT)
         .await?;
-    routes::unset(system).await?;
-    for path in [
-        super::DONE,
-        documents::RESOLV_CONF,
-        "/etc/cni/net.d/10-continuum.conflist",
-        "/etc/modules-load.d/kubernetes.conf",
-        "/etc/sysctl.d/90-kubernetes.conf",
-        "/etc/systemd/system/kubelet.service",
-    ] {
+    remove_common(system).await?;
+    for path in [super::DONE, "/etc/systemd/system/kubelet.service"] {
         system.remove(path).await?;
     }
     system.run(&["systemctl", "daemon-reload"], SHORT).await?;
@@ -137,3 +143,30 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
     ];
     system.run(&argv, super::KUBEADM_DEADLINE).await.map(|_| ())
 }
+
+/// Runs kubeadm with a configuration. Its checks come before it changes anything, and give a container runtime on a busy
+/// machine two seconds: those are tried again.
+pub(super) async fn kubeadm(
+    verb: &str,
+    config: &str,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let config = format!("--config={config}");
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let done = system
+            .run(&["kubeadm", verb, &config], super::KUBEADM_DEADLINE)
+            .await;
+        match done {
+            Err(error) if tries < CHECKS && error.to_string().contains(CHECK_FAILED) => {
+                progress.report("kubeadm", StepState::Running, "its checks are tried again");
+            }
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+const CHECKS: u32 = 4;
+const CHECK_FAILED: &str = "error execution phase preflight";

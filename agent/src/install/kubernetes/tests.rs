@@ -80,9 +80,9 @@ async fn a_worker_joins_with_what_it_was_given_and_only_once() {
     let given = spec();
     let settings = Settings::read(&given).unwrap();
     let own = "# by DHCP\nnameserver 10.0.0.1\n";
-    assert_eq!(documents::resolv_conf(own, &settings), own);
+    assert_eq!(documents::resolv_conf(own, settings.address), own);
     let stub = "nameserver 127.0.0.53\n";
-    assert_eq!(documents::resolv_conf(stub, &settings), ours);
+    assert_eq!(documents::resolv_conf(stub, settings.address), ours);
     Worker.apply(&spec(), &system, &progress()).await.unwrap();
     assert_eq!(
         system.commands.lock().unwrap().len(),
@@ -167,4 +167,20 @@ async fn what_is_missing_is_named() {
         .unwrap_err();
     assert!(error.to_string().contains("`token`"), "{error}");
     assert!(system.commands.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn checks_of_kubeadm_that_fail_are_tried_again_and_end() {
+    let system = RecordingSystem {
+        fail_on: Some("kubeadm join".into()),
+        said: "[preflight] x | error: error execution phase preflight: preflight checks failed",
+        ..RecordingSystem::default()
+    };
+    Worker
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err();
+    let commands = system.commands.lock().unwrap();
+    let joins = commands.iter().filter(|c| c.starts_with("kubeadm join"));
+    assert_eq!(joins.count(), 4);
 }

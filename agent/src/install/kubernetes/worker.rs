@@ -1,6 +1,6 @@
 //! `kubernetes-worker`: a node that joins a cluster.
 
-use super::{DONE, KUBEADM_DEADLINE, Settings, documents, explain, node};
+use super::{DONE, Settings, documents, explain, node};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
@@ -59,11 +59,7 @@ impl Installer for Worker {
             StepState::Running,
             format!("waits for {}:6443", settings.control_plane),
         );
-        let config = format!("--config={CONFIG}");
-        let join = system
-            .run(&["kubeadm", "join", &config], KUBEADM_DEADLINE)
-            .await;
-        if let Err(error) = join {
+        if let Err(error) = node::kubeadm("join", CONFIG, system, progress).await {
             return Err(explain(system, error).await);
         }
         system.write(DONE, settings.version, 0o644).await?;

@@ -1,6 +1,8 @@
 //! Keys and certificates of one deployment: a CA of its own, one certificate per agent (server only), one for the
 //! controller (client only), ssh keys for people and for each node.
 
+mod edge;
+
 use crate::error::Error;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -8,6 +10,8 @@ use rcgen::{
 };
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
+
+pub use edge::{sec1_key_pem, token as edge_token};
 
 /// Guests may boot with a clock that is behind.
 const BACKDATE: Duration = Duration::days(2);
@@ -77,6 +81,13 @@ pub enum Use<'a> {
     Controller,
     /// May do everything in a Kubernetes cluster.
     ClusterAdmin,
+    /// cloudcore, as edges see it.
+    CloudCore {
+        /// Address.
+        address: IpAddr,
+    },
+    /// cloudcore, as the API server sees it.
+    CloudCoreClient,
 }
 
 /// Signs a new certificate that is valid from two days ago for `lifetime`.
@@ -94,6 +105,7 @@ pub fn issue(
         Use::Agent { name, .. } => name,
         Use::Controller => "continuum-controller",
         Use::ClusterAdmin => "continuum-admin",
+        Use::CloudCore { .. } | Use::CloudCoreClient => "cloudcore",
     };
     let mut params = params(common_name, now - BACKDATE, now + lifetime);
     match purpose {
@@ -111,7 +123,11 @@ pub fn issue(
                 .push(DnType::OrganizationName, "system:masters");
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }
-        Use::Controller => {
+        Use::CloudCore { address } => {
+            params.subject_alt_names = vec![SanType::IpAddress(address)];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        }
+        Use::Controller | Use::CloudCoreClient => {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         }
     }

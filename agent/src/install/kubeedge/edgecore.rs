@@ -1,0 +1,136 @@
+//! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
+
+use super::{SHORT, documents, wait_up};
+use crate::{
+    error::AgentError,
+    install::{
+        InstallSpec, Installer, Progress, StepState, container_images,
+        kubernetes::{node, option, parse_routes},
+    },
+    system::System,
+};
+
+/// What we wrote; edgecore writes its own file anew, with its version and all defaults.
+const OURS: &str = "/etc/kubeedge/continuum-edgecore.json";
+const CONFIG: &str = "/etc/kubeedge/config/edgecore.yaml";
+/// Read once, for the first certificate.
+const TOKEN: &str = "/etc/kubeedge/bootstrap-edgecore.conf";
+const UNIT: &str = "edgecore.service";
+const UNIT_FILE: &str = "/etc/systemd/system/edgecore.service";
+/// What edgecore keeps so that it can go on without the cloud.
+const DATABASE: &str = "/var/lib/kubeedge/edgecore.db";
+/// Said when no waiting helps: a token of another cluster, or one that is too old.
+const HOPELESS: [&str; 3] = [
+    "failed to validate CA certificate",
+    "credentials are in the wrong format",
+    "code: 401",
+];
+
+/// edgecore.
+#[derive(Debug)]
+pub struct EdgeCore;
+
+#[async_trait::async_trait]
+impl Installer for EdgeCore {
+    fn name(&self) -> &'static str {
+        "kubeedge-edgecore"
+    }
+
+    fn summary(&self) -> &'static str {
+        "the edge's half of KubeEdge: runs pods, also while the cloud is out of reach"
+    }
+
+    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
+        true
+    }
+
+    async fn is_installed(&self, system: &dyn System) -> bool {
+        system.exists(UNIT_FILE).await && system.exists(documents::CERTIFICATE).await
+    }
+
+    async fn apply(
+        &self,
+        spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError> {
+        let address = option(spec, "address")?;
+        let edge = documents::Edge {
+            node: option(spec, "node")?,
+            address,
+            cloud: option(spec, "control_plane")?,
+            event_bus: option(spec, "event_bus")?,
+            broker_port: option(spec, "broker_port")?,
+            pause: option(spec, "pause")?,
+        };
+        let routes = parse_routes(option(spec, "routes")?)?;
+        let token = option(spec, "edge_token")?;
+        let kubelet = ["systemctl", "is-active", "--quiet", "kubelet.service"];
+        if system.exists("/etc/systemd/system/kubelet.service").await
+            && system.run(&kubelet, SHORT).await.is_ok()
+        {
+            return Err(AgentError::Unsupported {
+                doing: "install edgecore",
+                why: "a kubelet runs on this node, and both would manage its pods; remove it first: \
+                      `continuum-ctl down` and `up`, or systemctl disable --now kubelet",
+            });
+        }
+        let ours = documents::edgecore(&edge);
+        let mut changed = system.write(OURS, &ours, 0o600).await?;
+        changed |= system
+            .write(UNIT_FILE, documents::EDGECORE_UNIT, 0o644)
+            .await?;
+        if !changed && system.exists(documents::CERTIFICATE).await {
+            system.run(&["systemctl", "start", UNIT], SHORT).await?;
+            progress.report("edgecore", StepState::Unchanged, "it has its certificate");
+            return Ok(());
+        }
+        node::programs(spec, system, progress).await?;
+        node::kernel(system, progress).await?;
+        let prefix = option(spec, "pod_prefix")?;
+        node::pod_network(address, prefix, &routes, system, progress).await?;
+        container_images::import(spec, system, progress).await?;
+        system.write(CONFIG, &ours, 0o600).await?;
+        system.write(TOKEN, token, 0o600).await?;
+        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+        system
+            .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
+            .await?;
+        system.run(&["systemctl", "restart", UNIT], SHORT).await?;
+        let waits = format!("waits for cloudcore at {}", edge.cloud);
+        progress.report("edgecore", StepState::Running, waits);
+        let has_certificate = || system.exists(documents::CERTIFICATE);
+        let up = wait_up("edgecore", has_certificate, &HOPELESS, system).await;
+        // It has served, or it is wrong.
+        system.remove(TOKEN).await?;
+        up?;
+        progress.report("edgecore", StepState::Done, "it has its certificate");
+        Ok(())
+    }
+
+    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
+        if !system.exists(UNIT_FILE).await {
+            progress.report("edgecore", StepState::Unchanged, "was not installed");
+            return Ok(());
+        }
+        system
+            .run(&["systemctl", "disable", "--now", UNIT], SHORT)
+            .await?;
+        node::remove_common(system).await?;
+        for path in [
+            UNIT_FILE,
+            OURS,
+            CONFIG,
+            TOKEN,
+            DATABASE,
+            documents::CA,
+            documents::CERTIFICATE,
+            documents::KEY,
+        ] {
+            system.remove(path).await?;
+        }
+        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+        progress.report("edgecore", StepState::Done, "stopped and removed");
+        Ok(())
+    }
+}

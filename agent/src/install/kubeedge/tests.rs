@@ -1,0 +1,154 @@
+use super::*;
+use crate::{
+    install::{InstallSpec, Installer, Progress},
+    store::Artifact,
+    system::fake::RecordingSystem,
+};
+use serde_json::Value;
+
+fn spec() -> InstallSpec {
+    let options = [
+        ("node", "edge0"),
+        ("address", "192.168.100.3"),
+        ("control_plane", "192.168.100.2"),
+        ("edges", "192.168.100.3,192.168.100.4"),
+        ("pod_prefix", "10.244.1.0/24"),
+        ("routes", "10.244.0.0/24=192.168.100.2"),
+        ("event_bus", "external"),
+        ("broker_port", "1883"),
+        ("pause", "continuum.local/pause:1.0.0"),
+        ("edge_token", "hash.jwt"),
+        ("edge_ca_certificate", "EDGE CA\n"),
+        ("edge_ca_key", "EDGE KEY\n"),
+        ("cloudcore_certificate", "CERT\n"),
+        ("cloudcore_key", "KEY\n"),
+        ("cloudcore_client_certificate", "CLIENT\n"),
+        ("cloudcore_client_key", "CLIENT KEY\n"),
+        ("ca_certificate", "CA\n"),
+    ];
+    let artifact = |name: &str| {
+        let artifact = Artifact {
+            name: name.to_owned(),
+            sha256: "0".repeat(64),
+            size_bytes: 1,
+            image: String::new(),
+        };
+        (artifact, format!("/store/{name}").into())
+    };
+    InstallSpec {
+        options: options.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        artifacts: ["edgecore", "cloudcore", "kubectl", "crds.yaml"]
+            .map(artifact)
+            .into(),
+    }
+}
+
+fn progress() -> Progress {
+    Progress::new(tokio::sync::mpsc::unbounded_channel().0)
+}
+
+fn with(path: &str) -> RecordingSystem {
+    let system = RecordingSystem::default();
+    system.present.lock().unwrap().insert(path.to_owned());
+    system
+}
+
+#[tokio::test]
+async fn cloudcore_gets_its_rights_before_it_starts_and_add_ons_stay_off_edges() {
+    let system = RecordingSystem {
+        answer: Some(("ss -Hltn", "LISTEN 0 4096 *:10002")),
+        ..RecordingSystem::default()
+    };
+    CloudCore
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap();
+    let commands = system.commands.lock().unwrap().clone();
+    let at = |part: &str| {
+        commands
+            .iter()
+            .position(|c| c.contains(part))
+            .unwrap_or_else(|| panic!("no {part} in {commands:?}"))
+    };
+    assert!(at("patch daemonset/kube-proxy") < at("apply"));
+    assert!(at("--filename=/store/crds.yaml") < at("--filename=/etc/kubeedge/rights.json"));
+    assert!(at("--filename=/etc/kubeedge/rights.json") < at("restart cloudcore"));
+    let patch = &commands[at("patch daemonset/kube-proxy")];
+    assert!(patch.contains("node-role.kubernetes.io/edge") && patch.contains("OnDelete"));
+    let files = system.files.lock().unwrap().clone();
+    assert_eq!(files[documents::CA_KEY], "EDGE KEY\n");
+    let config: Value =
+        serde_json::from_str(&files["/etc/kubeedge/config/cloudcore.yaml"]).unwrap();
+    let hub = &config["modules"]["cloudHub"];
+    assert_eq!(hub["advertiseAddress"][0], "192.168.100.3");
+    let streams = &files["/etc/kubeedge/streams.nft"];
+    assert!(
+        streams.contains(
+            "{ 192.168.100.3, 192.168.100.4 } tcp dport 10351 dnat to 192.168.100.3:10003"
+        ),
+        "{streams}"
+    );
+    let before = commands.len();
+    CloudCore
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap();
+    // A second time it only looks.
+    assert_eq!(system.commands.lock().unwrap().len(), before + 1);
+}
+
+#[tokio::test]
+async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
+    let system = with(documents::CERTIFICATE);
+    EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
+    let files = system.files.lock().unwrap().clone();
+    let config: Value = serde_json::from_str(&files["/etc/kubeedge/config/edgecore.yaml"]).unwrap();
+    let bus = &config["modules"]["eventBus"];
+    assert_eq!(bus["mqttMode"], 2);
+    assert_eq!(bus["mqttServerExternal"], "tcp://192.168.100.3:1883");
+    let hub = &config["modules"]["edgeHub"];
+    assert_eq!(hub["httpServer"], "https://192.168.100.2:10002");
+    assert!(!files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf"));
+    assert!(!files.values().any(|text| text.contains("hash.jwt")));
+    let mut internal = spec();
+    internal
+        .options
+        .insert("event_bus".into(), "internal".into());
+    let system = with(documents::CERTIFICATE);
+    EdgeCore
+        .apply(&internal, &system, &progress())
+        .await
+        .unwrap();
+    let files = system.files.lock().unwrap().clone();
+    let config: Value = serde_json::from_str(&files["/etc/kubeedge/config/edgecore.yaml"]).unwrap();
+    assert_eq!(config["modules"]["eventBus"]["mqttMode"], 0);
+}
+
+#[tokio::test]
+async fn a_kubelet_on_the_node_is_named_and_nothing_is_done() {
+    let system = with("/etc/systemd/system/kubelet.service");
+    let error = EdgeCore
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("a kubelet runs"), "{error}");
+    assert!(system.files.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_is_wrong_is_told_at_once_and_not_kept() {
+    let system = RecordingSystem {
+        answer: Some((
+            "journalctl",
+            "panic: failed to apply the edge certs, err: failed to validate CA certificate. tokenCAhash: x",
+        )),
+        ..RecordingSystem::default()
+    };
+    let error = EdgeCore
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("tokenCAhash"), "{error}");
+    let files = system.files.lock().unwrap().clone();
+    assert!(!files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf"));
+}
