@@ -67,6 +67,12 @@ pub fn cluster() -> Option<String> {
     (!complete).then(|| "Kubernetes is not in the store; continuum-ctl artifact build".into())
 }
 
+/// `KubeEdge`, which nobody can build from modules, was not brought.
+pub fn kubeedge() -> Option<String> {
+    let has = stored_program("kubeedge", "edgecore").is_ok();
+    (!has).then(|| "KubeEdge is not in the store; continuum-ctl artifact add kubeedge PATH".into())
+}
+
 /// The applications' container image is not in the store.
 pub fn workload_image() -> Option<String> {
     let has = stored_program("workload-image", "workload.tar").is_ok();

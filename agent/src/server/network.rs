@@ -107,9 +107,18 @@ impl wire::network_server::Network for Service {
         self.check()?;
         let link = request.into_inner().link.unwrap_or_default();
         let applied = self.0.network.set(from_wire(link)).await?;
-        self.0
-            .metrics
-            .event("network", format!("link class {:?} changed", applied.link));
+        let LinkClass {
+            name,
+            latency_ms,
+            jitter_ms,
+            loss_percent,
+            rate_mbit,
+            ..
+        } = &applied.link;
+        let text = format!(
+            "link to {name}: {latency_ms} ms ± {jitter_ms} ms, {loss_percent} % lost, {rate_mbit} Mbit/s"
+        );
+        self.0.metrics.event("network", text);
         Ok(Response::new(wire::SetLinkResponse {
             applied: Some(to_wire(applied)),
         }))

@@ -318,6 +318,8 @@ pub trait Agent: Send + Sync {
     async fn broker_stats(&self) -> Result<BrokerStats, Error>;
     /// Replaces all links.
     async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error>;
+    /// Changes the numbers of one class; packets on the others are not touched.
+    async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
     /// Links as applied, and what `tc` says.
     async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error>;
     /// Round trips to an address.

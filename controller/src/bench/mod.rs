@@ -5,8 +5,10 @@ mod places;
 mod run;
 mod runner;
 mod stage;
+mod timeline;
 mod watch;
 
 pub use collect::NodeMetrics;
 pub use run::{Bench, bench};
 pub use runner::Runner;
+pub use timeline::Happening;

@@ -42,11 +42,12 @@ pub(super) struct Scene<'a> {
 }
 
 impl Places {
-    /// Prepares them.
+    /// Prepares them. Nodes may be out of reach for `cut_off`, because the user wants it.
     pub(super) async fn open(
         scene: &Scene<'_>,
         bench: &str,
         deadline: Duration,
+        cut_off: Duration,
     ) -> Result<Self, Error> {
         let (deployment, config, plan) = (scene.deployment, scene.config, scene.plan);
         let manager = managers::find(&config.software.resource_manager);
@@ -60,7 +61,7 @@ impl Places {
         if in_pods {
             check_ready(&config.name, &client(deployment, plan)?, plan).await?;
             let deadline = deadline + START_SLACK;
-            places.pods = Some(Pods::open(deployment, plan, bench, deadline).await?);
+            places.pods = Some(Pods::open(deployment, plan, bench, deadline, cut_off).await?);
         }
         places.bring(scene).await?;
         Ok(places)

@@ -4,13 +4,14 @@ use super::{
     collect::{self, NodeMetrics},
     places::{Places, Scene},
     stage,
+    timeline::{Happening, Timeline},
     watch::{Watched, start, wait_ended, wait_ready},
 };
 use crate::{
     agents::{Agent, ClockOffset, GrpcAgent},
     applications::{Application, Phase, RunPlan},
     config::{Benchmark, Config},
-    deploy::connect_all,
+    deploy::{self, connect_all},
     error::Error,
     plan::Plan,
     provider::{self, Context},
@@ -38,6 +39,8 @@ pub struct Bench {
     pub begun_unix_ns: i64,
     /// The user asked to stop; what there was is here.
     pub interrupted: bool,
+    /// What the controller saw and did, in order.
+    pub happenings: Vec<Happening>,
     /// The end of the consoles of nodes that did not answer at the end.
     pub consoles: BTreeMap<String, String>,
 }
@@ -85,7 +88,8 @@ pub async fn bench(
         agents: &agents,
         runs: &plans,
     };
-    let places = Places::open(&scene, &bench_id, deadline);
+    let mut timeline = Timeline::new(&scene, benchmark)?;
+    let places = Places::open(&scene, &bench_id, deadline, timeline.length());
     let places = progress.stage("places", places).await?;
     if benchmark.cache_worker {
         let warm_up = warm_up(&scene, &places, &bench_id, &clock, deadline);
@@ -131,9 +135,12 @@ pub async fn bench(
         }
     }
     if failure.is_none() {
+        timeline.begin();
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
+    let (happenings, untimely) = timeline.finish().await;
+    failure = failure.or(untimely);
     if failure.is_none() {
         // Services that are left: nobody needs them any more.
         for one in watched.iter_mut().filter(|one| one.run.exit.is_none()) {
@@ -197,6 +204,7 @@ pub async fn bench(
         clocks,
         begun_unix_ns,
         interrupted: context.cancel.is_cancelled(),
+        happenings,
         consoles,
     })
 }
@@ -325,6 +333,14 @@ fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &P
     report
         .notes
         .push("links and machines were not measured: asked and real values may differ".into());
+    let changes = deploy::link_changes(deployment).unwrap_or_default();
+    if !changes.is_empty() {
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        report.notes.push(format!(
+            "links are not those of the config: {}",
+            changes.join(", ")
+        ));
+    }
     let physical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if plan.cores() as usize > physical {
         report.notes.push(format!(

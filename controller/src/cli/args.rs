@@ -131,7 +131,7 @@ pub(crate) enum Command {
     },
     /// Emulated links
     #[command(
-        after_help = "Examples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw"
+        after_help = "Examples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw\n  continuum-ctl network mist-edge set edge endpoint latency_ms=100 rate_mbit=2\n  continuum-ctl network mist-edge cut edge0 endpoint0\n  continuum-ctl network mist-edge restore edge0 endpoint0"
     )]
     Network {
         /// Name of the deployment
@@ -180,6 +180,30 @@ pub(crate) enum NetworkAction {
         /// Also what `tc` itself says
         #[arg(long)]
         raw: bool,
+    },
+    /// Give a link other numbers; what is not given stays
+    Set {
+        /// Tier or node
+        a: String,
+        /// Tier or node
+        b: String,
+        /// `latency_ms=…`, `jitter_ms=…`, `loss_percent=…`, `rate_mbit=…`
+        #[arg(required = true)]
+        numbers: Vec<String>,
+    },
+    /// Let nothing through between two tiers or nodes
+    Cut {
+        /// Tier or node
+        a: String,
+        /// Tier or node
+        b: String,
+    },
+    /// Make a link what the config says; `up` does it for all
+    Restore {
+        /// Tier or node
+        a: String,
+        /// Tier or node
+        b: String,
     },
 }
 

@@ -2,7 +2,8 @@
 
 use super::{args::NetworkAction, output::Output};
 use crate::{
-    agents::Agent,
+    agents::{Agent, GrpcAgent},
+    config::Action,
     deploy,
     error::Error,
     provider::{self, Context},
@@ -157,11 +158,44 @@ pub(super) async fn network(
     name: &str,
     action: &NetworkAction,
 ) -> Result<(), Error> {
-    let NetworkAction::Show { raw } = action;
-    let (deployment, _, plan) = deploy::open(context, name)?;
+    let (deployment, config, plan) = deploy::open(context, name)?;
     let agents = deploy::connect_all(&deployment, &plan)?;
+    let words = match action {
+        NetworkAction::Show { raw } => return show_links(output, &deployment, &agents, *raw).await,
+        NetworkAction::Set { a, b, numbers } => format!("set {a} {b} {}", numbers.join(" ")),
+        NetworkAction::Cut { a, b } => format!("cut {a} {b}"),
+        NetworkAction::Restore { a, b } => format!("restore {a} {b}"),
+    };
+    let change = match words.parse::<Action>() {
+        Ok(Action::Change(change)) => Some(change),
+        Ok(_) => None,
+        Err(why) => return Err(Error::other("change a link", why)),
+    };
+    let (NetworkAction::Set { a, b, .. }
+    | NetworkAction::Cut { a, b }
+    | NetworkAction::Restore { a, b }) = action
+    else {
+        return Ok(());
+    };
+    let changed = deploy::change_link(&deployment, &config, &plan, &agents, (a, b), change).await?;
+    let text = if changed.is_empty() {
+        format!("{words}: it was so already")
+    } else {
+        format!("{words}: changed on {}", changed.join(", "))
+    };
+    output.text(&text);
+    output.json(&json!({ "changed": changed, "links": deploy::link_changes(&deployment)? }));
+    Ok(())
+}
+
+async fn show_links(
+    output: &Output,
+    deployment: &Deployment,
+    agents: &[GrpcAgent],
+    raw: bool,
+) -> Result<(), Error> {
     let (mut rows, mut all, mut texts) = (Vec::new(), serde_json::Map::new(), Vec::new());
-    for agent in &agents {
+    for agent in agents {
         let (links, text) = agent.links().await?;
         for link in &links {
             rows.push(vec![
@@ -189,7 +223,10 @@ pub(super) async fn network(
         ],
         rows,
     );
-    if *raw {
+    for change in deploy::link_changes(deployment)? {
+        output.text(&format!("changed by hand: {change}"));
+    }
+    if raw {
         for text in &texts {
             output.text(text);
         }

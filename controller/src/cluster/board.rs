@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
-    api::{WatchEvent, WatchParams},
+    api::{ListParams, WatchEvent, WatchParams},
 };
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
@@ -42,12 +42,10 @@ impl Board {
             trouble: None,
         });
         let api: Api<Pod> = Api::default_namespaced(client.clone());
-        let parameters = WatchParams::default()
-            .labels(&format!("{}={bench}", job::BENCH))
-            .timeout(WATCH_S);
+        let labels = format!("{}={bench}", job::BENCH);
         let task = tokio::spawn(async move {
             loop {
-                if let Err(why) = follow(&api, &parameters, &sender).await {
+                if let Err(why) = follow(&api, &labels, &sender).await {
                     sender.send_modify(|pods| pods.trouble = Some(why));
                     tokio::time::sleep(AGAIN_AFTER).await;
                 }
@@ -67,18 +65,30 @@ impl Drop for Board {
     }
 }
 
-/// One watch from its beginning, which names all pods there are, to its end.
+/// All pods there are, which also tells of those that went unseen, and then a watch to its end.
 async fn follow(
     api: &Api<Pod>,
-    parameters: &WatchParams,
+    labels: &str,
     sender: &watch::Sender<Pods>,
 ) -> Result<(), String> {
-    let asked = tokio::time::timeout(ASK_DEADLINE, api.watch(parameters, "0")).await;
-    let stream = asked
-        .map_err(|_| "no answer from the API server".to_owned())?
-        .map_err(|e| e.to_string())?;
+    let silent = |_| "no answer from the API server".to_owned();
+    let parameters = ListParams::default().labels(labels);
+    let asked = tokio::time::timeout(ASK_DEADLINE, api.list(&parameters)).await;
+    let list = asked.map_err(silent)?.map_err(|e| e.to_string())?;
+    let version = list.metadata.resource_version.unwrap_or_default();
+    let by_run = list
+        .items
+        .into_iter()
+        .filter_map(|pod| Some((run_of(&pod)?, pod)))
+        .collect();
+    sender.send_modify(|pods| {
+        pods.by_run = by_run;
+        answered(pods);
+    });
+    let parameters = WatchParams::default().labels(labels).timeout(WATCH_S);
+    let asked = tokio::time::timeout(ASK_DEADLINE, api.watch(&parameters, &version)).await;
+    let stream = asked.map_err(silent)?.map_err(|e| e.to_string())?;
     let mut stream = std::pin::pin!(stream);
-    sender.send_modify(answered);
     while let Some(event) = stream.next().await {
         let event = event.map_err(|e| e.to_string())?;
         let (pod, is_gone) = match event {
@@ -87,8 +97,7 @@ async fn follow(
             WatchEvent::Bookmark(_) => continue,
             WatchEvent::Error(status) => return Err(status.message.clone()),
         };
-        let run = pod.metadata.labels.as_ref().and_then(|l| l.get(job::RUN));
-        let Some(run) = run.cloned() else { continue };
+        let Some(run) = run_of(&pod) else { continue };
         sender.send_modify(|pods| {
             answered(pods);
             if is_gone {
@@ -99,6 +108,10 @@ async fn follow(
         });
     }
     Ok(())
+}
+
+fn run_of(pod: &Pod) -> Option<String> {
+    pod.metadata.labels.as_ref()?.get(job::RUN).cloned()
 }
 
 fn answered(pods: &mut Pods) {

@@ -117,6 +117,11 @@ pub(super) fn job(
                     "nodeSelector": { "kubernetes.io/hostname": node_name(node) },
                     // Endpoints reach the ports of a user's own container at the address of its node.
                     "hostNetwork": own.is_some_and(|o| !o.ports.is_empty()),
+                    // A node out of reach goes on with its run, and is not to be robbed of it.
+                    "tolerations": [
+                        { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute" },
+                        { "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute" },
+                    ],
                     // It asks nothing of the cluster.
                     "automountServiceAccountToken": false,
                     "enableServiceLinks": false,
@@ -168,6 +173,8 @@ mod tests {
         assert_eq!(value["spec"]["backoffLimit"], 0);
         let pod = &value["spec"]["template"]["spec"];
         assert_eq!(pod["nodeSelector"]["kubernetes.io/hostname"], "cloud-0");
+        let patient = pod["tolerations"].as_array().unwrap();
+        assert!(patient.iter().all(|t| t["tolerationSeconds"].is_null()));
         let container = &pod["containers"][0];
         let limits = json!({ "cpu": "500m", "memory": "268435456" });
         assert_eq!(container["resources"]["limits"], limits);

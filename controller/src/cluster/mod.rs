@@ -18,7 +18,7 @@ mod stages;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use job::{Image, workload_arguments};
-pub use nodes::{check_ready, versions, wait_ready};
+pub use nodes::{check_ready, unready_now, versions, wait_ready};
 pub use pod::PodRecord;
 pub use run::{PodRun, Pods, node_times};
 pub use stages::NodeTimes;

@@ -74,6 +74,19 @@ pub async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Resu
     }
 }
 
+/// Nodes that are not ready now, with why; asked once.
+pub async fn unready_now(client: &Client, plan: &Plan) -> Result<BTreeMap<String, String>, Error> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let failed = |why: String| Error::other("look at the cluster's nodes", why);
+    let parameters = ListParams::default();
+    let listed = tokio::time::timeout(ASK_DEADLINE, nodes.list(&parameters)).await;
+    let list = listed.map_err(|_| failed("no answer".into()))?;
+    Ok(unready(
+        plan,
+        &list.map_err(|e| failed(e.to_string()))?.items,
+    ))
+}
+
 /// Fails with every node that is not ready now.
 pub async fn check_ready(name: &str, client: &Client, plan: &Plan) -> Result<(), Error> {
     let nodes: Api<Node> = Api::all(client.clone());

@@ -2,7 +2,7 @@
 
 use super::{
     ASK_DEADLINE,
-    board::Board,
+    board::{self, Board},
     client,
     job::{self, Image},
     log::Reader,
@@ -30,12 +30,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 /// An API server or a kubelet may be away for so long: it is restarted, and then goes on.
 const SILENCE: Duration = Duration::from_mins(3);
 /// No node takes a pod, but one may become free.
 const UNSCHEDULED: Duration = Duration::from_mins(1);
+/// For a log to end after its pod.
+const LAST_LINES: Duration = Duration::from_secs(10);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// For a node to search its journal.
 const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
@@ -46,6 +51,8 @@ pub struct Pods {
     client: Client,
     board: Arc<Board>,
     deadline: Duration,
+    /// Beyond [`SILENCE`], for logs of nodes that are cut off on purpose.
+    cut_off: Duration,
 }
 
 impl std::fmt::Debug for Pods {
@@ -61,6 +68,7 @@ impl Pods {
         plan: &Plan,
         bench: &str,
         deadline: Duration,
+        cut_off: Duration,
     ) -> Result<Self, Error> {
         let client = client(deployment, plan)?;
         let jobs: Api<Job> = Api::default_namespaced(client.clone());
@@ -73,6 +81,7 @@ impl Pods {
             client,
             board,
             deadline,
+            cut_off,
         })
     }
 
@@ -218,14 +227,21 @@ impl Runner for PodRun {
                 }
                 (PodState::Running, Some(pod)) => {
                     self.read_limits(pod).await;
-                    match reader.read(&api, pod::name(pod), true, &events).await {
+                    let follow = reader.read(&api, pod::name(pod), true, &events);
+                    let read = tokio::select! {
+                        read = follow => read,
+                        // Where the way to a node was cut, nobody may have told this end of the log.
+                        () = ended(&mut board, id) => Ok(()),
+                    };
+                    match read {
                         // It ended, and the board will say how.
                         Ok(()) => log_read = Instant::now(),
                         Err(why) => {
-                            if log_read.elapsed() > SILENCE {
+                            let patience = SILENCE + self.pods.cut_off;
+                            if log_read.elapsed() > patience {
                                 return Err(Error::Deadline {
                                     what: format!("the log of pod {}", pod::name(pod)),
-                                    after: SILENCE,
+                                    after: patience,
                                     last: why,
                                 });
                             }
@@ -275,6 +291,18 @@ impl Runner for PodRun {
         let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         (!record.pod.is_empty()).then(|| record.clone())
     }
+}
+
+/// Until the board has known for a while that a run's pod is over.
+async fn ended(board: &mut watch::Receiver<board::Pods>, id: &str) {
+    let is_over = |pods: &board::Pods| {
+        let state = pods.by_run.get(id).map(pod::state);
+        matches!(state, None | Some(PodState::Ended(_)))
+    };
+    if board.wait_for(is_over).await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(LAST_LINES).await;
 }
 
 /// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.

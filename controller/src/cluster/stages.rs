@@ -11,6 +11,7 @@ pub(super) fn argv(since_unix_s: i64) -> Vec<String> {
     let words = [
         "journalctl",
         "--unit=kubelet",
+        "--unit=edgecore",
         "--unit=containerd",
         "--output=json",
         "--output-fields=MESSAGE",

@@ -45,5 +45,6 @@ pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: Str
             command: options.list("benchmark.endpoint_command"),
         },
         ports: options.list("benchmark.ports"),
+        timeline: options.list("benchmark.timeline"),
     }
 }

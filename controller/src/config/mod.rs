@@ -9,6 +9,7 @@
 
 mod benchmark;
 mod cfg_source;
+mod change;
 mod check;
 mod entry;
 mod fault;
@@ -20,6 +21,7 @@ mod show;
 mod suggest;
 mod toml_source;
 
+pub use change::{Action, Change, LinkChange, TimelineStep, UNITS};
 pub use entry::{Entry, Place, Value};
 pub use fault::{ConfigError, Fault};
 pub use keys::{Key, Kind};

@@ -255,6 +255,8 @@ pub struct Benchmark {
     pub endpoint: OwnImage,
     /// For `container`: TCP ports of workers.
     pub ports: Vec<String>,
+    /// What happens while it runs, one `SECONDS ACTION` each.
+    pub timeline: Vec<String>,
 }
 
 /// A container of the user's own.

@@ -281,7 +281,7 @@ const GENERAL: [Key; 28] = [
     ),
 ];
 
-const BENCHMARK: [Key; 23] = [
+const BENCHMARK: [Key; 24] = [
     both(
         "software.observability",
         "benchmark",
@@ -409,6 +409,11 @@ const BENCHMARK: [Key; 23] = [
         "benchmark.ports",
         Kind::List,
         "TCP ports that workers' containers listen on; a worker is ready when the first answers (none)",
+    ),
+    key(
+        "benchmark.timeline",
+        Kind::List,
+        "what happens while it runs, each `SECONDS ACTION`: cut A B, restore A B, set A B latency_ms=…, restart NODE UNIT (nothing)",
     ),
     both(
         "benchmark.kube_deployment",

@@ -97,6 +97,11 @@ pub(super) fn check(
             "provider local shares this machine and runs processes only: leave it at native".into(),
         );
     }
+    for step in config.benchmark.iter().flat_map(|b| &b.timeline) {
+        if let Err(why) = step.parse::<super::TimelineStep>() {
+            fault("benchmark.timeline", why);
+        }
+    }
     if infra_only {
         return;
     }

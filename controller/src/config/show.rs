@@ -139,6 +139,9 @@ pub fn to_toml(config: &Config) -> String {
                 line(format!("{role}_command = {}", list(&own.command)));
             }
         }
+        if !b.timeline.is_empty() {
+            line(format!("timeline = {}", list(&b.timeline)));
+        }
         if !b.ports.is_empty() {
             line(format!("ports = {}", list(&b.ports)));
         }

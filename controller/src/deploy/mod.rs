@@ -9,6 +9,7 @@
 mod cluster;
 mod down;
 mod infrastructure;
+mod links;
 mod network;
 mod preflight;
 mod software;
@@ -16,6 +17,7 @@ mod up;
 
 pub use cluster::{ClusterFile, cluster_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
+pub use links::{change_link, check_places, link_changes};
 pub use network::apply_network;
 pub use preflight::preflight;
 pub use up::{Planned, Up, connect_all, difference, open, plan_of, up};

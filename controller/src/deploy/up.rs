@@ -285,6 +285,12 @@ async fn phases(
             }
             deployment.set_done(Phase::Software)?;
         }
+        if !super::link_changes(deployment)?.is_empty() {
+            progress.say("links were changed by hand; they become what the config says");
+            unchanged = false;
+            deployment.set_undone(Phase::Network)?;
+            super::links::forget_link_changes(deployment)?;
+        }
         if !deployment.is_done(Phase::Network) {
             let links = network::apply_network(context, provider, config, plan, &agents);
             progress.stage("network", links).await?;

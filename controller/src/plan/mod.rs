@@ -1,6 +1,7 @@
 //! The plan: a pure function of config and address prefix. No I/O here.
 
 mod addresses;
+mod changes;
 mod links;
 mod nodes;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
 pub use addresses::{Prefix, mac};
+pub use changes::changed_links;
 pub use links::{LinkClass, Peer, links_of};
 
 /// Where every broker listens.

@@ -73,6 +73,12 @@ pub fn write(
         "host": host(),
         "facts": deployment.facts(),
         "clocks": bench.clocks,
+        "timeline": bench.happenings.iter().map(|h| json!({
+            "time_unix_ns": h.time_unix_ns,
+            "after_s": (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9,
+            "source": h.source,
+            "text": h.text,
+        })).collect::<Vec<_>>(),
         "stage_times": stages,
         "counts": bench.report.counts,
         "stages_ms": bench.report.stages,
@@ -240,6 +246,15 @@ fn events(bench: &Bench) -> String {
             )
             .ok();
         }
+    }
+    for h in &bench.happenings {
+        let text_of = h.text.replace('"', "'");
+        writeln!(
+            text,
+            "controller,{},{},\"{text_of}\"",
+            h.time_unix_ns, h.source
+        )
+        .ok();
     }
     text
 }

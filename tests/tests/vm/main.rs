@@ -8,6 +8,7 @@ mod cluster_faults;
 mod cluster_long;
 mod containers;
 mod demo;
+mod kubeedge;
 mod kubernetes;
 mod pods;
 mod side_by_side;
@@ -95,6 +96,10 @@ fn main() -> anyhow::Result<ExitCode> {
         },
     };
     let no_cluster = missing.clone().or_else(skip::cluster);
+    let no_kubeedge = no_cluster.clone().or_else(skip::kubeedge);
+    if let (None, Some(why)) = (&missing, &no_kubeedge) {
+        eprintln!("skipped: kubeedge_on_an_edge: {why}");
+    }
     let no_long_cluster = no_cluster.clone().or_else(skip::long);
     if let (None, Some(why)) = (&missing, &no_cluster) {
         eprintln!("skipped: a_kubernetes_cluster: {why}");
@@ -110,7 +115,7 @@ fn main() -> anyhow::Result<ExitCode> {
         eprintln!("skipped: containers_without_a_cluster: {why}");
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 9] = [
+    let tests: [(&str, Case, &Option<String>); 10] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -134,6 +139,7 @@ fn main() -> anyhow::Result<ExitCode> {
             &no_benchmark,
         ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
+        ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),
         (
             "many_small_workers",
             cluster_long::many_small_workers,

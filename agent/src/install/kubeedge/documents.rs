@@ -277,7 +277,7 @@ pub(super) fn edgecore(edge: &Edge<'_>) -> String {
     format!("{config:#}\n")
 }
 
-/// edgecore in the kubelet's place. It refuses to run beside one by itself.
+/// edgecore in the kubelet's place. It refuses to run beside one by itself. At verbosity 2 it says when it hears of a pod.
 pub(super) const EDGECORE_UNIT: &str = "\
 [Unit]
 Description=edgecore: the edge's half of KubeEdge
@@ -286,7 +286,7 @@ Wants=containerd.service continuum-routes.service
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/local/bin/edgecore
+ExecStart=/usr/local/bin/edgecore --v=2
 Restart=always
 RestartSec=2
 

@@ -289,6 +289,19 @@ impl Agent for GrpcAgent {
         Ok(answer.classes.into_iter().map(from_applied).collect())
     }
 
+    async fn set_link(&self, class: &LinkClass) -> Result<(), Error> {
+        let request = wire::SetLinkRequest {
+            link: Some(to_link(class)),
+        };
+        let call = || {
+            let (mut client, request) = (self.network(), request.clone());
+            async move { client.set_link(request).await }
+        };
+        self.call_again("change a link", CALL_DEADLINE, call)
+            .await
+            .map(|_| ())
+    }
+
     async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error> {
         let mut client = self.network();
         let call = client.show(wire::ShowNetworkRequest {});

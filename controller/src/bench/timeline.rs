@@ -1,0 +1,237 @@
+//! What happens while an application runs, at times that the config gives; and, in a cluster, when nodes were lost and
+//! came back.
+
+use super::places::Scene;
+use crate::{
+    agents::{Agent, GrpcAgent},
+    cluster,
+    config::{Action, Benchmark, Config, TimelineStep},
+    deploy,
+    error::Error,
+    managers,
+    plan::Plan,
+    provider::Context,
+    state::Deployment,
+};
+use continuum_workload_core::clock::AnchoredClock;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{task::JoinHandle, time::Instant};
+
+/// How often a cluster is asked for the state of its nodes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For a unit to start again on a slow machine.
+const RESTART_DEADLINE: Duration = Duration::from_mins(2);
+
+/// Something that happened, by the controller's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// Nanoseconds since 1970.
+    pub time_unix_ns: i64,
+    /// `timeline` or `cluster`.
+    pub source: &'static str,
+    /// In words.
+    pub text: String,
+}
+
+/// What was noted so far.
+#[derive(Debug, Clone, Default)]
+struct Notes(Arc<Mutex<Vec<Happening>>>);
+
+impl Notes {
+    fn add(&self, clock: &AnchoredClock, source: &'static str, text: String) {
+        let happening = Happening {
+            time_unix_ns: clock.now_unix_ns(),
+            source,
+            text,
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(happening);
+    }
+}
+
+/// What of it can be done to a deployment, with everything it needs.
+struct Hand {
+    context: Context,
+    deployment: Deployment,
+    config: Config,
+    plan: Plan,
+    agents: Vec<GrpcAgent>,
+}
+
+impl Hand {
+    async fn act(&self, action: &Action) -> Result<(), Error> {
+        let (a, b, change) = match action {
+            Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
+            Action::Restore { a, b } => (a, b, None),
+            Action::Restart { node, unit } => return self.restart(node, unit).await,
+        };
+        let Self {
+            deployment,
+            config,
+            plan,
+            agents,
+            ..
+        } = self;
+        deploy::change_link(deployment, config, plan, agents, (a, b), change)
+            .await
+            .map(|_| ())
+    }
+
+    async fn restart(&self, node: &str, unit: &str) -> Result<(), Error> {
+        let agent = self.agents.iter().find(|a| a.node() == node);
+        let failed = |why: String| Error::other(format!("restart {unit} on node {node}"), why);
+        let agent = agent.ok_or_else(|| failed("there is no such node".into()))?;
+        let argv = ["systemctl", "restart", unit].map(str::to_owned);
+        let output = agent.exec(&argv, RESTART_DEADLINE).await?;
+        if output.code == Some(0) {
+            return Ok(());
+        }
+        Err(failed(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ))
+    }
+
+    /// Links that the timeline changed become what they were.
+    async fn restore(&self, steps: &[TimelineStep]) -> Result<(), Error> {
+        for step in steps {
+            if let Action::Change(change) = &step.action {
+                let (a, b) = (change.a.clone(), change.b.clone());
+                self.act(&Action::Restore { a, b }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The timeline of a run.
+pub(super) struct Timeline {
+    hand: Arc<Hand>,
+    steps: Vec<TimelineStep>,
+    notes: Notes,
+    clock: AnchoredClock,
+    work: Vec<JoinHandle<()>>,
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+impl Timeline {
+    /// Reads it; what names no node of this deployment is refused before anything runs.
+    pub(super) fn new(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<Self, Error> {
+        let mut steps = Vec::new();
+        for text in &benchmark.timeline {
+            let step: TimelineStep = text
+                .parse()
+                .map_err(|why: String| Error::other("read benchmark.timeline", why))?;
+            match &step.action {
+                Action::Change(change) => {
+                    deploy::check_places(scene.plan, scene.config, &change.a, &change.b)?;
+                }
+                Action::Restore { a, b } => deploy::check_places(scene.plan, scene.config, a, b)?,
+                Action::Restart { node, .. } => {
+                    scene.deployment.node(node)?;
+                }
+            }
+            steps.push(step);
+        }
+        steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        // Its own view: the run's is borrowed.
+        let (root, name) = (&scene.context.root, scene.deployment.name());
+        let deployment = Deployment::load(root, name)?
+            .ok_or_else(|| Error::other(format!("open deployment `{name}`"), "it is gone"))?;
+        let hand = Hand {
+            context: scene.context.clone(),
+            deployment,
+            config: scene.config.clone(),
+            plan: scene.plan.clone(),
+            agents: scene.agents.to_vec(),
+        };
+        Ok(Self {
+            hand: Arc::new(hand),
+            steps,
+            notes: Notes::default(),
+            clock: AnchoredClock::start(),
+            work: Vec::new(),
+            failure: Arc::default(),
+        })
+    }
+
+    /// Until its last step.
+    pub(super) fn length(&self) -> Duration {
+        let last = self.steps.last().map_or(0.0, |s| s.at_s);
+        Duration::from_secs_f64(last)
+    }
+
+    /// Begins to count.
+    pub(super) fn begin(&mut self) {
+        if self.steps.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+        let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
+        self.work.push(tokio::spawn(async move {
+            for step in steps {
+                tokio::time::sleep_until(begun + Duration::from_secs_f64(step.at_s)).await;
+                let text = step.action.to_string();
+                hand.context
+                    .progress
+                    .say(&format!("{:.0} s: {text}", step.at_s));
+                match hand.act(&step.action).await {
+                    Ok(()) => notes.add(&clock, "timeline", text),
+                    Err(error) => {
+                        let why = crate::error::chain(&error);
+                        notes.add(&clock, "timeline", format!("{text} failed: {why}"));
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        }));
+        let manager = managers::find(&self.hand.config.software.resource_manager);
+        if manager.is_some_and(|m| m.cluster().is_some()) {
+            let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+            self.work.push(tokio::spawn(async move {
+                watch_nodes(&hand, &notes, clock).await
+            }));
+        }
+    }
+
+    /// Ends it, restores what it changed, and says what happened and what could not be done.
+    pub(super) async fn finish(self) -> (Vec<Happening>, Option<Error>) {
+        for work in self.work {
+            work.abort();
+            // Not before it is over: an action that began must not overtake what follows.
+            work.await.ok();
+        }
+        let restored = self.hand.restore(&self.steps).await.err();
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = first.take().or(restored);
+        drop(first);
+        let mut all = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut *all), failure)
+    }
+}
+
+/// Notes each node that becomes ready, or is not any more.
+async fn watch_nodes(hand: &Hand, notes: &Notes, clock: AnchoredClock) {
+    let Ok(client) = cluster::client(&hand.deployment, &hand.plan) else {
+        return;
+    };
+    let mut known: Option<BTreeMap<String, String>> = None;
+    loop {
+        if let Ok(unready) = cluster::unready_now(&client, &hand.plan).await {
+            let before = known.unwrap_or_default();
+            for (node, why) in unready.iter().filter(|(n, _)| !before.contains_key(*n)) {
+                notes.add(&clock, "cluster", format!("{node} is not ready: {why}"));
+            }
+            for node in before.keys().filter(|n| !unready.contains_key(*n)) {
+                notes.add(&clock, "cluster", format!("{node} is ready"));
+            }
+            known = Some(unready);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! Changing links of a deployment that runs. What was changed is kept beside the deployment, so that it is known to
+//! whoever comes later; `up` takes it back.
+
+use crate::{
+    agents::{Agent, AppliedLink, GrpcAgent},
+    config::{Config, LinkChange, Tier},
+    error::Error,
+    plan::{LinkClass, Plan, changed_links},
+    provider,
+    state::{Deployment, write_secret},
+};
+use std::path::PathBuf;
+
+fn path(deployment: &Deployment) -> PathBuf {
+    deployment.dir().join("links.json")
+}
+
+/// Changes that hold now, oldest first.
+pub fn link_changes(deployment: &Deployment) -> Result<Vec<LinkChange>, Error> {
+    let path = path(deployment);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|e| Error::other(format!("read `{}`", path.display()), e)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::file("read", path)(error)),
+    }
+}
+
+/// Forgets them; whoever does that applies all links anew.
+pub(super) fn forget_link_changes(deployment: &Deployment) -> Result<(), Error> {
+    let path = path(deployment);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails with what may stand there when no node is at a place, or no link between two.
+pub fn check_places(plan: &Plan, config: &Config, a: &str, b: &str) -> Result<(), Error> {
+    let at = |place: &str| {
+        plan.nodes
+            .iter()
+            .filter(|n| n.name == place || n.tier.name() == place)
+            .collect::<Vec<_>>()
+    };
+    for place in [a, b] {
+        if at(place).is_empty() {
+            let tiers = Tier::ALL
+                .iter()
+                .map(|t| t.name())
+                .filter(|t| !at(t).is_empty());
+            let nodes = plan.nodes.iter().map(|n| &*n.name);
+            let all: Vec<&str> = tiers.chain(nodes).collect();
+            return Err(Error::other(
+                format!("change the link between {a} and {b}"),
+                format!("there is no `{place}`; there are: {}", all.join(", ")),
+            ));
+        }
+    }
+    let is_linked = |x: Tier, y: Tier| config.network.link(x, y).is_some();
+    let has_link = at(a).iter().any(|x| {
+        at(b)
+            .iter()
+            .any(|y| x.slot != y.slot && is_linked(x.tier, y.tier))
+    });
+    if has_link {
+        return Ok(());
+    }
+    Err(Error::other(
+        format!("change the link between {a} and {b}"),
+        "there is none: no two nodes of theirs have an emulated link (network.preset or network.links give them)",
+    ))
+}
+
+/// A class with the numbers and the peers that are applied.
+fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
+    let peers: Vec<&str> = class.peers.iter().map(|p| &*p.node).collect();
+    let same_peers = class.name == applied.name && peers == applied.peers;
+    let numbers = [
+        (class.latency_ms, applied.latency_ms),
+        (class.jitter_ms, applied.jitter_ms),
+        (class.loss_percent, applied.loss_percent),
+        (class.rate_mbit, applied.rate_mbit),
+    ];
+    (
+        same_peers,
+        numbers.iter().all(|(a, b)| (a - b).abs() < 1e-9),
+    )
+}
+
+/// Makes a node's links as they shall be. As long as its classes have the same peers, packets under way stay there.
+async fn bring(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
+    let (applied, _) = agent.links().await?;
+    let pairs: Vec<_> = wanted
+        .iter()
+        .zip(&applied)
+        .map(|(w, a)| is_as(w, a))
+        .collect();
+    if wanted.len() != applied.len() || pairs.iter().any(|(same_peers, _)| !same_peers) {
+        agent.apply_links(wanted).await?;
+        return Ok(true);
+    }
+    let mut changed = false;
+    for (class, (_, same_numbers)) in wanted.iter().zip(pairs) {
+        if !same_numbers {
+            agent.set_link(class).await?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// Changes the link between two places, or takes changes of it back (`None`). Returns the nodes whose links are others
+/// now. Both ends change at the same time, as far as two calls do.
+pub async fn change_link(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    (a, b): (&str, &str),
+    change: Option<LinkChange>,
+) -> Result<Vec<String>, Error> {
+    if !provider::find(&config.infrastructure.provider)?.emulates_network() {
+        return Err(Error::other(
+            format!("change the link between {a} and {b}"),
+            format!(
+                "provider {} cannot emulate links",
+                config.infrastructure.provider
+            ),
+        ));
+    }
+    check_places(plan, config, a, b)?;
+    let mut changes = link_changes(deployment)?;
+    changes.retain(|c| !c.is_between(a, b));
+    changes.extend(change);
+    // Noted first: what a crash leaves half done is known, and `up` puts it right.
+    let text = serde_json::to_vec_pretty(&changes)
+        .map_err(|e| Error::other("note a change of links", e))?;
+    write_secret(&path(deployment), &text)?;
+    let work = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
+        let wanted = changed_links(node, &plan.nodes, &config.network, &changes);
+        async move {
+            let changed = bring(agent, &wanted).await?;
+            Ok::<_, Error>(changed.then(|| node.name.clone()))
+        }
+    });
+    let changed = futures_util::future::try_join_all(work).await?;
+    Ok(changed.into_iter().flatten().collect())
+}

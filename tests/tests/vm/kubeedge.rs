@@ -1,0 +1,194 @@
+//! `KubeEdge` with the real cloudcore and edgecore, wherever the store has them.
+
+use crate::{bed::Bed, cluster::Cluster};
+use anyhow::{Context, ensure};
+use continuum_tests::{ctl::example, results};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PHOTOS: usize = 10;
+const SET: [&str; 4] = [
+    "--set",
+    "benchmark.frequency=0.5",
+    "--set",
+    "benchmark.duration_s=20",
+];
+const BENCH: Duration = Duration::from_mins(15);
+
+/// Upstream's third tutorial config, and what is special about edges.
+pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "kubeedge-edge")?;
+    let config = example("kubeedge-edge.cfg");
+    let own = [&[&*config], &SET[..]].concat();
+    let (dir, text) = bed.results("kubeedge");
+    let run = [&["run"], &own[..], &["--results", &text]].concat();
+    let out = cluster.ctl.expect(0, &run)?;
+    for part in [
+        "EDGE OUTPUT",
+        "proc_time/data (ms)",
+        "ENDPOINT OUTPUT",
+        "latency_stdev (ms)",
+    ] {
+        ensure!(out.contains(part), "no `{part}` in\n{out}");
+    }
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, PHOTOS)?;
+    let result = results::json(&dir)?;
+    eprintln!("stages {}", result["stage_times"]);
+    let runs = result["runs"].as_array().context("runs")?;
+    let worker = runs.iter().find(|r| r["phase"] == "worker");
+    let pod = &worker.context("a worker")?["pod"];
+    ensure!(
+        pod["node"] == "edge0" && pod["cpu_max"] == "50000 100000",
+        "{pod}"
+    );
+    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
+    ensure!(again.contains("nothing was changed"), "{again}");
+    edge_node(&cluster)?;
+    logs_and_exec(&cluster)?;
+    links(&cluster)?;
+    autonomy(&cluster, &config)?;
+    faults(&cluster, &own)?;
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// The edge is ready, says whose it is, and has no pod of the cluster's own; edgecore uses the broker of its node.
+fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let node: Value = serde_json::from_str(&cluster.kubectl(&["get", "node", "edge0", "-o", "json"])?)?;
+    let version = node["status"]["nodeInfo"]["kubeletVersion"].as_str();
+    eprintln!("edge0: {version:?}");
+    ensure!(
+        version.is_some_and(|v| v.contains("kubeedge-v1.23"))
+            && node["metadata"]["labels"]["node-role.kubernetes.io/edge"].is_string(),
+        "{node}"
+    );
+    let own = [
+        "get",
+        "pods",
+        "--namespace=kube-system",
+        "--field-selector=spec.nodeName=edge0",
+        "-o",
+        "name",
+    ];
+    let own = cluster.kubectl(&own)?;
+    ensure!(own.trim().is_empty(), "on the edge: {own}");
+    let health = cluster.ctl.json(0, &["agent", cluster.name, "edge0", "health"])?;
+    let clients = health["broker"]["connections"].as_u64();
+    ensure!(clients.is_some_and(|c| c > 0), "{health}");
+    Ok(())
+}
+
+/// `kubectl logs` and `exec` of a pod on the edge, through cloudcore's tunnel.
+fn logs_and_exec(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    cluster.bring_tools(&["edge0"])?;
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "talker" },
+        "spec": {
+            "nodeName": "edge0",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": false,
+            "containers": [{
+                "name": "talker", "image": crate::cluster::TOOLS, "imagePullPolicy": "Never",
+                "args": ["sh", "-c", "/bin/busybox echo said on the edge; /bin/busybox sleep 3600"],
+            }],
+        },
+    });
+    let manifest = cluster.bed.dir.join("talker.json");
+    std::fs::write(&manifest, pod.to_string())?;
+    cluster.kubectl(&["apply", "-f", &manifest.display().to_string()])?;
+    let ready = ["wait", "--for=condition=Ready", "--timeout=240s", "pod/talker"];
+    cluster.kubectl(&ready)?;
+    let said = cluster.kubectl(&["logs", "talker"])?;
+    ensure!(said.contains("said on the edge"), "{said}");
+    let said = cluster.tool("talker", &["echo", "asked from the cloud"])?;
+    ensure!(said.contains("asked from the cloud"), "{said}");
+    Ok(())
+}
+
+/// The link between two nodes changes and comes back; one that is cut lets nothing through.
+fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let (ctl, name) = (&cluster.ctl, cluster.name);
+    let status = ctl.json(0, &["status", name])?;
+    let address = |node: &str| {
+        let nodes = status["nodes"].as_array();
+        let node = nodes.and_then(|all| all.iter().find(|n| n["name"] == node));
+        node.and_then(|n| n["address"].as_str().map(str::to_owned))
+    };
+    let edge = address("edge0").context("an address")?;
+    let ping = |node: &str| {
+        let exec = ["agent", name, node, "exec", "--", "ping", "-c", "3", "-W", "3", &edge];
+        ctl.run(&exec)
+    };
+    let set = ["network", name, "set", "endpoint0", "edge0", "latency_ms=150"];
+    let said = ctl.expect(0, &set)?;
+    ensure!(said.contains("changed on edge0, endpoint0"), "{said}");
+    let slow = crate::bed::median(crate::bed::ping_times(&String::from_utf8_lossy(
+        &ping("endpoint0")?.stdout,
+    )))?;
+    ensure!((300.0..400.0).contains(&slow), "{slow} ms for 300 asked");
+    ctl.expect(0, &["network", name, "cut", "cloud", "edge"])?;
+    ensure!(!ping("cloud_controller")?.status.success(), "the cut link answers");
+    ensure!(ping("endpoint0")?.status.success(), "another link is cut");
+    ctl.expect(0, &["network", name, "restore", "cloud", "edge"])?;
+    ensure!(ping("cloud_controller")?.status.success(), "it is still cut");
+    ctl.expect(0, &["network", name, "restore", "endpoint0", "edge0"])?;
+    ctl.refused(1, &["network", name, "cut", "cloud", "moon"])?;
+    Ok(())
+}
+
+/// The edge loses the cloud in the middle of a run: every photo is answered, and the times of it all are known.
+fn autonomy(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let (dir, text) = cluster.bed.results("autonomy");
+    let arguments = [
+        "bench",
+        config,
+        "--results",
+        &text,
+        "--set",
+        "benchmark.frequency=0.2",
+        "--set",
+        "benchmark.duration_s=150",
+        "--set",
+        "benchmark.timeline=10 cut cloud edge,85 restart edge0 edgecore,105 restore cloud edge",
+    ];
+    let mut run = cluster.ctl.start("autonomy", &arguments)?;
+    let code = run.wait(BENCH)?;
+    ensure!(code == 0, "exit {code}: {}", run.said());
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, 30)?;
+    let result = results::json(&dir)?;
+    let timeline = result["timeline"].as_array().context("a timeline")?;
+    let at = |part: &str| {
+        let found = timeline
+            .iter()
+            .find(|h| h["text"].as_str().is_some_and(|t| t.contains(part)));
+        found.and_then(|h| h["after_s"].as_f64()).with_context(|| format!("no `{part}`: {timeline:?}"))
+    };
+    let order = [
+        at("cut cloud edge")?,
+        at("edge0 is not ready")?,
+        at("restart edge0 edgecore")?,
+        at("restore cloud edge")?,
+        at("edge0 is ready")?,
+    ];
+    eprintln!("cut, not ready, edgecore restarted, restored, ready: {order:.1?} s");
+    ensure!(order.is_sorted(), "{timeline:?}");
+    let events = std::fs::read_to_string(dir.join("events.csv"))?;
+    ensure!(
+        events.contains("edge0,") && events.contains("network,\"link to cloud"),
+        "the agents' own words are missing: {events}"
+    );
+    Ok(())
+}
+
+/// cloudcore starts again, and the edge does: both go on.
+fn faults(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+    cluster.on("cloud_controller", &["systemctl", "restart", "cloudcore"])?;
+    let (dir, text) = cluster.bed.results("cloudcore-restarted");
+    let again = [&["bench"][..], bench, &["--results", &text]].concat();
+    cluster.ctl.expect(0, &again)?;
+    results::check(&results::only_result(&dir)?, PHOTOS)
+}
