@@ -52,4 +52,4 @@ bench: build
 
 # The software stage of `up` against a plain kubeadm script on the same image, in turn: a quarter of an hour.
 bench-cluster: components
-	CONTINUUM_BENCH=2 cargo test --locked -p continuum-tests --test vm -- --nocapture benchmark_of_the_software_stage
+	CONTINUUM_BENCH=2 cargo test --locked -p continuum-tests --test vm -- --nocapture benchmark_of_the

@@ -194,7 +194,7 @@ impl Timeline {
         if manager.is_some_and(|m| m.cluster().is_some()) {
             let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
             self.work.push(tokio::spawn(async move {
-                watch_nodes(&hand, &notes, clock).await
+                watch_nodes(&hand, &notes, clock).await;
             }));
         }
     }

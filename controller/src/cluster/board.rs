@@ -66,11 +66,7 @@ impl Drop for Board {
 }
 
 /// All pods there are, which also tells of those that went unseen, and then a watch to its end.
-async fn follow(
-    api: &Api<Pod>,
-    labels: &str,
-    sender: &watch::Sender<Pods>,
-) -> Result<(), String> {
+async fn follow(api: &Api<Pod>, labels: &str, sender: &watch::Sender<Pods>) -> Result<(), String> {
     let silent = |_| "no answer from the API server".to_owned();
     let parameters = ListParams::default().labels(labels);
     let asked = tokio::time::timeout(ASK_DEADLINE, api.list(&parameters)).await;

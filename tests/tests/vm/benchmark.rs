@@ -1,28 +1,50 @@
-//! The software stage of `up` against a plain script on the same image, in turn. Not a test: it prints a ratio.
+//! The software stage of `up` against plain scripts on the same image, in turn. Not tests: they print a ratio.
 
 use crate::{bed::Bed, cluster::Cluster};
 use anyhow::{Context, ensure};
+use continuum_tests::{
+    ctl::{Ctl, Running},
+    skip,
+};
 use std::time::{Duration, Instant};
 
+/// Two nodes with a manager, or without anything.
 const CONFIG: &str = r#"
 [infrastructure]
 provider = "qemu"
 infra_only = INFRA_ONLY
 [infrastructure.cloud]
-nodes = 2
+nodes = CLOUDS
 cores = 1
 memory_mib = 1536
 [infrastructure.cloud.controller]
 cores = 2
 memory_mib = 2560
+[infrastructure.edge]
+nodes = EDGES
+cores = 1
+memory_mib = 1536
 [software]
-resource_manager = "kubernetes"
+resource_manager = "MANAGER"
 resource_manager_only = true
 "#;
 const DEADLINE: Duration = Duration::from_mins(15);
+const PODS: [&str; 2] = ["10.244.0.0/24", "10.244.1.0/24"];
+
+type Round = fn(&Bed) -> anyhow::Result<f64>;
+
+/// kubeadm init and join.
+pub(crate) fn software_stage(bed: &Bed) -> anyhow::Result<()> {
+    in_turn(bed, |bed| by_up(bed, "kubernetes"), by_script)
+}
+
+/// The same with cloudcore and edgecore.
+pub(crate) fn edge_stage(bed: &Bed) -> anyhow::Result<()> {
+    in_turn(bed, |bed| by_up(bed, "kubeedge"), by_edge_script)
+}
 
 /// Seconds of `up` and of the script, in turn.
-pub(crate) fn software_stage(bed: &Bed) -> anyhow::Result<()> {
+fn in_turn(bed: &Bed, by_up: Round, by_script: Round) -> anyhow::Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     // `CONTINUUM_BENCH` is how often; each round takes about seven minutes under emulation.
     let rounds = std::env::var("CONTINUUM_BENCH").ok();
@@ -39,16 +61,25 @@ pub(crate) fn software_stage(bed: &Bed) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn config(bed: &Bed, name: &str, infra_only: bool) -> anyhow::Result<String> {
+fn config(bed: &Bed, name: &str, manager: &str, infra_only: bool) -> anyhow::Result<String> {
     let path = bed.dir.join(format!("{name}.toml"));
-    let text = CONFIG.replace("INFRA_ONLY", if infra_only { "true" } else { "false" });
+    let (clouds, edges) = if manager == "kubeedge" {
+        ("1", "1")
+    } else {
+        ("2", "0")
+    };
+    let text = CONFIG
+        .replace("INFRA_ONLY", if infra_only { "true" } else { "false" })
+        .replace("CLOUDS", clouds)
+        .replace("EDGES", edges)
+        .replace("MANAGER", manager);
     std::fs::write(&path, format!("name = \"{name}\"\n{text}"))?;
     Ok(path.display().to_string())
 }
 
-fn by_up(bed: &Bed) -> anyhow::Result<f64> {
+fn by_up(bed: &Bed, manager: &str) -> anyhow::Result<f64> {
     let ctl = bed.ctl();
-    let config = config(bed, "ours", false)?;
+    let config = config(bed, "ours", manager, false)?;
     let up = ctl.json(0, &["up", &config])?;
     let stages = up["stage_times"].as_array().context("stage times")?;
     eprintln!("up: {}", up["stage_times"]);
@@ -61,77 +92,195 @@ fn by_up(bed: &Bed) -> anyhow::Result<f64> {
     Ok(seconds)
 }
 
+/// Machines without software, for a script.
+struct Floor<'a> {
+    bed: &'a Bed,
+    cluster: Cluster<'a>,
+    config: String,
+    /// Names and addresses.
+    nodes: Vec<(String, String)>,
+}
+
+impl<'a> Floor<'a> {
+    fn up(bed: &'a Bed, manager: &str) -> anyhow::Result<Self> {
+        let name = "floor";
+        let cluster = Cluster::new(bed, name)?;
+        let config = config(bed, name, manager, true)?;
+        cluster.ctl.expect(0, &["up", &config])?;
+        let status = cluster.ctl.json(0, &["status", name])?;
+        let text = |v: &serde_json::Value| v.as_str().map(str::to_owned).context("a text");
+        let mut nodes = Vec::new();
+        for node in status["nodes"].as_array().context("nodes")? {
+            nodes.push((text(&node["name"])?, text(&node["address"])?));
+        }
+        ensure!(nodes.len() == 2, "{status}");
+        Ok(Self {
+            bed,
+            cluster,
+            config,
+            nodes,
+        })
+    }
+
+    fn ctl(&self) -> &Ctl {
+        &self.cluster.ctl
+    }
+
+    fn put(&self, node: &str, file: &std::path::Path, name: &str) -> anyhow::Result<String> {
+        let file = file.display().to_string();
+        let put = ["agent", self.cluster.name, node, "put", &file, name];
+        let path = self.ctl().json(0, &put)?["path"].clone();
+        path.as_str().map(str::to_owned).context("a path")
+    }
+
+    /// A script on both nodes.
+    fn script(&self, name: &str, text: &str) -> anyhow::Result<Vec<String>> {
+        let script = self.bed.dir.join(name);
+        std::fs::write(&script, text)?;
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|(node, _)| self.put(node, &script, name))
+            .collect()
+    }
+
+    fn start(&self, node: &str, argv: &[&str]) -> anyhow::Result<Running> {
+        let name = self.cluster.name;
+        let exec = ["agent", name, node, "exec", "--timeout-s", "900", "--"];
+        let label = format!("floor-{node}");
+        self.ctl().start(&label, &[&exec[..], argv].concat())
+    }
+
+    /// Where `kubectl` finds the cluster that the script made.
+    fn kubeconfig(&self) -> anyhow::Result<String> {
+        let admin = self.bed.dir.join("floor.conf").display().to_string();
+        let show = ["cat", "/etc/kubernetes/admin.conf"];
+        let text = self.cluster.on(&self.nodes[0].0, &show)?;
+        std::fs::write(&admin, text)?;
+        Ok(admin)
+    }
+
+    fn wait_ready(&self, admin: &str, nodes: &[&str]) -> anyhow::Result<()> {
+        let wait = ["wait", "--for=condition=Ready", "--timeout=600s"];
+        let argv = [&["--kubeconfig", admin][..], &wait, nodes].concat();
+        self.bed
+            .inside(self.cluster.kubectl_program(), &argv)
+            .map(|_| ())
+    }
+
+    fn down(&self) -> anyhow::Result<()> {
+        self.ctl().expect(0, &["down", &self.config]).map(|_| ())
+    }
+}
+
 /// Both nodes at once, then until both are ready.
 fn by_script(bed: &Bed) -> anyhow::Result<f64> {
-    let name = "floor";
-    let cluster = Cluster::new(bed, name)?;
-    let ctl = &cluster.ctl;
-    let config = config(bed, name, true)?;
-    ctl.expect(0, &["up", &config])?;
-    let status = ctl.json(0, &["status", name])?;
-    let address = |node: usize| {
-        let address = status["nodes"][node]["address"].as_str();
-        address.map(str::to_owned).context("an address")
+    let floor = Floor::up(bed, "kubernetes")?;
+    let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
+    let [(control, control_at), (worker, worker_at)] = &floor.nodes[..] else {
+        anyhow::bail!("two nodes")
     };
-    let (control, worker) = (address(0)?, address(1)?);
-    let script = bed.dir.join("floor.sh");
-    std::fs::write(&script, include_str!("floor.sh"))?;
-    let script = script.display().to_string();
-    let mut placed = Vec::new();
-    for node in ["cloud_controller", "cloud0"] {
-        let put = ["agent", name, node, "put", &script, "floor.sh"];
-        let path = ctl.json(0, &put)?["path"].clone();
-        placed.push(path.as_str().context("a path")?.to_owned());
-    }
     let begun = Instant::now();
-    let start = |node: &str, path: &str, rest: [&str; 7]| {
-        let exec = ["agent", name, node, "exec", "--timeout-s", "900", "--"];
-        let argv = [&exec[..], &["bash", path], &rest].concat();
-        ctl.start(&format!("floor-{node}"), &argv)
-    };
-    let pods = ["10.244.0.0/24", "10.244.1.0/24"];
-    let (first, second) = (&placed[0], &placed[1]);
+    let name = "cloud-controller";
     let mut runs = [
-        start(
-            "cloud_controller",
-            first,
-            [
-                "control",
-                "cloud-controller",
-                &control,
-                &control,
-                pods[0],
-                pods[1],
-                &worker,
+        floor.start(
+            control,
+            &[
+                "bash", &placed[0], "control", name, control_at, control_at, PODS[0], PODS[1],
+                worker_at,
             ],
         )?,
-        start(
-            "cloud0",
-            second,
-            [
-                "worker", "cloud0", &worker, &control, pods[1], pods[0], &control,
+        floor.start(
+            worker,
+            &[
+                "bash", &placed[1], "worker", worker, worker_at, control_at, PODS[1], PODS[0],
+                control_at,
             ],
         )?,
     ];
     for run in &mut runs {
         ensure!(run.wait(DEADLINE)? == 0, "{}", run.said());
     }
-    let kubectl = cluster.kubectl_program();
-    let admin = bed.dir.join("floor.conf").display().to_string();
-    let show = ["cat", "/etc/kubernetes/admin.conf"];
-    std::fs::write(&admin, cluster.on("cloud_controller", &show)?)?;
-    let ready = [
+    let admin = floor.kubeconfig()?;
+    floor.wait_ready(&admin, &["node/cloud-controller", "node/cloud0"])?;
+    let seconds = begun.elapsed().as_secs_f64();
+    floor.down()?;
+    Ok(seconds)
+}
+
+/// The control plane, cloudcore beside it, then edgecore with the token that cloudcore made, until both are ready.
+fn by_edge_script(bed: &Bed) -> anyhow::Result<f64> {
+    let floor = Floor::up(bed, "kubeedge")?;
+    let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
+    let edge_placed = floor.script("floor_edge.sh", include_str!("floor_edge.sh"))?;
+    let [(control, control_at), (edge, edge_at)] = &floor.nodes[..] else {
+        anyhow::bail!("two nodes")
+    };
+    let begun = Instant::now();
+    let mut files = String::new();
+    for (node, component, file) in [
+        (control, "kubernetes", "kubectl"),
+        (control, "kubeedge", "cloudcore"),
+        (control, "kubeedge", "crds.yaml"),
+        (edge, "kubeedge", "edgecore"),
+    ] {
+        let path = floor.put(node, &skip::stored_program(component, file)?, file)?;
+        let (dir, _) = path.rsplit_once('/').context("a directory")?;
+        dir.clone_into(&mut files);
+    }
+    let argv = [
+        "bash", &placed[0], "control", control, control_at, control_at, PODS[0], PODS[1], edge_at,
+    ]
+    .map(|word| {
+        if word == control {
+            "cloud-controller"
+        } else {
+            word
+        }
+    });
+    let mut run = floor.start(control, &argv)?;
+    ensure!(run.wait(DEADLINE)? == 0, "{}", run.said());
+    let argv = [
+        "bash",
+        &edge_placed[0],
+        "cloud",
+        control,
+        control_at,
+        control_at,
+        PODS[0],
+        &files,
+    ];
+    let said = floor.cluster.on(control, &argv)?;
+    let token = said
+        .lines()
+        .next_back()
+        .context("a token")?
+        .trim()
+        .to_owned();
+    let argv = [
+        "bash",
+        &edge_placed[1],
+        "edge",
+        edge,
+        edge_at,
+        control_at,
+        PODS[1],
+        &files,
+        &token,
+    ];
+    floor.cluster.on(edge, &argv)?;
+    let admin = floor.kubeconfig()?;
+    // It has to appear first.
+    let exists = [
         "--kubeconfig",
         &admin,
         "wait",
-        "--for=condition=Ready",
+        "--for=create",
         "--timeout=600s",
+        "node/edge0",
     ];
-    bed.inside(
-        kubectl,
-        &[&ready[..], &["node/cloud-controller", "node/cloud0"]].concat(),
-    )?;
+    bed.inside(floor.cluster.kubectl_program(), &exists)?;
+    floor.wait_ready(&admin, &["node/cloud-controller", "node/edge0"])?;
     let seconds = begun.elapsed().as_secs_f64();
-    ctl.expect(0, &["down", &config])?;
+    floor.down()?;
     Ok(seconds)
 }

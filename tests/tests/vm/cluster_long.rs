@@ -165,7 +165,10 @@ fn full_disk(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     let said = bench.said();
     // The node is refused for it, or has already given up images to get room.
     let is_clear = said.contains("disk") || said.contains("No space left on device");
-    ensure!(code != 0 && is_clear && said.contains("cloud0"), "exit {code}: {said}");
+    ensure!(
+        code != 0 && is_clear && said.contains("cloud0"),
+        "exit {code}: {said}"
+    );
     eprintln!("a full disk: exit {code}: {}", last_error(&said));
     cluster.on("cloud0", &["rm", "/var/filler"])?;
     let relief = [

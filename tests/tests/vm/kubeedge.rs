@@ -55,7 +55,8 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
 
 /// The edge is ready, says whose it is, and has no pod of the cluster's own; edgecore uses the broker of its node.
 fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    let node: Value = serde_json::from_str(&cluster.kubectl(&["get", "node", "edge0", "-o", "json"])?)?;
+    let node: Value =
+        serde_json::from_str(&cluster.kubectl(&["get", "node", "edge0", "-o", "json"])?)?;
     let version = node["status"]["nodeInfo"]["kubeletVersion"].as_str();
     eprintln!("edge0: {version:?}");
     ensure!(
@@ -73,7 +74,9 @@ fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     ];
     let own = cluster.kubectl(&own)?;
     ensure!(own.trim().is_empty(), "on the edge: {own}");
-    let health = cluster.ctl.json(0, &["agent", cluster.name, "edge0", "health"])?;
+    let health = cluster
+        .ctl
+        .json(0, &["agent", cluster.name, "edge0", "health"])?;
     let clients = health["broker"]["connections"].as_u64();
     ensure!(clients.is_some_and(|c| c > 0), "{health}");
     Ok(())
@@ -99,7 +102,12 @@ fn logs_and_exec(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let manifest = cluster.bed.dir.join("talker.json");
     std::fs::write(&manifest, pod.to_string())?;
     cluster.kubectl(&["apply", "-f", &manifest.display().to_string()])?;
-    let ready = ["wait", "--for=condition=Ready", "--timeout=240s", "pod/talker"];
+    let ready = [
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=240s",
+        "pod/talker",
+    ];
     cluster.kubectl(&ready)?;
     let said = cluster.kubectl(&["logs", "talker"])?;
     ensure!(said.contains("said on the edge"), "{said}");
@@ -119,10 +127,19 @@ fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     };
     let edge = address("edge0").context("an address")?;
     let ping = |node: &str| {
-        let exec = ["agent", name, node, "exec", "--", "ping", "-c", "3", "-W", "3", &edge];
+        let exec = [
+            "agent", name, node, "exec", "--", "ping", "-c", "3", "-W", "3", &edge,
+        ];
         ctl.run(&exec)
     };
-    let set = ["network", name, "set", "endpoint0", "edge0", "latency_ms=150"];
+    let set = [
+        "network",
+        name,
+        "set",
+        "endpoint0",
+        "edge0",
+        "latency_ms=150",
+    ];
     let said = ctl.expect(0, &set)?;
     ensure!(said.contains("changed on edge0, endpoint0"), "{said}");
     let slow = crate::bed::median(crate::bed::ping_times(&String::from_utf8_lossy(
@@ -130,10 +147,16 @@ fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     )))?;
     ensure!((300.0..400.0).contains(&slow), "{slow} ms for 300 asked");
     ctl.expect(0, &["network", name, "cut", "cloud", "edge"])?;
-    ensure!(!ping("cloud_controller")?.status.success(), "the cut link answers");
+    ensure!(
+        !ping("cloud_controller")?.status.success(),
+        "the cut link answers"
+    );
     ensure!(ping("endpoint0")?.status.success(), "another link is cut");
     ctl.expect(0, &["network", name, "restore", "cloud", "edge"])?;
-    ensure!(ping("cloud_controller")?.status.success(), "it is still cut");
+    ensure!(
+        ping("cloud_controller")?.status.success(),
+        "it is still cut"
+    );
     ctl.expect(0, &["network", name, "restore", "endpoint0", "edge0"])?;
     ctl.refused(1, &["network", name, "cut", "cloud", "moon"])?;
     Ok(())
@@ -165,7 +188,9 @@ fn autonomy(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
         let found = timeline
             .iter()
             .find(|h| h["text"].as_str().is_some_and(|t| t.contains(part)));
-        found.and_then(|h| h["after_s"].as_f64()).with_context(|| format!("no `{part}`: {timeline:?}"))
+        found
+            .and_then(|h| h["after_s"].as_f64())
+            .with_context(|| format!("no `{part}`: {timeline:?}"))
     };
     let order = [
         at("cut cloud edge")?,

@@ -115,7 +115,8 @@ fn main() -> anyhow::Result<ExitCode> {
         eprintln!("skipped: containers_without_a_cluster: {why}");
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 10] = [
+    let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
+    let tests: [(&str, Case, &Option<String>); 11] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -137,6 +138,11 @@ fn main() -> anyhow::Result<ExitCode> {
             "benchmark_of_the_software_stage",
             benchmark::software_stage,
             &no_benchmark,
+        ),
+        (
+            "benchmark_of_the_edge_stage",
+            benchmark::edge_stage,
+            &no_edge_benchmark,
         ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
         ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),

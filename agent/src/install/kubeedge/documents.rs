@@ -23,7 +23,7 @@ const NODE_LIMIT: u16 = 100;
 
 pub(super) fn cloudcore(address: &str) -> String {
     let config = json!({
-        "apiVersion": "cloudcore.config.kubeedge.io/v1alpha2",
+        "apiVersion": "cloudcore.config.kubeedge.io/v1alpha1",
         "kind": "CloudCore",
         "kubeAPIConfig": { "kubeConfig": KUBECONFIG },
         "modules": {
