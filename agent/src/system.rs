@@ -14,7 +14,12 @@ pub trait System: Send + Sync {
     async fn remove(&self, path: &str) -> Result<(), AgentError>;
     /// Whether a path exists.
     async fn exists(&self, path: &str) -> bool;
+    /// Whether somebody listens at `address:port`.
+    async fn listens(&self, socket: &str) -> bool;
 }
+
+/// For a peer to take a connection.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The real machine.
 #[derive(Debug)]
@@ -66,6 +71,14 @@ impl System for HostSystem {
     async fn exists(&self, path: &str) -> bool {
         tokio::fs::try_exists(path).await.unwrap_or(false)
     }
+
+    async fn listens(&self, socket: &str) -> bool {
+        let connect = tokio::net::TcpStream::connect(socket);
+        matches!(
+            tokio::time::timeout(CONNECT_DEADLINE, connect).await,
+            Ok(Ok(_))
+        )
+    }
 }
 
 /// Records what would be done; for tests only.
@@ -88,6 +101,8 @@ pub(crate) mod fake {
         pub(crate) said: &'static str,
         /// A command that begins with the first prints the second.
         pub(crate) answer: Option<(&'static str, &'static str)>,
+        /// Nobody listens anywhere.
+        pub(crate) is_deaf: bool,
     }
 
     #[async_trait::async_trait]
@@ -124,6 +139,9 @@ pub(crate) mod fake {
         async fn exists(&self, path: &str) -> bool {
             self.present.lock().unwrap().contains(path)
                 || self.files.lock().unwrap().contains_key(path)
+        }
+        async fn listens(&self, _socket: &str) -> bool {
+            !self.is_deaf
         }
     }
 }

@@ -157,7 +157,6 @@ mod tests {
         for installer in INSTALLERS {
             let system = RecordingSystem {
                 // What is waited for is there.
-                answer: Some(("ss -Hltn", "LISTEN")),
                 present: std::sync::Mutex::new(
                     ["/etc/kubeedge/certs/server.crt".to_owned()].into(),
                 ),

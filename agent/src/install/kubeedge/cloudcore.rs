@@ -28,13 +28,18 @@ async fn kubectl(arguments: &[&str], system: &dyn System) -> Result<String, Agen
     system.run(&argv, SHORT).await
 }
 
-/// Creates or changes objects so that they are as in a file.
-async fn apply(path: &str, system: &dyn System) -> Result<(), AgentError> {
-    let file = format!("--filename={path}");
-    let how = ["--server-side", "--force-conflicts"];
-    kubectl(&[&["apply"], &how[..], &[&file]].concat(), system)
-        .await
-        .map(|_| ())
+/// Creates or changes objects so that they are as in files. The server checks them; for a check of its own kubectl would
+/// fetch everything that the server knows, which takes a slow machine longer than kubectl waits.
+async fn apply(paths: &[String], system: &dyn System) -> Result<(), AgentError> {
+    let files: Vec<String> = paths.iter().map(|p| format!("--filename={p}")).collect();
+    let mut arguments = vec![
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--validate=false",
+    ];
+    arguments.extend(files.iter().map(String::as_str));
+    kubectl(&arguments, system).await.map(|_| ())
 }
 
 /// Keeps kube-proxy and `CoreDNS` off edges. While the control plane is new, their pods have hardly begun.
@@ -48,12 +53,6 @@ async fn off_edges(system: &dyn System) -> Result<(), AgentError> {
         kubectl(&["--namespace=kube-system", "patch", addon, &patch], system).await?;
     }
     Ok(())
-}
-
-async fn listens(system: &dyn System) -> bool {
-    let port = format!("sport = :{}", documents::HTTPS_PORT);
-    let listeners = system.run(&["ss", "-Hltn", &port], SHORT).await;
-    listeners.is_ok_and(|text| !text.trim().is_empty())
 }
 
 #[async_trait::async_trait]
@@ -85,6 +84,7 @@ impl Installer for CloudCore {
             .split(',')
             .filter(|e| !e.is_empty())
             .collect();
+        let socket = format!("{address}:{}", documents::HTTPS_PORT);
         let mut changed = false;
         for (path, name, mode) in [
             (documents::CA, "edge_ca_certificate", 0o644),
@@ -110,7 +110,7 @@ impl Installer for CloudCore {
         ] {
             changed |= system.write(path, &text, mode).await?;
         }
-        if !changed && listens(system).await {
+        if !changed && system.listens(&socket).await {
             progress.report("cloudcore", StepState::Unchanged, "it listens");
             return Ok(());
         }
@@ -118,22 +118,19 @@ impl Installer for CloudCore {
         off_edges(system).await?;
         let about = "kube-proxy and CoreDNS stay off edges";
         progress.report("add-ons", StepState::Done, about);
-        for (artifact, path) in &spec.artifacts {
-            if artifact.name == DEFINITIONS {
-                apply(&path.display().to_string(), system).await?;
-            }
-        }
-        apply(RIGHTS, system).await?;
+        let definitions = spec.artifacts.iter().filter(|(a, _)| a.name == DEFINITIONS);
+        let mut files: Vec<String> = definitions.map(|(_, p)| p.display().to_string()).collect();
+        files.push(RIGHTS.to_owned());
+        apply(&files, system).await?;
         progress.report("definitions and rights", StepState::Done, "applied");
         system.run(&["systemctl", "daemon-reload"], SHORT).await?;
         system
             .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
             .await?;
         system.run(&["systemctl", "restart", UNIT], SHORT).await?;
-        let port = documents::HTTPS_PORT;
-        let waits = format!("waits for port {port}");
+        let waits = format!("waits for {socket}");
         progress.report("cloudcore", StepState::Running, waits);
-        wait_up("cloudcore", || listens(system), &[], system).await?;
+        wait_up("cloudcore", || system.listens(&socket), &[], system).await?;
         progress.report("cloudcore", StepState::Done, "it listens");
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{SHORT, documents, wait_up};
+use super::{SHORT, documents, wait_for, wait_up};
 use crate::{
     error::AgentError,
     install::{
@@ -96,9 +96,12 @@ impl Installer for EdgeCore {
         system
             .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
             .await?;
-        system.run(&["systemctl", "restart", UNIT], SHORT).await?;
-        let waits = format!("waits for cloudcore at {}", edge.cloud);
+        // Without cloudcore it would start again and again, on a machine that others need.
+        let cloudcore = format!("{}:{}", edge.cloud, documents::HTTPS_PORT);
+        let waits = format!("waits for cloudcore at {cloudcore}");
         progress.report("edgecore", StepState::Running, waits);
+        wait_for(&cloudcore, system).await?;
+        system.run(&["systemctl", "restart", UNIT], SHORT).await?;
         let has_certificate = || system.exists(documents::CERTIFICATE);
         let up = wait_up("edgecore", has_certificate, &HOPELESS, system).await;
         // It has served, or it is wrong.

@@ -39,6 +39,22 @@ async fn last_words(unit: &str, system: &dyn System) -> String {
     said.lines().collect::<Vec<_>>().join(" | ")
 }
 
+/// Waits until somebody listens.
+async fn wait_for(socket: &str, system: &dyn System) -> Result<(), AgentError> {
+    let deadline = Instant::now() + START_DEADLINE;
+    while !system.listens(socket).await {
+        if Instant::now() > deadline {
+            return Err(AgentError::Deadline {
+                what: format!("{socket} to listen"),
+                after: START_DEADLINE,
+                last_seen: "it does not take connections".into(),
+            });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
 /// Waits until `is_up`; a unit that says one of `hopeless` will never be.
 async fn wait_up<F: Future<Output = bool>>(
     unit: &'static str,
