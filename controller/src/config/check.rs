@@ -338,9 +338,15 @@ fn build(
             .unwrap_or_else(|| NATIVE.into()),
         execution_model: options.text("software.execution_model"),
         kube_version: options.text("software.kube_version"),
-        event_bus: options
-            .text("software.event_bus")
-            .unwrap_or_else(|| "external".into()),
+        event_bus: options.text("software.event_bus").unwrap_or_else(|| {
+            let has_dollar_topics = options.text("software.broker").as_deref() == Some("mosquitto");
+            if has_dollar_topics {
+                "external"
+            } else {
+                "internal"
+            }
+            .into()
+        }),
         max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
     };
     let mut config = Config {

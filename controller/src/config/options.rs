@@ -262,7 +262,7 @@ const GENERAL: [Key; 28] = [
     key(
         "software.event_bus",
         Kind::Choice(&["external", "internal"], &[]),
-        "whose MQTT broker KubeEdge's edges use: that of the node, or one of edgecore's own (external)",
+        "MQTT broker of KubeEdge's devices: the node's, or one of edgecore's own (external with mosquitto, else internal)",
     ),
     both(
         "software.kube_version",

@@ -90,6 +90,12 @@ pub(super) fn check(
             );
         }
     }
+    if config.software.event_bus == "external" && config.software.broker == "rumqttd" {
+        fault(
+            "software.event_bus",
+            "external needs broker mosquitto: rumqttd has no topics that begin with `$`, as KubeEdge's do".into(),
+        );
+    }
     let provider = &config.infrastructure.provider;
     if config.software.runtime().is_some() && provider == "local" {
         fault(

@@ -60,7 +60,10 @@ pub(super) fn image(
             file(
                 "/etc/hosts",
                 "0644",
-                format!("127.0.0.1 localhost\n127.0.1.1 {hostname}\n::1 localhost\n"),
+                format!(
+                    "127.0.0.1 localhost\n{} {hostname}\n::1 localhost\n",
+                    node.address
+                ),
             ),
             // Last: the agent's unit waits for it.
             file(&in_guest("agent.toml"), "0644", agent_config),
