@@ -277,6 +277,17 @@ fn show_bench(context: &Context, output: &Output, bench: &Bench, dir: &Path) -> 
             .collect();
         output.text(&format!("photos: {}", counts.join(", ")));
     }
+    if !bench.happenings.is_empty() {
+        let rows = bench.happenings.iter().map(|h| {
+            let after_s = (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9;
+            vec![
+                format!("{after_s:.1} s"),
+                h.source.to_owned(),
+                h.text.clone(),
+            ]
+        });
+        output.table(&["after", "by", "what happened"], rows.collect());
+    }
     let validity = match report.validity {
         Validity::Unverified => "unverified",
         Validity::Invalid => "INVALID",

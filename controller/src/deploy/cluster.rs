@@ -204,6 +204,35 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
     check().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
+/// A node that becomes part of a cluster.
+struct Installing<'a> {
+    context: &'a Context,
+    agent: &'a GrpcAgent,
+    node: &'a NodePlan,
+    secrets: &'a Secrets,
+    stored: &'a BTreeMap<&'static str, Stored>,
+}
+
+impl Installing<'_> {
+    async fn install(&self, part: &ClusterPart) -> Result<(), Error> {
+        let plain = part.options.iter();
+        let mut options: BTreeMap<String, String> =
+            plain.map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        for secret in part.secrets {
+            tell(*secret, self.secrets, self.node, &mut options)?;
+        }
+        let artifacts = artifacts(part, self.stored)?;
+        self.agent
+            .install(part.component, options, &artifacts, &|step| {
+                self.context.progress.say(&format!(
+                    "{}: {} {} {}",
+                    self.node.name, step.step, step.state, step.detail
+                ));
+            })
+            .await
+    }
+}
+
 /// Adds what only this part of this node may know.
 fn tell(
     secret: Secret,
@@ -275,24 +304,27 @@ pub(super) async fn install(
     let nodes = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
         let (stored, secrets) = (&stored, &secrets);
         async move {
-            for part in cluster.parts(node, plan, stack) {
-                let mut options: BTreeMap<String, String> = part
-                    .options
-                    .iter()
-                    .map(|(k, v)| ((*k).to_owned(), v.clone()))
-                    .collect();
-                for secret in part.secrets {
-                    tell(*secret, secrets, node, &mut options)?;
+            let parts = cluster.parts(node, plan, stack);
+            let Some((first, later)) = parts.split_first() else {
+                return Ok(());
+            };
+            let node = Installing {
+                context,
+                agent,
+                node,
+                secrets,
+                stored,
+            };
+            // What is needed later comes while the node is busy with what is first.
+            let bring = async {
+                for part in later {
+                    agent.bring(&artifacts(part, stored)?).await?;
                 }
-                let artifacts = artifacts(&part, stored)?;
-                agent
-                    .install(part.component, options, &artifacts, &|step| {
-                        context.progress.say(&format!(
-                            "{}: {} {} {}",
-                            node.name, step.step, step.state, step.detail
-                        ));
-                    })
-                    .await?;
+                Ok(())
+            };
+            futures_util::future::try_join(node.install(first), bring).await?;
+            for part in later {
+                node.install(part).await?;
             }
             Ok::<_, Error>(())
         }

@@ -246,10 +246,6 @@ pub(super) fn edgecore(edge: &Edge<'_>) -> String {
                 "hostnameOverride": node,
                 "nodeIP": address,
                 "podSandboxImage": pause,
-                "nodeLabels": {
-                    "node-role.kubernetes.io/edge": "",
-                    "node-role.kubernetes.io/agent": "",
-                },
                 "reportEvent": true,
                 "tailoredKubeletConfig": {
                     "cgroupDriver": "systemd",

@@ -189,6 +189,23 @@ impl Agent for GrpcAgent {
         self.follow_metrics(batches).await
     }
 
+    async fn bring(&self, artifacts: &[ArtifactSource]) -> Result<(), Error> {
+        let mut client = wire::install_client::InstallClient::new(self.channel.clone());
+        let request = wire::MissingRequest {
+            artifacts: artifacts.iter().map(to_artifact).collect(),
+        };
+        let missing = self
+            .call("say what it lacks", CALL_DEADLINE, client.missing(request))
+            .await?
+            .into_inner();
+        for lacking in missing.artifacts {
+            if let Some(artifact) = artifacts.iter().find(|a| a.sha256 == lacking.sha256) {
+                self.upload(artifact).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn install(
         &self,
         component: &str,
@@ -197,24 +214,12 @@ impl Agent for GrpcAgent {
         steps: &(dyn Fn(InstallStep) + Send + Sync),
     ) -> Result<(), Error> {
         let doing = format!("install {component}");
-        let mut client = wire::install_client::InstallClient::new(self.channel.clone());
-        let announced: Vec<_> = artifacts.iter().map(to_artifact).collect();
-        let request = wire::MissingRequest {
-            artifacts: announced.clone(),
-        };
-        let missing = self
-            .call(&doing, CALL_DEADLINE, client.missing(request))
-            .await?
-            .into_inner();
-        for lacking in missing.artifacts {
-            if let Some(artifact) = artifacts.iter().find(|a| a.sha256 == lacking.sha256) {
-                self.upload(artifact).await?;
-            }
-        }
+        self.bring(artifacts).await?;
+        let client = wire::install_client::InstallClient::new(self.channel.clone());
         let request = wire::ApplyComponentRequest {
             component: component.to_owned(),
             options: options.into_iter().collect(),
-            artifacts: announced,
+            artifacts: artifacts.iter().map(to_artifact).collect(),
         };
         // May be asked twice: what is there already stays, and an agent installs one thing at a time.
         let work = || {
