@@ -172,6 +172,8 @@ impl<'a> Parts<'a> {
     ) -> Result<PathBuf, ImageError> {
         let key = self.key(role, carried);
         cache.get_or_make(KIND, &key, |partial| {
+            // The disk before it is packed, and after.
+            cache.require_free(if role.is_empty() { 4 } else { 9 })?;
             report.step("making the guest's disk");
             let stage = partial.join("tree");
             guest::stage(&self.base, &self.agent, &self.bundle, &stage)?;

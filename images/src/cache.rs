@@ -49,6 +49,24 @@ impl Cache {
         Ok(path)
     }
 
+    /// Fails when the disk has less free than this: programs that fill it say little about it.
+    pub fn require_free(&self, gigabytes: u64) -> Result<(), ImageError> {
+        let stat = rustix::fs::statvfs(&self.dir)
+            .map_err(|e| ImageError::file("look at the disk of", &self.dir)(e.into()))?;
+        let free = stat.f_bavail * stat.f_frsize / 1_000_000_000;
+        if free >= gigabytes {
+            return Ok(());
+        }
+        Err(ImageError::Missing {
+            what: format!(
+                "{gigabytes} GB of free disk at `{}` (there are {free})",
+                self.dir.display()
+            ),
+            hint: "make room: continuum-ctl image prune, or set CONTINUUM_CACHE to another disk"
+                .into(),
+        })
+    }
+
     /// Returns `kind/key`, made by `make` if it is not there. Two processes that want the same wait for each other;
     /// what a killed one left half done is removed first.
     pub fn get_or_make(
@@ -129,6 +147,15 @@ pub fn remove(path: &Path) -> Result<(), ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_told_before_it_is_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        cache.require_free(0).unwrap();
+        let error = cache.require_free(1_000_000_000).unwrap_err().to_string();
+        assert!(error.contains("image prune"), "{error}");
+    }
 
     #[test]
     fn a_lock_that_is_held_is_given_up_and_named() {

@@ -111,7 +111,7 @@ impl<'a> Floor<'a> {
         let text = |v: &serde_json::Value| v.as_str().map(str::to_owned).context("a text");
         let mut nodes = Vec::new();
         for node in status["nodes"].as_array().context("nodes")? {
-            nodes.push((text(&node["name"])?, text(&node["address"])?));
+            nodes.push((text(&node["node"])?, text(&node["address"])?));
         }
         ensure!(nodes.len() == 2, "{status}");
         Ok(Self {

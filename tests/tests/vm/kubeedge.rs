@@ -117,7 +117,7 @@ fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let status = ctl.json(0, &["status", name])?;
     let address = |node: &str| {
         let nodes = status["nodes"].as_array();
-        let node = nodes.and_then(|all| all.iter().find(|n| n["name"] == node));
+        let node = nodes.and_then(|all| all.iter().find(|n| n["node"] == node));
         node.and_then(|n| n["address"].as_str().map(str::to_owned))
     };
     let edge = address("edge0").context("an address")?;
