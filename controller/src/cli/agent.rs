@@ -2,7 +2,7 @@
 
 use super::{args::AgentAction, output::Output};
 use crate::{
-    agents::Agent,
+    agents::{Agent, InstallStep},
     deploy,
     error::Error,
     provider::{Context, Secrets},
@@ -41,6 +41,27 @@ pub(super) async fn run(
                 ],
             );
             output.json(&json!(info));
+        }
+        AgentAction::Install { component, options } => {
+            let split = |option: &String| {
+                let (name, value) = option.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            };
+            let settings: Option<_> = options.iter().map(split).collect();
+            let settings = settings.ok_or_else(|| {
+                Error::other(format!("install {component}"), "settings are NAME=VALUE")
+            })?;
+            let say = |step: InstallStep| {
+                let InstallStep {
+                    step,
+                    state,
+                    detail,
+                } = step;
+                context.progress.say(&format!("{step} {state} {detail}"));
+            };
+            agent.install(&component, settings, &[], &say).await?;
+            output.text(&format!("{component} is there"));
+            output.json(&json!({ "installed": component }));
         }
         AgentAction::Health => health(output, &agent).await?,
         AgentAction::Exec { timeout_s, argv } => {

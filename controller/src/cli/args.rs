@@ -233,6 +233,14 @@ pub(crate) enum AgentAction {
     },
     /// What it measures of itself
     Metrics,
+    /// Ask for a component as `up` does, with settings of your own
+    Install {
+        /// As its agent knows it; `info` shows those that are there
+        component: String,
+        /// Settings
+        #[arg(value_name = "NAME=VALUE")]
+        options: Vec<String>,
+    },
     /// Write a file below the agent's files directory
     Put {
         /// File here

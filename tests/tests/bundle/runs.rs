@@ -2,7 +2,10 @@
 
 use crate::world::World;
 use anyhow::{Context, ensure};
-use continuum_tests::{ctl::source, results};
+use continuum_tests::{
+    ctl::{Ctl, source},
+    results,
+};
 
 pub(crate) fn local_run() -> anyhow::Result<()> {
     let world = World::new()?;
@@ -119,7 +122,6 @@ pub(crate) fn debugging() -> anyhow::Result<()> {
 pub(crate) fn refused_by_name() -> anyhow::Result<()> {
     let world = World::new()?;
     for (name, why) in [
-        ("kubeedge-edge", "cannot install KubeEdge yet"),
         (
             "openfaas-cloud",
             "execution model openfaas: this version cannot install it yet",
@@ -143,6 +145,45 @@ pub(crate) fn refused_by_name() -> anyhow::Result<()> {
         world.ctl.json(0, &["list"])?["deployments"] == serde_json::json!([]),
         "a refusal left something"
     );
+    without_kubeedge(&world)
+}
+
+/// What cannot be built is refused with both ways to get it, before anything is made.
+fn without_kubeedge(world: &World) -> anyhow::Result<()> {
+    let path = |name: &str| world.dir.path().join(name);
+    let cache = path("empty-cache").display().to_string();
+    let ctl = Ctl::new(path("empty-state")).env("CONTINUUM_CACHE", cache);
+    let errors = ctl.refused(5, &["up", "examples/kubeedge-edge.cfg"])?;
+    for part in [
+        "kubeedge 1.23.1 is not in the store",
+        "artifact build kubeedge",
+        "artifact add kubeedge PATH",
+    ] {
+        ensure!(errors.contains(part), "no {part:?} in {errors}");
+    }
+    let made_up = path("made-up");
+    std::fs::create_dir_all(made_up.join("crds"))?;
+    std::fs::write(made_up.join("edgecore"), "no program")?;
+    std::fs::write(made_up.join("crds/device.yaml"), "kind: Device\n")?;
+    let from = made_up.display().to_string();
+    let add = ["artifact", "add", "kubeedge", &from];
+    let errors = ctl.refused(1, &add)?;
+    ensure!(errors.contains("cloudcore in"), "{errors}");
+    std::fs::write(made_up.join("cloudcore"), "no program")?;
+    let added = ctl.json(0, &add)?;
+    let files = added["components"][0]["files"]
+        .as_object()
+        .context("files")?;
+    let names: Vec<&String> = files.keys().collect();
+    ensure!(names == ["cloudcore", "crds.yaml", "edgecore"], "{names:?}");
+    let errors = ctl.refused(5, &["up", "examples/kubeedge-edge.cfg"])?;
+    ensure!(!errors.contains("kubeedge 1.23.1"), "{errors}");
+    let dir = added["components"][0]["dir"]
+        .as_str()
+        .context("a directory")?;
+    std::fs::write(std::path::Path::new(dir).join("edgecore"), "another")?;
+    let errors = ctl.refused(5, &["up", "examples/kubeedge-edge.cfg"])?;
+    ensure!(errors.contains("is not as it came"), "{errors}");
     Ok(())
 }
 

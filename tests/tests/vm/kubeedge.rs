@@ -2,7 +2,7 @@
 
 use crate::{bed::Bed, cluster::Cluster};
 use anyhow::{Context, ensure};
-use continuum_tests::{ctl::example, results};
+use continuum_tests::{ctl::example, results, skip};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -49,6 +49,10 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
     links(&cluster)?;
     autonomy(&cluster, &config)?;
     faults(&cluster, &own)?;
+    if skip::long().is_none() {
+        refusals(&cluster)?;
+        rebooted(&cluster, &own)?;
+    }
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
 }
@@ -208,6 +212,78 @@ fn autonomy(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
 fn faults(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
     cluster.on("cloud_controller", &["systemctl", "restart", "cloudcore"])?;
     let (dir, text) = cluster.bed.results("cloudcore-restarted");
+    let again = [&["bench"][..], bench, &["--results", &text]].concat();
+    cluster.ctl.expect(0, &again)?;
+    results::check(&results::only_result(&dir)?, PHOTOS)
+}
+
+fn wait_ready(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let ready = [
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=300s",
+        "node/edge0",
+    ];
+    cluster.kubectl(&ready).map(|_| ())
+}
+
+/// An edge with a token of another cluster, and one that has a kubelet, say so.
+fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let (certificates, away) = ("/etc/kubeedge/certs", "/etc/kubeedge/certs.away");
+    cluster.on("edge0", &["mv", certificates, away])?;
+    let token = format!("edge_token={}.a.b.c", "0".repeat(64));
+    let install = [
+        "agent",
+        cluster.name,
+        "edge0",
+        "install",
+        "kubeedge-edgecore",
+        "node=edge0",
+        "address=192.168.100.3",
+        "control_plane=192.168.100.2",
+        "pod_prefix=10.244.1.0/24",
+        "routes=10.244.0.0/24=192.168.100.2",
+        "event_bus=internal",
+        "broker_port=1883",
+        "pause=continuum.local/pause:1.0.0",
+        &token,
+    ];
+    let said = cluster.ctl.refused(1, &install)?;
+    ensure!(said.contains("failed to validate CA certificate"), "{said}");
+    eprintln!("a wrong token: {}", said.lines().last().unwrap_or_default());
+    // A unit that is active counts as one, whatever it does.
+    let (routes, kubelet) = (
+        "/etc/systemd/system/continuum-routes.service",
+        "/etc/systemd/system/kubelet.service",
+    );
+    cluster.on("edge0", &["cp", routes, kubelet])?;
+    cluster.on("edge0", &["systemctl", "start", "kubelet.service"])?;
+    let said = cluster.ctl.refused(1, &install)?;
+    ensure!(said.contains("a kubelet runs on this node"), "{said}");
+    cluster.on("edge0", &["systemctl", "stop", "kubelet.service"])?;
+    cluster.on("edge0", &["rm", kubelet])?;
+    cluster.on("edge0", &["rm", "-rf", certificates])?;
+    cluster.on("edge0", &["mv", away, certificates])?;
+    cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
+    wait_ready(cluster)
+}
+
+/// An edge that starts again in the middle of a run makes it invalid, by name; `up` makes it whole.
+fn rebooted(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+    let (_, text) = cluster.bed.results("edge-rebooted");
+    let arguments = [&["bench"][..], bench, &["--results", &text]].concat();
+    let mut run = cluster.ctl.start("rebooted", &arguments)?;
+    run.wait_for("workers: done", Duration::from_mins(6))?;
+    cluster.on(
+        "edge0",
+        &["systemd-run", "--on-active=1", "systemctl", "reboot"],
+    )?;
+    let code = run.wait(BENCH)?;
+    let said = run.said();
+    ensure!(code == 6 && said.contains("edge0"), "exit {code}: {said}");
+    cluster.ctl.expect(0, &[&["up"], bench].concat())?;
+    wait_ready(cluster)?;
+    let (dir, text) = cluster.bed.results("edge-back");
     let again = [&["bench"][..], bench, &["--results", &text]].concat();
     cluster.ctl.expect(0, &again)?;
     results::check(&results::only_result(&dir)?, PHOTOS)
