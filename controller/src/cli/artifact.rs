@@ -79,7 +79,13 @@ fn export(
     names: &[String],
 ) -> Result<(), Error> {
     let mut going = Vec::new();
-    for component in wanted(catalogue, names)? {
+    let all = || catalogue.components.iter().collect();
+    let components = if names.is_empty() {
+        all()
+    } else {
+        wanted(catalogue, names)?
+    };
+    for component in components {
         match components::find(&context.cache, component)? {
             Some(stored) => going.push(stored),
             // Asked for by name it must be there; otherwise the archive is of what there is.

@@ -25,8 +25,10 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
         let mut reasons = Vec::new();
         for name in cluster.components() {
             let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
-            reasons.extend(fault(context, component)?);
+            reasons.extend(reason(context, component));
         }
+        reasons.sort_unstable();
+        reasons.dedup();
         Ok(reasons)
     };
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
@@ -42,6 +44,17 @@ fn how_to_get(component: &Component) -> String {
         "file" => add,
         _ => build,
     }
+}
+
+/// Likewise in words when that cannot be found out, as for what is made of a guest image without one.
+fn reason(context: &Context, component: &Component) -> Option<String> {
+    fault(context, component).unwrap_or_else(|error| {
+        Some(format!(
+            "{}: {}",
+            component.title(),
+            crate::error::chain(&error)
+        ))
+    })
 }
 
 /// What is wrong with a component of the store, and what to do; nothing is made before that is known.
@@ -197,7 +210,7 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
         let catalogue = Catalogue::builtin()?;
         let mut reasons = Vec::new();
         for name in names {
-            reasons.extend(fault(context, catalogue.find(name, None)?)?);
+            reasons.extend(reason(context, catalogue.find(name, None)?));
         }
         Ok(reasons)
     };
