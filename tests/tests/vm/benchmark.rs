@@ -201,7 +201,8 @@ fn by_script(bed: &Bed) -> anyhow::Result<f64> {
         ensure!(run.wait(DEADLINE)? == 0, "{}", run.said());
     }
     let admin = floor.kubeconfig()?;
-    floor.wait_ready(&admin, &["node/cloud-controller", "node/cloud0"])?;
+    let joined = format!("node/{worker}");
+    floor.wait_ready(&admin, &["node/cloud-controller", &joined])?;
     let seconds = begun.elapsed().as_secs_f64();
     floor.down()?;
     Ok(seconds)
