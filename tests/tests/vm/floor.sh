@@ -74,7 +74,13 @@ mode: nftables
 clusterCIDR: 10.244.0.0/16
 detectLocalMode: ClusterCIDR
 END
-kubeadm init --config=/var/lib/floor-init.yaml >/var/log/floor-init.log 2>&1 || { tail -20 /var/log/floor-init.log >&2; exit 1; }
+kubeadm init --config=/var/lib/floor-init.yaml --skip-phases=addon >/var/log/floor-init.log 2>&1 || { tail -20 /var/log/floor-init.log >&2; exit 1; }
+# The API server is still busy with its own start, and under emulation kubeadm's client gives up after ten seconds; who
+# does this by hand types it again.
+for attempt in 1 2 3 4 5; do
+    kubeadm init phase addon all --config=/var/lib/floor-init.yaml >/var/log/floor-addons.log 2>&1 && break
+    [ "$attempt" -lt 5 ] || { tail -20 /var/log/floor-addons.log >&2; exit 1; }
+done
 else
 cat > /var/lib/floor-join.yaml <<END
 apiVersion: kubeadm.k8s.io/v1beta4

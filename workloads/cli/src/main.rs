@@ -19,12 +19,15 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "torch")]
+mod function;
+#[cfg(feature = "torch")]
 mod torch;
 
 /// Every application; the only place that names them.
 const APPLICATIONS: &[&dyn Application] = &[
     &continuum_image_recognition::ImageClassification,
     &continuum_workload_empty::Empty,
+    &continuum_invoker::Functions,
 ];
 
 #[derive(Debug, Parser)]
@@ -53,6 +56,9 @@ enum Command {
     },
     /// List the applications
     List,
+    /// Answer calls over HTTP with what is on their photos; the options of the watchdog come from the environment
+    #[cfg(feature = "torch")]
+    Function(function::Arguments),
     /// Work with the network itself
     #[cfg(feature = "torch")]
     #[command(flatten)]
@@ -77,6 +83,8 @@ fn main() -> ExitCode {
             }
             Ok(())
         }
+        #[cfg(feature = "torch")]
+        Command::Function(arguments) => function::run(arguments),
         #[cfg(feature = "torch")]
         Command::Torch(command) => torch::run(command),
     };

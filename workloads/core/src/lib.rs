@@ -7,6 +7,7 @@
 //! Invariant: this crate is a leaf; it knows neither gRPC nor `tch`.
 
 pub mod application;
+pub mod call;
 pub mod clock;
 pub mod event;
 pub mod header;

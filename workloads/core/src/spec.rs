@@ -24,6 +24,8 @@ pub enum Role {
     Subscriber(Subscriber),
     /// Makes and classifies photos on the same node.
     Combined(Combined),
+    /// Calls functions over HTTP.
+    Invoker(Invoker),
     /// Sleeps.
     Sleep(Sleep),
     /// A container of the user's own, which no program of ours runs.
@@ -37,6 +39,7 @@ impl Role {
             Self::Publisher(_) => "publisher",
             Self::Subscriber(_) => "subscriber",
             Self::Combined(_) => "combined",
+            Self::Invoker(_) => "invoker",
             Self::Sleep(_) => "sleep",
             Self::External => "external",
         }
@@ -102,6 +105,48 @@ pub struct Combined {
     pub classifiers: u32,
     /// As for the subscriber.
     pub queue_bytes: u64,
+}
+
+/// See [`Role::Invoker`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invoker {
+    /// Gateway, `address:port`.
+    pub gateway: String,
+    /// Functions, called side by side.
+    pub functions: Vec<FunctionCalls>,
+    /// One call may take so long.
+    pub timeout_s: f64,
+}
+
+/// Calls of one function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionCalls {
+    /// Its name.
+    pub function: String,
+    /// How often.
+    pub load: Load,
+    /// One at a time: the next call waits for the answer. Otherwise calls are made when they are due.
+    pub is_closed_loop: bool,
+    /// What is sent.
+    pub body: CallBody,
+}
+
+/// See [`FunctionCalls`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum CallBody {
+    /// One photo after the other, in JSON as Base64 with the time.
+    Photos {
+        /// Directory of JPEG files; relative to the bundle.
+        dataset: String,
+    },
+    /// The same text each time.
+    Text {
+        /// The text.
+        text: String,
+    },
 }
 
 /// See [`Role::Sleep`].

@@ -6,7 +6,7 @@
 //!   pacing -> file -> header ----> image-classification-sub ----> byte-bounded queue -> classifiers
 //!   samples.csv <------- image-classification-pub/<endpoint> <------------------------ reply
 //! ```
-//! `combined` does both on one node, without a broker.
+//! `combined` does both on one node, without a broker. [`function`] answers calls over HTTP with the same network.
 //!
 //! Invariant: only `net.rs` and `weights.rs` know `tch`; everything else works with any [`classifier::Classifier`].
 
@@ -18,12 +18,13 @@ use continuum_workload_core::{
 pub mod classifier;
 mod combined;
 pub mod dataset;
+pub mod function;
 #[cfg(feature = "torch")]
 mod legacy;
 mod mqtt;
 #[cfg(feature = "torch")]
 pub mod net;
-mod pacing;
+pub mod pacing;
 pub mod photo;
 mod publisher;
 mod queue;
@@ -64,10 +65,12 @@ impl Application for ImageClassification {
             Role::Combined(spec) => {
                 combined::run(&context, &spec, &*classifier::factory(context.bundle)?).await
             }
-            role @ (Role::Sleep(_) | Role::External) => Err(RunError::UnknownRole {
-                application: self.name(),
-                role: role.name(),
-            }),
+            role @ (Role::Invoker(_) | Role::Sleep(_) | Role::External) => {
+                Err(RunError::UnknownRole {
+                    application: self.name(),
+                    role: role.name(),
+                })
+            }
         }
     }
 }

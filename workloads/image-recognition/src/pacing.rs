@@ -5,25 +5,28 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A send that begins later than this after its due time is a slip.
-pub(crate) const SLIP: Duration = Duration::from_millis(10);
+pub const SLIP: Duration = Duration::from_millis(10);
 
+/// The schedule of a run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pace {
+pub struct Pace {
     start: Instant,
     load: Load,
 }
 
 impl Pace {
-    pub(crate) fn new(start: Instant, load: Load) -> Self {
+    /// From its start.
+    pub fn new(start: Instant, load: Load) -> Self {
         Self { start, load }
     }
 
-    pub(crate) fn due(&self, id: u64) -> Instant {
+    /// When photo number `id` is due.
+    pub fn due(&self, id: u64) -> Instant {
         self.start + Duration::from_secs_f64(id as f64 / self.load.frequency_hz)
     }
 
     /// When waiting for answers ends.
-    pub(crate) fn deadline(&self) -> Instant {
+    pub fn deadline(&self) -> Instant {
         self.start + Duration::from_secs_f64(self.load.duration_s + self.load.grace_s)
     }
 }

@@ -1,0 +1,132 @@
+//! Prometheus metrics under the names of `OpenFaaS`.
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use std::time::Duration;
+
+/// All of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    invocations: IntCounterVec,
+    started: IntCounterVec,
+    in_flight: IntGaugeVec,
+    seconds: HistogramVec,
+    replicas: IntGaugeVec,
+    cold: IntCounterVec,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let metrics = Self {
+            invocations: IntCounterVec::new(
+                Opts::new("gateway_function_invocation_total", "Function metrics"),
+                &["function_name", "code"],
+            )?,
+            started: IntCounterVec::new(
+                Opts::new(
+                    "gateway_function_invocation_started",
+                    "The total number of function HTTP requests started.",
+                ),
+                &["function_name"],
+            )?,
+            in_flight: IntGaugeVec::new(
+                Opts::new(
+                    "gateway_function_invocation_inflight",
+                    "The number of function HTTP requests in flight.",
+                ),
+                &["function_name"],
+            )?,
+            seconds: HistogramVec::new(
+                HistogramOpts::new("gateway_functions_seconds", "Function time taken"),
+                &["function_name", "code"],
+            )?,
+            replicas: IntGaugeVec::new(
+                Opts::new(
+                    "gateway_service_count",
+                    "Current count of replicas for function",
+                ),
+                &["function_name"],
+            )?,
+            cold: IntCounterVec::new(
+                Opts::new(
+                    "gateway_function_cold_starts_total",
+                    "Requests that waited for a replica to start.",
+                ),
+                &["function_name"],
+            )?,
+            registry,
+        };
+        let all: [Box<dyn prometheus::core::Collector>; 6] = [
+            Box::new(metrics.invocations.clone()),
+            Box::new(metrics.started.clone()),
+            Box::new(metrics.in_flight.clone()),
+            Box::new(metrics.seconds.clone()),
+            Box::new(metrics.replicas.clone()),
+            Box::new(metrics.cold.clone()),
+        ];
+        for one in all {
+            metrics.registry.register(one)?;
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn start(&self, function: &str) {
+        self.started.with_label_values(&[function]).inc();
+        self.in_flight.with_label_values(&[function]).inc();
+    }
+
+    pub(crate) fn end(&self, function: &str, code: u16, took: Duration) {
+        let code = code.to_string();
+        self.in_flight.with_label_values(&[function]).dec();
+        self.invocations.with_label_values(&[function, &code]).inc();
+        self.seconds
+            .with_label_values(&[function, &code])
+            .observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn cold(&self, function: &str) {
+        self.cold.with_label_values(&[function]).inc();
+    }
+
+    pub(crate) fn replicas(&self, function: &str, count: u64) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.replicas.with_label_values(&[function]).set(count);
+    }
+
+    /// A function that is gone has no replicas; its counts stay, as counts do.
+    pub(crate) fn forget(&self, function: &str) {
+        self.replicas.remove_label_values(&[function]).ok();
+    }
+
+    /// As Prometheus reads it.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .ok();
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_openfaas_has() {
+        let metrics = Metrics::new().unwrap();
+        metrics.start("f.ns");
+        metrics.end("f.ns", 200, Duration::from_millis(3));
+        metrics.replicas("f.ns", 2);
+        let text = metrics.text();
+        let line = r#"gateway_function_invocation_total{code="200",function_name="f.ns"} 1"#;
+        assert!(text.contains(line), "{text}");
+        assert!(text.contains(r#"gateway_service_count{function_name="f.ns"} 2"#));
+        assert!(text.contains("gateway_functions_seconds_bucket"));
+        metrics.forget("f.ns");
+        assert!(!metrics.text().contains("gateway_service_count{"));
+    }
+}

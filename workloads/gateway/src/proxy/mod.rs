@@ -1,0 +1,285 @@
+//! Calls to replicas: picks one, holds the call while there is none, hands bodies through as they come.
+
+mod body;
+mod client;
+mod headers;
+
+pub(crate) use body::{Limits, Reply, Source};
+pub(crate) use client::{HttpClient, new as http_client};
+
+use crate::{
+    config::Config,
+    error::ApiError,
+    functions::Key,
+    metrics::Metrics,
+    scaler,
+    world::{Busy, Function, Replica, World},
+};
+use body::Fault;
+use http::{
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::HeaderName,
+};
+use kube::Client;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::Instant;
+
+const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
+const START_TIME: HeaderName = HeaderName::from_static("x-start-time");
+const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
+/// Ours: the call waited for a replica to start.
+const COLD_START: HeaderName = HeaderName::from_static("x-cold-start");
+/// Ours: the pod that answered.
+const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+/// A replica that does not take the connection is another's turn.
+const ATTEMPTS: usize = 5;
+/// Between looks at a function that has no replica that could be tried.
+const NEXT_LOOK: Duration = Duration::from_millis(100);
+
+/// Everything that a call needs.
+pub(crate) struct Proxy {
+    pub(crate) config: Config,
+    pub(crate) world: Arc<World>,
+    pub(crate) metrics: Metrics,
+    pub(crate) client: Client,
+    pub(crate) http: HttpClient,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").finish_non_exhaustive()
+    }
+}
+
+/// A call of a function.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) key: Key,
+    pub(crate) method: Method,
+    /// Path and query as the function is to see them.
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Source,
+}
+
+/// A call from its start to the end of its answer, however that comes.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    function: Arc<Function>,
+    metrics: Metrics,
+    name: String,
+    begun: Instant,
+    status: StatusCode,
+    /// The replica that has it; counted as long as this lives.
+    busy: Option<Busy>,
+}
+
+impl InFlight {
+    fn start(function: Arc<Function>, metrics: &Metrics) -> Self {
+        let name = function.key.to_string();
+        metrics.start(&name);
+        function.load.start();
+        Self {
+            function,
+            metrics: metrics.clone(),
+            name,
+            begun: Instant::now(),
+            // What counts if the caller goes away before there is an answer.
+            status: StatusCode::REQUEST_TIMEOUT,
+            busy: None,
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.function.load.end();
+        self.metrics
+            .end(&self.name, self.status.as_u16(), self.begun.elapsed());
+    }
+}
+
+impl Proxy {
+    /// Makes a call. The answer's body holds on to what counts it.
+    pub(crate) async fn call(&self, call: Call) -> Result<Response<Reply>, ApiError> {
+        let function = self.world.find(&call.key).ok_or_else(|| {
+            ApiError::not_found(format!(
+                "there is no function {} in namespace {}",
+                call.key.name, call.key.namespace
+            ))
+        })?;
+        let mut in_flight = InFlight::start(function, &self.metrics);
+        let deadline = in_flight.begun + self.config.upstream_timeout;
+        let answer = self.forward(call, &mut in_flight, deadline).await;
+        in_flight.status = match &answer {
+            Ok(response) => response.status(),
+            Err(error) => error.status,
+        };
+        let took = in_flight.begun.elapsed();
+        answer.map(|mut response| {
+            let seconds = format!("{:.6}", took.as_secs_f64());
+            if let Ok(value) = HeaderValue::from_str(&seconds) {
+                response.headers_mut().insert(DURATION, value);
+            }
+            response.map(|incoming| Reply::new(incoming, in_flight, deadline))
+        })
+    }
+
+    async fn forward(
+        &self,
+        call: Call,
+        in_flight: &mut InFlight,
+        deadline: Instant,
+    ) -> Result<Response<hyper::body::Incoming>, ApiError> {
+        let function = Arc::clone(&in_flight.function);
+        let (mut headers, call_id, start_time) = Self::prepare(call.headers);
+        let body = call.body.shared();
+        let mut tried = Vec::new();
+        let mut was_cold = false;
+        loop {
+            let (replica, had_to_wait) = self.replica(&function, &tried, deadline).await?;
+            if had_to_wait && !was_cold {
+                was_cold = true;
+                self.metrics.cold(&in_flight.name);
+            }
+            let uri = self.address(&replica, &call.path)?;
+            let mut request = Request::new(body.clone());
+            *request.method_mut() = call.method.clone();
+            *request.uri_mut() = uri;
+            *request.headers_mut() = headers.clone();
+            in_flight.busy = Some(Busy::with(&replica));
+            let sent = tokio::time::timeout_at(deadline, self.http.request(request)).await;
+            let why = match sent {
+                Err(_) => {
+                    let after = self.config.upstream_timeout;
+                    let text = format!("{} did not answer within {after:?}", function.key);
+                    return Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, text));
+                }
+                Ok(Ok(mut response)) => {
+                    headers::strip(response.headers_mut());
+                    let mut add = |name, value: &str| {
+                        if let Ok(value) = HeaderValue::from_str(value) {
+                            response.headers_mut().insert(name, value);
+                        }
+                    };
+                    add(CALL_ID, &call_id);
+                    add(START_TIME, &start_time);
+                    add(SERVED_BY, &replica.pod);
+                    if was_cold {
+                        add(COLD_START, "true");
+                    }
+                    return Ok(response);
+                }
+                Ok(Err(error)) => match body.fault() {
+                    Some(Fault::TooLarge) => return Err(self.too_large()),
+                    Some(Fault::Slow) => {
+                        let after = self.config.read_timeout;
+                        let text = format!("the request's body made no progress for {after:?}");
+                        return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, text));
+                    }
+                    Some(Fault::Caller(why)) => return Err(ApiError::bad_request(why)),
+                    None if error.is_connect() && !body.is_touched() => error.to_string(),
+                    None => {
+                        let text = format!("{} broke off: {error}", function.key);
+                        return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
+                    }
+                },
+            };
+            // Nothing of the call has reached it, so another may have it.
+            tracing::debug!(
+                "{} at {} takes no connection: {why}",
+                function.key,
+                replica.pod
+            );
+            tried.push(replica.pod.clone());
+            if tried.len() >= ATTEMPTS {
+                let text = format!("{}: no replica takes a connection: {why}", function.key);
+                return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
+            }
+            // Its replicas may be the same ones again; they were asked and are given a moment.
+            if function.state().pick(&tried).is_none() {
+                tokio::time::sleep(NEXT_LOOK).await;
+                tried.truncate(0);
+            }
+            headers.remove(http::header::EXPECT);
+        }
+    }
+
+    pub(crate) fn too_large(&self) -> ApiError {
+        let most = self.config.max_body_bytes;
+        let text = format!("the request's body is larger than {most} bytes");
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+
+    /// Headers for the function, the call's id and its start.
+    fn prepare(mut headers: HeaderMap) -> (HeaderMap, String, String) {
+        headers::strip(&mut headers);
+        if let Some(host) = headers.remove(http::header::HOST) {
+            let forwarded = HeaderName::from_static("x-forwarded-host");
+            headers.entry(forwarded).or_insert(host);
+        }
+        let given = headers.get(&CALL_ID).and_then(|v| v.to_str().ok());
+        let call_id = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let start_time = since.unwrap_or_default().as_nanos().to_string();
+        for (name, value) in [(CALL_ID, &call_id), (START_TIME, &start_time)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+        (headers, call_id, start_time)
+    }
+
+    fn address(&self, replica: &Replica, path: &str) -> Result<Uri, ApiError> {
+        let address = replica.address.map(|a| (a, self.config.function_port));
+        let authority = address.map(|a| std::net::SocketAddr::from(a).to_string());
+        let uri = Uri::builder()
+            .scheme("http")
+            .authority(authority.unwrap_or_default())
+            .path_and_query(path)
+            .build();
+        uri.map_err(|e| ApiError::bad_request(format!("path `{path}` cannot be called: {e}")))
+    }
+
+    /// A replica that takes calls, and whether it had to be waited for. A function without any is given one.
+    async fn replica(
+        &self,
+        function: &Function,
+        tried: &[String],
+        deadline: Instant,
+    ) -> Result<(Arc<Replica>, bool), ApiError> {
+        let mut changes = function.changes();
+        let mut had_to_wait = false;
+        let mut asked = None;
+        loop {
+            let state = changes.borrow_and_update().clone();
+            if let Some(replica) = state.pick(tried).or_else(|| state.pick(&[])) {
+                return Ok((replica, had_to_wait));
+            }
+            had_to_wait = true;
+            let Some(deployment) = &state.deployment else {
+                let text = format!("{} was removed", function.key);
+                return Err(ApiError::not_found(text));
+            };
+            // Once for each state of it: while it is scaled down by somebody else, it is asked for again.
+            let version = deployment.metadata.resource_version.clone();
+            if state.wanted() == 0 && asked != Some(version.clone()) {
+                asked = Some(version);
+                scaler::scale(&self.client, &function.key, scaler::from_zero(deployment)).await?;
+                continue;
+            }
+            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
+            if !matches!(changed, Ok(Ok(()))) {
+                let why = state.trouble().unwrap_or_else(|| {
+                    let (available, wanted) = (state.available(), state.wanted());
+                    format!("{available} of {wanted} replicas are ready")
+                });
+                let after = self.config.upstream_timeout;
+                let text = format!("no replica of {} within {after:?}: {why}", function.key);
+                return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
+            }
+        }
+    }
+}

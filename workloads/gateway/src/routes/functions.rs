@@ -1,0 +1,199 @@
+//! `/system/functions` and `/system/function/NAME`.
+
+use super::{Context, InNamespace};
+use crate::{
+    error::{ApiError, json},
+    functions::{FUNCTION, Key, deployment, replicas, service, status as describe},
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+};
+use continuum_openfaas_api::{DeleteFunctionRequest, FunctionDeployment, FunctionStatus};
+use http::StatusCode;
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Secret, Service},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use std::sync::atomic::Ordering;
+
+fn deployments(context: &Context, namespace: &str) -> Api<Deployment> {
+    Api::namespaced(context.client(), namespace)
+}
+
+/// With what this gateway knows of its pods and calls.
+fn known(context: &Context, deployment: &Deployment) -> FunctionStatus {
+    let key = Key {
+        name: deployment.metadata.name.clone().unwrap_or_default(),
+        namespace: deployment.metadata.namespace.clone().unwrap_or_default(),
+    };
+    let function = context.proxy.world.find(&key);
+    let available = function.as_ref().map_or(0, |f| f.state().available());
+    let calls = function.map_or(0, |f| f.load.ended.load(Ordering::Relaxed));
+    describe(deployment, available, calls)
+}
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Query(query): Query<InNamespace>,
+) -> Result<Json<Vec<FunctionStatus>>, ApiError> {
+    let namespace = context.namespace(query.namespace.as_deref()).await?;
+    let ours = ListParams::default().labels(FUNCTION);
+    let all = deployments(&context, &namespace).list(&ours).await;
+    let all = all.map_err(|e| ApiError::of_cluster("list functions", e))?;
+    Ok(Json(all.items.iter().map(|d| known(&context, d)).collect()))
+}
+
+/// A Deployment that is a function.
+async fn find(context: &Context, key: &Key) -> Result<Deployment, ApiError> {
+    let doing = format!("find function {key}");
+    let found = deployments(context, &key.namespace)
+        .get_opt(&key.name)
+        .await;
+    found
+        .map_err(|e| ApiError::of_cluster(&doing, e))?
+        .filter(|d| {
+            d.metadata
+                .labels
+                .as_ref()
+                .is_some_and(|l| l.contains_key(FUNCTION))
+        })
+        .ok_or_else(|| {
+            ApiError::not_found(format!(
+                "there is no function {} in namespace {}",
+                key.name, key.namespace
+            ))
+        })
+}
+
+pub(super) async fn status(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    Query(query): Query<InNamespace>,
+) -> Result<Json<FunctionStatus>, ApiError> {
+    let key = named(&context, &name, query.namespace.as_deref()).await?;
+    let deployment = find(&context, &key).await?;
+    Ok(Json(known(&context, &deployment)))
+}
+
+/// `NAME.NAMESPACE`, or `NAME` with the namespace elsewhere.
+pub(super) async fn named(
+    context: &Context,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<Key, ApiError> {
+    let key = Key::parse(name, namespace.unwrap_or_default());
+    Ok(Key {
+        namespace: context.namespace(Some(&key.namespace)).await?,
+        name: key.name,
+    })
+}
+
+/// All secrets that a function names must be there: its pods would wait for them.
+async fn check_secrets(
+    context: &Context,
+    wanted: &FunctionDeployment,
+    namespace: &str,
+) -> Result<(), ApiError> {
+    let secrets: Api<Secret> = Api::namespaced(context.client(), namespace);
+    for name in wanted.secrets.iter().flatten() {
+        let found = secrets.get_opt(name).await;
+        if found
+            .map_err(|e| ApiError::of_cluster(&format!("look for secret {name}"), e))?
+            .is_none()
+        {
+            let text = format!("there is no secret {name} in namespace {namespace}");
+            return Err(ApiError::bad_request(text));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn deploy(
+    State(context): State<Context>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: FunctionDeployment = json(&body)?;
+    let namespace = context.namespace(wanted.namespace.as_deref()).await?;
+    let config = &context.proxy.config;
+    let made = deployment(&wanted, &namespace, config, None)?;
+    check_secrets(&context, &wanted, &namespace).await?;
+    let doing = format!("deploy function {}", wanted.service);
+    deployments(&context, &namespace)
+        .create(&PostParams::default(), &made)
+        .await
+        .map_err(|e| ApiError::of_cluster(&doing, e))?;
+    let annotations = wanted.annotations.unwrap_or_default();
+    let made = service(
+        &wanted.service,
+        &namespace,
+        &annotations,
+        config.function_port,
+    )?;
+    let services: Api<Service> = Api::namespaced(context.client(), &namespace);
+    match services.create(&PostParams::default(), &made).await {
+        // One is left of a function that was taken away otherwise; it is the same.
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        Err(error) => return Err(ApiError::of_cluster(&doing, error)),
+        Ok(_) => {}
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn update(
+    State(context): State<Context>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: FunctionDeployment = json(&body)?;
+    let namespace = context.namespace(wanted.namespace.as_deref()).await?;
+    let key = Key {
+        name: wanted.service.clone(),
+        namespace: namespace.clone(),
+    };
+    crate::functions::check_name("function", &key.name)?;
+    let old = find(&context, &key).await?;
+    let config = &context.proxy.config;
+    let mut made = deployment(&wanted, &namespace, config, Some(replicas(&old)))?;
+    check_secrets(&context, &wanted, &namespace).await?;
+    // Whoever changed it since then wins, and this caller is told.
+    made.metadata.resource_version = old.metadata.resource_version;
+    deployments(&context, &namespace)
+        .replace(&key.name, &PostParams::default(), &made)
+        .await
+        .map_err(|e| ApiError::of_cluster(&format!("update function {key}"), e))?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn remove(
+    State(context): State<Context>,
+    Query(query): Query<InNamespace>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: DeleteFunctionRequest = json(&body)?;
+    if wanted.function_name.is_empty() {
+        return Err(ApiError::bad_request(
+            "the body's field `functionName` is empty",
+        ));
+    }
+    let namespace = wanted.namespace.or(query.namespace);
+    let key = named(&context, &wanted.function_name, namespace.as_deref()).await?;
+    find(&context, &key).await?;
+    let doing = format!("remove function {key}");
+    let how = DeleteParams::foreground();
+    deployments(&context, &key.namespace)
+        .delete(&key.name, &how)
+        .await
+        .map_err(|e| ApiError::of_cluster(&doing, e))?;
+    let services: Api<Service> = Api::namespaced(context.client(), &key.namespace);
+    match services.delete(&key.name, &how).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(ApiError::of_cluster(&doing, error)),
+        Ok(_) => {}
+    }
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,106 @@
+//! The REST API: one file for each part of it.
+
+mod functions;
+mod info;
+mod invoke;
+mod logs;
+mod namespaces;
+mod queue;
+mod scale;
+mod secrets;
+
+use crate::{
+    auth::{self, Credentials},
+    error::ApiError,
+    proxy::Proxy,
+    queue::Queue,
+};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, get, post},
+};
+use http::StatusCode;
+use std::sync::Arc;
+
+/// Bodies of the API itself; those of functions have a limit of their own.
+const MAX_API_BODY_BYTES: usize = 2 << 20;
+
+/// What handlers need.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) queue: Queue,
+}
+
+/// `?namespace=`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct InNamespace {
+    namespace: Option<String>,
+}
+
+impl Context {
+    fn client(&self) -> kube::Client {
+        self.proxy.client.clone()
+    }
+
+    /// The namespace that is meant, which must be one of functions.
+    async fn namespace(&self, given: Option<&str>) -> Result<String, ApiError> {
+        let default = &self.proxy.config.function_namespace;
+        match given.filter(|n| !n.is_empty() && n != default) {
+            None => Ok(default.clone()),
+            Some(other) => namespaces::require(self, other).await,
+        }
+    }
+}
+
+/// Everything on the API's address.
+pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
+    let system = Router::new()
+        .route(
+            "/system/functions",
+            get(functions::list)
+                .post(functions::deploy)
+                .put(functions::update)
+                .delete(functions::remove),
+        )
+        .route("/system/function/{name}", get(functions::status))
+        .route("/system/scale-function/{name}", post(scale::scale))
+        .route(
+            "/system/secrets",
+            get(secrets::list)
+                .post(secrets::create)
+                .put(secrets::replace)
+                .delete(secrets::remove),
+        )
+        .route("/system/namespaces", get(namespaces::list))
+        .route(
+            "/system/namespace/{name}",
+            get(namespaces::get)
+                .post(namespaces::create)
+                .put(namespaces::update)
+                .delete(namespaces::remove),
+        )
+        .route("/system/logs", get(logs::logs))
+        .route("/system/info", get(info::info))
+        .layer(DefaultBodyLimit::max(MAX_API_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(credentials, auth::require));
+    Router::new()
+        .merge(system)
+        .route("/healthz", get(info::healthz))
+        .route("/function/{name}", any(invoke::invoke))
+        .route("/function/{name}/", any(invoke::invoke))
+        .route("/function/{name}/{*path}", any(invoke::invoke))
+        .route("/async-function/{name}", post(queue::put))
+        .route("/async-function/{name}/", post(queue::put))
+        .route("/async-function/{name}/{*path}", post(queue::put))
+        .fallback(async || ApiError::not_found("there is nothing at this address"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this address knows no such method",
+            )
+        })
+        .with_state(context)
+}

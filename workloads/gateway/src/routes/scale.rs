@@ -1,0 +1,40 @@
+//! `/system/scale-function/NAME`.
+
+use super::{Context, functions::named};
+use crate::{
+    error::{ApiError, json},
+    scaler,
+};
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+};
+use continuum_openfaas_api::ScaleServiceRequest;
+use http::StatusCode;
+
+/// More than that is a slip of the keyboard.
+const MAX_REPLICAS: u64 = 1000;
+
+pub(super) async fn scale(
+    State(context): State<Context>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: ScaleServiceRequest = json(&body)?;
+    if wanted.replicas > MAX_REPLICAS {
+        let text = format!(
+            "the body's field `replicas` is {}; {MAX_REPLICAS} is the most",
+            wanted.replicas
+        );
+        return Err(ApiError::bad_request(text));
+    }
+    let key = named(&context, &name, wanted.namespace.as_deref()).await?;
+    if context.proxy.world.find(&key).is_none() {
+        return Err(ApiError::not_found(format!(
+            "there is no function {} in namespace {}",
+            key.name, key.namespace
+        )));
+    }
+    scaler::scale(&context.client(), &key, wanted.replicas).await?;
+    Ok(StatusCode::ACCEPTED)
+}

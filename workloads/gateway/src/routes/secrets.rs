@@ -1,0 +1,132 @@
+//! `/system/secrets`. Values go in and never come out again.
+
+use super::{Context, InNamespace};
+use crate::{
+    error::{ApiError, json},
+    functions::check_name,
+};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Query, State},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use continuum_openfaas_api::Secret as Wanted;
+use http::StatusCode;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use serde_json::json as value;
+
+/// Label of secrets that are for functions; others of the namespace are not touched.
+const MANAGED: (&str, &str) = ("app.kubernetes.io/managed-by", "openfaas");
+
+async fn secrets(
+    context: &Context,
+    namespace: Option<&str>,
+) -> Result<(Api<Secret>, String), ApiError> {
+    let namespace = context.namespace(namespace).await?;
+    Ok((Api::namespaced(context.client(), &namespace), namespace))
+}
+
+fn object(wanted: &Wanted) -> Result<Secret, ApiError> {
+    check_name("secret", &wanted.name)?;
+    let bytes = match (&wanted.value, &wanted.raw_value) {
+        (Some(text), _) if !text.is_empty() => text.clone().into_bytes(),
+        (_, Some(raw)) => STANDARD.decode(raw).map_err(|e| {
+            ApiError::bad_request(format!("the body's field `rawValue` is not Base64: {e}"))
+        })?,
+        _ => {
+            return Err(ApiError::bad_request(
+                "the body has neither `value` nor `rawValue`",
+            ));
+        }
+    };
+    let mut secret: Secret = serde_json::from_value(value!({
+        "metadata": { "name": wanted.name, "labels": { MANAGED.0: MANAGED.1 } },
+        "type": "Opaque",
+    }))
+    .map_err(|e| ApiError::bad_request(format!("describe secret {}: {e}", wanted.name)))?;
+    secret.data = Some([(wanted.name.clone(), ByteString(bytes))].into());
+    Ok(secret)
+}
+
+/// One of ours.
+async fn find(secrets: &Api<Secret>, name: &str) -> Result<Secret, ApiError> {
+    let found = secrets.get_opt(name).await;
+    found
+        .map_err(|e| ApiError::of_cluster(&format!("find secret {name}"), e))?
+        .filter(|s| {
+            let labels = s.metadata.labels.as_ref();
+            labels.is_some_and(|l| l.get(MANAGED.0).is_some_and(|v| v == MANAGED.1))
+        })
+        .ok_or_else(|| ApiError::not_found(format!("there is no secret {name}")))
+}
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Query(query): Query<InNamespace>,
+) -> Result<Json<Vec<Wanted>>, ApiError> {
+    let (secrets, namespace) = secrets(&context, query.namespace.as_deref()).await?;
+    let ours = ListParams::default().labels(&format!("{}={}", MANAGED.0, MANAGED.1));
+    let all = secrets.list(&ours).await;
+    let all = all.map_err(|e| ApiError::of_cluster("list secrets", e))?;
+    let names = all.items.into_iter().filter_map(|s| s.metadata.name);
+    Ok(Json(
+        names
+            .map(|name| Wanted {
+                name,
+                namespace: Some(namespace.clone()),
+                ..Wanted::default()
+            })
+            .collect(),
+    ))
+}
+
+pub(super) async fn create(
+    State(context): State<Context>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: Wanted = json(&body)?;
+    let made = object(&wanted)?;
+    let (secrets, _) = secrets(&context, wanted.namespace.as_deref()).await?;
+    secrets
+        .create(&PostParams::default(), &made)
+        .await
+        .map_err(|e| ApiError::of_cluster(&format!("create secret {}", wanted.name), e))?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn replace(
+    State(context): State<Context>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: Wanted = json(&body)?;
+    let mut made = object(&wanted)?;
+    let (secrets, _) = secrets(&context, wanted.namespace.as_deref()).await?;
+    let old = find(&secrets, &wanted.name).await?;
+    made.metadata.resource_version = old.metadata.resource_version;
+    secrets
+        .replace(&wanted.name, &PostParams::default(), &made)
+        .await
+        .map_err(|e| ApiError::of_cluster(&format!("replace secret {}", wanted.name), e))?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+pub(super) async fn remove(
+    State(context): State<Context>,
+    Query(query): Query<InNamespace>,
+    body: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted: Wanted = json(&body)?;
+    let namespace = wanted.namespace.or(query.namespace);
+    let (secrets, _) = secrets(&context, namespace.as_deref()).await?;
+    find(&secrets, &wanted.name).await?;
+    secrets
+        .delete(&wanted.name, &DeleteParams::default())
+        .await
+        .map_err(|e| ApiError::of_cluster(&format!("remove secret {}", wanted.name), e))?;
+    Ok(StatusCode::ACCEPTED)
+}

@@ -1,0 +1,111 @@
+//! Two watches keep the world current: Deployments, and pods.
+
+use super::{Replica, World};
+use crate::functions::{FUNCTION, Key};
+use futures_util::{Stream, StreamExt};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    runtime::{WatchStreamExt, watcher},
+};
+use std::{collections::HashSet, fmt::Debug, pin::pin, sync::Arc};
+
+fn key(object: &impl ResourceExt) -> Option<Key> {
+    Some(Key {
+        name: object.labels().get(FUNCTION)?.clone(),
+        namespace: object.namespace()?,
+    })
+}
+
+/// Watches until it is dropped. A watch that breaks is made again.
+pub(crate) async fn keep_current(client: Client, world: Arc<World>) {
+    let config = || watcher::Config::default().labels(FUNCTION);
+    let deployments: Api<Deployment> = Api::all(client.clone());
+    let pods: Api<Pod> = Api::all(client);
+    let deployments = watcher(deployments, config()).default_backoff();
+    let pods = watcher(pods, config()).default_backoff();
+    tokio::join!(
+        follow(deployments, &world, put_deployment, drop_deployment),
+        follow(pods, &world, put_pod, drop_pod),
+    );
+}
+
+fn put_deployment(world: &World, key: &Key, deployment: Deployment) {
+    world.change(key, |state| state.deployment = Some(Arc::new(deployment)));
+}
+
+fn drop_deployment(world: &World, key: &Key, _name: &str) {
+    world.change(key, |state| state.deployment = None);
+}
+
+fn put_pod(world: &World, key: &Key, pod: Pod) {
+    let is_over = matches!(
+        pod.status.as_ref().and_then(|s| s.phase.as_deref()),
+        Some("Succeeded" | "Failed")
+    );
+    world.change(key, |state| {
+        let name = pod.name_any();
+        if is_over {
+            state.replicas.remove(&name);
+            return;
+        }
+        let calls = state.replicas.get(&name).map(|r| Arc::clone(&r.calls));
+        let replica = Replica::of(&pod, calls.unwrap_or_default());
+        state.replicas.insert(name, Arc::new(replica));
+    });
+}
+
+fn drop_pod(world: &World, key: &Key, name: &str) {
+    world.change(key, |state| {
+        state.replicas.remove(name);
+    });
+}
+
+/// Takes over what a watch says. After it broke it lists everything again: what is not in the list is gone.
+async fn follow<K>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+    world: &World,
+    put: fn(&World, &Key, K),
+    drop: fn(&World, &Key, &str),
+) where
+    K: ResourceExt + Debug,
+{
+    let mut events = pin!(events);
+    let mut known: HashSet<(Key, String)> = HashSet::new();
+    let mut listed: HashSet<(Key, String)> = HashSet::new();
+    let mut is_first = true;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => listed.clear(),
+            Ok(watcher::Event::InitApply(object)) => {
+                if let Some(key) = key(&object) {
+                    listed.insert((key.clone(), object.name_any()));
+                    put(world, &key, object);
+                }
+            }
+            Ok(watcher::Event::InitDone) => {
+                for (key, name) in known.difference(&listed) {
+                    drop(world, key, name);
+                }
+                known = std::mem::take(&mut listed);
+                if std::mem::take(&mut is_first) {
+                    world.note_synced();
+                }
+            }
+            Ok(watcher::Event::Apply(object)) => {
+                if let Some(key) = key(&object) {
+                    known.insert((key.clone(), object.name_any()));
+                    put(world, &key, object);
+                }
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                if let Some(key) = key(&object) {
+                    let name = object.name_any();
+                    drop(world, &key, &name);
+                    known.remove(&(key, name));
+                }
+            }
+            Err(error) => tracing::warn!("the watch broke and is made again: {error}"),
+        }
+    }
+}

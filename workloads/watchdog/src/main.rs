@@ -1,0 +1,27 @@
+//! `continuum-watchdog`: see the library.
+#![expect(clippy::print_stderr, reason = "the last words go to standard error")]
+
+use clap::Parser;
+use continuum_watchdog::{
+    config::{Config, Mode},
+    handlers::{Fork, Upstream},
+    process,
+};
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    process::log_to_stderr();
+    let config = Config::parse();
+    let ended = match config.mode {
+        Mode::Http => process::run(config, Upstream::start).await,
+        Mode::Streaming | Mode::Serializing => process::run(config, Fork::new).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

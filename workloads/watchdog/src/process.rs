@@ -1,0 +1,46 @@
+//! A watchdog as a whole process: a port, signals, an end.
+
+use crate::{Handler, config::Config, serve};
+use anyhow::Context;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Serves on the port of the options until somebody wants an end.
+///
+/// # Errors
+/// A port that cannot be had, or what `make` says.
+pub async fn run<H: Handler>(
+    config: Config,
+    make: impl FnOnce(&Config) -> anyhow::Result<H>,
+) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("watch signals")?;
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        stopping.cancel();
+    });
+    let port = config.port;
+    let listener = TcpListener::bind(("0.0.0.0", port))
+        .await
+        .with_context(|| format!("listen on port {port}"))?;
+    let handler = make(&config)?;
+    serve(config, listener, handler, stop).await
+}
+
+/// Lines that begin with what happened, as those of `OpenFaaS`'s watchdogs do after their time.
+pub fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_level(false)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
