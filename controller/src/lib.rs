@@ -4,7 +4,7 @@
 //! cli/          commands, printing (the only place that prints)
 //! config/       both spellings -> checked model
 //! plan/         config -> nodes, addresses, links, installations (pure)
-//! managers/ services/ applications/   one trait, one list, a file each
+//! managers/ services/ applications/ models/   one trait, one list, a file each
 //! provider/     where machines come from: qemu (libvirt), local
 //! agents/       talking to agents; the wire is known to `agents/grpc.rs` only
 //! deploy/       up and down: phases, journal of intents
@@ -25,6 +25,7 @@ pub mod deploy;
 pub mod error;
 pub mod keys;
 pub mod managers;
+pub mod models;
 pub mod plan;
 pub mod process;
 pub mod progress;

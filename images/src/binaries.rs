@@ -22,6 +22,14 @@ const SOURCES: [&str; 6] = [
     "agent",
     "workloads",
 ];
+/// Likewise of those that are linked statically.
+const STATIC_SOURCES: [&str; 4] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "workloads",
+];
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 
 /// Programs for guests and bundles.
@@ -75,16 +83,66 @@ impl Toolchain {
 
 fn fetch(source: &SourceTree) -> Result<(), ImageError> {
     Program::new("fetch crates", "cargo")
-        .args([
-            "fetch",
-            "--quiet",
-            "--locked",
-            "--target",
-            "x86_64-unknown-linux-gnu",
-        ])
+        .args(["fetch", "--quiet", "--locked", "--target", TARGET])
         .dir(source.path(""))
         .run()
         .map(|_| ())
+}
+
+fn key_of(source: &SourceTree, tree_key: &str, sources: &[&str]) -> Result<String, ImageError> {
+    let mut parts = vec![tree_key.to_owned()];
+    for relative in sources {
+        let path = source.path(relative);
+        parts.push(if path.is_dir() {
+            hash::tree(&path)?
+        } else {
+            hash::file(&path)?
+        });
+    }
+    Ok(hash::texts(parts.iter().map(String::as_str)))
+}
+
+/// A cargo call in the build root whose programs are kept.
+struct Compile<'a> {
+    doing: &'a str,
+    arguments: &'a [&'a str],
+    flags: &'a str,
+    /// Below the target directory.
+    place: &'a str,
+    programs: &'a [&'a str],
+}
+
+impl Compile<'_> {
+    fn run(
+        &self,
+        cache: &Cache,
+        source: &SourceTree,
+        tree: &Path,
+        into: &Path,
+    ) -> Result<(), ImageError> {
+        fetch(source)?;
+        let target = cache.subdir("build-root-target")?;
+        let usual = [
+            "cargo",
+            "build",
+            "--quiet",
+            "--offline",
+            "--locked",
+            "--profile",
+            "guest",
+        ];
+        Toolchain::of_host(source)?
+            .sandbox(self.doing, tree, source, &target)
+            .env("RUSTFLAGS", self.flags)
+            .command(usual.iter().chain(self.arguments).copied())
+            .deadline(COMPILE_DEADLINE)
+            .run()?;
+        for name in self.programs {
+            let from = target.join(self.place).join(name);
+            std::fs::copy(&from, into.join(name)).map_err(ImageError::file("copy", &from))?;
+        }
+        Ok(())
+    }
 }
 
 /// Compiles, or takes what was compiled from the same sources before.
@@ -95,48 +153,64 @@ pub fn build(
     tree_key: &str,
     report: &dyn Report,
 ) -> Result<Binaries, ImageError> {
-    let mut parts = vec![tree_key.to_owned()];
-    for relative in SOURCES {
-        let path = source.path(relative);
-        parts.push(if path.is_dir() {
-            hash::tree(&path)?
-        } else {
-            hash::file(&path)?
-        });
-    }
-    let key = hash::texts(parts.iter().map(String::as_str));
+    let key = key_of(source, tree_key, &SOURCES)?;
     let dir = cache.get_or_make("binaries", &key, |partial| {
-        fetch(source)?;
         report.step("compiling agent and workload in the Debian 13 build root");
-        let target = cache.subdir("build-root-target")?;
-        Toolchain::of_host(source)?
-            .sandbox("compile agent and workload", tree, source, &target)
-            .command([
-                "cargo",
-                "build",
-                "--quiet",
-                "--offline",
-                "--locked",
-                "--profile",
-                "guest",
+        Compile {
+            doing: "compile agent and workload",
+            arguments: &[
                 "-p",
                 "continuum-agent",
                 "-p",
                 "continuum-workload",
                 "--features",
                 "continuum-workload/torch",
-            ])
-            .deadline(COMPILE_DEADLINE)
-            .run()?;
-        for name in ["continuum-agent", "continuum-workload"] {
-            let from = target.join("guest").join(name);
-            std::fs::copy(&from, partial.join(name)).map_err(ImageError::file("copy", &from))?;
+            ],
+            flags: "",
+            place: "guest",
+            programs: &["continuum-agent", "continuum-workload"],
         }
-        Ok(())
+        .run(cache, source, tree, partial)
     })?;
     Ok(Binaries {
         agent: dir.join("continuum-agent"),
         workload: dir.join("continuum-workload"),
+    })
+}
+
+/// Programs that stand alone in a container image: linked statically, C library and all.
+pub fn build_static(
+    cache: &Cache,
+    source: &SourceTree,
+    tree: &Path,
+    tree_key: &str,
+    report: &dyn Report,
+) -> Result<PathBuf, ImageError> {
+    let key = key_of(source, tree_key, &STATIC_SOURCES)?;
+    let key = hash::texts(["static", &*key]);
+    cache.get_or_make("binaries", &key, |partial| {
+        report.step("compiling gateway, watchdog and functions in the Debian 13 build root");
+        Compile {
+            doing: "compile gateway, watchdog and functions",
+            arguments: &[
+                "--target",
+                TARGET,
+                "-p",
+                "continuum-gateway",
+                "-p",
+                "continuum-watchdog",
+                "-p",
+                "continuum-functions",
+            ],
+            flags: "-C target-feature=+crt-static",
+            place: &format!("{TARGET}/guest"),
+            programs: &[
+                "continuum-gateway",
+                "continuum-watchdog",
+                "continuum-function",
+            ],
+        }
+        .run(cache, source, tree, partial)
     })
 }
 

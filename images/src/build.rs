@@ -119,6 +119,9 @@ impl<'a> Parts<'a> {
         let spec = source.packages()?;
         let build_root = build_root(cache, source, report)?;
         let (programs, bundle) = build_bundle(cache, source, &build_root, report)?;
+        let alone =
+            binaries::build_static(cache, source, &build_root.tree, &build_root.key, report)?;
+        write_current(&cache.subdir("binaries")?.join("current-static"), &alone)?;
         let apt = Apt::new(cache, &spec.suite)?;
         let packages = match &options.locked {
             Some(path) => Lock::load(path)?,

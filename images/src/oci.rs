@@ -23,6 +23,8 @@ pub struct ImageSpec {
     pub reference: String,
     /// Program and first arguments.
     pub entrypoint: Vec<String>,
+    /// Arguments, where a container has none of its own.
+    pub arguments: Vec<String>,
     /// Environment beside `PATH`, as `NAME=value`.
     pub env: Vec<String>,
     /// Absolute path in the image to the file here; permissions come along.
@@ -133,7 +135,11 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
     };
 
     let digest = |text: &str| Sha256Digest::from_str(text).map_err(bad(reference));
-    let config = ConfigBuilder::default()
+    let mut config = ConfigBuilder::default();
+    if !spec.arguments.is_empty() {
+        config = config.cmd(spec.arguments.clone());
+    }
+    let config = config
         .entrypoint(spec.entrypoint.clone())
         .env(
             std::iter::once(PATH.to_owned())
@@ -346,7 +352,13 @@ pub fn describe(archive: &Path) -> Result<Described, ImageError> {
 /// Everything that an image's bytes depend on.
 pub fn identity(spec: &ImageSpec) -> Result<String, ImageError> {
     let mut parts = vec![spec.reference.clone()];
-    parts.extend(spec.entrypoint.iter().chain(&spec.env).cloned());
+    parts.extend(
+        spec.entrypoint
+            .iter()
+            .chain(&spec.arguments)
+            .chain(&spec.env)
+            .cloned(),
+    );
     for (inside, file) in &spec.files {
         parts.push(inside.clone());
         parts.push(hash::file(file)?);
@@ -367,6 +379,7 @@ mod tests {
         ImageSpec {
             reference: "continuum.local/tool:1.0".into(),
             entrypoint: vec!["/usr/local/bin/program".into()],
+            arguments: vec!["--help".into()],
             env: vec!["THREADS=1".into()],
             files: BTreeMap::from([
                 ("/usr/local/bin/program".into(), program),
@@ -431,6 +444,7 @@ mod tests {
         let manifest = json(blob(&entry["digest"]));
         let config = json(blob(&manifest["config"]["digest"]));
         assert_eq!(config["config"]["Entrypoint"][0], "/usr/local/bin/program");
+        assert_eq!(config["config"]["Cmd"][0], "--help");
         assert_eq!(config["config"]["Env"][1], "THREADS=1");
         assert_eq!(
             config["rootfs"]["diff_ids"][0],

@@ -67,6 +67,23 @@ pub fn cluster() -> Option<String> {
     (!complete).then(|| "Kubernetes is not in the store; continuum-ctl artifact build".into())
 }
 
+/// What the gateway's tests need: an API server, and the gateway.
+pub fn gateway() -> Option<String> {
+    let has = |component, program| stored_program(component, program).is_ok();
+    let built = workspace_program("continuum-gateway").exists();
+    let complete = has("kubernetes", "kube-apiserver") && has("etcd", "etcd");
+    if !built {
+        return Some("continuum-gateway is not built; cargo build --workspace".into());
+    }
+    (!complete).then(|| "Kubernetes is not in the store; continuum-ctl artifact build".into())
+}
+
+/// The gateway's image is not in the store.
+pub fn functions() -> Option<String> {
+    let has = stored_program("faas-images", "gateway.tar").is_ok();
+    (!has).then(|| "no faas-images in the store; continuum-ctl artifact build".into())
+}
+
 /// `KubeEdge`, which nobody can build from modules, was not brought.
 pub fn kubeedge() -> Option<String> {
     let has = stored_program("kubeedge", "edgecore").is_ok();

@@ -1,6 +1,6 @@
 //! `image_classification`: endpoints send photos to the worker they belong to, or classify themselves.
 
-use super::{Application, Phase, RunPlan};
+use super::{Application, Phase, RunPlan, functions};
 use crate::{
     config::{Benchmark, Config, Mode, Tier},
     plan::{BROKER_PORT, NodePlan, Plan, Role},
@@ -98,6 +98,9 @@ impl Application for ImageClassification {
     }
 
     fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        if plan.execution_model.is_some() {
+            return functions::runs(plan, benchmark);
+        }
         let load = Load {
             frequency_hz: benchmark.frequency,
             duration_s: benchmark.duration_s,
@@ -173,8 +176,10 @@ impl Application for ImageClassification {
     }
 
     fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        // With functions it may be longer still.
+        let functions = functions::deadline_s(benchmark);
         // Loading libtorch takes half a minute in an emulated guest.
-        benchmark.duration_s + GRACE_S + 300.0
+        functions.max(benchmark.duration_s + GRACE_S + 300.0)
     }
 
     fn report(

@@ -3,6 +3,7 @@
 
 mod container;
 mod empty;
+mod functions;
 mod image_classification;
 
 use crate::{
@@ -18,7 +19,12 @@ pub const APPLICATIONS: &[&dyn Application] = &[
     &image_classification::ImageClassification,
     &empty::Empty,
     &container::Container,
+    &functions::Functions,
 ];
+
+pub(crate) use functions::{
+    IMAGE as IMAGE_FUNCTION, SUITE as SUITE_FUNCTIONS, loads as function_loads,
+};
 
 /// When a run is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     report::NodeRun,
 };
-use continuum_workload_core::{record::Sample, spec::Role};
+use continuum_workload_core::{call::Call, record::Sample, spec::Role};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,24 @@ pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<()
             None => run
                 .problems
                 .push(format!("a line of samples.csv is not understood: {line}")),
+        }
+    }
+    Ok(())
+}
+
+/// Calls of functions that one run made.
+pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
+    if run.lost || !matches!(run.plan.spec.role, Role::Invoker(_)) {
+        return Ok(());
+    }
+    let bytes = runner.collect(&run.remote_id, "calls.csv").await?;
+    let text = String::from_utf8_lossy(&bytes);
+    for line in text.lines().skip(1) {
+        match Call::from_csv(line) {
+            Some(call) => run.calls.push(call),
+            None => run
+                .problems
+                .push(format!("a line of calls.csv is not understood: {line}")),
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! One run of an application on a live deployment: workers first, endpoints when those are ready, then results.
 
 mod collect;
+mod functions;
 mod places;
 mod run;
 mod runner;
@@ -9,6 +10,7 @@ mod timeline;
 mod watch;
 
 pub use collect::NodeMetrics;
+pub use functions::FunctionSample;
 pub use run::{Bench, bench};
 pub use runner::Runner;
 pub use timeline::Happening;

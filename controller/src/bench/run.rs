@@ -2,6 +2,7 @@
 
 use super::{
     collect::{self, NodeMetrics},
+    functions::{self, FunctionSample},
     places::{Places, Scene},
     stage,
     timeline::{Happening, Timeline},
@@ -18,7 +19,10 @@ use crate::{
     report::{ClockPair, Clocks, NodeRun, Report, Validity},
     state::Deployment,
 };
-use continuum_workload_core::{clock::AnchoredClock, spec::Role};
+use continuum_workload_core::{
+    clock::AnchoredClock,
+    spec::{CallBody, Role},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -43,6 +47,8 @@ pub struct Bench {
     pub happenings: Vec<Happening>,
     /// The end of the consoles of nodes that did not answer at the end.
     pub consoles: BTreeMap<String, String>,
+    /// Functions over time.
+    pub functions: Vec<FunctionSample>,
 }
 
 /// For a node that may be dead to end a run, or to say who it is.
@@ -95,6 +101,13 @@ pub async fn bench(
         let warm_up = warm_up(&scene, &places, &bench_id, &clock, deadline);
         progress.stage("warm-up", warm_up).await?;
     }
+    let calls_functions = plan.execution_model.is_some();
+    if calls_functions {
+        let deploy = functions::deploy(&scene, benchmark);
+        progress.stage("deploy functions", deploy).await?;
+    }
+    let watch = calls_functions.then(|| functions::Watch::start(&scene, clock));
+    let watch = watch.transpose()?;
     let metrics = collect::Metrics::start(&agents);
     let mut watched = Vec::new();
     let mut failure = None;
@@ -167,6 +180,9 @@ pub async fn bench(
         if let Err(error) = collect::samples(&*runner, &mut run).await {
             run.problems.push(crate::error::chain(&error));
         }
+        if let Err(error) = collect::calls(&*runner, &mut run).await {
+            run.problems.push(crate::error::chain(&error));
+        }
         if let Some(pod) = runner.pod() {
             run.started.cpu_max.clone_from(&pod.cpu_max);
             run.started.memory_max.clone_from(&pod.memory_max);
@@ -192,6 +208,11 @@ pub async fn bench(
         .collect();
     let metrics = metrics.finish().await;
     let mut report = application.report(plan, benchmark, &runs, &clocks);
+    let mut function_samples = Vec::new();
+    if let Some(watch) = watch {
+        function_samples = watch.finish().await;
+        crate::report::functions::add(&mut report, &runs, &function_samples);
+    }
     if let Some(error) = &failure {
         report.invalid.insert(0, crate::error::chain(error));
     }
@@ -206,6 +227,7 @@ pub async fn bench(
         interrupted: context.cancel.is_cancelled(),
         happenings,
         consoles,
+        functions: function_samples,
     })
 }
 
@@ -319,6 +341,13 @@ fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
     match &mut run.spec.role {
         Role::Publisher(publisher) => publisher.dataset.clone_from(dir),
         Role::Combined(combined) => combined.dataset.clone_from(dir),
+        Role::Invoker(invoker) => {
+            for calls in &mut invoker.functions {
+                if let CallBody::Photos { dataset } = &mut calls.body {
+                    dataset.clone_from(dir);
+                }
+            }
+        }
         Role::Subscriber(_) | Role::Sleep(_) | Role::External => {}
     }
 }

@@ -151,6 +151,16 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: AgentAction,
     },
+    /// Functions of a deployment with execution model openfaas
+    #[command(
+        after_help = "Examples:\n  continuum-ctl functions openfaas-cloud list\n  continuum-ctl functions openfaas-cloud deploy hello --image example.org/hello:1\n  continuum-ctl functions openfaas-cloud invoke fibonacci --data '{\"n\":30}'\n  continuum-ctl functions openfaas-cloud invoke image --file cat.jpg\n  continuum-ctl functions openfaas-cloud logs image --follow\n  continuum-ctl functions openfaas-cloud scale image 0"
+    )]
+    Functions {
+        /// Name of the deployment
+        name: String,
+        #[command(subcommand)]
+        action: FunctionsAction,
+    },
     /// Check and show configs
     Config {
         #[command(subcommand)]
@@ -255,6 +265,68 @@ pub(crate) enum AgentAction {
         /// File here
         file: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FunctionsAction {
+    /// All functions with their replicas
+    List,
+    /// Make a function, or change it
+    Deploy {
+        /// Its name
+        function: String,
+        /// Container image: one of the suite's if the function is of the suite
+        #[arg(long)]
+        image: Option<String>,
+        /// The watchdog's program
+        #[arg(long)]
+        fprocess: Option<String>,
+        /// Environment
+        #[arg(long, value_name = "NAME=VALUE")]
+        env: Vec<String>,
+        /// Labels, such as com.openfaas.scale.max=3
+        #[arg(long, value_name = "NAME=VALUE")]
+        label: Vec<String>,
+        /// Secrets that it sees
+        #[arg(long)]
+        secret: Vec<String>,
+    },
+    /// Call a function; its answer goes to standard output
+    Invoke {
+        /// Which one
+        function: String,
+        /// Body
+        #[arg(long, conflicts_with = "file")]
+        data: Option<String>,
+        /// File with the body
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
+    /// What its replicas said
+    Logs {
+        /// Which one
+        function: String,
+        /// How many lines
+        #[arg(long, short = 'n')]
+        tail: Option<u64>,
+        /// Go on until interrupted
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Set its replicas
+    Scale {
+        /// Which one
+        function: String,
+        /// How many
+        replicas: u64,
+    },
+    /// Remove it
+    Remove {
+        /// Which one
+        function: String,
+    },
+    /// Where the gateway is, and the password of its user admin
+    Gateway,
 }
 
 #[derive(Debug, Subcommand)]

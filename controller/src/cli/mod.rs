@@ -6,6 +6,7 @@ mod artifact;
 mod config;
 mod doctor;
 mod dry_run;
+mod functions;
 mod image;
 mod inspect;
 mod lifecycle;
@@ -165,6 +166,9 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         }
         Command::Agent { name, node, action } => {
             agent::run(&context, output, &name, &node, action).await
+        }
+        Command::Functions { name, action } => {
+            functions::run(&context, output, &name, action).await
         }
         Command::Config { .. } => Ok(()),
         Command::Image { action } => image::run(&context, output, action),

@@ -15,11 +15,14 @@ mod nodes;
 mod pod;
 mod run;
 mod stages;
+pub mod usage;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use job::{Image, workload_arguments};
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
 pub use pod::PodRecord;
+pub use pod::trouble as pod_trouble;
+pub(crate) use run::ask;
 pub use run::{PodRun, Pods, node_times};
 pub use stages::NodeTimes;
 

@@ -95,6 +95,15 @@ pub(super) fn state(pod: &Pod) -> PodState {
     waiting("the kubelet has not taken it up yet", false)
 }
 
+/// Why a pod's container does not run, if it does not.
+pub fn trouble(pod: &Pod) -> Option<String> {
+    match state(pod) {
+        PodState::Waiting { why, .. } => Some(why),
+        PodState::Ended(exit) => Some(format!("it ended: {exit:?}")),
+        PodState::Running => None,
+    }
+}
+
 fn waiting(why: &str, is_fatal: bool) -> PodState {
     PodState::Waiting {
         why: why.to_owned(),

@@ -110,7 +110,7 @@ pub struct PodRun {
 }
 
 /// Asks until there is an answer, or the answer is a refusal.
-pub(super) async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
+pub(crate) async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = kube::Result<T>>,
 {

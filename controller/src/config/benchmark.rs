@@ -2,7 +2,7 @@
 
 use super::{
     check::Options,
-    model::{Benchmark, Config, Mode, OwnImage},
+    model::{Benchmark, Config, FunctionSpec, Mode, OwnImage},
 };
 
 pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
@@ -46,5 +46,13 @@ pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: Str
         },
         ports: options.list("benchmark.ports"),
         timeline: options.list("benchmark.timeline"),
+        functions: options.list("benchmark.functions"),
+        function: FunctionSpec {
+            is_closed_loop: options.text("benchmark.loop").as_deref() == Some("closed"),
+            per_request: options.bool("benchmark.per_request").unwrap_or(false),
+            min_replicas: options.int("benchmark.min_replicas").unwrap_or(1) as u32,
+            max_replicas: options.int("benchmark.max_replicas").unwrap_or(5) as u32,
+            zero_after_s: float("benchmark.zero_after_s", 0.0),
+        },
     }
 }

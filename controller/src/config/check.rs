@@ -337,6 +337,13 @@ fn build(
             .text("software.container_runtime")
             .unwrap_or_else(|| NATIVE.into()),
         execution_model: options.text("software.execution_model"),
+        openfaas: options
+            .text("software.openfaas")
+            .unwrap_or_else(|| "builtin".into()),
+        accept_openfaas_terms: options
+            .bool("software.accept_openfaas_terms")
+            .unwrap_or(false),
+        openfaas_images: options.list("software.openfaas_images"),
         kube_version: options.text("software.kube_version"),
         event_bus: options.text("software.event_bus").unwrap_or_else(|| {
             let has_dollar_topics = options.text("software.broker").as_deref() == Some("mosquitto");

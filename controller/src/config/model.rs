@@ -206,6 +206,12 @@ pub struct Software {
     pub container_runtime: String,
     /// `openfaas`, if any.
     pub execution_model: Option<String>,
+    /// For `openfaas`: `builtin` or `upstream`.
+    pub openfaas: String,
+    /// For distribution `upstream`: its terms were read.
+    pub accept_openfaas_terms: bool,
+    /// For distribution `upstream`: `NAME=IMAGE` of its programs.
+    pub openfaas_images: Vec<String>,
     /// Connections that each broker admits.
     pub max_connections: u32,
     /// As v1.35.4; `None` = the catalogue's default.
@@ -257,6 +263,62 @@ pub struct Benchmark {
     pub ports: Vec<String>,
     /// What happens while it runs, one `SECONDS ACTION` each.
     pub timeline: Vec<String>,
+    /// Functions that are called, one `NAME FREQUENCY [PARAMETERS]` each.
+    pub functions: Vec<String>,
+    /// How functions run.
+    pub function: FunctionSpec,
+}
+
+/// How functions run and are called.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FunctionSpec {
+    /// The next call waits for the answer.
+    pub is_closed_loop: bool,
+    /// Loaded or started anew for each call.
+    pub per_request: bool,
+    /// Fewest replicas.
+    pub min_replicas: u32,
+    /// Most replicas.
+    pub max_replicas: u32,
+    /// Idle time until there is none; 0 = there always is one.
+    pub zero_after_s: f64,
+}
+
+/// A function with how often it is called and with what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionLoad {
+    /// Name.
+    pub name: String,
+    /// Calls per second and endpoint.
+    pub frequency_hz: f64,
+    /// JSON.
+    pub parameters: String,
+}
+
+impl std::str::FromStr for FunctionLoad {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let how = "write it as NAME FREQUENCY or NAME FREQUENCY {\"PARAMETER\":VALUE}";
+        let mut words = text.trim().splitn(3, char::is_whitespace);
+        let name = words.next().unwrap_or_default().to_owned();
+        let frequency = words.next().unwrap_or_default();
+        let frequency_hz = frequency
+            .parse()
+            .ok()
+            .filter(|f| (0.001..=100_000.0).contains(f))
+            .ok_or_else(|| {
+                format!("`{text}`: `{frequency}` is not calls per second, 0.001 to 100000; {how}")
+            })?;
+        let parameters = words.next().unwrap_or("{}").trim().to_owned();
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&parameters)
+            .map_err(|e| format!("`{text}`: its parameters are not JSON: {e}; {how}"))?;
+        Ok(Self {
+            name,
+            frequency_hz,
+            parameters,
+        })
+    }
 }
 
 /// A container of the user's own.

@@ -92,7 +92,7 @@ const NO_PROVIDER: &str = "machines of this provider are not supported; use qemu
 const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
 const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
 
-const GENERAL: [Key; 28] = [
+const GENERAL: [Key; 31] = [
     key(
         "name",
         Kind::Text,
@@ -279,9 +279,29 @@ const GENERAL: [Key; 28] = [
         Kind::Choice(&["openfaas"], &[]),
         "functions on top of the manager (none)",
     ),
+    unit(
+        "software.openfaas",
+        "execution_model",
+        "distribution",
+        CfgUnit::Lowercase,
+        Kind::Choice(&["builtin", "upstream"], &[]),
+        "for openfaas: our own gateway, or the real one by references to its images (builtin)",
+    ),
+    both(
+        "software.accept_openfaas_terms",
+        "execution_model",
+        "accept_openfaas_terms",
+        Kind::Bool,
+        "for distribution upstream: you have read its terms and accept them (false)",
+    ),
+    key(
+        "software.openfaas_images",
+        Kind::List,
+        "for distribution upstream: NAME=IMAGE of gateway, faas-netes, queue-worker and nats (none)",
+    ),
 ];
 
-const BENCHMARK: [Key; 24] = [
+const BENCHMARK: [Key; 30] = [
     both(
         "software.observability",
         "benchmark",
@@ -294,7 +314,7 @@ const BENCHMARK: [Key; 24] = [
         "benchmark",
         "application",
         Kind::Choice(
-            &["image_classification", "empty", "container"],
+            &["image_classification", "empty", "container", "functions"],
             &[
                 ("empty_kata", NO_APPLICATION),
                 ("mem_usage", NO_APPLICATION),
@@ -414,6 +434,36 @@ const BENCHMARK: [Key; 24] = [
         "benchmark.timeline",
         Kind::List,
         "what happens while it runs, each `SECONDS ACTION`: cut A B, restore A B, set A B latency_ms=…, restart NODE UNIT (nothing)",
+    ),
+    key(
+        "benchmark.functions",
+        Kind::List,
+        "for application functions: what is called, each `NAME FREQUENCY [PARAMETERS]`: image, fibonacci, matrix, memory, io, sleep (none)",
+    ),
+    key(
+        "benchmark.loop",
+        Kind::Choice(&["open", "closed"], &[]),
+        "calls of functions are made when they are due, or each waits for the one before (open)",
+    ),
+    key(
+        "benchmark.per_request",
+        Kind::Bool,
+        "functions are started anew for each call, networks loaded anew (false)",
+    ),
+    key(
+        "benchmark.min_replicas",
+        Kind::Int(1, 1000),
+        "fewest replicas of a function (1)",
+    ),
+    key(
+        "benchmark.max_replicas",
+        Kind::Int(1, 1000),
+        "most replicas of a function (5)",
+    ),
+    key(
+        "benchmark.zero_after_s",
+        Kind::Float(0.0, 864_000.0),
+        "idle seconds after which a function has no replica; 0 = it keeps one (0)",
     ),
     both(
         "benchmark.kube_deployment",

@@ -118,14 +118,12 @@ pub(super) fn check(
             fault(path, text);
         }
     }
-    if config.software.execution_model.is_some()
-        && config.software.resource_manager != "kubernetes"
+    if let Some(model) = crate::models::of(config)
         && options.text("software.resource_manager").is_some()
     {
-        fault(
-            "software.execution_model",
-            "openfaas needs resource_manager = kubernetes".into(),
-        );
+        for (path, text) in model.check(config) {
+            fault(path, text);
+        }
     }
     let Some(benchmark) = &config.benchmark else {
         if !config.software.resource_manager_only && !options.is_given("benchmark.application") {
@@ -146,11 +144,24 @@ pub(super) fn check(
         ));
         return;
     }
-    if config.software.execution_model.is_some() && benchmark.application != "image_classification"
-    {
+    let calls_functions = matches!(
+        &*benchmark.application,
+        "image_classification" | "functions"
+    );
+    if config.software.execution_model.is_some() && !calls_functions {
         fault(
             "benchmark.application",
-            "openfaas runs application image_classification only".into(),
+            "openfaas runs applications image_classification and functions only".into(),
+        );
+    }
+    if benchmark.function.max_replicas < benchmark.function.min_replicas {
+        let (most, least) = (
+            benchmark.function.max_replicas,
+            benchmark.function.min_replicas,
+        );
+        fault(
+            "benchmark.max_replicas",
+            format!("{most} is less than benchmark.min_replicas, which is {least}"),
         );
     }
     let application = applications::find(&benchmark.application).filter(|_| are_values_right);

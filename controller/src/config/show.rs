@@ -93,6 +93,14 @@ pub fn to_toml(config: &Config) -> String {
     ));
     if let Some(model) = &s.execution_model {
         line(format!("execution_model = {}", quoted(model)));
+        line(format!("openfaas = {}", quoted(&s.openfaas)));
+        if s.accept_openfaas_terms {
+            line("accept_openfaas_terms = true".into());
+        }
+        if !s.openfaas_images.is_empty() {
+            let list: Vec<String> = s.openfaas_images.iter().map(|n| quoted(n)).collect();
+            line(format!("openfaas_images = [{}]", list.join(", ")));
+        }
     }
     if let Some(version) = &s.kube_version {
         line(format!("kube_version = {}", quoted(version)));
@@ -141,6 +149,22 @@ pub fn to_toml(config: &Config) -> String {
         }
         if !b.timeline.is_empty() {
             line(format!("timeline = {}", list(&b.timeline)));
+        }
+        if s.execution_model.is_some() {
+            let f = &b.function;
+            if !b.functions.is_empty() {
+                line(format!("functions = {}", list(&b.functions)));
+            }
+            let calls = if f.is_closed_loop { "closed" } else { "open" };
+            line(format!(
+                "loop = {}\nper_request = {}",
+                quoted(calls),
+                f.per_request
+            ));
+            line(format!(
+                "min_replicas = {}\nmax_replicas = {}\nzero_after_s = {:?}",
+                f.min_replicas, f.max_replicas, f.zero_after_s
+            ));
         }
         if !b.ports.is_empty() {
             line(format!("ports = {}", list(&b.ports)));

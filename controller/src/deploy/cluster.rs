@@ -188,7 +188,7 @@ pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
 }
 
 /// All files of a component that belongs to no stack.
-pub(super) fn all_files(context: &Context, name: &str) -> Result<Vec<ArtifactSource>, Error> {
+pub fn all_files(context: &Context, name: &str) -> Result<Vec<ArtifactSource>, Error> {
     let catalogue = Catalogue::builtin()?;
     let stored = stored(context, catalogue.find(name, None)?)?;
     let names = stored.files.keys();
@@ -206,10 +206,15 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
     names.extend(Some(WORKLOAD.0).filter(|_| has_runtime && plan.has_application));
     names.sort_unstable();
     names.dedup();
+    missing_named(context, &names)
+}
+
+/// Why components cannot be had.
+pub(super) fn missing_named(context: &Context, names: &[&str]) -> Vec<String> {
     let check = || -> Result<Vec<String>, Error> {
         let catalogue = Catalogue::builtin()?;
         let mut reasons = Vec::new();
-        for name in names {
+        for name in names.iter().copied() {
             reasons.extend(reason(context, catalogue.find(name, None)?));
         }
         Ok(reasons)

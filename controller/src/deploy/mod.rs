@@ -15,7 +15,7 @@ mod preflight;
 mod software;
 mod up;
 
-pub use cluster::{ClusterFile, cluster_files, image_archive, workload_image};
+pub use cluster::{ClusterFile, all_files, cluster_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
 pub use links::{change_link, check_places, link_changes};
 pub use network::apply_network;

@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     error::Error,
-    managers,
+    managers, models,
     plan::Plan,
     provider::{Context, Provider},
 };
@@ -33,9 +33,17 @@ pub async fn preflight(
             }
         }
         reasons.extend(super::cluster::missing_beside(context, config, plan));
-        if let Some(model) = &config.software.execution_model {
-            reasons.push(format!(
-                "execution model {model}: this version cannot install it yet"
+        if let Some(model) = models::of(config) {
+            let refusals = model.refusals(config);
+            let name = model.name();
+            reasons.extend(
+                refusals
+                    .iter()
+                    .map(|why| format!("execution model {name}: {why}")),
+            );
+            reasons.extend(super::cluster::missing_named(
+                context,
+                model.components(config),
             ));
         }
         for node in plan.nodes.iter().filter(|_| manager.is_some()) {

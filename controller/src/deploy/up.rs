@@ -5,7 +5,7 @@ use crate::{
     agents::GrpcAgent,
     config::{self, Config},
     error::Error,
-    managers,
+    managers, models,
     plan::{Plan, Prefix},
     provider::{self, Context, LimitReport, Provider, Secrets},
     state::{Claim, Deployment, Phase},
@@ -280,6 +280,18 @@ async fn phases(
                 let install =
                     super::cluster::install(context, config, plan, deployment, &agents, cluster);
                 for (name, value) in progress.stage("cluster", install).await? {
+                    deployment.set_fact(&name, value)?;
+                }
+            }
+            if let Some(model) = models::of(config) {
+                let scene = models::Scene {
+                    context,
+                    config,
+                    plan,
+                    deployment,
+                    agents: &agents,
+                };
+                for (name, value) in progress.stage("functions", model.install(&scene)).await? {
                     deployment.set_fact(&name, value)?;
                 }
             }

@@ -54,12 +54,8 @@ impl ResourceManager for Kubernetes {
     fn needs(&self, node: &NodePlan) -> Needs {
         super::cluster_node(node)
     }
-    fn missing(&self, config: &Config) -> Option<&'static str> {
-        config
-            .software
-            .execution_model
-            .is_some()
-            .then_some("this version cannot install Kubernetes with functions yet")
+    fn missing(&self, _config: &Config) -> Option<&'static str> {
+        None
     }
     fn runs_in_pods(&self) -> bool {
         true

@@ -98,6 +98,8 @@ pub struct Plan {
     pub dataset: String,
     /// Whose MQTT broker `KubeEdge`'s edges use.
     pub event_bus: String,
+    /// `openfaas`, if functions are called instead of workers.
+    pub execution_model: Option<String>,
     /// Whether an application is to run, as far as the config of `up` says.
     pub has_application: bool,
 }
@@ -152,6 +154,7 @@ impl Plan {
                 .and_then(|b| b.dataset.clone())
                 .unwrap_or_else(|| "photos".into()),
             event_bus: config.software.event_bus.clone(),
+            execution_model: config.software.execution_model.clone(),
             has_application: config.benchmark.is_some()
                 && !config.software.resource_manager_only
                 && !config.infrastructure.infra_only,

@@ -159,6 +159,16 @@ impl Secrets {
         read(&path)
     }
 
+    /// Password of the gateway for functions.
+    pub fn gateway_password(&self) -> Result<String, Error> {
+        let path = self.dir.join("gateway-password");
+        if !path.exists() {
+            let random = uuid::Uuid::new_v4().simple().to_string();
+            write_secret(&path, random.as_bytes())?;
+        }
+        read(&path)
+    }
+
     /// ssh host key of a node.
     pub fn host_key(&self, node: &str) -> Result<SshKey, Error> {
         self.ssh_key_pair(&format!("host-{node}"), node)

@@ -10,7 +10,7 @@ use crate::{
     progress::StageTime,
     state::Deployment,
 };
-use continuum_workload_core::record::SAMPLE_COLUMNS;
+use continuum_workload_core::{call::CALL_COLUMNS, record::SAMPLE_COLUMNS};
 use serde_json::json;
 use std::{
     fmt::Write,
@@ -99,6 +99,10 @@ pub fn write(
     }
     save("samples.csv", samples(&bench.runs, Phase::Endpoint))?;
     save("worker_samples.csv", samples(&bench.runs, Phase::Worker))?;
+    if !bench.functions.is_empty() {
+        save("functions.csv", functions(bench))?;
+        save("calls.csv", calls(&bench.runs))?;
+    }
     save("metrics.csv", metrics(bench))?;
     save("events.csv", events(bench))?;
     // What upstream writes to its log, and its users' scripts read.
@@ -147,6 +151,8 @@ fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
 fn file_name(table: &Table) -> &'static str {
     if table.banner.starts_with("ENDPOINT") {
         "endpoints.csv"
+    } else if table.banner.starts_with("FUNCTION") {
+        "function_table.csv"
     } else if table.banner.starts_with("POD") {
         "pods.csv"
     } else {
@@ -201,6 +207,28 @@ fn samples(runs: &[NodeRun], phase: Phase) -> String {
     {
         text.push_str(&sample.to_csv());
         text.push('\n');
+    }
+    text
+}
+
+fn calls(runs: &[NodeRun]) -> String {
+    let mut text = format!("{CALL_COLUMNS}\n");
+    for call in runs.iter().flat_map(|r| &r.calls) {
+        text.push_str(&call.to_csv());
+        text.push('\n');
+    }
+    text
+}
+
+fn functions(bench: &Bench) -> String {
+    let mut text =
+        String::from("time_unix_ns,function,replicas,available,cpu_cores,memory_bytes\n");
+    for s in &bench.functions {
+        let cores = s.cpu_cores.map(|c| format!("{c:.4}")).unwrap_or_default();
+        let memory = s.memory_bytes.map(|m| m.to_string()).unwrap_or_default();
+        let (at, name) = (s.time_unix_ns, &s.function);
+        let (replicas, available) = (s.replicas, s.available);
+        writeln!(text, "{at},{name},{replicas},{available},{cores},{memory}").ok();
     }
     text
 }

@@ -277,7 +277,14 @@ fn stages(
                 "5_infer",
                 stages.classified_unix_ns - stages.decoded_unix_ns,
             );
-            if mode != Mode::Endpoint {
+            if worker.is_none() && mode != Mode::Endpoint {
+                // A function is on any node: what is not spent in it is the way there and back, by one clock each.
+                let inside = stages.classified_unix_ns - stages.received_unix_ns;
+                add(
+                    "2_way_and_back",
+                    sample.answered_ns - sample.sent_ns - inside,
+                );
+            } else if mode != Mode::Endpoint {
                 worst_error_ns = worst_error_ns.max(there_error + here_error);
                 add(
                     "2_uplink",
@@ -381,4 +388,4 @@ fn counts(report: &mut Report, benchmark: &Benchmark, runs: &[NodeRun], endpoint
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

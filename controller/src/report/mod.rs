@@ -2,6 +2,7 @@
 
 pub mod container;
 mod files;
+pub mod functions;
 pub mod images;
 pub mod pods;
 mod table;
@@ -11,7 +12,7 @@ use crate::{
     applications::RunPlan,
     cluster::PodRecord,
 };
-use continuum_workload_core::{event::Summary, record::Sample, stats::Percentiles};
+use continuum_workload_core::{call::Call, event::Summary, record::Sample, stats::Percentiles};
 use std::collections::BTreeMap;
 
 pub use files::{make_directory, write};
@@ -98,6 +99,8 @@ pub struct NodeRun {
     pub log: Vec<String>,
     /// Raw data.
     pub samples: Vec<Sample>,
+    /// Calls of functions.
+    pub calls: Vec<Call>,
     /// The pod it ran in, if it did.
     pub pod: Option<PodRecord>,
     /// What a container of the user's own printed, by name.
@@ -124,6 +127,7 @@ impl NodeRun {
             problems: Vec::new(),
             log: Vec::new(),
             samples: Vec::new(),
+            calls: Vec::new(),
             pod: None,
             metrics: BTreeMap::new(),
             was_dismissed: false,

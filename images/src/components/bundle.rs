@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Grows when the way images are made changes.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 /// Where the bundle lies in the image, as in guests.
 const INSIDE: &str = "/opt/continuum/bundle";
 
@@ -60,6 +60,8 @@ impl Way for Bundle {
             let spec = oci::ImageSpec {
                 reference: component.image_reference(name).unwrap_or_default(),
                 entrypoint: command(),
+                // Without arguments of its own a container is a function.
+                arguments: vec!["function".into(), "--bundle".into(), INSIDE.into()],
                 // Each classifier keeps one core busy by itself.
                 env: vec!["OMP_NUM_THREADS=1".into(), "OPENBLAS_NUM_THREADS=1".into()],
                 files: files.clone(),

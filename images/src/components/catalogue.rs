@@ -67,6 +67,9 @@ pub struct ContainerImage {
     /// Programs of the guest image that it calls, with their libraries.
     #[serde(default)]
     pub guest_programs: Vec<String>,
+    /// Other programs of the same component beside it.
+    #[serde(default)]
+    pub beside: Vec<String>,
 }
 
 impl Component {

@@ -3,6 +3,7 @@
 //! ```text
 //! components.toml ─ catalogue ─┬─ go    built from modules, offline once they are in the module cache
 //!                              ├─ oci   container images made of other components
+//!                              ├─ static  our own programs that stand alone in images
 //!                              ├─ bundle  the workload bundle as a container image
 //!                              ├─ debian  packages of the guest's release
 //!                              ├─ url   downloaded from where it is published
@@ -11,6 +12,7 @@
 //! ```
 //! A way is one trait, one file and one line in `WAYS`. What is in the store is checked by digest before it is used.
 
+mod alone;
 mod bundle;
 mod catalogue;
 mod debian;
@@ -55,6 +57,7 @@ pub const WAYS: &[&dyn Way] = &[
     &go::Go,
     &oci::Oci,
     &bundle::Bundle,
+    &alone::Alone,
     &debian::Debian,
     &url::Url,
     &file::File,

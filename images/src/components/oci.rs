@@ -70,6 +70,11 @@ impl Way for Oci {
             hash::verify(&program, &file.sha256)?;
             let inside = format!("/usr/local/bin/{}", image.program);
             let mut files = BTreeMap::from([(inside.clone(), program)]);
+            for name in &image.beside {
+                let (program, file) = from.file(name)?;
+                hash::verify(&program, &file.sha256)?;
+                files.insert(format!("/usr/local/bin/{name}"), program);
+            }
             for program in &image.guest_programs {
                 let tree = guest_tree(cache, report)?;
                 files.insert(format!("/{program}"), tree.join(program));
@@ -81,6 +86,7 @@ impl Way for Oci {
             let spec = oci::ImageSpec {
                 reference: component.image_reference(name).unwrap_or_default(),
                 entrypoint: vec![inside],
+                arguments: Vec::new(),
                 env: Vec::new(),
                 files,
             };

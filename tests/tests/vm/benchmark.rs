@@ -159,6 +159,15 @@ impl<'a> Floor<'a> {
         Ok(admin)
     }
 
+    /// A node appears some time after it joined.
+    fn wait_there(&self, admin: &str, node: &str) -> anyhow::Result<()> {
+        let wait = ["wait", "--for=create", "--timeout=600s", node];
+        let argv = [&["--kubeconfig", admin][..], &wait].concat();
+        self.bed
+            .inside(self.cluster.kubectl_program(), &argv)
+            .map(|_| ())
+    }
+
     fn wait_ready(&self, admin: &str, nodes: &[&str]) -> anyhow::Result<()> {
         let wait = ["wait", "--for=condition=Ready", "--timeout=600s"];
         let argv = [&["--kubeconfig", admin][..], &wait, nodes].concat();
@@ -202,6 +211,7 @@ fn by_script(bed: &Bed) -> anyhow::Result<f64> {
     }
     let admin = floor.kubeconfig()?;
     let joined = format!("node/{worker}");
+    floor.wait_there(&admin, &joined)?;
     floor.wait_ready(&admin, &["node/cloud-controller", &joined])?;
     let seconds = begun.elapsed().as_secs_f64();
     floor.down()?;
@@ -270,16 +280,7 @@ fn by_edge_script(bed: &Bed) -> anyhow::Result<f64> {
     ];
     floor.cluster.on(edge, &argv)?;
     let admin = floor.kubeconfig()?;
-    // It has to appear first.
-    let exists = [
-        "--kubeconfig",
-        &admin,
-        "wait",
-        "--for=create",
-        "--timeout=600s",
-        "node/edge0",
-    ];
-    bed.inside(floor.cluster.kubectl_program(), &exists)?;
+    floor.wait_there(&admin, "node/edge0")?;
     floor.wait_ready(&admin, &["node/cloud-controller", "node/edge0"])?;
     let seconds = begun.elapsed().as_secs_f64();
     floor.down()?;

@@ -93,6 +93,7 @@ pub(crate) fn tools_archive(bed: &Bed) -> anyhow::Result<PathBuf> {
     let tree = root::tree(&cache, &packages, &Silent)?;
     let app = source().join("examples/own-app");
     let spec = oci::ImageSpec {
+        arguments: Vec::new(),
         reference: TOOLS.to_owned(),
         entrypoint: vec![BUSYBOX.to_owned()],
         env: Vec::new(),

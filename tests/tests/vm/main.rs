@@ -10,6 +10,7 @@ mod containers;
 mod demo;
 mod kubeedge;
 mod kubernetes;
+mod openfaas;
 mod pods;
 mod side_by_side;
 
@@ -100,6 +101,10 @@ fn main() -> anyhow::Result<ExitCode> {
     if let (None, Some(why)) = (&missing, &no_kubeedge) {
         eprintln!("skipped: kubeedge_on_an_edge: {why}");
     }
+    let no_functions = no_cluster.clone().or_else(skip::functions);
+    if let (None, Some(why)) = (&missing, &no_functions) {
+        eprintln!("skipped: functions_on_a_cluster: {why}");
+    }
     let no_long_cluster = no_cluster.clone().or_else(skip::long);
     if let (None, Some(why)) = (&missing, &no_cluster) {
         eprintln!("skipped: a_kubernetes_cluster: {why}");
@@ -116,7 +121,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
     let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 11] = [
+    let tests: [(&str, Case, &Option<String>); 12] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -145,6 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
             &no_edge_benchmark,
         ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
+        ("functions_on_a_cluster", openfaas::openfaas, &no_functions),
         ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),
         (
             "many_small_workers",

@@ -2,6 +2,9 @@
 //!
 //! Shared by the gateway, which answers so, and by the controller, which asks.
 
+#[cfg(feature = "client")]
+pub mod client;
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -19,7 +19,7 @@ const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"local\"\n[inf
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MS;
 
-fn run(node: &str, phase: Phase, samples: Vec<Sample>) -> NodeRun {
+pub(in crate::report) fn run(node: &str, phase: Phase, samples: Vec<Sample>) -> NodeRun {
     let plan = RunPlan {
         id: format!("{node}-run"),
         node: node.into(),

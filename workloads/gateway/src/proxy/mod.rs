@@ -33,8 +33,9 @@ const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 const COLD_START: HeaderName = HeaderName::from_static("x-cold-start");
 /// Ours: the pod that answered.
 const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
-/// A replica that does not take the connection is another's turn.
-const ATTEMPTS: usize = 5;
+/// A replica that does not take the connection is another's turn; when all have been asked, they are asked again for a
+/// while.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Between looks at a function that has no replica that could be tried.
 const NEXT_LOOK: Duration = Duration::from_millis(100);
 
@@ -138,6 +139,7 @@ impl Proxy {
         let body = call.body.shared();
         let mut tried = Vec::new();
         let mut was_cold = false;
+        let mut refused_since = None;
         loop {
             let (replica, had_to_wait) = self.replica(&function, &tried, deadline).await?;
             if had_to_wait && !was_cold {
@@ -194,7 +196,8 @@ impl Proxy {
                 replica.pod
             );
             tried.push(replica.pod.clone());
-            if tried.len() >= ATTEMPTS {
+            let since = *refused_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > PATIENCE {
                 let text = format!("{}: no replica takes a connection: {why}", function.key);
                 return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
             }

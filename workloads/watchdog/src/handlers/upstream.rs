@@ -67,7 +67,10 @@ impl Upstream {
 /// Starts the program again and again; each time it is ready when it listens.
 async fn keep(argv: Vec<String>, authority: String, is_ready: Arc<AtomicBool>) {
     loop {
-        let spawned = program::command(&argv).stdin(Stdio::null()).spawn();
+        let mut command = program::command(&argv);
+        // Our own port is not its port.
+        let port = authority.rsplit_once(':').map_or("80", |(_, port)| port);
+        let spawned = command.env("port", port).stdin(Stdio::null()).spawn();
         match spawned {
             Err(error) => tracing::error!("start `{}`: {error}", argv[0]),
             Ok(mut child) => {

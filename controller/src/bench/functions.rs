@@ -1,0 +1,309 @@
+//! Functions of a bench: deployed before anything is measured, watched while they are called.
+
+use super::places::Scene;
+use crate::{
+    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
+    applications::{IMAGE_FUNCTION, function_loads},
+    cluster::{client, usage},
+    config::Benchmark,
+    deploy,
+    error::Error,
+    models::gateway_address,
+    plan::Role,
+    provider::Secrets,
+};
+use continuum_openfaas_api::{FunctionDeployment, FunctionResources, client::Gateway};
+use continuum_workload_core::clock::AnchoredClock;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// An emulated guest loads libtorch for half a minute.
+const READY_DEADLINE: Duration = Duration::from_mins(8);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Between two looks at what nodes say of CPU and memory, each of which costs them something.
+const USAGE_PERIOD: Duration = Duration::from_secs(5);
+/// Largest requests, as upstream has them.
+const MOST_MEMORY_MIB: u64 = 1000;
+const MOST_CORES: f64 = 1.0;
+
+/// One function at one moment.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FunctionSample {
+    /// By our clock.
+    pub time_unix_ns: i64,
+    /// Function.
+    pub function: String,
+    /// Wanted.
+    pub replicas: u64,
+    /// That take calls.
+    pub available: u64,
+    /// Cores that all its replicas used lately; `None` = nobody said.
+    pub cpu_cores: Option<f64>,
+    /// Memory that all its replicas have.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What is asked of the gateway for a function.
+fn wanted(
+    name: &str,
+    benchmark: &Benchmark,
+    suite_image: &str,
+    workload: &str,
+) -> FunctionDeployment {
+    let spec = &benchmark.function;
+    let cores = benchmark.worker_cores.min(MOST_CORES);
+    let resources = FunctionResources {
+        memory: Some(format!(
+            "{}Mi",
+            benchmark.worker_memory_mib.min(MOST_MEMORY_MIB)
+        )),
+        cpu: Some(format!("{}m", (cores * 1000.0).round().max(1.0))),
+    };
+    let mut env: BTreeMap<String, String> = BTreeMap::new();
+    let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
+    let mut process = None;
+    set("exec_timeout", "290s".into());
+    if name == IMAGE_FUNCTION {
+        set("CPU_THREADS", (cores.floor().max(1.0)).to_string());
+        if spec.per_request {
+            set("load_per_request", "true".into());
+        }
+    } else if spec.per_request {
+        process = Some(format!("continuum-function run {name}"));
+    } else {
+        set("mode", "http".into());
+        process = Some(format!("continuum-function serve {name}"));
+    }
+    let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    let mut label =
+        |what: &str, value: String| labels.insert(format!("com.openfaas.scale.{what}"), value);
+    label("min", spec.min_replicas.to_string());
+    label("max", spec.max_replicas.to_string());
+    if spec.zero_after_s > 0.0 {
+        label("zero", "true".into());
+        label(
+            "zero-duration",
+            format!("{}ms", (spec.zero_after_s * 1000.0).round()),
+        );
+    }
+    let image = if name == IMAGE_FUNCTION {
+        workload
+    } else {
+        suite_image
+    };
+    FunctionDeployment {
+        service: name.to_owned(),
+        image: image.to_owned(),
+        env_process: process,
+        env_vars: Some(env),
+        labels: Some(labels),
+        // What a replica may use is what it is promised, so that results do not depend on neighbours.
+        limits: Some(resources.clone()),
+        requests: Some(resources),
+        ..FunctionDeployment::default()
+    }
+}
+
+/// The gateway of a scene's deployment.
+fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
+    let address = gateway_address(scene.plan).unwrap_or_default();
+    let password = Secrets::open(scene.deployment)?.gateway_password()?;
+    Ok(Gateway::new(&address, &password))
+}
+
+async fn bring(scene: &Scene<'_>, agent: &GrpcAgent, image: ArtifactSource) -> Result<(), Error> {
+    let options = BTreeMap::from([("runtime".to_owned(), "containerd".to_owned())]);
+    let say = |step: InstallStep| {
+        let InstallStep {
+            step,
+            state,
+            detail,
+        } = step;
+        let text = format!("{}: {step} {state} {detail}", agent.node());
+        scene.context.progress.say(&text);
+    };
+    agent
+        .install("container-images", options, &[image], &say)
+        .await
+}
+
+fn reference(image: &ArtifactSource) -> String {
+    let full = image.image.clone().unwrap_or_default();
+    full.split('@').next().unwrap_or_default().to_owned()
+}
+
+/// Deploys what will be called, and waits until each has the replicas it should have.
+pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(), Error> {
+    let loads = function_loads(benchmark);
+    let workload = deploy::workload_image(scene.context)?;
+    if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
+        let workers = scene.agents.iter().zip(&scene.plan.nodes);
+        let workers = workers.filter(|(_, n)| n.role == Role::Worker);
+        let brought = workers.map(|(agent, _)| bring(scene, agent, workload.clone()));
+        futures_util::future::try_join_all(brought).await?;
+    }
+    let suite = deploy::all_files(scene.context, "faas-images")?;
+    let suite = suite
+        .iter()
+        .find(|f| f.name == "functions.tar")
+        .map(reference);
+    let gateway = gateway(scene)?;
+    for load in &loads {
+        let wanted = wanted(
+            &load.name,
+            benchmark,
+            suite.as_deref().unwrap_or_default(),
+            &reference(&workload),
+        );
+        let doing = format!("deploy function {}", load.name);
+        let deployed = gateway.deploy(&wanted).await;
+        deployed.map_err(|e| Error::other(&doing, e))?;
+    }
+    for load in &loads {
+        wait_ready(scene, &gateway, &load.name, benchmark.function.min_replicas).await?;
+    }
+    Ok(())
+}
+
+async fn wait_ready(
+    scene: &Scene<'_>,
+    gateway: &Gateway,
+    name: &str,
+    replicas: u32,
+) -> Result<(), Error> {
+    let begun = Instant::now();
+    loop {
+        let why = match gateway.status(name).await {
+            Ok(status) if status.available_replicas >= u64::from(replicas) => return Ok(()),
+            Ok(status) => format!(
+                "{} of {} replicas are ready",
+                status.available_replicas, status.replicas
+            ),
+            Err(error) => error.to_string(),
+        };
+        if begun.elapsed() > READY_DEADLINE {
+            let troubles = match client(scene.deployment, scene.plan) {
+                Ok(client) => crate::models::pod_troubles(&client, "openfaas-fn").await,
+                Err(_) => Vec::new(),
+            };
+            return Err(Error::Deadline {
+                what: format!("function {name} to be ready"),
+                after: READY_DEADLINE,
+                last: [vec![why], troubles].concat().join("; "),
+            });
+        }
+        scene
+            .context
+            .progress
+            .say(&format!("function {name}: {why}"));
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
+            () = scene.context.cancel.cancelled() => return Err(Error::Interrupted),
+        }
+    }
+}
+
+/// Looks at functions until it is asked for what it saw.
+pub(super) struct Watch {
+    stop: CancellationToken,
+    seen: JoinHandle<Vec<FunctionSample>>,
+}
+
+impl Watch {
+    pub(super) fn start(scene: &Scene<'_>, clock: AnchoredClock) -> Result<Self, Error> {
+        let gateway = gateway(scene)?;
+        let client = client(scene.deployment, scene.plan)?;
+        let workers = scene.plan.nodes.iter().filter(|n| n.role == Role::Worker);
+        let workers: Vec<String> = workers
+            .map(|n| crate::managers::node_name(&n.name))
+            .collect();
+        let stop = CancellationToken::new();
+        let ended = stop.clone();
+        let seen = tokio::spawn(async move {
+            let mut seen = Vec::new();
+            let mut used: BTreeMap<String, usage::Used> = BTreeMap::new();
+            let mut looked: Option<Instant> = None;
+            let mut tick = tokio::time::interval(LOOK_AGAIN_AFTER);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = ended.cancelled() => return seen,
+                    _ = tick.tick() => {}
+                }
+                if looked.is_none_or(|at| at.elapsed() > USAGE_PERIOD) {
+                    used = usage::by_function(&client, &workers).await;
+                    looked = Some(Instant::now());
+                }
+                // A gateway that is away is part of some experiments: there is no sample then.
+                let Ok(all) = gateway.list().await else {
+                    continue;
+                };
+                let time_unix_ns = clock.now_unix_ns();
+                seen.extend(all.into_iter().map(|status| {
+                    let used = used.get(&status.name);
+                    FunctionSample {
+                        time_unix_ns,
+                        replicas: status.replicas,
+                        available: status.available_replicas,
+                        cpu_cores: used.map(|u| u.cpu_cores),
+                        memory_bytes: used.map(|u| u.memory_bytes),
+                        function: status.name,
+                    }
+                }));
+            }
+        });
+        Ok(Self { stop, seen })
+    }
+
+    pub(super) async fn finish(self) -> Vec<FunctionSample> {
+        self.stop.cancel();
+        self.seen.await.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn benchmark(more: &str) -> Benchmark {
+        let text = format!(
+            "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 2\ncores = 2\n\
+             memory_mib = 4096\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 512\n[software]\n\
+             resource_manager = \"kubernetes\"\nexecution_model = \"openfaas\"\n[benchmark]\n\
+             application = \"image_classification\"\nfrequency = 1\n{more}"
+        );
+        let checked = config::parse(&text, "d.toml", false, "d", &[]).unwrap();
+        checked.config.benchmark.unwrap()
+    }
+
+    #[test]
+    fn functions_are_deployed_as_upstream_does_with_requests_that_are_limits() {
+        let image = wanted("image", &benchmark(""), "s", "w");
+        assert_eq!((&*image.image, image.env_process), ("w", None));
+        let requests = image.requests.unwrap();
+        assert_eq!(requests.memory.as_deref(), Some("1000Mi"));
+        assert_eq!(requests.cpu.as_deref(), Some("1000m"));
+        let labels = image.labels.unwrap();
+        assert_eq!(labels["com.openfaas.scale.max"], "5");
+        assert!(!labels.contains_key("com.openfaas.scale.zero"));
+        let suite = wanted(
+            "io",
+            &benchmark("per_request = true\nzero_after_s = 1.5\n"),
+            "s",
+            "w",
+        );
+        assert_eq!(
+            suite.env_process.as_deref(),
+            Some("continuum-function run io")
+        );
+        assert_eq!(
+            suite.labels.unwrap()["com.openfaas.scale.zero-duration"],
+            "1500ms"
+        );
+    }
+}

@@ -1,0 +1,176 @@
+//! functions: what a gateway has and does.
+
+use super::{args::FunctionsAction, output::Output};
+use crate::{
+    config::Config,
+    deploy,
+    error::Error,
+    models::gateway_address,
+    plan::Plan,
+    provider::{Context, Secrets},
+    state::Deployment,
+};
+use continuum_openfaas_api::{
+    FunctionDeployment, LogMessage, Texts,
+    client::{ClientError, Gateway},
+};
+use serde_json::json;
+
+/// What a suite's function runs in.
+const SUITE_IMAGE: &str = "continuum.local/functions:0.1.0";
+
+fn gateway(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+) -> Result<(Gateway, String, String), Error> {
+    if config.software.execution_model.is_none() {
+        return Err(Error::other(
+            format!("use functions of `{}`", config.name),
+            "its config has no software.execution_model",
+        ));
+    }
+    let address = gateway_address(plan).unwrap_or_default();
+    let password = Secrets::open(deployment)?.gateway_password()?;
+    Ok((Gateway::new(&address, &password), address, password))
+}
+
+fn pairs(what: &str, given: &[String]) -> Result<Option<Texts>, Error> {
+    let split = |text: &String| {
+        let pair = text.split_once('=');
+        let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Error::other(format!("read --{what} {text}"), "it is not NAME=VALUE"))
+    };
+    let all: Texts = given.iter().map(split).collect::<Result<_, _>>()?;
+    Ok(Some(all).filter(|a| !a.is_empty()))
+}
+
+pub(super) async fn run(
+    context: &Context,
+    output: &Output,
+    name: &str,
+    action: FunctionsAction,
+) -> Result<(), Error> {
+    let (deployment, config, plan) = deploy::open(context, name)?;
+    let (gateway, address, password) = gateway(&deployment, &config, &plan)?;
+    let failed = |doing: String| move |error: ClientError| Error::other(doing, error);
+    match action {
+        FunctionsAction::List => {
+            let all = gateway
+                .list()
+                .await
+                .map_err(failed("list functions".into()))?;
+            let rows = all.iter().map(|f| {
+                vec![
+                    f.name.clone(),
+                    format!("{}/{}", f.available_replicas, f.replicas),
+                    f.invocation_count.to_string(),
+                    f.image.clone(),
+                ]
+            });
+            output.table(&["function", "replicas", "calls", "image"], rows.collect());
+            output.json(&json!({ "functions": all }));
+        }
+        FunctionsAction::Deploy {
+            function,
+            image,
+            fprocess,
+            env,
+            label,
+            secret,
+        } => {
+            let is_of_suite = crate::applications::SUITE_FUNCTIONS.contains(&&*function);
+            let own = is_of_suite.then(|| SUITE_IMAGE.to_owned());
+            let image = image.or(own).ok_or_else(|| {
+                Error::other(format!("deploy function {function}"), "give its --image")
+            })?;
+            let usual = is_of_suite.then(|| format!("continuum-function run {function}"));
+            let wanted = FunctionDeployment {
+                service: function.clone(),
+                image,
+                env_process: fprocess.or(usual),
+                env_vars: pairs("env", &env)?,
+                labels: pairs("label", &label)?,
+                secrets: Some(secret).filter(|s| !s.is_empty()),
+                ..FunctionDeployment::default()
+            };
+            let doing = format!("deploy function {function}");
+            gateway.deploy(&wanted).await.map_err(failed(doing))?;
+            output.text(&format!(
+                "function {function} is deployed: http://{address}/function/{function}"
+            ));
+            output.json(&json!({ "deployed": function }));
+        }
+        FunctionsAction::Invoke {
+            function,
+            data,
+            file,
+        } => {
+            let body = match file {
+                Some(path) => std::fs::read(&path).map_err(Error::file("read", &path))?,
+                None => data.unwrap_or_default().into_bytes(),
+            };
+            let doing = format!("call function {function}");
+            let done = gateway.invoke(&function, body.into()).await;
+            let done = done.map_err(failed(doing.clone()))?;
+            let text = String::from_utf8_lossy(&done.body);
+            if !done.status.is_success() {
+                let why = format!("status {}: {}", done.status, text.trim());
+                return Err(Error::other(doing, why));
+            }
+            if output.is_json() {
+                output.json(&json!({
+                    "status": done.status.as_u16(),
+                    "body": text,
+                    "is_cold": done.is_cold,
+                    "pod": done.pod,
+                }));
+            } else {
+                Output::bytes(&done.body);
+            }
+        }
+        FunctionsAction::Logs {
+            function,
+            tail,
+            follow,
+        } => {
+            let say = |m: LogMessage| {
+                output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
+            };
+            let reading = gateway.logs(&function, tail, follow, &say);
+            tokio::select! {
+                read = reading => read.map_err(failed(format!("read the log of function {function}")))?,
+                () = context.cancel.cancelled() => {}
+            }
+        }
+        FunctionsAction::Scale { function, replicas } => {
+            let doing = format!("scale function {function}");
+            gateway
+                .scale(&function, replicas)
+                .await
+                .map_err(failed(doing))?;
+            output.text(&format!(
+                "function {function} is to have {replicas} replicas"
+            ));
+            output.json(&json!({ "scaled": function, "replicas": replicas }));
+        }
+        FunctionsAction::Remove { function } => {
+            let doing = format!("remove function {function}");
+            gateway.remove(&function).await.map_err(failed(doing))?;
+            output.text(&format!("function {function} is removed"));
+            output.json(&json!({ "removed": function }));
+        }
+        FunctionsAction::Gateway => {
+            output.table(
+                &["what", "value"],
+                vec![
+                    vec!["address".into(), format!("http://{address}")],
+                    vec!["user".into(), "admin".into()],
+                    vec!["password".into(), password.clone()],
+                ],
+            );
+            output.json(&json!({ "address": format!("http://{address}"), "user": "admin", "password": password }));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! `openfaas`: functions on Kubernetes. The distribution `builtin` is our own gateway; `upstream` is the real one, for who
+//! accepts its terms.
+
+mod apply;
+mod builtin;
+mod upstream;
+
+use super::{ExecutionModel, Scene};
+use crate::{
+    agents::{Agent, GrpcAgent, InstallStep},
+    cluster::client,
+    config::Config,
+    deploy,
+    error::Error,
+    plan::{Plan, Role},
+    provider::Secrets,
+};
+use continuum_openfaas_api::client::Gateway;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+pub use apply::{apply, pod_troubles};
+pub use builtin::objects;
+pub use upstream::objects as upstream_objects;
+
+/// Where the gateway listens on the controller node.
+pub const GATEWAY_PORT: u16 = 8080;
+/// A gateway of some megabytes starts within seconds; emulated guests take their time.
+const START_DEADLINE: Duration = Duration::from_mins(5);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Images of the gateway and of the suite.
+const IMAGES: &str = "faas-images";
+
+/// `openfaas`.
+#[derive(Debug)]
+pub(super) struct OpenFaas;
+
+/// Where endpoints and we reach it, as `address:port`.
+pub fn gateway_address(plan: &Plan) -> Option<String> {
+    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
+    Some(format!("{}:{GATEWAY_PORT}", controller.address))
+}
+
+fn is_upstream(config: &Config) -> bool {
+    config.software.openfaas == "upstream"
+}
+
+#[async_trait::async_trait]
+impl ExecutionModel for OpenFaas {
+    fn name(&self) -> &'static str {
+        "openfaas"
+    }
+
+    fn summary(&self) -> &'static str {
+        "functions behind a gateway"
+    }
+
+    fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if config.software.resource_manager != "kubernetes" {
+            faults.push((
+                "software.execution_model",
+                "openfaas needs resource_manager = kubernetes".to_owned(),
+            ));
+        }
+        if is_upstream(config) && config.software.openfaas_images.is_empty() {
+            faults.push((
+                "software.openfaas_images",
+                format!(
+                    "is required for distribution upstream: NAME=IMAGE for {}",
+                    upstream::PARTS.join(", ")
+                ),
+            ));
+        }
+        faults.extend(upstream::check_images(&config.software.openfaas_images));
+        faults
+    }
+
+    fn refusals(&self, config: &Config) -> Vec<String> {
+        if is_upstream(config) && !config.software.accept_openfaas_terms {
+            return vec![upstream::TERMS.to_owned()];
+        }
+        Vec::new()
+    }
+
+    fn components(&self, _config: &Config) -> &'static [&'static str] {
+        &[IMAGES]
+    }
+
+    async fn install(&self, scene: &Scene<'_>) -> Result<Vec<(String, String)>, Error> {
+        let controller = scene.plan.nodes.iter().find(|n| n.role == Role::Controller);
+        let controller = controller
+            .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
+        let files = deploy::all_files(scene.context, IMAGES)?;
+        let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
+        for file in files {
+            let full = file.image.clone().unwrap_or_default();
+            let (reference, digest) = full.split_once('@').unwrap_or((&full, ""));
+            digests.push((format!("image {reference}"), digest.to_owned()));
+            images.insert(file.name.clone(), file);
+        }
+        let mut brought = Vec::new();
+        for (agent, node) in scene.agents.iter().zip(&scene.plan.nodes) {
+            let name = match node.role {
+                Role::Controller => "gateway.tar",
+                Role::Worker => "functions.tar",
+                Role::Endpoint => continue,
+            };
+            if let Some(file) = images.get(name) {
+                brought.push(bring(scene, agent, file.clone()));
+            }
+        }
+        futures_util::future::try_join_all(brought).await?;
+        let secrets = Secrets::open(scene.deployment)?;
+        let password = secrets.gateway_password()?;
+        let gateway = images.get("gateway.tar").and_then(|f| f.image.clone());
+        let gateway = gateway.unwrap_or_default();
+        let objects = if is_upstream(scene.config) {
+            upstream::objects(
+                &scene.config.software.openfaas_images,
+                controller,
+                &password,
+            )
+        } else {
+            let image = gateway.split('@').next().unwrap_or_default();
+            builtin::objects(image, controller, &password)
+        };
+        let client = client(scene.deployment, scene.plan)?;
+        apply(&client, &objects).await?;
+        let address = gateway_address(scene.plan).unwrap_or_default();
+        let version = wait(scene, &client, &address, &password).await?;
+        digests.push(("openfaas gateway".to_owned(), version));
+        Ok(digests)
+    }
+}
+
+async fn bring(
+    scene: &Scene<'_>,
+    agent: &GrpcAgent,
+    image: crate::agents::ArtifactSource,
+) -> Result<(), Error> {
+    let options = BTreeMap::from([("runtime".to_owned(), "containerd".to_owned())]);
+    let say = |step: InstallStep| {
+        let InstallStep {
+            step,
+            state,
+            detail,
+        } = step;
+        let node = agent.node();
+        scene
+            .context
+            .progress
+            .say(&format!("{node}: {step} {state} {detail}"));
+    };
+    agent
+        .install("container-images", options, &[image], &say)
+        .await
+}
+
+/// Until the gateway says who it is; meanwhile the cluster's words about its pod are the reason.
+async fn wait(
+    scene: &Scene<'_>,
+    client: &kube::Client,
+    address: &str,
+    password: &str,
+) -> Result<String, Error> {
+    let gateway = Gateway::new(address, password);
+    let begun = Instant::now();
+    loop {
+        let why = match gateway.info().await {
+            Ok(info) => {
+                let provider = info.provider;
+                return Ok(format!("{} {}", provider.provider, info.version.release));
+            }
+            Err(error) => error.to_string(),
+        };
+        if begun.elapsed() > START_DEADLINE {
+            let pods = pod_troubles(client, builtin::NAMESPACE).await;
+            return Err(Error::Deadline {
+                what: format!("the gateway at {address} to answer"),
+                after: START_DEADLINE,
+                last: [vec![why], pods].concat().join("; "),
+            });
+        }
+        scene.context.progress.say(&format!("gateway: {why}"));
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+}

@@ -1,0 +1,178 @@
+//! The real `OpenFaaS` by image references of the user's own, after its terms were accepted. Pure.
+
+use crate::plan::NodePlan;
+use serde_json::{Value, json};
+
+/// Programs of it, each an image.
+pub(super) const PARTS: [&str; 4] = ["gateway", "faas-netes", "queue-worker", "nats"];
+
+/// What stops `up` without an answer to it.
+pub(super) const TERMS: &str = "OpenFaaS's Community Edition has terms of its own: not for redistribution, a limited number \
+    of functions, and a limited time of commercial use; read them at https://github.com/openfaas/faas/blob/master/EULA.md, \
+    then set software.accept_openfaas_terms=true, or use distribution builtin";
+
+/// `NAME=IMAGE` of each part.
+pub(super) fn check_images(images: &[String]) -> Vec<(&'static str, String)> {
+    let path = "software.openfaas_images";
+    let mut faults = Vec::new();
+    let names: Vec<&str> = images
+        .iter()
+        .filter_map(|i| Some(i.split_once('=')?.0))
+        .collect();
+    for image in images {
+        let known = image
+            .split_once('=')
+            .filter(|(n, i)| PARTS.contains(n) && !i.is_empty());
+        if known.is_none() {
+            faults.push((
+                path,
+                format!(
+                    "`{image}` is not NAME=IMAGE with a name of {}",
+                    PARTS.join(", ")
+                ),
+            ));
+        }
+    }
+    if !images.is_empty() {
+        for missing in PARTS.iter().filter(|p| !names.contains(p)) {
+            faults.push((path, format!("has no image for {missing}")));
+        }
+    }
+    faults
+}
+
+/// The builtin's objects with other programs behind the same names.
+pub fn objects(images: &[String], controller: &NodePlan, password: &str) -> Vec<Value> {
+    let image = |part: &str| {
+        let own = images.iter().filter_map(|i| i.split_once('='));
+        own.clone()
+            .find(|(name, _)| *name == part)
+            .map(|(_, image)| image)
+            .unwrap_or_default()
+    };
+    let mut all = super::builtin::objects(image("gateway"), controller, password);
+    let deployment = all.iter_mut().find(|o| o["kind"] == "Deployment");
+    if let Some(deployment) = deployment {
+        gateway(deployment, image("gateway"), image("faas-netes"));
+    }
+    all.extend(queue(image("queue-worker"), image("nats")));
+    all
+}
+
+/// The gateway with its provider in one pod, as the project's chart has them.
+fn gateway(deployment: &mut Value, gateway: &str, provider: &str) {
+    let auth = json!([{ "name": "auth", "mountPath": "/var/secrets", "readOnly": true }]);
+    let env = |pairs: &[(&str, &str)]| -> Value {
+        pairs
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect()
+    };
+    let containers = json!([
+        {
+            "name": "gateway", "image": gateway, "imagePullPolicy": "IfNotPresent",
+            "command": ["./gateway"],
+            "env": env(&[
+                ("read_timeout", "5m"), ("write_timeout", "5m"), ("upstream_timeout", "5m"),
+                ("functions_provider_url", "http://127.0.0.1:8081/"), ("direct_functions", "false"),
+                ("function_namespace", "openfaas-fn"), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
+                ("faas_nats_address", "nats.openfaas.svc.cluster.local"), ("faas_nats_port", "4222"),
+                ("faas_nats_channel", "faas-request"), ("auth_proxy_url", ""), ("auth_pass_body", "false"),
+            ]),
+            "ports": [{ "name": "http", "containerPort": 8080 }],
+            "readinessProbe": { "httpGet": { "path": "/healthz", "port": 8080 }, "timeoutSeconds": 5 },
+            "volumeMounts": auth,
+        },
+        {
+            "name": "faas-netes", "image": provider, "imagePullPolicy": "IfNotPresent",
+            "command": ["./faas-netes"],
+            "env": env(&[
+                ("port", "8081"), ("function_namespace", "openfaas-fn"), ("image_pull_policy", "IfNotPresent"),
+                ("read_timeout", "5m"), ("write_timeout", "5m"), ("set_nonroot_user", "false"),
+                ("http_probe", "true"), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
+            ]),
+            "ports": [{ "name": "provider", "containerPort": 8081 }],
+            "volumeMounts": auth,
+        },
+    ]);
+    let pod = &mut deployment["spec"]["template"]["spec"];
+    pod["containers"] = containers;
+    pod["dnsPolicy"] = "ClusterFirstWithHostNet".into();
+}
+
+/// The queue: NATS, and who makes the calls that wait there.
+fn queue(worker: &str, nats: &str) -> Vec<Value> {
+    let meta = |name: &str| json!({ "name": name, "namespace": "openfaas" });
+    let deployment = |name: &str, container: Value| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta(name),
+            "spec": {
+                "replicas": 1,
+                "selector": { "matchLabels": { "app": name } },
+                "template": {
+                    "metadata": { "labels": { "app": name } },
+                    "spec": {
+                        "enableServiceLinks": false,
+                        "containers": [container],
+                        "volumes": [{ "name": "auth", "secret": { "secretName": "basic-auth" } }],
+                    },
+                },
+            },
+        })
+    };
+    vec![
+        deployment(
+            "nats",
+            json!({
+                "name": "nats", "image": nats, "imagePullPolicy": "IfNotPresent",
+                "command": ["/nats-streaming-server"],
+                "args": ["--store", "memory", "--cluster_id", "faas-cluster"],
+                "ports": [{ "name": "clients", "containerPort": 4222 }],
+            }),
+        ),
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": meta("nats"),
+            "spec": { "selector": { "app": "nats" }, "ports": [{ "name": "clients", "port": 4222 }] },
+        }),
+        deployment(
+            "queue-worker",
+            json!({
+                "name": "queue-worker", "image": worker, "imagePullPolicy": "IfNotPresent",
+                "env": [
+                    { "name": "faas_nats_address", "value": "nats.openfaas.svc.cluster.local" },
+                    { "name": "faas_nats_channel", "value": "faas-request" },
+                    { "name": "faas_nats_queue_group", "value": "faas" },
+                    { "name": "faas_gateway_address", "value": "gateway.openfaas.svc.cluster.local" },
+                    { "name": "gateway_invoke", "value": "true" },
+                    { "name": "ack_wait", "value": "5m" },
+                    { "name": "basic_auth", "value": "true" },
+                    { "name": "secret_mount_path", "value": "/var/secrets" },
+                ],
+                "volumeMounts": [{ "name": "auth", "mountPath": "/var/secrets", "readOnly": true }],
+            }),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::builtin::tests::controller, *};
+
+    #[test]
+    fn every_part_has_its_image_or_is_named() {
+        let images: Vec<String> = PARTS
+            .iter()
+            .map(|p| format!("{p}=example.org/{p}:1"))
+            .collect();
+        assert_eq!(check_images(&images), []);
+        let all = objects(&images, &controller(), "p");
+        let text = serde_json::to_string(&all).unwrap();
+        for part in PARTS {
+            assert!(text.contains(&format!("example.org/{part}:1")), "{part}");
+        }
+        let faults = check_images(&images[..3]);
+        assert!(faults[0].1.contains("nats"), "{faults:?}");
+        assert!(check_images(&["what".to_owned()])[0].1.contains("`what`"));
+        assert!(check_images(&[]).is_empty());
+    }
+}

@@ -1,0 +1,130 @@
+//! Calls of functions: one row for each function.
+
+use super::{Cell, NodeRun, Report, Table};
+use crate::bench::FunctionSample;
+use continuum_workload_core::{
+    call::Call,
+    stats::{LatencyHistogram, round_to},
+};
+use std::collections::BTreeMap;
+
+/// Adds the table, and reasons against the run if calls failed.
+pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
+    let mut by_function: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
+    for call in runs.iter().flat_map(|r| &r.calls) {
+        by_function.entry(&call.function).or_default().push(call);
+    }
+    let mut table = Table::new(
+        "FUNCTION OUTPUT",
+        &[
+            "function",
+            "invocations",
+            "failures",
+            "cold_starts",
+            "p50 (ms)",
+            "p95 (ms)",
+            "p99 (ms)",
+            "cold_avg (ms)",
+            "replicas_max",
+            "cpu_max (cores)",
+            "memory_max (MB)",
+        ],
+    );
+    let two = |value: Option<f64>| Cell::Float(value.map(|v| round_to(v, 2)));
+    for (function, calls) in &by_function {
+        let good = calls.iter().filter(|c| c.is_good());
+        let failures = calls.len() - good.clone().count();
+        let ms = |call: &&&Call| (call.answered_ns - call.begun_ns) as f64 / 1e6;
+        let mut histogram = LatencyHistogram::default();
+        for call in good.clone().filter(|c| !c.is_cold) {
+            histogram.record_ns(call.answered_ns - call.begun_ns);
+        }
+        let cold: Vec<f64> = good.filter(|c| c.is_cold).map(|c| ms(&c)).collect();
+        let cold_mean = (!cold.is_empty()).then(|| cold.iter().sum::<f64>() / cold.len() as f64);
+        let own = samples.iter().filter(|s| s.function == *function);
+        let cores = own.clone().filter_map(|s| s.cpu_cores).reduce(f64::max);
+        let memory = own.clone().filter_map(|s| s.memory_bytes).max();
+        let percentiles = histogram.percentiles();
+        let of = |pick: fn(&continuum_workload_core::stats::Percentiles) -> f64| {
+            two(percentiles.as_ref().map(pick))
+        };
+        table.row(vec![
+            Cell::Text((*function).to_owned()),
+            Cell::Int(calls.len() as i64),
+            Cell::Int(failures as i64),
+            Cell::Int(cold.len() as i64),
+            of(|p| p.p50_ms),
+            of(|p| p.p95_ms),
+            of(|p| p.p99_ms),
+            two(cold_mean),
+            Cell::Int(own.map(|s| s.available).max().unwrap_or_default() as i64),
+            two(cores),
+            two(memory.map(|m| m as f64 / 1e6)),
+        ]);
+        if failures > 0 {
+            let of = calls.len();
+            report.notes.push(format!(
+                "function {function}: {failures} of {of} calls failed"
+            ));
+        }
+    }
+    for (name, pick) in [
+        ("calls", (|_| true) as fn(&Call) -> bool),
+        ("failed_calls", |c| !c.is_good()),
+        ("cold_starts", |c| c.is_cold),
+    ] {
+        let all = runs.iter().flat_map(|r| &r.calls);
+        report
+            .counts
+            .insert(name.to_owned(), all.filter(|c| pick(c)).count() as u64);
+    }
+    report.notes.push(
+        "percentiles of functions are those of warm calls; cold ones stand beside them".into(),
+    );
+    report.tables.push(table);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{applications::Phase, report::images::tests::run};
+
+    #[test]
+    fn warm_and_cold_calls_are_told_apart_and_failures_counted() {
+        let call = |ms: i64, is_cold, status| Call {
+            function: "f".into(),
+            begun_ns: 0,
+            answered_ns: ms * 1_000_000,
+            status,
+            is_cold,
+            ..Call::default()
+        };
+        let mut one = run("endpoint0", Phase::Endpoint, Vec::new());
+        one.calls = vec![
+            call(10, false, 200),
+            call(10, false, 200),
+            call(900, true, 200),
+            call(0, false, 502),
+        ];
+        let sample = |available, cpu_cores| FunctionSample {
+            time_unix_ns: 0,
+            function: "f".into(),
+            replicas: available,
+            available,
+            cpu_cores,
+            memory_bytes: None,
+        };
+        let samples = [sample(1, None), sample(3, Some(0.5))];
+        let mut report = Report::default();
+        add(&mut report, &[one], &samples);
+        let row = &report.tables[0].rows[0];
+        assert_eq!(row[1..4], [Cell::Int(4), Cell::Int(1), Cell::Int(1)]);
+        let Cell::Float(Some(p50)) = row[4] else {
+            panic!("{row:?}")
+        };
+        assert!((p50 - 10.0).abs() < 0.2, "{p50}");
+        assert_eq!(row[7], Cell::Float(Some(900.0)));
+        assert_eq!(row[8..10], [Cell::Int(3), Cell::Float(Some(0.5))]);
+        assert_eq!(report.counts["failed_calls"], 1);
+    }
+}

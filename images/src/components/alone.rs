@@ -1,0 +1,57 @@
+//! Our own programs that stand alone in container images: those of the current guest image's sources.
+
+use super::{Component, Way};
+use crate::{
+    cache::Cache,
+    error::{ImageError, Report},
+};
+use std::path::{Path, PathBuf};
+
+/// Beside the programs that `image build` made.
+const POINTER: &str = "binaries/current-static";
+
+#[derive(Debug)]
+pub(super) struct Alone;
+
+fn current(cache: &Cache) -> Result<PathBuf, ImageError> {
+    let pointer = cache.path(POINTER);
+    let key = std::fs::read_to_string(&pointer).map_err(|_| ImageError::Missing {
+        what: "gateway, watchdog and functions, which are compiled with the guest image".into(),
+        hint: "continuum-ctl image build".into(),
+    })?;
+    Ok(cache.path("binaries").join(key.trim()))
+}
+
+impl Way for Alone {
+    fn name(&self) -> &'static str {
+        "static"
+    }
+
+    fn summary(&self) -> &'static str {
+        "our own programs, compiled with the guest image and linked statically"
+    }
+
+    fn inputs(&self, cache: &Cache, _component: &Component) -> Result<String, ImageError> {
+        let dir = current(cache)?;
+        Ok(dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned())
+    }
+
+    fn obtain(
+        &self,
+        cache: &Cache,
+        component: &Component,
+        into: &Path,
+        _report: &dyn Report,
+    ) -> Result<(), ImageError> {
+        let dir = current(cache)?;
+        for program in component.programs.keys() {
+            let from = dir.join(program);
+            std::fs::copy(&from, into.join(program)).map_err(ImageError::file("copy", &from))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! Everything but calls.
+
+use crate::world::{NAMESPACE, World};
+use anyhow::ensure;
+use continuum_controller::models;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+fn is(
+    world: &World,
+    method: Method,
+    path: &str,
+    body: &Value,
+    want: u16,
+) -> anyhow::Result<String> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let answer = world.ask(method.clone(), path, &[], body)?;
+    ensure!(
+        answer.status.as_u16() == want,
+        "{method} {path}: {} instead of {want}: {}",
+        answer.status,
+        answer.text()
+    );
+    Ok(answer.text())
+}
+
+pub(crate) fn basics(world: &World) -> anyhow::Result<()> {
+    is(world, Method::GET, "/healthz", &Value::Null, 200)?;
+    let info: Value =
+        serde_json::from_str(&is(world, Method::GET, "/system/info", &Value::Null, 200)?)?;
+    ensure!(info["provider"]["orchestration"] == "kubernetes", "{info}");
+    ensure!(
+        info["version"]["sha"] != "" && info["provider"]["version"]["release"] != "",
+        "{info}"
+    );
+    is(world, Method::GET, "/nothing", &Value::Null, 404)?;
+    is(world, Method::PATCH, "/system/functions", &Value::Null, 405)?;
+    // Without the password, with a wrong one, with another way.
+    for word in ["Basic YWRtaW46d3Jvbmc=", "Bearer x", "Basic ?"] {
+        for (method, path) in [
+            (Method::GET, "/system/functions"),
+            (Method::POST, "/system/functions"),
+            (Method::GET, "/system/secrets"),
+            (Method::GET, "/system/info"),
+            (Method::GET, "/system/namespaces"),
+            (Method::GET, "/system/logs?name=x"),
+            (Method::POST, "/system/scale-function/x"),
+        ] {
+            let answer = world.ask(method, path, &[("authorization", word)], "")?;
+            ensure!(
+                answer.status == StatusCode::UNAUTHORIZED,
+                "{path}: {answer:?}"
+            );
+            ensure!(answer.header("www-authenticate").starts_with("Basic"));
+        }
+    }
+    let metrics = world.get("/metrics")?;
+    ensure!(metrics.status == StatusCode::OK);
+    Ok(())
+}
+
+pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
+    let all = "/system/functions";
+    let wanted = json!({
+        "service": "crud", "image": "example.org/a:1", "envProcess": "cat", "envVars": { "A": "1" },
+        "labels": { "team": "blue" }, "annotations": { "why": "test" },
+        "constraints": ["kubernetes.io/os=linux"],
+        "limits": { "memory": "64Mi", "cpu": "100m" }, "requests": { "memory": "32Mi" },
+        "readOnlyRootFilesystem": true,
+    });
+    is(world, Method::POST, all, &wanted, 202)?;
+    is(world, Method::POST, all, &wanted, 409)?;
+    let one: Value = serde_json::from_str(&is(
+        world,
+        Method::GET,
+        "/system/function/crud",
+        &Value::Null,
+        200,
+    )?)?;
+    for (field, value) in [
+        ("name", json!("crud")),
+        ("namespace", json!(NAMESPACE)),
+        ("envProcess", json!("cat")),
+        ("envVars", json!({ "A": "1" })),
+        ("limits", json!({ "memory": "64Mi", "cpu": "100m" })),
+        ("requests", json!({ "memory": "32Mi" })),
+        ("constraints", json!(["kubernetes.io/os=linux"])),
+        ("readOnlyRootFilesystem", json!(true)),
+        ("replicas", json!(1)),
+    ] {
+        ensure!(one[field] == value, "{field} is {} in {one}", one[field]);
+    }
+    ensure!(
+        one["labels"]["team"] == "blue" && one["labels"]["faas_function"] == "crud",
+        "{one}"
+    );
+    let list: Value = serde_json::from_str(&is(world, Method::GET, all, &Value::Null, 200)?)?;
+    ensure!(
+        list.as_array()
+            .is_some_and(|l| l.iter().any(|f| f["name"] == "crud")),
+        "{list}"
+    );
+    let mut changed = wanted.clone();
+    changed["image"] = "example.org/a:2".into();
+    is(world, Method::PUT, all, &changed, 202)?;
+    let text = is(
+        world,
+        Method::GET,
+        "/system/function/crud.openfaas-fn",
+        &Value::Null,
+        200,
+    )?;
+    ensure!(text.contains("example.org/a:2"), "{text}");
+    changed["service"] = "nobody".into();
+    is(world, Method::PUT, all, &changed, 404)?;
+    // Replicas by hand.
+    let scale = |n: u64| json!({ "serviceName": "crud", "replicas": n });
+    is(
+        world,
+        Method::POST,
+        "/system/scale-function/crud",
+        &scale(3),
+        202,
+    )?;
+    ensure!(world.wanted("crud")? == 3);
+    is(
+        world,
+        Method::POST,
+        "/system/scale-function/nobody",
+        &scale(3),
+        404,
+    )?;
+    is(
+        world,
+        Method::POST,
+        "/system/scale-function/crud",
+        &scale(5000),
+        400,
+    )?;
+    is(
+        world,
+        Method::POST,
+        "/system/scale-function/crud",
+        &json!({}),
+        400,
+    )?;
+    is(
+        world,
+        Method::GET,
+        "/system/function/nobody",
+        &Value::Null,
+        404,
+    )?;
+    is(
+        world,
+        Method::DELETE,
+        all,
+        &json!({ "functionName": "nobody" }),
+        404,
+    )?;
+    is(
+        world,
+        Method::DELETE,
+        all,
+        &json!({ "functionName": "" }),
+        400,
+    )?;
+    is(
+        world,
+        Method::DELETE,
+        all,
+        &json!({ "functionName": "crud" }),
+        202,
+    )?;
+    Ok(())
+}
+
+pub(crate) fn bad_functions(world: &World) -> anyhow::Result<()> {
+    let all = "/system/functions";
+    for (wanted, word) in [
+        (json!({ "service": "x" }), "image"),
+        (json!({ "image": "x" }), "service"),
+        (json!({ "service": 5, "image": "x" }), "service"),
+        (
+            json!({ "service": "x", "image": "x", "labels": { "a": 1 } }),
+            "labels.a",
+        ),
+        (
+            json!({ "service": "x", "image": "x", "limits": { "memory": "much" } }),
+            "limits.memory",
+        ),
+        (json!({ "service": "Not_DNS", "image": "x" }), "Not_DNS"),
+        (json!({ "service": "x", "image": "" }), "image"),
+        (
+            json!({ "service": "x", "image": "x", "secrets": ["absent"] }),
+            "absent",
+        ),
+        (
+            json!({ "service": "x", "image": "x", "namespace": "kube-system" }),
+            "kube-system",
+        ),
+        (
+            json!({ "service": "x", "image": "x", "labels": { "com.openfaas.scale.min": "few" } }),
+            "scale.min",
+        ),
+        (
+            json!({ "service": "x", "image": "x", "labels": { "not a label": "1" } }),
+            "not a label",
+        ),
+        (json!([1]), "body"),
+    ] {
+        let text = is(world, Method::POST, all, &wanted, 400)?;
+        ensure!(text.contains(word), "`{word}` is not in: {text}");
+    }
+    let broken = world.post(all, "{")?;
+    ensure!(broken.status == StatusCode::BAD_REQUEST, "{broken:?}");
+    let large = world.post(all, vec![b' '; 3 << 20])?;
+    ensure!(
+        large.status == StatusCode::PAYLOAD_TOO_LARGE,
+        "{}",
+        large.status
+    );
+    Ok(())
+}
+
+pub(crate) fn secrets(world: &World) -> anyhow::Result<()> {
+    let all = "/system/secrets";
+    let secret = |value: &str| json!({ "name": "token", "value": value });
+    is(world, Method::POST, all, &secret("one"), 202)?;
+    is(world, Method::POST, all, &secret("one"), 409)?;
+    is(world, Method::PUT, all, &secret("two"), 202)?;
+    is(
+        world,
+        Method::POST,
+        all,
+        &json!({ "name": "raw", "rawValue": "AAEC" }),
+        202,
+    )?;
+    let list = is(world, Method::GET, all, &Value::Null, 200)?;
+    ensure!(
+        list.contains("token") && list.contains("raw") && !list.contains("two"),
+        "{list}"
+    );
+    is(
+        world,
+        Method::PUT,
+        all,
+        &json!({ "name": "nobody", "value": "x" }),
+        404,
+    )?;
+    is(
+        world,
+        Method::POST,
+        all,
+        &json!({ "name": "Bad_Name", "value": "x" }),
+        400,
+    )?;
+    is(world, Method::POST, all, &json!({ "name": "empty" }), 400)?;
+    is(
+        world,
+        Method::POST,
+        all,
+        &json!({ "name": "raw2", "rawValue": "%" }),
+        400,
+    )?;
+    // A function that uses one, and one that uses none that there is.
+    let wanted = json!({ "service": "with-secret", "image": "x", "secrets": ["token"] });
+    is(world, Method::POST, "/system/functions", &wanted, 202)?;
+    let one = is(
+        world,
+        Method::GET,
+        "/system/function/with-secret",
+        &Value::Null,
+        200,
+    )?;
+    ensure!(one.contains(r#""secrets":["token"]"#), "{one}");
+    is(
+        world,
+        Method::DELETE,
+        "/system/functions",
+        &json!({ "functionName": "with-secret" }),
+        202,
+    )?;
+    is(world, Method::DELETE, all, &json!({ "name": "token" }), 202)?;
+    is(world, Method::DELETE, all, &json!({ "name": "token" }), 404)?;
+    Ok(())
+}
+
+pub(crate) fn namespaces(world: &World) -> anyhow::Result<()> {
+    let one = "/system/namespace/staging";
+    let wanted = json!({ "name": "staging", "labels": { "a": "b" } });
+    is(world, Method::POST, one, &wanted, 201)?;
+    is(world, Method::POST, one, &wanted, 409)?;
+    is(world, Method::PUT, one, &wanted, 202)?;
+    let list = is(world, Method::GET, "/system/namespaces", &Value::Null, 200)?;
+    ensure!(
+        list.contains("staging") && list.contains(NAMESPACE) && !list.contains("kube-system"),
+        "{list}"
+    );
+    let text = is(world, Method::GET, one, &Value::Null, 200)?;
+    ensure!(text.contains(r#""openfaas":"1""#), "{text}");
+    // A function there is not one of the default namespace.
+    let function = json!({ "service": "far", "image": "x", "namespace": "staging" });
+    is(world, Method::POST, "/system/functions", &function, 202)?;
+    let there = is(
+        world,
+        Method::GET,
+        "/system/functions?namespace=staging",
+        &Value::Null,
+        200,
+    )?;
+    let here = is(world, Method::GET, "/system/functions", &Value::Null, 200)?;
+    ensure!(
+        there.contains("\"far\"") && !here.contains("\"far\""),
+        "{there} {here}"
+    );
+    let gone = json!({ "functionName": "far", "namespace": "staging" });
+    is(world, Method::DELETE, "/system/functions", &gone, 202)?;
+    is(
+        world,
+        Method::GET,
+        "/system/functions?namespace=kube-system",
+        &Value::Null,
+        400,
+    )?;
+    is(
+        world,
+        Method::GET,
+        "/system/namespace/kube-system",
+        &Value::Null,
+        404,
+    )?;
+    is(
+        world,
+        Method::POST,
+        "/system/namespace/Bad_Name",
+        &json!({ "name": "Bad_Name" }),
+        400,
+    )?;
+    is(
+        world,
+        Method::POST,
+        "/system/namespace/one",
+        &json!({ "name": "other" }),
+        400,
+    )?;
+    is(
+        world,
+        Method::DELETE,
+        "/system/namespace/openfaas-fn",
+        &Value::Null,
+        403,
+    )?;
+    is(world, Method::DELETE, one, &Value::Null, 202)?;
+    Ok(())
+}
+
+pub(crate) fn logs(world: &World) -> anyhow::Result<()> {
+    is(
+        world,
+        Method::GET,
+        "/system/logs?name=nobody",
+        &Value::Null,
+        404,
+    )?;
+    is(world, Method::GET, "/system/logs", &Value::Null, 422)?;
+    is(
+        world,
+        Method::GET,
+        "/system/logs?name=x&tail=few",
+        &Value::Null,
+        422,
+    )?;
+    is(
+        world,
+        Method::GET,
+        "/system/logs?name=x&since=yesterday",
+        &Value::Null,
+        422,
+    )?;
+    world.deploy("quiet", &[])?;
+    // No replica has said anything, and nobody waits for one.
+    let text = is(
+        world,
+        Method::GET,
+        "/system/logs?name=quiet",
+        &Value::Null,
+        200,
+    )?;
+    ensure!(text.is_empty(), "{text}");
+    Ok(())
+}
+
+/// Server-side apply of a real API server checks every field.
+pub(crate) fn manifests(world: &World) -> anyhow::Result<()> {
+    world
+        .runtime
+        .block_on(models::apply(&world.admin, &World::objects()?))?;
+    let images: Vec<String> = ["gateway", "faas-netes", "queue-worker", "nats"]
+        .iter()
+        .map(|part| format!("{part}=example.org/{part}:1"))
+        .collect();
+    let objects = models::upstream_objects(&images, &World::controller()?, crate::world::PASSWORD);
+    world
+        .runtime
+        .block_on(models::apply(&world.admin, &objects))?;
+    Ok(())
+}

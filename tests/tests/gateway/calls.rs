@@ -1,0 +1,223 @@
+//! Calls of functions.
+
+use crate::{
+    function::{Echo, Slow, closure, text},
+    world::World,
+};
+use anyhow::{Context, ensure};
+use http::{Method, StatusCode};
+use serde_json::json;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+pub(crate) fn through(world: &World) -> anyhow::Result<()> {
+    world.deploy("mirror", &[])?;
+    let _one = world.replica(
+        "mirror",
+        "mirror-1",
+        closure(|parts, body| {
+            let mut answer = text(format!(
+                "{} {} {} {}",
+                parts.method,
+                parts.uri,
+                parts
+                    .headers
+                    .get("x-own")
+                    .and_then(|v| v.to_str().ok())
+                    .unwrap_or_default(),
+                String::from_utf8_lossy(&body)
+            ));
+            if parts.uri.path() == "/moved" {
+                *answer.status_mut() = StatusCode::FOUND;
+                answer.headers_mut().insert(
+                    "location",
+                    http::HeaderValue::from_static("http://example.org"),
+                );
+            }
+            if parts.uri.path() == "/teapot" {
+                *answer.status_mut() = StatusCode::IM_A_TEAPOT;
+            }
+            answer
+        }),
+    )?;
+    let own = [("x-own", "7"), ("x-call-id", "mine")];
+    for method in [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+    ] {
+        let answer = world.ask(method.clone(), "/function/mirror/a/b?c=1", &own, "body")?;
+        ensure!(answer.status == StatusCode::OK, "{answer:?}");
+        ensure!(
+            answer.text() == format!("{method} /a/b?c=1 7 body"),
+            "{}",
+            answer.text()
+        );
+        ensure!(answer.header("x-call-id") == "mine" && answer.header("x-served-by") == "mirror-1");
+        ensure!(
+            !answer.header("x-start-time").is_empty()
+                && !answer.header("x-duration-seconds").is_empty()
+        );
+        ensure!(answer.header("x-cold-start").is_empty());
+    }
+    let answer = world.get("/function/mirror.openfaas-fn")?;
+    ensure!(answer.text() == "GET /", "{}", answer.text());
+    ensure!(!answer.header("x-call-id").is_empty());
+    let moved = world.get("/function/mirror/moved")?;
+    ensure!(moved.status == StatusCode::FOUND && moved.header("location") == "http://example.org");
+    ensure!(world.get("/function/mirror/teapot")?.status == StatusCode::IM_A_TEAPOT);
+    let metrics = world.get("/metrics")?.text();
+    for line in [
+        r#"gateway_function_invocation_total{code="200",function_name="mirror.openfaas-fn"} 6"#,
+        r#"gateway_function_invocation_started{function_name="mirror.openfaas-fn"} 8"#,
+        r#"gateway_function_invocation_inflight{function_name="mirror.openfaas-fn"} 0"#,
+        r#"gateway_functions_seconds_count{code="418",function_name="mirror.openfaas-fn"} 1"#,
+    ] {
+        ensure!(metrics.contains(line), "`{line}` is not in:\n{metrics}");
+    }
+    streams(world)
+}
+
+/// The answer's first piece comes before the request's last one is sent.
+fn streams(world: &World) -> anyhow::Result<()> {
+    world.deploy("echo", &[])?;
+    let _one = world.replica("echo", "echo-1", Echo)?;
+    let mut stream = TcpStream::connect(&world.listen)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let head = "POST /function/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
+    stream.write_all(head.as_bytes())?;
+    let mut seen = String::new();
+    let mut buffer = [0; 4096];
+    while !seen.contains("first") {
+        let n = stream
+            .read(&mut buffer)
+            .context("the first piece comes back at once")?;
+        ensure!(n > 0, "closed after {seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
+    }
+    stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n")?;
+    while !seen.contains("second") {
+        let n = stream.read(&mut buffer)?;
+        ensure!(n > 0, "closed after {seen}");
+        seen.push_str(&String::from_utf8_lossy(&buffer[..n]));
+    }
+    Ok(())
+}
+
+pub(crate) fn faults(world: &World) -> anyhow::Result<()> {
+    let unknown = world.get("/function/nobody")?;
+    ensure!(unknown.status == StatusCode::NOT_FOUND && unknown.text().contains("nobody"));
+    // Its image cannot be had: the pod says so, and the caller hears it.
+    world.deploy("imageless", &[])?;
+    let waiting = json!({ "phase": "Pending", "containerStatuses": [{
+        "name": "c", "ready": false, "restartCount": 0, "image": "example.org/image:1", "imageID": "",
+        "state": { "waiting": { "reason": "ErrImageNeverPull", "message": "example.org/image:1 is not present" } },
+    }] });
+    world.pod("imageless", "imageless-1", &waiting)?;
+    let answer = world.get("/function/imageless")?;
+    ensure!(
+        answer.status == StatusCode::SERVICE_UNAVAILABLE,
+        "{answer:?}"
+    );
+    ensure!(
+        answer.text().contains("ErrImageNeverPull"),
+        "{}",
+        answer.text()
+    );
+    // It takes longer than calls may.
+    world.deploy("slow", &[])?;
+    let _slow = world.replica("slow", "slow-1", Slow(Duration::from_secs(20)))?;
+    let begun = Instant::now();
+    let answer = world.get("/function/slow")?;
+    ensure!(answer.status == StatusCode::GATEWAY_TIMEOUT, "{answer:?}");
+    ensure!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    // Nothing listens there, whoever says it is ready.
+    world.deploy("hollow", &[])?;
+    world.ready_pod("hollow", "hollow-1", world.address())?;
+    let answer = world.get("/function/hollow")?;
+    ensure!(answer.status == StatusCode::BAD_GATEWAY, "{answer:?}");
+    Ok(())
+}
+
+pub(crate) fn gone_replica(world: &World) -> anyhow::Result<()> {
+    world.deploy("half", &[])?;
+    let _lives = world.replica(
+        "half",
+        "half-1",
+        closure(|_, body| text(body.len().to_string())),
+    )?;
+    // The cluster has not noticed yet that this one is dead.
+    world.ready_pod("half", "half-0", world.address())?;
+    World::until("both to be known", || {
+        let status = world.runtime.block_on(world.api().status("half"))?;
+        Ok(status.available_replicas == 2)
+    })?;
+    for _ in 0..20 {
+        let answer = world.post("/function/half", "12345")?;
+        ensure!(
+            answer.status == StatusCode::OK && answer.text() == "5",
+            "{answer:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Old replicas go while calls are made, as in a rolling update: the new one is ready first, the old one is marked, told
+/// to end, and gone.
+pub(crate) fn update(world: &World) -> anyhow::Result<()> {
+    world.deploy("rolling", &[])?;
+    let version = |n: u32| closure(move |_, _| text(n.to_string()));
+    let mut old = world.replica("rolling", "rolling-0", version(0))?;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (good, bad) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|_| {
+                let (is_over, good, bad) =
+                    (Arc::clone(&is_over), Arc::clone(&good), Arc::clone(&bad));
+                scope.spawn(move || {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let answer = world.get("/function/rolling");
+                        let is_good = answer.is_ok_and(|a| a.status == StatusCode::OK);
+                        if is_good { &good } else { &bad }.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        let done = (1..=5_u32).try_for_each(|round| {
+            let new = world.replica("rolling", &format!("rolling-{round}"), version(round))?;
+            let before = format!("rolling-{}", round - 1);
+            world.delete_pod(&before, false)?;
+            old.end();
+            let served = good.load(Ordering::Relaxed);
+            World::until("more calls", || {
+                Ok(good.load(Ordering::Relaxed) > served + 20)
+            })?;
+            world.delete_pod(&before, true)?;
+            old = new;
+            anyhow::Ok(())
+        });
+        is_over.store(true, Ordering::Relaxed);
+        for caller in callers {
+            caller.join().ok();
+        }
+        done
+    })?;
+    let (good, bad) = (good.load(Ordering::Relaxed), bad.load(Ordering::Relaxed));
+    eprintln!("update: {good} calls answered, {bad} failed");
+    ensure!(bad == 0 && good > 100, "{bad} calls failed, {good} did not");
+    Ok(())
+}

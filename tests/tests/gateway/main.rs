@@ -1,0 +1,63 @@
+//! The gateway for functions against a real API server and a real etcd, started here from the store. There is no kubelet:
+//! pods and their readiness are made by the tests, and functions are servers in this process, on loopback addresses of
+//! their own. Skipped where Kubernetes was not built.
+#![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
+
+mod api;
+mod calls;
+mod cluster;
+mod function;
+mod limits;
+mod queue;
+mod scaling;
+mod types;
+mod world;
+
+use continuum_tests::skip;
+use libtest_mimic::{Arguments, Failed, Trial};
+use world::World;
+
+type Case = fn(&World) -> anyhow::Result<()>;
+
+const CASES: &[(&str, Case)] = &[
+    ("health_and_info_and_what_is_not_there", api::basics),
+    ("functions_come_change_and_go", api::functions),
+    ("bad_functions_are_refused_by_name", api::bad_functions),
+    ("secrets_are_kept_and_never_told", api::secrets),
+    ("namespaces_of_functions", api::namespaces),
+    ("logs_are_asked_for_rightly", api::logs),
+    ("manifests_of_both_distributions_are_taken", api::manifests),
+    ("calls_go_through_whole", calls::through),
+    ("calls_that_cannot_be_made_say_why", calls::faults),
+    ("a_replica_that_is_gone_costs_no_call", calls::gone_replica),
+    ("an_update_loses_no_call", calls::update),
+    (
+        "a_function_without_replicas_is_given_one",
+        scaling::from_zero,
+    ),
+    ("replicas_follow_the_load_and_go_when_idle", scaling::follow),
+    ("queued_calls_are_made_again_and_told_on", queue::made),
+    ("queued_calls_survive_a_restart", queue::restart),
+    ("bodies_and_callers_have_limits", limits::bodies),
+    ("five_thousand_connections_do_no_harm", limits::connections),
+    ("answers_are_those_that_openfaas_publishes", types::decode),
+];
+
+fn main() -> std::process::ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let missing = skip::gateway();
+    if let Some(why) = &missing {
+        eprintln!("skipped: all tests of the gateway: {why}");
+    }
+    let trials = CASES.iter().map(|(name, case)| {
+        let run = move || {
+            let world = World::shared().map_err(|e| Failed::from(format!("{e:#}")))?;
+            case(world).map_err(|e| Failed::from(format!("{e:#}\n{}", world.gateway_log())))
+        };
+        Trial::test(*name, run).with_ignored_flag(missing.is_some())
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    World::end();
+    conclusion.exit_code()
+}

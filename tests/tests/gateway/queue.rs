@@ -1,0 +1,127 @@
+//! Calls that are made later.
+
+use crate::{
+    function::{closure, text},
+    world::World,
+};
+use anyhow::{Context, ensure};
+use http::{Method, StatusCode};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::ListParams};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+fn waiting(world: &World) -> anyhow::Result<usize> {
+    let secrets: Api<Secret> = Api::namespaced(world.admin.clone(), "openfaas");
+    let ours = ListParams::default().labels("continuum.dev/queue");
+    Ok(world.runtime.block_on(secrets.list(&ours))?.items.len())
+}
+
+/// Takes one callback.
+fn callback(listener: &TcpListener) -> anyhow::Result<String> {
+    let (mut stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&all).contains("answer") {
+        let n = stream.read(&mut buffer).context("the callback's body")?;
+        ensure!(n > 0, "it ended: {}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&buffer[..n]);
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+    Ok(String::from_utf8_lossy(&all).to_lowercase())
+}
+
+pub(crate) fn made(world: &World) -> anyhow::Result<()> {
+    world.deploy("later", &[])?;
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    // Twice it is too busy.
+    let _replica = world.replica(
+        "later",
+        "later-1",
+        closure(move |parts, body| {
+            let mut answer = text(format!(
+                "answer to {} at {}",
+                String::from_utf8_lossy(&body),
+                parts.uri
+            ));
+            if counted.fetch_add(1, Ordering::Relaxed) < 2 {
+                *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            }
+            answer
+        }),
+    )?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/done", listener.local_addr()?);
+    let headers = [("x-callback-url", &*url), ("x-call-id", "call-7")];
+    let answer = world.ask(
+        Method::POST,
+        "/async-function/later/deep?q=1",
+        &headers,
+        "question",
+    )?;
+    ensure!(
+        answer.status == StatusCode::ACCEPTED && answer.header("x-call-id") == "call-7",
+        "{answer:?}"
+    );
+    let told = callback(&listener)?;
+    for word in [
+        "post /done",
+        "x-call-id: call-7",
+        "x-function-status: 200",
+        "x-function-name: later",
+        "answer to question at /deep?q=1",
+    ] {
+        ensure!(told.contains(word), "`{word}` is not in {told}");
+    }
+    ensure!(calls.load(Ordering::Relaxed) == 3);
+    World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
+    for (path, headers, body, want) in [
+        ("/async-function/nobody", vec![], 1, 404),
+        (
+            "/async-function/later",
+            vec![("x-callback-url", "ftp://x")],
+            1,
+            400,
+        ),
+        ("/async-function/later", vec![], 900 << 10, 413),
+    ] {
+        let answer = world.ask(Method::POST, path, &headers, vec![b'x'; body])?;
+        ensure!(answer.status.as_u16() == want, "{path}: {answer:?}");
+    }
+    let wrong = world.get("/async-function/later")?;
+    ensure!(wrong.status == StatusCode::METHOD_NOT_ALLOWED, "{wrong:?}");
+    Ok(())
+}
+
+pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
+    world.deploy("patient", &[])?;
+    let answer = world.post("/async-function/patient", "kept")?;
+    ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
+    ensure!(waiting(world)? == 1);
+    world.start_gateway(&[])?;
+    ensure!(waiting(world)? == 1, "the call did not survive");
+    let seen = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&seen);
+    let _replica = world.replica(
+        "patient",
+        "patient-1",
+        closure(move |_, body| {
+            counted.fetch_add(u32::from(&body[..] == b"kept"), Ordering::Relaxed);
+            text("answer")
+        }),
+    )?;
+    World::until("the call to be made", || {
+        Ok(seen.load(Ordering::Relaxed) > 0)
+    })?;
+    World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
+    Ok(())
+}

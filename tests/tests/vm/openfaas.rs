@@ -1,0 +1,224 @@
+//! Functions on a real cluster, behind the gateway.
+
+use crate::{bed::Bed, cluster::Cluster};
+use anyhow::{Context, ensure};
+use continuum_tests::{ctl::example, results};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, path::Path, time::Duration};
+
+const PHOTOS: usize = 6;
+const SET: [&str; 4] = [
+    "--set",
+    "benchmark.frequency=0.2",
+    "--set",
+    "benchmark.duration_s=30",
+];
+/// Calls of a function that waits, in open loop.
+const CALLS: [&str; 10] = [
+    "--set",
+    "benchmark.application=functions",
+    "--set",
+    "benchmark.functions=[\"sleep 3 {\\\"ms\\\": 200}\"]",
+    "--set",
+    "benchmark.duration_s=50",
+    "--set",
+    "benchmark.worker_cores=0.2",
+    "--set",
+    "benchmark.worker_memory_mib=64",
+];
+const BENCH: Duration = Duration::from_mins(8);
+const GATEWAY: &str = "continuum-gateway";
+
+/// Photos through a function, the suite, to zero and back, an update and a dead gateway under load.
+pub(crate) fn openfaas(bed: &Bed) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "openfaas-cloud")?;
+    let config = example("openfaas-cloud.cfg");
+    let own = [&[&*config], &SET[..]].concat();
+    let (dir, text) = bed.results("openfaas");
+    let run = [&["run"], &own[..], &["--results", &text]].concat();
+    let out = cluster.ctl.expect(0, &run)?;
+    for part in [
+        "ENDPOINT OUTPUT",
+        "latency_stdev (ms)",
+        "FUNCTION OUTPUT",
+        "cold_starts",
+    ] {
+        ensure!(out.contains(part), "no `{part}` in\n{out}");
+    }
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, PHOTOS)?;
+    let result = results::json(&dir)?;
+    eprintln!("stages {}", result["stage_times"]);
+    eprintln!(
+        "{}",
+        out.split("ENDPOINT OUTPUT").nth(1).unwrap_or_default()
+    );
+    ensure!(
+        result["facts"]["openfaas gateway"] == "continuum 0.1.0",
+        "{}",
+        result["facts"]
+    );
+    over_time(&dir)?;
+    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
+    ensure!(again.contains("nothing was changed"), "{again}");
+    suite(&cluster)?;
+    zero_and_back(&cluster)?;
+    let update = |cluster: &Cluster<'_>| {
+        let functions = ["functions", cluster.name, "deploy", "sleep"];
+        let changed = ["--env", "changed=1"];
+        cluster.ctl.expect(0, &[&functions[..], &changed].concat())
+    };
+    let calls = under_load(&cluster, &own, "update", update)?;
+    let pods: BTreeSet<&str> = calls.iter().map(|c| &*c.pod).collect();
+    let failed = calls.iter().filter(|c| c.status != "200").count();
+    eprintln!(
+        "update under load: {} calls, {failed} failed, by {pods:?}",
+        calls.len()
+    );
+    ensure!(
+        failed == 0 && pods.len() >= 2,
+        "{failed} calls failed; answered by {pods:?}"
+    );
+    let calls = under_load(&cluster, &own, "gateway", |cluster| {
+        let pid = cluster.on("cloud_controller", &["pidof", GATEWAY])?;
+        cluster.on("cloud_controller", &["kill", "-9", pid.trim()])
+    })?;
+    let failed = calls.iter().filter(|c| c.status != "200").count();
+    eprintln!(
+        "gateway killed under load: {} calls, {failed} failed",
+        calls.len()
+    );
+    // Those in flight, and no other: each takes 0.2 s, and three begin in a second.
+    ensure!(
+        failed <= 5 && calls.len() >= 100,
+        "{failed} of {} failed",
+        calls.len()
+    );
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// Replicas, CPU and memory were seen while photos were classified.
+fn over_time(dir: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(dir.join("functions.csv")).context("read functions.csv")?;
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .skip(1)
+        .map(|l| l.split(',').collect())
+        .collect();
+    let cell = |row: &[&str], index: usize| row.get(index).and_then(|c| c.parse::<f64>().ok());
+    let has = |index: usize| rows.iter().any(|r| cell(r, index).is_some_and(|v| v > 0.0));
+    ensure!(has(3) && has(4) && has(5), "{text}");
+    let seen = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
+    ensure!(seen.lines().count() == PHOTOS + 1, "{seen}");
+    Ok(())
+}
+
+fn functions(cluster: &Cluster<'_>, arguments: &[&str]) -> anyhow::Result<Value> {
+    let command = ["functions", cluster.name];
+    cluster.ctl.json(0, &[&command[..], arguments].concat())
+}
+
+/// Each function of the suite is deployed, called, and says what it did.
+fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    for (name, parameters, field, want) in [
+        ("fibonacci", r#"{"n":20}"#, "value", json!(6765)),
+        ("io", r#"{"mib":1}"#, "read_bytes", json!(1 << 20)),
+        ("matrix", r#"{"size":3}"#, "trace", json!(15.0)),
+        ("memory", r#"{"mib":4,"passes":1}"#, "sum", json!(3072)),
+        ("sleep", r#"{"ms":10}"#, "ms", json!(10)),
+    ] {
+        functions(cluster, &["deploy", name])?;
+        let answer = functions(cluster, &["invoke", name, "--data", parameters])?;
+        let body = answer["body"].as_str().unwrap_or_default();
+        let body: Value = serde_json::from_str(body).with_context(|| format!("{answer}"))?;
+        ensure!(body["result"][field] == want, "{body}");
+        eprintln!(
+            "{name}: {} ms, {answer}",
+            body["duration_ns"].as_f64().unwrap_or_default() / 1e6
+        );
+    }
+    let list = functions(cluster, &["list"])?;
+    ensure!(
+        list["functions"].as_array().is_some_and(|l| l.len() == 6),
+        "{list}"
+    );
+    let bad = [
+        "functions",
+        cluster.name,
+        "invoke",
+        "fibonacci",
+        "--data",
+        "{\"n\":99}",
+    ];
+    let said = cluster.ctl.refused(1, &bad)?;
+    ensure!(said.contains("parameter n is 99"), "{said}");
+    let logs = cluster
+        .ctl
+        .expect(0, &["functions", cluster.name, "logs", "fibonacci"])?;
+    ensure!(
+        logs.contains("Forking fprocess - continuum-function run fibonacci"),
+        "{logs}"
+    );
+    let said = cluster
+        .ctl
+        .refused(1, &["functions", cluster.name, "invoke", "nobody"])?;
+    ensure!(said.contains("404"), "{said}");
+    Ok(())
+}
+
+/// A call of a function without replicas is held until there is one.
+fn zero_and_back(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    functions(cluster, &["scale", "fibonacci", "0"])?;
+    let gone = [
+        "--namespace=openfaas-fn",
+        "--timeout=120s",
+        "--for=delete",
+        "pod",
+    ];
+    let gone = [
+        &["wait"],
+        &gone[..],
+        &["--selector=faas_function=fibonacci"],
+    ]
+    .concat();
+    cluster.kubectl(&gone)?;
+    let cold = functions(cluster, &["invoke", "fibonacci", "--data", "{\"n\":10}"])?;
+    let warm = functions(cluster, &["invoke", "fibonacci", "--data", "{\"n\":10}"])?;
+    ensure!(
+        cold["is_cold"] == true && warm["is_cold"] == false,
+        "{cold} {warm}"
+    );
+    Ok(())
+}
+
+struct Call {
+    status: String,
+    pod: String,
+}
+
+/// Does something in the middle of a bench; returns the calls that were made.
+fn under_load<T>(
+    cluster: &Cluster<'_>,
+    own: &[&str],
+    name: &str,
+    act: impl FnOnce(&Cluster<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<Call>> {
+    let (dir, text) = cluster.bed.results(&format!("load-{name}"));
+    let arguments = [&["bench"][..], own, &CALLS, &["--results", &text]].concat();
+    let mut run = cluster.ctl.start(name, &arguments)?;
+    run.wait_for_answers(30, BENCH)?;
+    act(cluster)?;
+    let code = run.wait(BENCH)?;
+    ensure!(code == 0, "exit {code}: {}", run.said());
+    let dir = results::only_result(&dir)?;
+    let calls = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
+    let call = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        Some(Call {
+            status: (*cells.get(8)?).to_owned(),
+            pod: (*cells.get(11)?).to_owned(),
+        })
+    };
+    Ok(calls.lines().skip(1).filter_map(call).collect())
+}

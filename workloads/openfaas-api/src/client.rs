@@ -1,0 +1,250 @@
+//! Asking a gateway.
+
+use crate::{
+    DeleteFunctionRequest, FunctionDeployment, FunctionStatus, GatewayInfo, LogMessage,
+    ScaleServiceRequest,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::de::DeserializeOwned;
+use std::{fmt::Write, time::Duration};
+
+/// A gateway that answers at all does so within this time.
+const ASK_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why a gateway was of no help.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// It refused.
+    #[error("the gateway answered {status}: {text}")]
+    Refused {
+        /// Its status.
+        status: StatusCode,
+        /// Its words.
+        text: String,
+    },
+    /// It could not be asked, or its answer was none.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+impl ClientError {
+    fn none(error: &dyn std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(inner) = source {
+            write!(text, ": {inner}").ok();
+            source = inner.source();
+        }
+        Self::NoAnswer(text)
+    }
+
+    /// The status, if it refused.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            Self::NoAnswer(_) => None,
+        }
+    }
+}
+
+/// What a function answered.
+#[derive(Debug, Clone)]
+pub struct Invoked {
+    /// Status.
+    pub status: StatusCode,
+    /// Body.
+    pub body: Bytes,
+    /// It waited for a replica to start.
+    pub is_cold: bool,
+    /// Replica.
+    pub pod: String,
+}
+
+/// A gateway.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    http: Client<HttpConnector, Full<Bytes>>,
+    address: String,
+    authorization: String,
+}
+
+impl Gateway {
+    /// At `address:port`, with the password of its user `admin`.
+    pub fn new(address: &str, password: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        Self {
+            http: Client::builder(TokioExecutor::new()).build(connector),
+            address: address.to_owned(),
+            authorization: format!("Basic {}", STANDARD.encode(format!("admin:{password}"))),
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header(header::AUTHORIZATION, &self.authorization)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| ClientError::none(&e))?;
+        self.http
+            .request(request)
+            .await
+            .map_err(|e| ClientError::none(&e))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
+        let asking = async {
+            let response = self.send(method, path, body).await?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|e| ClientError::none(&e))?.to_bytes();
+            if status.is_success() {
+                return Ok(body);
+            }
+            let text = String::from_utf8_lossy(&body).trim().to_owned();
+            Err(ClientError::Refused { status, text })
+        };
+        tokio::time::timeout(ASK_DEADLINE, asking)
+            .await
+            .unwrap_or_else(|_| {
+                Err(ClientError::NoAnswer(format!(
+                    "no answer within {ASK_DEADLINE:?}"
+                )))
+            })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let body = self.ask(Method::GET, path, Bytes::new()).await?;
+        serde_json::from_slice(&body).map_err(|e| ClientError::none(&e))
+    }
+
+    async fn write(
+        &self,
+        method: Method,
+        path: &str,
+        value: &impl serde::Serialize,
+    ) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(value).map_err(|e| ClientError::none(&e))?;
+        self.ask(method, path, body.into()).await.map(|_| ())
+    }
+
+    /// Who it is.
+    pub async fn info(&self) -> Result<GatewayInfo, ClientError> {
+        self.read("/system/info").await
+    }
+
+    /// All functions.
+    pub async fn list(&self) -> Result<Vec<FunctionStatus>, ClientError> {
+        self.read("/system/functions").await
+    }
+
+    /// One function.
+    pub async fn status(&self, name: &str) -> Result<FunctionStatus, ClientError> {
+        self.read(&format!("/system/function/{name}")).await
+    }
+
+    /// Makes a function what is wanted, whether it is there or not.
+    pub async fn deploy(&self, wanted: &FunctionDeployment) -> Result<(), ClientError> {
+        let path = "/system/functions";
+        match self.write(Method::PUT, path, wanted).await {
+            Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
+                self.write(Method::POST, path, wanted).await
+            }
+            other => other,
+        }
+    }
+
+    /// Removes a function.
+    pub async fn remove(&self, name: &str) -> Result<(), ClientError> {
+        let request = DeleteFunctionRequest {
+            function_name: name.to_owned(),
+            namespace: None,
+        };
+        self.write(Method::DELETE, "/system/functions", &request)
+            .await
+    }
+
+    /// Sets replicas.
+    pub async fn scale(&self, name: &str, replicas: u64) -> Result<(), ClientError> {
+        let request = ScaleServiceRequest {
+            service_name: name.to_owned(),
+            replicas,
+            namespace: None,
+        };
+        let path = format!("/system/scale-function/{name}");
+        self.write(Method::POST, &path, &request).await
+    }
+
+    /// Calls a function and waits for its answer as long as the gateway does.
+    pub async fn invoke(&self, name: &str, body: Bytes) -> Result<Invoked, ClientError> {
+        let response = self
+            .send(Method::POST, &format!("/function/{name}"), body)
+            .await?;
+        let status = response.status();
+        let text = |name: &str| {
+            let value = response.headers().get(name);
+            let value = value.and_then(|v| v.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let (is_cold, pod) = (text("x-cold-start") == "true", text("x-served-by"));
+        let body = response.into_body().collect().await;
+        Ok(Invoked {
+            status,
+            body: body.map_err(|e| ClientError::none(&e))?.to_bytes(),
+            is_cold,
+            pod,
+        })
+    }
+
+    /// Lines of a function's replicas, each given to `say` as it comes.
+    pub async fn logs(
+        &self,
+        name: &str,
+        tail: Option<u64>,
+        follow: bool,
+        say: &(dyn Fn(LogMessage) + Sync),
+    ) -> Result<(), ClientError> {
+        let mut path = format!("/system/logs?name={name}&follow={follow}");
+        if let Some(tail) = tail {
+            write!(path, "&tail={tail}").ok();
+        }
+        let response = self.send(Method::GET, &path, Bytes::new()).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        let mut rest = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame.map_err(|e| ClientError::none(&e))?.into_data() else {
+                continue;
+            };
+            rest.extend_from_slice(&data);
+            while status.is_success()
+                && let Some(end) = rest.iter().position(|b| *b == b'\n')
+            {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                let message = serde_json::from_slice(&line);
+                say(message.map_err(|e| ClientError::none(&e))?);
+            }
+        }
+        if status.is_success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&rest).trim().to_owned();
+        Err(ClientError::Refused { status, text })
+    }
+}
