@@ -124,7 +124,7 @@ fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     for (name, parameters, field, want) in [
         ("fibonacci", r#"{"n":20}"#, "value", json!(6765)),
         ("io", r#"{"mib":1}"#, "read_bytes", json!(1 << 20)),
-        ("matrix", r#"{"size":3}"#, "trace", json!(15.0)),
+        ("matrix", r#"{"size":3}"#, "trace", json!(6.0)),
         ("memory", r#"{"mib":4,"passes":1}"#, "sum", json!(3072)),
         ("sleep", r#"{"ms":10}"#, "ms", json!(10)),
     ] {

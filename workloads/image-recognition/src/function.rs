@@ -165,6 +165,8 @@ impl Loaded {
                         }
                     };
                     ready.send(Ok(())).ok();
+                    // Who waits for all to be loaded waits until nobody can say so any more.
+                    drop(ready);
                     loop {
                         let next = {
                             let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);

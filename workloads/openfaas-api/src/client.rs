@@ -144,6 +144,13 @@ impl Gateway {
         self.ask(method, path, body.into()).await.map(|_| ())
     }
 
+    /// Whether it takes calls.
+    pub async fn health(&self) -> Result<(), ClientError> {
+        self.ask(Method::GET, "/healthz", Bytes::new())
+            .await
+            .map(|_| ())
+    }
+
     /// Who it is.
     pub async fn info(&self) -> Result<GatewayInfo, ClientError> {
         self.read("/system/info").await

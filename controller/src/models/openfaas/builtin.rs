@@ -100,6 +100,9 @@ pub fn objects(image: &str, controller: &NodePlan, password: &str) -> Vec<Value>
                             "image": image,
                             "imagePullPolicy": "Never",
                             "env": [
+                                // Nodes have no way to addresses of services when nothing else is routed.
+                                { "name": "KUBERNETES_SERVICE_HOST", "value": controller.address.to_string() },
+                                { "name": "KUBERNETES_SERVICE_PORT", "value": "6443" },
                                 { "name": "upstream_timeout", "value": CALL_TIMEOUT },
                                 { "name": "read_timeout", "value": "1m" },
                                 { "name": "write_timeout", "value": "30m" },

@@ -169,7 +169,11 @@ async fn wait(
     let gateway = Gateway::new(address, password);
     let begun = Instant::now();
     loop {
-        let why = match gateway.info().await {
+        let asked = async {
+            gateway.health().await?;
+            gateway.info().await
+        };
+        let why = match asked.await {
             Ok(info) => {
                 let provider = info.provider;
                 return Ok(format!("{} {}", provider.provider, info.version.release));

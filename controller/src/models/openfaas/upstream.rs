@@ -53,14 +53,15 @@ pub fn objects(images: &[String], controller: &NodePlan, password: &str) -> Vec<
     let mut all = super::builtin::objects(image("gateway"), controller, password);
     let deployment = all.iter_mut().find(|o| o["kind"] == "Deployment");
     if let Some(deployment) = deployment {
-        gateway(deployment, image("gateway"), image("faas-netes"));
+        let address = controller.address.to_string();
+        gateway(deployment, image("gateway"), image("faas-netes"), &address);
     }
     all.extend(queue(image("queue-worker"), image("nats")));
     all
 }
 
 /// The gateway with its provider in one pod, as the project's chart has them.
-fn gateway(deployment: &mut Value, gateway: &str, provider: &str) {
+fn gateway(deployment: &mut Value, gateway: &str, provider: &str, address: &str) {
     let auth = json!([{ "name": "auth", "mountPath": "/var/secrets", "readOnly": true }]);
     let env = |pairs: &[(&str, &str)]| -> Value {
         pairs
@@ -90,6 +91,7 @@ fn gateway(deployment: &mut Value, gateway: &str, provider: &str) {
                 ("port", "8081"), ("function_namespace", "openfaas-fn"), ("image_pull_policy", "IfNotPresent"),
                 ("read_timeout", "5m"), ("write_timeout", "5m"), ("set_nonroot_user", "false"),
                 ("http_probe", "true"), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
+            ("KUBERNETES_SERVICE_HOST", address), ("KUBERNETES_SERVICE_PORT", "6443"),
             ]),
             "ports": [{ "name": "provider", "containerPort": 8081 }],
             "volumeMounts": auth,
