@@ -5,7 +5,7 @@ PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-syste
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image components demo test test-torch test-long check check-torch bench bench-cluster
+.PHONY: deps build image components demo test test-torch test-long check check-torch bench bench-gateway bench-cluster
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
@@ -49,6 +49,10 @@ test-torch: build
 bench: build
 	cargo test --release --locked -p continuum-agent --test bench_broker -- --ignored --nocapture
 	cargo test --locked -p continuum-tests --test bundle -- --nocapture the_bundle_loads_only_its_own_libraries
+
+# The gateway for functions beside nginx as a plain proxy, and a process per call beside fork and exec. Needs nginx.
+bench-gateway: components
+	CONTINUUM_BENCH=1 cargo test --locked -p continuum-tests --test gateway -- --nocapture speed_of
 
 # The software stage of `up` against a plain kubeadm script on the same image, in turn: a quarter of an hour.
 bench-cluster: components

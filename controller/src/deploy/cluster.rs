@@ -160,7 +160,12 @@ pub fn cluster_files(context: &Context, config: &Config) -> Result<Vec<ClusterFi
         return Ok(Vec::new());
     };
     let mut files = Vec::new();
-    for name in cluster.components() {
+    let functions = crate::models::of(config).map(|m| m.components(config));
+    for name in cluster
+        .components()
+        .iter()
+        .chain(functions.unwrap_or_default())
+    {
         let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
         let Ok(Some(stored)) = components::find(&context.cache, component) else {
             continue;

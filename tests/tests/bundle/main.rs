@@ -4,6 +4,7 @@
 
 mod artifacts;
 mod faults;
+mod function;
 mod runs;
 mod world;
 
@@ -30,6 +31,11 @@ fn main() {
     let usual = missing.as_ref();
     let trials = vec![
         trial("a_local_run_is_complete_and_right", runs::local_run, usual),
+        trial(
+            "a_function_says_what_is_on_a_photo",
+            function::image_function,
+            usual,
+        ),
         trial("an_empty_run_is_timed", runs::empty_run, usual),
         trial("agents_are_debugged_over_grpc", runs::debugging, usual),
         trial(

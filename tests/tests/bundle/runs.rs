@@ -118,28 +118,23 @@ pub(crate) fn debugging() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What cannot be installed yet is planned, and refused by name.
+/// What has terms of its own is planned, and refused until they are accepted.
 pub(crate) fn refused_by_name() -> anyhow::Result<()> {
     let world = World::new()?;
-    for (name, why) in [
-        (
-            "openfaas-cloud",
-            "execution model openfaas: this version cannot install it yet",
-        ),
-        (
-            "openfaas-edge",
-            "execution model openfaas: this version cannot install it yet",
-        ),
-    ] {
-        for ending in ["cfg", "toml"] {
-            let file = format!("examples/{name}.{ending}");
-            let plan = world.ctl.expect(0, &["up", "--dry-run", &file])?;
-            for part in ["cloud_controller", "192.168.", "latency (one way)", why] {
-                ensure!(plan.contains(part), "no {part:?} in {plan}");
-            }
-            let errors = world.ctl.refused(5, &["up", &file])?;
-            ensure!(errors.contains(why), "refused without the reason: {errors}");
+    let images =
+        "software.openfaas_images=[\"gateway=a\",\"faas-netes=b\",\"queue-worker=c\",\"nats=d\"]";
+    let upstream = ["--set", "software.openfaas=upstream", "--set", images];
+    let why = "OpenFaaS's Community Edition has terms of its own";
+    for ending in ["cfg", "toml"] {
+        let file = format!("examples/openfaas-edge.{ending}");
+        let dry_run = [&["up", "--dry-run", &*file][..], &upstream].concat();
+        let plan = world.ctl.expect(0, &dry_run)?;
+        for part in ["cloud_controller", "192.168.", "latency (one way)", why] {
+            ensure!(plan.contains(part), "no {part:?} in {plan}");
         }
+        let up = [&["up", &*file][..], &upstream].concat();
+        let errors = world.ctl.refused(5, &up)?;
+        ensure!(errors.contains(why), "refused without the reason: {errors}");
     }
     ensure!(
         world.ctl.json(0, &["list"])?["deployments"] == serde_json::json!([]),

@@ -10,6 +10,7 @@ mod function;
 mod limits;
 mod queue;
 mod scaling;
+mod speed;
 mod types;
 mod world;
 
@@ -43,6 +44,12 @@ const CASES: &[(&str, Case)] = &[
     ("answers_are_those_that_openfaas_publishes", types::decode),
 ];
 
+/// Measurements: only where they are asked for.
+const MEASUREMENTS: &[(&str, Case)] = &[
+    ("speed_of_the_gateway", speed::gateway),
+    ("speed_of_the_watchdog", speed::watchdog),
+];
+
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
@@ -50,12 +57,17 @@ fn main() -> std::process::ExitCode {
     if let Some(why) = &missing {
         eprintln!("skipped: all tests of the gateway: {why}");
     }
-    let trials = CASES.iter().map(|(name, case)| {
+    let no_measurement = missing.clone().or_else(skip::benchmark);
+    let usual = CASES.iter().map(|case| (case, missing.is_some()));
+    let measured = MEASUREMENTS
+        .iter()
+        .map(|case| (case, no_measurement.is_some()));
+    let trials = usual.chain(measured).map(|((name, case), is_ignored)| {
         let run = move || {
             let world = World::shared().map_err(|e| Failed::from(format!("{e:#}")))?;
             case(world).map_err(|e| Failed::from(format!("{e:#}\n{}", world.gateway_log())))
         };
-        Trial::test(*name, run).with_ignored_flag(missing.is_some())
+        Trial::test(*name, run).with_ignored_flag(is_ignored)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     World::end();

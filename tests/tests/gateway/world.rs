@@ -165,7 +165,7 @@ impl World {
         ];
         arguments.extend(more.iter().map(|a| (*a).to_owned()));
         let gateway = daemon(
-            &workspace_program("continuum-gateway"),
+            &Self::program()?,
             &arguments,
             &[("KUBECONFIG", kubeconfig.display().to_string())],
             &self.gateway_log_path(),
@@ -175,6 +175,14 @@ impl World {
             let answer = self.get("/healthz");
             Ok(answer.is_ok_and(|a| a.status == StatusCode::OK))
         })
+    }
+
+    /// That of this build; measurements are made with the optimised one.
+    fn program() -> anyhow::Result<PathBuf> {
+        match continuum_tests::skip::benchmark() {
+            Some(_) => Ok(workspace_program("continuum-gateway")),
+            None => crate::speed::release("continuum-gateway"),
+        }
     }
 
     fn gateway_log_path(&self) -> PathBuf {
@@ -349,6 +357,21 @@ impl World {
             Ok(status.available_replicas > 0)
         })?;
         Ok(replica)
+    }
+
+    /// Where the only replica of a function listens.
+    pub(crate) fn function_address(&self, function: &str) -> anyhow::Result<String> {
+        let ours = kube::api::ListParams::default().labels(&format!("faas_function={function}"));
+        let pods = self.runtime.block_on(self.pods().list(&ours))?;
+        let address = pods
+            .items
+            .first()
+            .and_then(|p| p.status.as_ref()?.pod_ip.clone());
+        Ok(format!(
+            "{}:{}",
+            address.context("an address")?,
+            self.function_port
+        ))
     }
 
     /// One of loopback's addresses that nobody else has here.

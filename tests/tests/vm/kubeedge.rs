@@ -2,6 +2,7 @@
 
 use crate::{bed::Bed, cluster::Cluster};
 use anyhow::{Context, ensure};
+use continuum_controller::keys::{self, Identity};
 use continuum_tests::{ctl::example, results, skip};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -251,6 +252,15 @@ fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let said = cluster.ctl.refused(1, &install)?;
     ensure!(said.contains("failed to validate CA certificate"), "{said}");
     eprintln!("a wrong token: {}", said.lines().last().unwrap_or_default());
+    // One that was right an hour ago.
+    let expired = format!("edge_token={}", expired_token(cluster)?);
+    let before = &install[..install.len() - 1];
+    let said = cluster.ctl.refused(1, &[before, &[&*expired]].concat())?;
+    ensure!(said.contains("token"), "{said}");
+    eprintln!(
+        "an expired token: {}",
+        said.lines().last().unwrap_or_default()
+    );
     // A unit that is active counts as one, whatever it does.
     let (routes, kubelet) = (
         "/etc/systemd/system/continuum-routes.service",
@@ -266,6 +276,24 @@ fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     cluster.on("edge0", &["mv", away, certificates])?;
     cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
     wait_ready(cluster)
+}
+
+/// Signed by the deployment's own authority for edges.
+fn expired_token(cluster: &Cluster<'_>) -> anyhow::Result<String> {
+    let secrets = cluster
+        .ctl
+        .state()
+        .join("deployments")
+        .join(cluster.name)
+        .join("secrets");
+    let read = |name: &str| {
+        std::fs::read_to_string(secrets.join(name)).with_context(|| format!("read {name}"))
+    };
+    let authority = Identity {
+        certificate_pem: read("edge-ca.pem")?,
+        key_pem: read("edge-ca.key")?,
+    };
+    Ok(keys::edge_token(&authority, time::Duration::hours(-1))?)
 }
 
 /// An edge that starts again in the middle of a run makes it invalid, by name; `up` makes it whole.

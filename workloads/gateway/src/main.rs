@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(false)
         .init();
     match run(Config::parse()) {
         Ok(()) => ExitCode::SUCCESS,
