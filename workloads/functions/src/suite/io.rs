@@ -36,7 +36,10 @@ impl Function for Io {
         let Parameters { mib, block_kib } = read(parameters)?;
         within("mib", mib, 1, 4096)?;
         within("block_kib", block_kib, 1, 65_536)?;
-        let mut file = tempfile::tempfile().context("make a temporary file")?;
+        // An image made of nothing but programs has no such directory.
+        let dir = std::env::temp_dir();
+        std::fs::create_dir_all(&dir).with_context(|| format!("create `{}`", dir.display()))?;
+        let mut file = tempfile::tempfile_in(&dir).context("make a temporary file")?;
         let block = vec![0xA5_u8; usize::try_from(block_kib << 10)?];
         let mut left = mib << 20;
         while left > 0 {
