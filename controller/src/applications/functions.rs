@@ -111,6 +111,13 @@ impl Application for Functions {
                 "application functions needs an endpoint that calls them".into(),
             ));
         }
+        if benchmark.cache_worker {
+            faults.push((
+                "benchmark.cache_worker",
+                "is not possible with functions: their replicas are there before they are called"
+                    .into(),
+            ));
+        }
         if benchmark.functions.is_empty() {
             faults.push((path, "is required for application functions".into()));
         }

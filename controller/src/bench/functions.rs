@@ -4,12 +4,12 @@ use super::places::Scene;
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
     applications::{IMAGE_FUNCTION, function_loads},
-    cluster::{client, usage},
+    cluster::{FunctionPods, PodRecord, client, node_times, usage},
     config::Benchmark,
     deploy,
     error::Error,
     models::gateway_address,
-    plan::Role,
+    plan::{Plan, Role},
     provider::Secrets,
 };
 use continuum_openfaas_api::{FunctionDeployment, FunctionResources, client::Gateway};
@@ -210,7 +210,14 @@ async fn wait_ready(
 /// Looks at functions until it is asked for what it saw.
 pub(super) struct Watch {
     stop: CancellationToken,
-    seen: JoinHandle<Vec<FunctionSample>>,
+    seen: JoinHandle<Seen>,
+}
+
+/// What a watch brings.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) samples: Vec<FunctionSample>,
+    pub(super) pods: Vec<PodRecord>,
 }
 
 impl Watch {
@@ -224,16 +231,21 @@ impl Watch {
         let stop = CancellationToken::new();
         let ended = stop.clone();
         let seen = tokio::spawn(async move {
-            let mut seen = Vec::new();
+            let mut samples = Vec::new();
+            let mut pods = FunctionPods::new(client.clone(), "openfaas-fn");
             let mut used: BTreeMap<String, usage::Used> = BTreeMap::new();
             let mut looked: Option<Instant> = None;
             let mut tick = tokio::time::interval(LOOK_AGAIN_AFTER);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
-                    () = ended.cancelled() => return seen,
+                    () = ended.cancelled() => {
+                        let pods = pods.finish();
+                        return Seen { samples, pods };
+                    }
                     _ = tick.tick() => {}
                 }
+                pods.look().await;
                 if looked.is_none_or(|at| at.elapsed() > USAGE_PERIOD) {
                     used = usage::by_function(&client, &workers).await;
                     looked = Some(Instant::now());
@@ -243,7 +255,7 @@ impl Watch {
                     continue;
                 };
                 let time_unix_ns = clock.now_unix_ns();
-                seen.extend(all.into_iter().map(|status| {
+                samples.extend(all.into_iter().map(|status| {
                     let used = used.get(&status.name);
                     FunctionSample {
                         time_unix_ns,
@@ -259,9 +271,26 @@ impl Watch {
         Ok(Self { stop, seen })
     }
 
-    pub(super) async fn finish(self) -> Vec<FunctionSample> {
+    /// With what nodes noted of the pods since then.
+    pub(super) async fn finish(
+        self,
+        agents: &[GrpcAgent],
+        plan: &Plan,
+        begun_unix_ns: i64,
+    ) -> Seen {
         self.stop.cancel();
-        self.seen.await.unwrap_or_default()
+        let mut seen = self.seen.await.unwrap_or_default();
+        let since = begun_unix_ns / 1_000_000_000;
+        let workers = agents.iter().zip(&plan.nodes);
+        for (agent, _) in workers.filter(|(_, n)| n.role == Role::Worker) {
+            let mut times = node_times(agent, since).await;
+            for pod in &mut seen.pods {
+                if let Some(own) = times.remove(&pod.pod) {
+                    pod.node_times_unix_ns = own;
+                }
+            }
+        }
+        seen
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     agents::{Agent, ClockOffset, GrpcAgent},
     applications::{Application, Phase, RunPlan},
+    cluster::PodRecord,
     config::{Benchmark, Config},
     deploy::{self, connect_all},
     error::Error,
@@ -49,6 +50,8 @@ pub struct Bench {
     pub consoles: BTreeMap<String, String>,
     /// Functions over time.
     pub functions: Vec<FunctionSample>,
+    /// Their replicas.
+    pub function_pods: Vec<PodRecord>,
 }
 
 /// For a node that may be dead to end a run, or to say who it is.
@@ -209,9 +212,12 @@ pub async fn bench(
     let metrics = metrics.finish().await;
     let mut report = application.report(plan, benchmark, &runs, &clocks);
     let mut function_samples = Vec::new();
+    let mut function_pods = Vec::new();
     if let Some(watch) = watch {
-        function_samples = watch.finish().await;
-        crate::report::functions::add(&mut report, &runs, &function_samples);
+        let seen = watch.finish(&agents, plan, begun_unix_ns).await;
+        crate::report::functions::add(&mut report, &runs, &seen.samples);
+        crate::report::functions::add_starts(&mut report, &seen.pods);
+        (function_samples, function_pods) = (seen.samples, seen.pods);
     }
     if let Some(error) = &failure {
         report.invalid.insert(0, crate::error::chain(error));
@@ -228,6 +234,7 @@ pub async fn bench(
         happenings,
         consoles,
         functions: function_samples,
+        function_pods,
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod board;
 mod client;
+mod function_pods;
 mod job;
 mod log;
 mod nodes;
@@ -18,6 +19,7 @@ mod stages;
 pub mod usage;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
+pub use function_pods::FunctionPods;
 pub use job::{Image, workload_arguments};
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
 pub use pod::PodRecord;

@@ -89,6 +89,7 @@ pub fn write(
             "dropped": m.batch.dropped,
             "broken": m.broken,
         })).collect::<Vec<_>>(),
+        "function_pods": bench.function_pods,
         "runs": bench.runs.iter().map(run_json).collect::<Vec<_>>(),
     });
     let text =
@@ -153,6 +154,8 @@ fn file_name(table: &Table) -> &'static str {
         "endpoints.csv"
     } else if table.banner.starts_with("FUNCTION") {
         "function_table.csv"
+    } else if table.banner.starts_with("START") {
+        "starts.csv"
     } else if table.banner.starts_with("POD") {
         "pods.csv"
     } else {

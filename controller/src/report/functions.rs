@@ -1,7 +1,7 @@
 //! Calls of functions: one row for each function.
 
 use super::{Cell, NodeRun, Report, Table};
-use crate::bench::FunctionSample;
+use crate::{bench::FunctionSample, cluster::PodRecord};
 use continuum_workload_core::{
     call::Call,
     stats::{LatencyHistogram, round_to},
@@ -84,6 +84,45 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
     report.tables.push(table);
 }
 
+/// Where the time of a start went, for every replica that started while somebody looked. Scheduling and readiness are told
+/// by the API in whole seconds, the rest by the node's logs.
+pub fn add_starts(report: &mut Report, pods: &[PodRecord]) {
+    let columns = [
+        "pod",
+        "scheduled (s)",
+        "sandbox (ms)",
+        "created (ms)",
+        "started (ms)",
+        "ready (s)",
+    ];
+    let mut table = Table::new("START OUTPUT", &columns);
+    for pod in pods {
+        let node = |stage: &str| pod.node_times_unix_ns.get(stage).copied();
+        let api = |stage: &str| pod.times_unix_s.get(stage).copied();
+        // Who was there before has left no trace in the logs of this time.
+        let Some(received) = node("kubelet_pod_received") else {
+            continue;
+        };
+        let since = |later: Option<i64>, earlier: Option<i64>, unit: f64| {
+            let length = later.zip(earlier).map(|(l, e)| (l - e) as f64 / unit);
+            Cell::Float(length.map(|l| round_to(l, 2)))
+        };
+        let sandbox = node("kubelet_applied_sandbox");
+        let created = node("kubelet_created_container");
+        table.row(vec![
+            Cell::Text(pod.pod.clone()),
+            since(api("scheduled"), api("created"), 1.0),
+            since(sandbox, Some(received), 1e6),
+            since(created, sandbox, 1e6),
+            since(node("kubelet_started_container"), created, 1e6),
+            since(api("ready"), api("created"), 1.0),
+        ]);
+    }
+    if !table.rows.is_empty() {
+        report.tables.push(table);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,5 +165,27 @@ mod tests {
         assert_eq!(row[7], Cell::Float(Some(900.0)));
         assert_eq!(row[8..10], [Cell::Int(3), Cell::Float(Some(0.5))]);
         assert_eq!(report.counts["failed_calls"], 1);
+    }
+
+    #[test]
+    fn a_start_is_split_into_its_parts() {
+        let pod = PodRecord {
+            pod: "f-1".into(),
+            times_unix_s: [("created", 10), ("scheduled", 11), ("ready", 14)].into(),
+            node_times_unix_ns: [
+                ("kubelet_pod_received", 11_000_000_000),
+                ("kubelet_applied_sandbox", 11_800_000_000),
+                ("kubelet_created_container", 11_900_000_000),
+                ("kubelet_started_container", 12_400_000_000),
+            ]
+            .into(),
+            ..PodRecord::default()
+        };
+        let mut report = Report::default();
+        add_starts(&mut report, &[pod, PodRecord::default()]);
+        let values: Vec<Cell> = report.tables[0].rows[0][1..].to_vec();
+        let want = [1.0, 800.0, 100.0, 500.0, 4.0].map(|v| Cell::Float(Some(v)));
+        assert_eq!(values, want);
+        assert_eq!(report.tables[0].rows.len(), 1);
     }
 }
