@@ -10,14 +10,19 @@ use crate::{
     provider::{Context, Secrets},
     state::Deployment,
 };
+use continuum_images::components::Catalogue;
 use continuum_openfaas_api::{
     FunctionDeployment, LogMessage, Texts,
     client::{ClientError, Gateway},
 };
 use serde_json::json;
 
-/// What a suite's function runs in.
-const SUITE_IMAGE: &str = "continuum.local/functions:0.1.0";
+/// What functions of the suite run in.
+fn suite_image() -> Result<Option<String>, Error> {
+    let catalogue = Catalogue::builtin()?;
+    let component = catalogue.find("faas-images", None)?;
+    Ok(component.image_reference("functions"))
+}
 
 fn gateway(
     deployment: &Deployment,
@@ -80,7 +85,7 @@ pub(super) async fn run(
             secret,
         } => {
             let is_of_suite = crate::applications::SUITE_FUNCTIONS.contains(&&*function);
-            let own = is_of_suite.then(|| SUITE_IMAGE.to_owned());
+            let own = if is_of_suite { suite_image()? } else { None };
             let image = image.or(own).ok_or_else(|| {
                 Error::other(format!("deploy function {function}"), "give its --image")
             })?;

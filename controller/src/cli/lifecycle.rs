@@ -141,9 +141,18 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
         output.text("To look into the cluster:");
         output.text(&format!("\t{line}"));
     }
+    let gateway = crate::models::gateway_address(&up.plan)
+        .filter(|_| up.plan.execution_model.is_some())
+        .map(|address| format!("http://{address}"));
+    if let Some(address) = &gateway {
+        let name = &up.plan.name;
+        output.text(&format!("To call functions, at {address}:"));
+        output.text(&format!("\tcontinuum-ctl functions {name} list"));
+    }
     output.json(&json!({
         "name": up.plan.name,
         "kubectl": kubectl,
+        "gateway": gateway,
         "id": up.deployment.id(),
         "unchanged": up.unchanged,
         "nodes": up.plan.nodes,

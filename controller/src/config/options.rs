@@ -297,7 +297,7 @@ const GENERAL: [Key; 31] = [
     key(
         "software.openfaas_images",
         Kind::List,
-        "for distribution upstream: NAME=IMAGE of gateway, faas-netes, queue-worker and nats (none)",
+        "for distribution upstream: NAME=IMAGE, an archive (*.tar) or a name, of gateway, faas-netes, queue-worker and nats (none)",
     ),
 ];
 

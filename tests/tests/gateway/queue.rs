@@ -107,8 +107,12 @@ pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
     let answer = world.post("/async-function/patient", "kept")?;
     ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
     ensure!(waiting(world)? == 1);
-    world.start_gateway(&[])?;
+    world.start_gateway(&["--max-queued=1"])?;
     ensure!(waiting(world)? == 1, "the call did not survive");
+    World::until("the call to be counted", || {
+        let full = world.post("/async-function/patient", "one too many")?;
+        Ok(full.status == StatusCode::TOO_MANY_REQUESTS)
+    })?;
     let seen = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&seen);
     let _replica = world.replica(
@@ -123,5 +127,5 @@ pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
         Ok(seen.load(Ordering::Relaxed) > 0)
     })?;
     World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
-    Ok(())
+    world.start_gateway(&[])
 }

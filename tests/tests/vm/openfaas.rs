@@ -152,12 +152,13 @@ fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         "{\"n\":99}",
     ];
     let said = cluster.ctl.refused(1, &bad)?;
-    ensure!(said.contains("parameter n is 99"), "{said}");
+    ensure!(said.contains("500"), "{said}");
     let logs = cluster
         .ctl
         .expect(0, &["functions", cluster.name, "logs", "fibonacci"])?;
     ensure!(
-        logs.contains("Forking fprocess - continuum-function run fibonacci"),
+        logs.contains("Forking fprocess - continuum-function run fibonacci")
+            && logs.contains("parameter n is 99"),
         "{logs}"
     );
     let said = cluster

@@ -59,6 +59,9 @@ pub struct Config {
     /// Port of functions
     #[arg(long, env = "function_port", default_value_t = 8080)]
     pub function_port: u16,
+    /// Calls that may wait in the queue
+    #[arg(long, env = "max_queued", default_value_t = 1000)]
+    pub max_queued: usize,
     /// Calls of the queue that are made at a time
     #[arg(long, env = "max_inflight", default_value_t = 4)]
     pub queue_workers: usize,

@@ -55,7 +55,7 @@ pub async fn serve(
         client: client.clone(),
         http: proxy::http_client(),
     });
-    let (queue, calls) = Queue::new(client.clone(), &config.queue_namespace);
+    let (queue, calls) = Queue::new(client.clone(), &config.queue_namespace, config.max_queued);
     let context = Context {
         proxy: Arc::clone(&proxy),
         queue: queue.clone(),

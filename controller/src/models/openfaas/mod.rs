@@ -7,7 +7,7 @@ mod upstream;
 
 use super::{ExecutionModel, Scene};
 use crate::{
-    agents::{Agent, GrpcAgent, InstallStep},
+    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
     cluster::client,
     config::Config,
     deploy,
@@ -79,10 +79,13 @@ impl ExecutionModel for OpenFaas {
     }
 
     fn refusals(&self, config: &Config) -> Vec<String> {
-        if is_upstream(config) && !config.software.accept_openfaas_terms {
-            return vec![upstream::TERMS.to_owned()];
+        if !is_upstream(config) {
+            return Vec::new();
         }
-        Vec::new()
+        let terms = !config.software.accept_openfaas_terms;
+        let terms = terms.then(|| upstream::TERMS.to_owned());
+        let missing = upstream::missing_archives(&config.software.openfaas_images);
+        terms.into_iter().chain(missing).collect()
     }
 
     fn components(&self, _config: &Config) -> &'static [&'static str] {
@@ -101,16 +104,17 @@ impl ExecutionModel for OpenFaas {
             digests.push((format!("image {reference}"), digest.to_owned()));
             images.insert(file.name.clone(), file);
         }
+        let own = upstream::Images::read(&scene.config.software.openfaas_images)?;
         let mut brought = Vec::new();
         for (agent, node) in scene.agents.iter().zip(&scene.plan.nodes) {
-            let name = match node.role {
-                Role::Controller => "gateway.tar",
-                Role::Worker => "functions.tar",
+            let (name, archives) = match node.role {
+                Role::Controller => ("gateway.tar", &own.of_controller),
+                Role::Worker => ("functions.tar", &own.of_workers),
                 Role::Endpoint => continue,
             };
-            if let Some(file) = images.get(name) {
-                brought.push(bring(scene, agent, file.clone()));
-            }
+            let ours = images.get(name).into_iter();
+            let all: Vec<_> = ours.chain(archives).cloned().collect();
+            brought.push(bring(scene, agent, all));
         }
         futures_util::future::try_join_all(brought).await?;
         let secrets = Secrets::open(scene.deployment)?;
@@ -118,11 +122,7 @@ impl ExecutionModel for OpenFaas {
         let gateway = images.get("gateway.tar").and_then(|f| f.image.clone());
         let gateway = gateway.unwrap_or_default();
         let objects = if is_upstream(scene.config) {
-            upstream::objects(
-                &scene.config.software.openfaas_images,
-                controller,
-                &password,
-            )
+            upstream::objects(&own.references, controller, &password)
         } else {
             let image = gateway.split('@').next().unwrap_or_default();
             builtin::objects(image, controller, &password)
@@ -139,7 +139,7 @@ impl ExecutionModel for OpenFaas {
 async fn bring(
     scene: &Scene<'_>,
     agent: &GrpcAgent,
-    image: crate::agents::ArtifactSource,
+    images: Vec<ArtifactSource>,
 ) -> Result<(), Error> {
     let options = BTreeMap::from([("runtime".to_owned(), "containerd".to_owned())]);
     let say = |step: InstallStep| {
@@ -155,7 +155,7 @@ async fn bring(
             .say(&format!("{node}: {step} {state} {detail}"));
     };
     agent
-        .install("container-images", options, &[image], &say)
+        .install("container-images", options, &images, &say)
         .await
 }
 

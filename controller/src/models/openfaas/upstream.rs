@@ -1,7 +1,8 @@
 //! The real `OpenFaaS` by image references of the user's own, after its terms were accepted. Pure.
 
-use crate::plan::NodePlan;
+use crate::{agents::ArtifactSource, deploy, error::Error, plan::NodePlan};
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// Programs of it, each an image.
 pub(super) const PARTS: [&str; 4] = ["gateway", "faas-netes", "queue-worker", "nats"];
@@ -39,6 +40,54 @@ pub(super) fn check_images(images: &[String]) -> Vec<(&'static str, String)> {
         }
     }
     faults
+}
+
+fn archive(image: &str) -> Option<&Path> {
+    let path = Path::new(image);
+    path.extension().is_some_and(|e| e == "tar").then_some(path)
+}
+
+/// Archives that are not there.
+pub(super) fn missing_archives(images: &[String]) -> Vec<String> {
+    let all = images.iter().filter_map(|i| archive(i.split_once('=')?.1));
+    let missing = all.filter(|path| !path.is_file());
+    missing
+        .map(|path| format!("there is no container image archive `{}`", path.display()))
+        .collect()
+}
+
+/// Images as pods name them, and archives that nodes get.
+#[derive(Debug, Default)]
+pub(super) struct Images {
+    /// `NAME=REFERENCE`.
+    pub(super) references: Vec<String>,
+    pub(super) of_controller: Vec<ArtifactSource>,
+    pub(super) of_workers: Vec<ArtifactSource>,
+}
+
+impl Images {
+    /// Names of images stay, archives become what they say that they are.
+    pub(super) fn read(images: &[String]) -> Result<Self, Error> {
+        let mut all = Self::default();
+        for image in images {
+            let Some((name, file)) = image
+                .split_once('=')
+                .and_then(|(name, image)| Some((name, archive(image)?)))
+            else {
+                all.references.push(image.clone());
+                continue;
+            };
+            let source = deploy::image_archive(file)?;
+            let full = source.image.clone().unwrap_or_default();
+            let reference = full.split('@').next().unwrap_or_default();
+            all.references.push(format!("{name}={reference}"));
+            match name {
+                "gateway" | "faas-netes" => all.of_controller.push(source),
+                _ => all.of_workers.push(source),
+            }
+        }
+        Ok(all)
+    }
 }
 
 /// The builtin's objects with other programs behind the same names.
@@ -176,5 +225,15 @@ mod tests {
         assert!(faults[0].1.contains("nats"), "{faults:?}");
         assert!(check_images(&["what".to_owned()])[0].1.contains("`what`"));
         assert!(check_images(&[]).is_empty());
+        let archives = [
+            "gateway=/nowhere/gateway.tar".to_owned(),
+            "nats=example.org/nats:1".to_owned(),
+        ];
+        assert!(missing_archives(&archives)[0].contains("/nowhere/gateway.tar"));
+        assert!(Images::read(&archives).is_err());
+        assert_eq!(
+            Images::read(&archives[1..]).unwrap().references,
+            archives[1..]
+        );
     }
 }

@@ -7,7 +7,7 @@ mod worker;
 pub(crate) use stored::Waiting;
 pub(crate) use worker::run;
 
-use crate::{error::ApiError, functions::Key};
+use crate::error::ApiError;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -15,6 +15,10 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::sync::mpsc;
 
 /// Label of calls that wait.
@@ -24,11 +28,13 @@ const ATTEMPTS: &str = "continuum.dev/attempts";
 /// An object of the cluster holds a megabyte, and the body is in it as Base64.
 pub(crate) const MAX_BODY_BYTES: usize = 700 << 10;
 
-/// The queue.
+/// The queue. Only names are kept in memory: bodies come from the cluster when their turn has come.
 #[derive(Clone)]
 pub(crate) struct Queue {
     secrets: Api<Secret>,
-    new: mpsc::UnboundedSender<Waiting>,
+    new: mpsc::UnboundedSender<String>,
+    waiting: Arc<AtomicUsize>,
+    most: usize,
 }
 
 impl std::fmt::Debug for Queue {
@@ -38,11 +44,20 @@ impl std::fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// The queue, and where new calls come out.
-    pub(crate) fn new(client: Client, namespace: &str) -> (Self, mpsc::UnboundedReceiver<Waiting>) {
+    /// The queue, and where names of new calls come out.
+    pub(crate) fn new(
+        client: Client,
+        namespace: &str,
+        most: usize,
+    ) -> (Self, mpsc::UnboundedReceiver<String>) {
         let (new, calls) = mpsc::unbounded_channel();
-        let secrets = Api::namespaced(client, namespace);
-        (Self { secrets, new }, calls)
+        let queue = Self {
+            secrets: Api::namespaced(client, namespace),
+            new,
+            waiting: Arc::default(),
+            most,
+        };
+        (queue, calls)
     }
 
     /// Keeps a call. When this returns it is safe.
@@ -53,30 +68,46 @@ impl Queue {
                 format!("a call that waits may have {MAX_BODY_BYTES} bytes; make it synchronously"),
             ));
         }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            let text = format!("{} calls wait, which is the most", self.most);
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, text));
+        }
+        let kept = self.keep(&call).await;
+        match kept {
+            Ok(()) => {
+                self.new.send(call.object()).ok();
+            }
+            Err(_) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        kept
+    }
+
+    async fn keep(&self, call: &Waiting) -> Result<(), ApiError> {
         let secret = call.to_secret(QUEUED, ATTEMPTS)?;
         let doing = format!("keep the call of {}", call.key);
         self.secrets
             .create(&PostParams::default(), &secret)
             .await
-            .map_err(|e| ApiError::of_cluster(&doing, e))?;
-        self.new.send(call).ok();
-        Ok(())
+            .map(|_| ())
+            .map_err(|e| ApiError::of_cluster(&doing, e))
     }
 
-    /// Calls that an earlier gateway left, oldest first.
-    async fn left(&self) -> kube::Result<Vec<Waiting>> {
+    /// Names of calls that an earlier gateway left, oldest first.
+    async fn left(&self) -> kube::Result<Vec<String>> {
         let ours = ListParams::default().labels(QUEUED);
-        let mut all = self.secrets.list(&ours).await?.items;
+        let mut all = self.secrets.list_metadata(&ours).await?.items;
         all.sort_by_key(|s| s.metadata.creation_timestamp.as_ref().map(|t| t.0));
-        let read = |secret: &Secret| {
-            let call = Waiting::of_secret(secret, ATTEMPTS);
-            if call.is_none() {
-                let name = secret.metadata.name.as_deref().unwrap_or_default();
-                tracing::warn!("secret {name} is marked as a call and is none");
-            }
-            call
-        };
-        Ok(all.iter().filter_map(read).collect())
+        let names: Vec<_> = all.into_iter().filter_map(|s| s.metadata.name).collect();
+        Ok(names)
+    }
+
+    /// A call by its name; none = it is gone, or was never one.
+    async fn get(&self, name: &str) -> kube::Result<Option<Waiting>> {
+        let secret = self.secrets.get_opt(name).await?;
+        Ok(secret.and_then(|s| Waiting::of_secret(&s, ATTEMPTS)))
     }
 
     async fn note_attempt(&self, call: &Waiting) -> kube::Result<()> {
@@ -90,24 +121,25 @@ impl Queue {
             .map(|_| ())
     }
 
-    async fn remove(&self, call: &Waiting) -> kube::Result<()> {
-        let (name, how) = (call.object(), DeleteParams::default());
-        match self.secrets.delete(&name, &how).await {
+    async fn remove(&self, name: &str) -> kube::Result<()> {
+        match self.secrets.delete(name, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// One is over.
+    fn end(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Some were there before.
+    fn count(&self, calls: usize) {
+        self.waiting.fetch_add(calls, Ordering::Relaxed);
     }
 }
 
 /// Whether a function answered in a way that another attempt may change.
 fn is_worth_another(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
-}
-
-/// How a queued call ended, for logs.
-#[derive(Debug)]
-struct Outcome {
-    key: Key,
-    status: StatusCode,
-    attempts: u32,
 }

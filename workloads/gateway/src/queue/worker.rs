@@ -1,6 +1,6 @@
 //! Makes the calls that wait, again where that may help, and tells who asked.
 
-use super::{Outcome, Queue, Waiting, is_worth_another};
+use super::{Queue, Waiting, is_worth_another};
 use crate::{
     config::Config,
     error::ApiError,
@@ -13,7 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
 
 /// An answer that is told on may be so large.
@@ -25,7 +25,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Makes calls until it is dropped: first those that an earlier gateway left.
 pub(crate) async fn run(
     queue: Queue,
-    mut new: mpsc::UnboundedReceiver<Waiting>,
+    mut new: mpsc::UnboundedReceiver<String>,
     proxy: Arc<Proxy>,
     config: Config,
 ) {
@@ -40,73 +40,93 @@ pub(crate) async fn run(
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     };
+    let worker = Arc::new(Worker {
+        slots: Semaphore::new(config.queue_workers.max(1)),
+        queue,
+        proxy,
+        config,
+    });
+    // What came while the earlier ones were listed is one of them, and told twice.
+    let mut seen: HashSet<String> = left.iter().cloned().collect();
+    worker.queue.count(left.len());
     if !left.is_empty() {
         tracing::info!("{} calls waited", left.len());
     }
-    let slots = Arc::new(Semaphore::new(config.queue_workers.max(1)));
-    let mut seen: std::collections::HashSet<String> = left.iter().map(Waiting::object).collect();
-    let mut left = left.into_iter();
-    loop {
-        let call = match left.next() {
-            Some(call) => call,
-            None => match new.recv().await {
-                // It came while the earlier ones were listed, and is one of them.
-                Some(call) if seen.remove(&call.object()) => continue,
-                Some(call) => call,
-                None => return,
-            },
-        };
-        let (queue, proxy, config) = (queue.clone(), Arc::clone(&proxy), config.clone());
-        let slots = Arc::clone(&slots);
-        tokio::spawn(async move {
-            let outcome = make(&queue, &proxy, &config, &slots, call).await;
-            tracing::info!(
-                "queued call of {}: {} after {} attempts",
-                outcome.key,
-                outcome.status,
-                outcome.attempts
-            );
-        });
+    for name in left {
+        tokio::spawn(Arc::clone(&worker).make(name));
+    }
+    while let Some(name) = new.recv().await {
+        if seen.remove(&name) {
+            worker.queue.end();
+        } else {
+            tokio::spawn(Arc::clone(&worker).make(name));
+        }
     }
 }
 
-async fn make(
-    queue: &Queue,
-    proxy: &Proxy,
-    config: &Config,
-    slots: &Semaphore,
-    mut call: Waiting,
-) -> Outcome {
-    let mut pause = config.retry_wait;
-    let (status, headers, body) = loop {
+struct Worker {
+    queue: Queue,
+    proxy: Arc<Proxy>,
+    config: Config,
+    /// Calls at a time; those that pause before another attempt have none.
+    slots: Semaphore,
+}
+
+impl Worker {
+    async fn make(self: Arc<Self>, name: String) {
+        let mut pause = self.config.retry_wait;
+        loop {
+            let is_over = {
+                let _slot = self.slots.acquire().await;
+                self.try_once(&name).await
+            };
+            if is_over {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.config.retry_wait_max);
+        }
+        while let Err(error) = self.queue.remove(&name).await {
+            tracing::warn!("remove {name}: {error}");
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        self.queue.end();
+    }
+
+    /// One attempt; whether it was the last.
+    async fn try_once(&self, name: &str) -> bool {
+        let mut call = match self.queue.get(name).await {
+            Ok(Some(call)) => call,
+            Ok(None) => {
+                tracing::warn!("{name} is gone, or is no call");
+                return true;
+            }
+            Err(error) => {
+                tracing::warn!("read {name}: {error}");
+                return false;
+            }
+        };
         call.attempts += 1;
         // Known before the call is made: one that kills the gateway does not do so for ever.
-        if let Err(error) = queue.note_attempt(&call).await {
-            tracing::debug!("note an attempt of {}: {error}", call.object());
+        if let Err(error) = self.queue.note_attempt(&call).await {
+            tracing::debug!("note an attempt of {name}: {error}");
         }
-        let answer = {
-            let _slot = slots.acquire().await;
-            attempt(proxy, &call).await
-        };
-        if !is_worth_another(answer.0) || call.attempts >= config.retry_attempts.max(1) {
-            break answer;
+        let (status, headers, body) = attempt(&self.proxy, &call).await;
+        let most = self.config.retry_attempts.max(1);
+        if is_worth_another(status) && call.attempts < most {
+            return false;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(config.retry_wait_max);
-    };
-    if let Some(callback) = &call.callback
-        && let Err(why) = tell(callback, &call, status, headers, body).await
-    {
-        tracing::warn!("tell {callback} about call {}: {why}", call.id);
-    }
-    while let Err(error) = queue.remove(&call).await {
-        tracing::warn!("remove call {}: {error}", call.id);
-        tokio::time::sleep(AGAIN_AFTER).await;
-    }
-    Outcome {
-        key: call.key,
-        status,
-        attempts: call.attempts,
+        tracing::info!(
+            "queued call of {}: {status} after {} attempts",
+            call.key,
+            call.attempts
+        );
+        if let Some(callback) = &call.callback
+            && let Err(why) = tell(callback, &call, status, headers, body).await
+        {
+            tracing::warn!("tell {callback} about call {}: {why}", call.id);
+        }
+        true
     }
 }
 
