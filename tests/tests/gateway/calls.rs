@@ -221,3 +221,33 @@ pub(crate) fn update(world: &World) -> anyhow::Result<()> {
     ensure!(bad == 0 && good > 100, "{bad} calls failed, {good} did not");
     Ok(())
 }
+
+/// A gateway that dies and comes back sends nobody away for what it does not know yet.
+pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
+    world.deploy("steady", &[])?;
+    let _one = world.replica("steady", "steady-1", closure(|_, _| text("here")))?;
+    let is_over = AtomicBool::new(false);
+    let statuses = std::thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
+            while !is_over.load(Ordering::Relaxed) {
+                // A connection that was not made is nobody's answer.
+                if let Ok(answer) = world.get("/function/steady") {
+                    *statuses.entry(answer.status.as_u16()).or_default() += 1;
+                }
+            }
+            statuses
+        });
+        let restarted = (0..3).try_for_each(|_| world.start_gateway(&[]));
+        is_over.store(true, Ordering::Relaxed);
+        let statuses = caller
+            .join()
+            .map_err(|_| anyhow::anyhow!("the caller panicked"));
+        restarted.and(statuses)
+    })?;
+    ensure!(
+        statuses.len() == 1 && statuses.contains_key(&200),
+        "{statuses:?}"
+    );
+    Ok(())
+}

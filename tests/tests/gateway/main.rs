@@ -32,6 +32,7 @@ const CASES: &[(&str, Case)] = &[
     ("calls_that_cannot_be_made_say_why", calls::faults),
     ("a_replica_that_is_gone_costs_no_call", calls::gone_replica),
     ("an_update_loses_no_call", calls::update),
+    ("a_gateway_that_comes_back_knows_first", calls::restart),
     (
         "a_function_without_replicas_is_given_one",
         scaling::from_zero,

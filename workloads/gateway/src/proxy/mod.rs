@@ -102,15 +102,31 @@ impl Drop for InFlight {
     }
 }
 
+/// What callers of it are told.
+pub(crate) fn no_function(key: &Key) -> ApiError {
+    ApiError::not_found(format!(
+        "there is no function {} in namespace {}",
+        key.name, key.namespace
+    ))
+}
+
 impl Proxy {
+    /// A function. One that has just started does not know them all yet, and nobody is sent away for that.
+    pub(crate) async fn find(&self, key: &Key) -> Result<Arc<Function>, ApiError> {
+        let synced = self.world.until_synced();
+        if tokio::time::timeout(self.config.upstream_timeout, synced)
+            .await
+            .is_err()
+        {
+            let text = "the cluster has not told yet which functions there are";
+            return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
+        }
+        self.world.find(key).ok_or_else(|| no_function(key))
+    }
+
     /// Makes a call. The answer's body holds on to what counts it.
     pub(crate) async fn call(&self, call: Call) -> Result<Response<Reply>, ApiError> {
-        let function = self.world.find(&call.key).ok_or_else(|| {
-            ApiError::not_found(format!(
-                "there is no function {} in namespace {}",
-                call.key.name, call.key.namespace
-            ))
-        })?;
+        let function = self.find(&call.key).await?;
         let mut in_flight = InFlight::start(function, &self.metrics);
         let deadline = in_flight.begun + self.config.upstream_timeout;
         let answer = self.forward(call, &mut in_flight, deadline).await;

@@ -30,9 +30,7 @@ pub(crate) async fn run(
     config: Config,
 ) {
     // A function that is not known yet must not be taken for one that is not there.
-    while !proxy.world.is_synced() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    proxy.world.until_synced().await;
     let left = loop {
         match queue.left().await {
             Ok(left) => break left,

@@ -4,6 +4,7 @@ use super::{Context, InNamespace};
 use crate::{
     error::{ApiError, json},
     functions::{FUNCTION, Key, deployment, replicas, service, status as describe},
+    proxy::no_function,
 };
 use axum::{
     Json,
@@ -63,12 +64,7 @@ async fn find(context: &Context, key: &Key) -> Result<Deployment, ApiError> {
                 .as_ref()
                 .is_some_and(|l| l.contains_key(FUNCTION))
         })
-        .ok_or_else(|| {
-            ApiError::not_found(format!(
-                "there is no function {} in namespace {}",
-                key.name, key.namespace
-            ))
-        })
+        .ok_or_else(|| no_function(key))
 }
 
 pub(super) async fn status(

@@ -81,12 +81,7 @@ pub(super) async fn logs(
     }
     let parameters = wanted.parameters()?;
     let key = named(&context, &wanted.name, wanted.namespace.as_deref()).await?;
-    let function = context.proxy.world.find(&key).ok_or_else(|| {
-        ApiError::not_found(format!(
-            "there is no function {} in namespace {}",
-            key.name, key.namespace
-        ))
-    })?;
+    let function = context.proxy.find(&key).await?;
     let (lines, mut receiver) = mpsc::channel(LINES);
     let reader = Reader {
         pods: Api::namespaced(context.client(), &key.namespace),

@@ -22,12 +22,7 @@ pub(super) async fn put(
     let config = &context.proxy.config;
     let (mut parts, body) = request.into_parts();
     let (key, path) = target(&parts.uri, "/async-function/", &config.function_namespace);
-    if context.proxy.world.find(&key).is_none() {
-        return Err(ApiError::not_found(format!(
-            "there is no function {} in namespace {}",
-            key.name, key.namespace
-        )));
-    }
+    context.proxy.find(&key).await?;
     let callback = parts.headers.remove(&CALLBACK);
     let callback = callback.map(|v| {
         let text = v.to_str().unwrap_or_default().to_owned();

@@ -29,12 +29,7 @@ pub(super) async fn scale(
         return Err(ApiError::bad_request(text));
     }
     let key = named(&context, &name, wanted.namespace.as_deref()).await?;
-    if context.proxy.world.find(&key).is_none() {
-        return Err(ApiError::not_found(format!(
-            "there is no function {} in namespace {}",
-            key.name, key.namespace
-        )));
-    }
+    context.proxy.find(&key).await?;
     scaler::scale(&context.client(), &key, wanted.replicas).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -18,12 +18,15 @@ use std::{
 };
 use tokio::sync::watch as channel;
 
+/// Deployments, and pods.
+const WATCHES: u32 = 2;
+
 /// All functions.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     functions: RwLock<HashMap<Key, Arc<Function>>>,
-    /// Both watches have told everything once.
-    synced: AtomicU64,
+    /// How many of the watches have told everything once.
+    synced: channel::Sender<u32>,
 }
 
 /// One function. It is known from the moment that a Deployment or a pod of it is.
@@ -146,11 +149,21 @@ impl World {
 
     /// Whether everything has been told once.
     pub(crate) fn is_synced(&self) -> bool {
-        self.synced.load(Ordering::Relaxed) >= 2
+        *self.synced.borrow() >= WATCHES
+    }
+
+    /// Returns when it has: before that, what is not known may well be there.
+    pub(crate) async fn until_synced(&self) {
+        // The sender is this world's own.
+        self.synced
+            .subscribe()
+            .wait_for(|n| *n >= WATCHES)
+            .await
+            .ok();
     }
 
     pub(crate) fn note_synced(&self) {
-        self.synced.fetch_add(1, Ordering::Relaxed);
+        self.synced.send_modify(|n| *n += 1);
     }
 
     /// Changes a function, which comes and goes by that.
