@@ -4,7 +4,7 @@ use super::places::Scene;
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
     applications::{IMAGE_FUNCTION, function_loads},
-    cluster::{FunctionPods, PodRecord, client, node_times, usage},
+    cluster::{FunctionPods, PodRecord, ask, client, node_times, usage},
     config::Benchmark,
     deploy,
     error::Error,
@@ -14,6 +14,8 @@ use crate::{
 };
 use continuum_openfaas_api::{FunctionDeployment, FunctionResources, client::Gateway};
 use continuum_workload_core::clock::AnchoredClock;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -67,6 +69,8 @@ fn wanted(
     let mut set = |name: &str, value: String| env.insert(name.to_owned(), value);
     let mut process = None;
     set("exec_timeout", "290s".into());
+    // A replica that is taken away finishes its calls.
+    set("write_timeout", "290s".into());
     if name == IMAGE_FUNCTION {
         set("CPU_THREADS", (cores.floor().max(1.0)).to_string());
         if spec.per_request {
@@ -163,22 +167,50 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
         let deployed = gateway.deploy(&wanted).await;
         deployed.map_err(|e| Error::other(&doing, e))?;
     }
+    let least = benchmark.function.min_replicas;
+    let client = client(scene.deployment, scene.plan)?;
     for load in &loads {
-        wait_ready(scene, &gateway, &load.name, benchmark.function.min_replicas).await?;
+        // One of an earlier bench may have been idle for so long that it has none.
+        let doing = format!("scale function {}", load.name);
+        let status = gateway.status(&load.name).await;
+        let status = status.map_err(|e| Error::other(&doing, e))?;
+        if status.replicas < u64::from(least) {
+            let scaled = gateway.scale(&load.name, least.into()).await;
+            scaled.map_err(|e| Error::other(&doing, e))?;
+        }
+        wait_ready(scene, &gateway, &client, &load.name, least).await?;
     }
     Ok(())
+}
+
+/// Whether every replica is of what was asked for last.
+fn is_rolled_out(deployment: &Deployment) -> bool {
+    let Some(status) = &deployment.status else {
+        return false;
+    };
+    status.observed_generation == deployment.metadata.generation
+        && status.updated_replicas == status.replicas
+        && status.available_replicas == status.replicas
 }
 
 async fn wait_ready(
     scene: &Scene<'_>,
     gateway: &Gateway,
+    client: &kube::Client,
     name: &str,
     replicas: u32,
 ) -> Result<(), Error> {
     let begun = Instant::now();
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "openfaas-fn");
     loop {
         let why = match gateway.status(name).await {
-            Ok(status) if status.available_replicas >= u64::from(replicas) => return Ok(()),
+            Ok(status) if status.available_replicas >= u64::from(replicas) => {
+                let doing = format!("look at function {name}");
+                if is_rolled_out(&ask(&doing, || deployments.get(name)).await?) {
+                    return Ok(());
+                }
+                "replicas of what it was before are still there".to_owned()
+            }
             Ok(status) => format!(
                 "{} of {} replicas are ready",
                 status.available_replicas, status.replicas
@@ -186,10 +218,7 @@ async fn wait_ready(
             Err(error) => error.to_string(),
         };
         if begun.elapsed() > READY_DEADLINE {
-            let troubles = match client(scene.deployment, scene.plan) {
-                Ok(client) => crate::models::pod_troubles(&client, "openfaas-fn").await,
-                Err(_) => Vec::new(),
-            };
+            let troubles = crate::models::pod_troubles(client, "openfaas-fn").await;
             return Err(Error::Deadline {
                 what: format!("function {name} to be ready"),
                 after: READY_DEADLINE,
@@ -308,6 +337,20 @@ mod tests {
         );
         let checked = config::parse(&text, "d.toml", false, "d", &[]).unwrap();
         checked.config.benchmark.unwrap()
+    }
+
+    #[test]
+    fn old_replicas_are_waited_for() {
+        let of = |status: serde_json::Value| {
+            let value = serde_json::json!({ "metadata": { "generation": 2 }, "status": status });
+            is_rolled_out(&serde_json::from_value(value).unwrap())
+        };
+        let status = |observed, replicas, updated| {
+            serde_json::json!({ "observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated,
+                "availableReplicas": replicas })
+        };
+        assert!(of(status(2, 1, 1)));
+        assert!(!of(status(1, 1, 1)) && !of(status(2, 2, 1)));
     }
 
     #[test]

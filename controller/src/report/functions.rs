@@ -8,7 +8,8 @@ use continuum_workload_core::{
 };
 use std::collections::BTreeMap;
 
-/// Adds the table, and reasons against the run if calls failed.
+/// Adds the table; a run without a single good call of a function is not to be used. Latency is from the moment when the
+/// endpoint began with a call, as upstream counts it.
 pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
     let mut by_function: BTreeMap<&str, Vec<&Call>> = BTreeMap::new();
     for call in runs.iter().flat_map(|r| &r.calls) {
@@ -61,7 +62,10 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
             two(cores),
             two(memory.map(|m| m as f64 / 1e6)),
         ]);
-        if failures > 0 {
+        if failures == calls.len() {
+            let text = format!("function {function}: not one of {failures} calls was answered");
+            report.invalid.push(text);
+        } else if failures > 0 {
             let of = calls.len();
             report.notes.push(format!(
                 "function {function}: {failures} of {of} calls failed"

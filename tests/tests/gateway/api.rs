@@ -176,6 +176,17 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
         &json!({ "functionName": "crud" }),
         202,
     )?;
+    // Nothing here takes its pods away, so it is there for long; nobody sees it.
+    is(
+        world,
+        Method::GET,
+        "/system/function/crud",
+        &Value::Null,
+        404,
+    )?;
+    let list = is(world, Method::GET, all, &Value::Null, 200)?;
+    ensure!(!list.contains("\"crud\""), "{list}");
+    is(world, Method::GET, "/function/crud", &Value::Null, 404)?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::{
     metrics::Metrics,
     world::{Function, World},
 };
+use http::StatusCode;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client,
@@ -19,6 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// One question to the API server.
+const ASK_DEADLINE: Duration = Duration::from_secs(15);
 const PERIOD: Duration = Duration::from_secs(1);
 /// Requests per second are those of so many periods.
 const RATE_PERIODS: usize = 5;
@@ -29,9 +32,14 @@ pub(crate) async fn scale(client: &Client, key: &Key, count: u64) -> Result<(), 
     let patch = json!({ "spec": { "replicas": count } });
     let doing = format!("scale {key} to {count}");
     tracing::info!("{doing}");
-    deployments
-        .patch_scale(&key.name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await
+    let how = PatchParams::default();
+    let patch = Patch::Merge(&patch);
+    let asked = deployments.patch_scale(&key.name, &how, &patch);
+    let Ok(answer) = tokio::time::timeout(ASK_DEADLINE, asked).await else {
+        let text = format!("{doing}: the cluster does not answer within {ASK_DEADLINE:?}");
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
+    };
+    answer
         .map(|_| ())
         .map_err(|e| ApiError::of_cluster(&doing, e))
 }
@@ -62,6 +70,8 @@ pub(crate) fn from_zero(deployment: &Deployment) -> u64 {
 /// What is remembered of a function between looks.
 #[derive(Debug, Default)]
 struct Memory {
+    /// Replicas that were wanted at the last look.
+    had: Option<u64>,
     /// `started` of earlier looks.
     started: VecDeque<u64>,
     /// What the load asked for, and when: replicas go when the highest of a while is lower.
@@ -152,6 +162,11 @@ pub(crate) async fn run(config: Config, world: Arc<World>, metrics: Metrics, cli
             metrics.replicas(&function.key.to_string(), state.available());
             let memory = memories.entry(function.key.clone()).or_default();
             let now_has = replicas(deployment);
+            // One that is still starting, or that somebody has just scaled, has not been idle.
+            if memory.had != Some(now_has) || state.available() < now_has {
+                function.load.touch();
+            }
+            memory.had = Some(now_has);
             let wish = decide(&labels(deployment), memory, &function, now_has, &config);
             if let Some(count) = wish
                 && let Err(error) = scale(&client, &function.key, count).await

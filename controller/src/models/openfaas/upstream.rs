@@ -105,6 +105,17 @@ pub fn objects(images: &[String], controller: &NodePlan, password: &str) -> Vec<
         let address = controller.address.to_string();
         gateway(deployment, image("gateway"), image("faas-netes"), &address);
     }
+    if let Some(role) = all.iter_mut().find(|o| o["kind"] == "ClusterRole")
+        && let Some(rules) = role["rules"].as_array_mut()
+    {
+        rules.push(json!({ "apiGroups": [""], "resources": ["endpoints"], "verbs": ["get", "list", "watch"] }));
+        rules.push(json!({
+            "apiGroups": [""], "resources": ["services"], "verbs": ["watch", "update"],
+        }));
+        rules.push(json!({
+            "apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["get", "list", "watch"],
+        }));
+    }
     all.extend(queue(image("queue-worker"), image("nats")));
     all
 }

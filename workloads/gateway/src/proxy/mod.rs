@@ -151,7 +151,7 @@ impl Proxy {
         deadline: Instant,
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
         let function = Arc::clone(&in_flight.function);
-        let (mut headers, call_id, start_time) = Self::prepare(call.headers);
+        let (headers, call_id, start_time) = Self::prepare(call.headers);
         let body = call.body.shared();
         let mut tried = Vec::new();
         let mut was_cold = false;
@@ -177,6 +177,8 @@ impl Proxy {
                 }
                 Ok(Ok(mut response)) => {
                     headers::strip(response.headers_mut());
+                    // The function's version is not ours.
+                    *response.version_mut() = http::Version::HTTP_11;
                     let mut add = |name, value: &str| {
                         if let Ok(value) = HeaderValue::from_str(value) {
                             response.headers_mut().insert(name, value);
@@ -213,16 +215,16 @@ impl Proxy {
             );
             tried.push(replica.pod.clone());
             let since = *refused_since.get_or_insert_with(Instant::now);
+            if function.state().pick(&tried).is_some() {
+                continue;
+            }
+            // All were asked; they are given a moment, and asked again for a while.
             if since.elapsed() > PATIENCE {
                 let text = format!("{}: no replica takes a connection: {why}", function.key);
                 return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
             }
-            // Its replicas may be the same ones again; they were asked and are given a moment.
-            if function.state().pick(&tried).is_none() {
-                tokio::time::sleep(NEXT_LOOK).await;
-                tried.truncate(0);
-            }
-            headers.remove(http::header::EXPECT);
+            tokio::time::sleep(NEXT_LOOK).await;
+            tried.clear();
         }
     }
 
@@ -235,6 +237,8 @@ impl Proxy {
     /// Headers for the function, the call's id and its start.
     fn prepare(mut headers: HeaderMap) -> (HeaderMap, String, String) {
         headers::strip(&mut headers);
+        // Whoever expects to go on was told so by us.
+        headers.remove(http::header::EXPECT);
         if let Some(host) = headers.remove(http::header::HOST) {
             let forwarded = HeaderName::from_static("x-forwarded-host");
             headers.entry(forwarded).or_insert(host);

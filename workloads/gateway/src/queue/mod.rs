@@ -76,7 +76,7 @@ impl Queue {
         let kept = self.keep(&call).await;
         match kept {
             Ok(()) => {
-                self.new.send(call.object()).ok();
+                self.new.send(call.object().to_owned()).ok();
             }
             Err(_) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -116,7 +116,7 @@ impl Queue {
         let how = PatchParams::default();
         let patch = Patch::Merge(&patch);
         self.secrets
-            .patch(&call.object(), &how, &patch)
+            .patch(call.object(), &how, &patch)
             .await
             .map(|_| ())
     }

@@ -9,6 +9,8 @@ use serde_json::json;
 /// A call that waits.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Waiting {
+    /// Name of its object.
+    pub(crate) object: String,
     pub(crate) id: String,
     pub(crate) key: Key,
     pub(crate) method: Method,
@@ -32,17 +34,14 @@ struct Meta {
 }
 
 impl Waiting {
-    /// Name of its object.
-    pub(super) fn object(&self) -> String {
-        // The id may be the caller's own, and need not be a name.
-        let id: String = self
-            .id
-            .chars()
-            .map(|c| c.to_ascii_lowercase())
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .take(63)
-            .collect();
-        format!("call-{}", id.trim_matches('-'))
+    /// Name of its object: ids are the callers' own, and need neither be names nor differ.
+    pub(super) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// A name that no other call has.
+    pub(crate) fn new_object() -> String {
+        format!("call-{}", uuid::Uuid::new_v4())
     }
 
     pub(super) fn to_secret(&self, label: &str, attempts: &str) -> Result<Secret, ApiError> {
@@ -87,6 +86,7 @@ impl Waiting {
             Some((name.parse::<HeaderName>().ok()?, value))
         };
         Some(Self {
+            object: secret.metadata.name.clone()?,
             id: meta.id,
             key: Key {
                 name: meta.function,
@@ -114,6 +114,7 @@ mod tests {
     #[test]
     fn a_call_is_the_same_after_it_was_kept() {
         let call = Waiting {
+            object: "call-1".into(),
             id: "A/b 1".into(),
             key: Key::parse("f", "fn"),
             method: Method::PUT,
@@ -127,7 +128,7 @@ mod tests {
             attempts: 2,
         };
         let secret = call.to_secret("queue", "attempts").unwrap();
-        assert_eq!(secret.metadata.name.as_deref(), Some("call-a-b-1"));
+        assert_eq!(secret.metadata.name.as_deref(), Some("call-1"));
         assert_eq!(Waiting::of_secret(&secret, "attempts").unwrap(), call);
         assert!(Waiting::of_secret(&Secret::default(), "attempts").is_none());
     }

@@ -17,7 +17,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
 
 /// An answer that is told on may be so large.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
 /// The cluster may be away for a moment.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -128,6 +128,11 @@ impl Worker {
     }
 }
 
+fn broken(error: &dyn std::error::Error) -> ApiError {
+    let text = format!("the answer broke off: {error}");
+    ApiError::new(StatusCode::BAD_GATEWAY, text)
+}
+
 async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, Bytes) {
     let call = Call {
         key: waiting.key.clone(),
@@ -138,15 +143,23 @@ async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, By
     };
     let answered = async {
         let response = proxy.call(call).await?;
-        let (parts, body) = response.into_parts();
-        let limited = Limited::new(body, MAX_ANSWER_BYTES);
-        let body = limited.collect().await.map_err(|e| {
-            ApiError::new(
-                StatusCode::BAD_GATEWAY,
-                format!("the answer broke off: {e}"),
-            )
-        })?;
-        Ok::<_, ApiError>((parts.status, parts.headers, body.to_bytes()))
+        let (parts, mut body) = response.into_parts();
+        if waiting.callback.is_none() {
+            // Nobody hears it; it is read to its end all the same, which is the end of the call.
+            while let Some(frame) = body.frame().await {
+                frame.map_err(|e| broken(&e))?;
+            }
+            return Ok((parts.status, parts.headers, Bytes::new()));
+        }
+        match Limited::new(body, MAX_ANSWER_BYTES).collect().await {
+            Ok(body) => Ok::<_, ApiError>((parts.status, parts.headers, body.to_bytes())),
+            // The call was made, and is not made again for that.
+            Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+                let text = format!("the answer has more than {MAX_ANSWER_BYTES} bytes");
+                Ok((parts.status, HeaderMap::new(), text.into()))
+            }
+            Err(error) => Err(broken(&*error)),
+        }
     };
     answered
         .await

@@ -23,6 +23,9 @@ use kube::{
 };
 use std::sync::atomic::Ordering;
 
+/// Updates that lost against another one are made again.
+const CONFLICTS: u32 = 5;
+
 fn deployments(context: &Context, namespace: &str) -> Api<Deployment> {
     Api::namespaced(context.client(), namespace)
 }
@@ -47,7 +50,13 @@ pub(super) async fn list(
     let ours = ListParams::default().labels(FUNCTION);
     let all = deployments(&context, &namespace).list(&ours).await;
     let all = all.map_err(|e| ApiError::of_cluster("list functions", e))?;
-    Ok(Json(all.items.iter().map(|d| known(&context, d)).collect()))
+    let there = all.items.iter().filter(|d| is_there(d));
+    Ok(Json(there.map(|d| known(&context, d)).collect()))
+}
+
+/// One that is being removed is removed: it is only still there for its pods.
+fn is_there(deployment: &Deployment) -> bool {
+    deployment.metadata.deletion_timestamp.is_none()
 }
 
 /// A Deployment that is a function.
@@ -59,10 +68,8 @@ async fn find(context: &Context, key: &Key) -> Result<Deployment, ApiError> {
     found
         .map_err(|e| ApiError::of_cluster(&doing, e))?
         .filter(|d| {
-            d.metadata
-                .labels
-                .as_ref()
-                .is_some_and(|l| l.contains_key(FUNCTION))
+            let labels = d.metadata.labels.as_ref();
+            is_there(d) && labels.is_some_and(|l| l.contains_key(FUNCTION))
         })
         .ok_or_else(|| no_function(key))
 }
@@ -152,17 +159,28 @@ pub(super) async fn update(
         namespace: namespace.clone(),
     };
     crate::functions::check_name("function", &key.name)?;
-    let old = find(&context, &key).await?;
-    let config = &context.proxy.config;
-    let mut made = deployment(&wanted, &namespace, config, Some(replicas(&old)))?;
     check_secrets(&context, &wanted, &namespace).await?;
-    // Whoever changed it since then wins, and this caller is told.
-    made.metadata.resource_version = old.metadata.resource_version;
-    deployments(&context, &namespace)
-        .replace(&key.name, &PostParams::default(), &made)
-        .await
-        .map_err(|e| ApiError::of_cluster(&format!("update function {key}"), e))?;
-    Ok(StatusCode::ACCEPTED)
+    let config = &context.proxy.config;
+    let mut attempts = 0;
+    loop {
+        let old = find(&context, &key).await?;
+        let mut made = deployment(&wanted, &namespace, config, Some(replicas(&old)))?;
+        made.metadata.resource_version = old.metadata.resource_version;
+        let replaced = deployments(&context, &namespace)
+            .replace(&key.name, &PostParams::default(), &made)
+            .await;
+        match replaced {
+            Ok(_) => return Ok(StatusCode::ACCEPTED),
+            // Its status changes all the time while it is rolled out; what is wanted does not.
+            Err(kube::Error::Api(status)) if status.code == 409 && attempts < CONFLICTS => {
+                attempts += 1;
+            }
+            Err(error) => {
+                let doing = format!("update function {key}");
+                return Err(ApiError::of_cluster(&doing, error));
+            }
+        }
+    }
 }
 
 pub(super) async fn remove(

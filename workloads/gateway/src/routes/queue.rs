@@ -60,6 +60,7 @@ pub(super) async fn put(
         Ok(Ok(body)) => body.to_bytes(),
     };
     let call = Waiting {
+        object: Waiting::new_object(),
         id,
         key,
         method: parts.method,

@@ -73,6 +73,11 @@ impl Load {
         self.last_used_ms.store(self.now_ms(), Ordering::Relaxed);
     }
 
+    /// From now on it is idle, if it is.
+    pub(crate) fn touch(&self) {
+        self.last_used_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
     /// Since the last call began or ended; since the function is known if there was none.
     pub(crate) fn idle_ms(&self) -> u64 {
         let last = self.last_used_ms.load(Ordering::Relaxed);

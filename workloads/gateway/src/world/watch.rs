@@ -31,7 +31,10 @@ pub(crate) async fn keep_current(client: Client, world: Arc<World>) {
 }
 
 fn put_deployment(world: &World, key: &Key, deployment: Deployment) {
-    world.change(key, |state| state.deployment = Some(Arc::new(deployment)));
+    // One that is being removed is removed: it is only still there for its pods.
+    let is_leaving = deployment.metadata.deletion_timestamp.is_some();
+    let deployment = (!is_leaving).then(|| Arc::new(deployment));
+    world.change(key, |state| state.deployment = deployment);
 }
 
 fn drop_deployment(world: &World, key: &Key, _name: &str) {

@@ -87,6 +87,8 @@ fn environment(request: &http::request::Parts) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = request
         .headers
         .iter()
+        // Programs take HTTP_PROXY for their own proxy, in whatever case.
+        .filter(|(name, _)| *name != "proxy")
         .filter_map(|(name, value)| {
             let value = value.to_str().ok()?.to_owned();
             Some((format!("Http_{}", canonical(name.as_str())), value))
@@ -288,8 +290,12 @@ impl Fork {
                     Err(_) => break Some("its time is over".to_owned()),
                 }
             };
-            let end = match (end, child.wait().await) {
-                (None, Ok(status)) if !status.success() => Some(status.to_string()),
+            if end.is_some() {
+                kill(&mut child);
+            }
+            let end = match (end, tokio::time::timeout_at(deadline, child.wait()).await) {
+                (None, Ok(Ok(status))) if !status.success() => Some(status.to_string()),
+                (None, Err(_)) => Some("its time is over".to_owned()),
                 (end, _) => end,
             };
             if let Some(why) = end {

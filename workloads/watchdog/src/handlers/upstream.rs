@@ -42,10 +42,10 @@ impl Upstream {
             .upstream()
             .parse()
             .with_context(|| format!("read upstream_url `{}`", config.upstream()))?;
-        let authority = address
-            .authority()
-            .with_context(|| format!("upstream_url `{address}` has no host"))?
-            .to_string();
+        let host = address
+            .host()
+            .with_context(|| format!("upstream_url `{address}` has no host"))?;
+        let authority = format!("{host}:{}", address.port_u16().unwrap_or(80));
         let is_ready = Arc::new(AtomicBool::new(false));
         tokio::spawn(keep(argv, authority.clone(), Arc::clone(&is_ready)));
         let limit = if config.exec_timeout.is_zero() {
