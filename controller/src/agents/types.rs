@@ -74,6 +74,14 @@ pub struct ArtifactSource {
     pub image: Option<String>,
 }
 
+impl ArtifactSource {
+    /// The image's name as pods and runtimes use it, without its digest; empty for anything else.
+    pub fn reference(&self) -> &str {
+        let full = self.image.as_deref().unwrap_or_default();
+        full.split('@').next().unwrap_or_default()
+    }
+}
+
 /// One step of an installation.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct InstallStep {

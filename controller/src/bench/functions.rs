@@ -2,13 +2,13 @@
 
 use super::places::Scene;
 use crate::{
-    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
+    agents::{ArtifactSource, GrpcAgent},
     applications::{IMAGE_FUNCTION, function_loads},
     cluster::{FunctionPods, PodRecord, ask, client, node_times, usage},
     config::Benchmark,
     deploy,
     error::Error,
-    models::gateway_address,
+    models::{FUNCTION_NAMESPACE, gateway_address},
     plan::{Plan, Role},
     provider::Secrets,
 };
@@ -119,27 +119,6 @@ fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
     Ok(Gateway::new(&address, &password))
 }
 
-async fn bring(scene: &Scene<'_>, agent: &GrpcAgent, image: ArtifactSource) -> Result<(), Error> {
-    let options = BTreeMap::from([("runtime".to_owned(), "containerd".to_owned())]);
-    let say = |step: InstallStep| {
-        let InstallStep {
-            step,
-            state,
-            detail,
-        } = step;
-        let text = format!("{}: {step} {state} {detail}", agent.node());
-        scene.context.progress.say(&text);
-    };
-    agent
-        .install("container-images", options, &[image], &say)
-        .await
-}
-
-fn reference(image: &ArtifactSource) -> String {
-    let full = image.image.clone().unwrap_or_default();
-    full.split('@').next().unwrap_or_default().to_owned()
-}
-
 /// Deploys what will be called, and waits until each has the replicas it should have.
 pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(), Error> {
     let loads = function_loads(benchmark);
@@ -147,21 +126,24 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
         let workers = scene.agents.iter().zip(&scene.plan.nodes);
         let workers = workers.filter(|(_, n)| n.role == Role::Worker);
-        let brought = workers.map(|(agent, _)| bring(scene, agent, workload.clone()));
+        let brought = workers.map(|(agent, _)| {
+            let image = std::slice::from_ref(&workload);
+            deploy::bring_images(scene.context, agent, "containerd", image)
+        });
         futures_util::future::try_join_all(brought).await?;
     }
     let suite = deploy::all_files(scene.context, "faas-images")?;
     let suite = suite
         .iter()
         .find(|f| f.name == "functions.tar")
-        .map(reference);
+        .map(ArtifactSource::reference);
     let gateway = gateway(scene)?;
     for load in &loads {
         let wanted = wanted(
             &load.name,
             benchmark,
-            suite.as_deref().unwrap_or_default(),
-            &reference(&workload),
+            suite.unwrap_or_default(),
+            workload.reference(),
         );
         let doing = format!("deploy function {}", load.name);
         let deployed = gateway.deploy(&wanted).await;
@@ -201,7 +183,7 @@ async fn wait_ready(
     replicas: u32,
 ) -> Result<(), Error> {
     let begun = Instant::now();
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "openfaas-fn");
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), FUNCTION_NAMESPACE);
     loop {
         let why = match gateway.status(name).await {
             Ok(status) if status.available_replicas >= u64::from(replicas) => {
@@ -218,7 +200,7 @@ async fn wait_ready(
             Err(error) => error.to_string(),
         };
         if begun.elapsed() > READY_DEADLINE {
-            let troubles = crate::models::pod_troubles(client, "openfaas-fn").await;
+            let troubles = crate::models::pod_troubles(client, FUNCTION_NAMESPACE).await;
             return Err(Error::Deadline {
                 what: format!("function {name} to be ready"),
                 after: READY_DEADLINE,
@@ -261,7 +243,7 @@ impl Watch {
         let ended = stop.clone();
         let seen = tokio::spawn(async move {
             let mut samples = Vec::new();
-            let mut pods = FunctionPods::new(client.clone(), "openfaas-fn");
+            let mut pods = FunctionPods::new(client.clone(), FUNCTION_NAMESPACE);
             let mut used: BTreeMap<String, usage::Used> = BTreeMap::new();
             let mut looked: Option<Instant> = None;
             let mut tick = tokio::time::interval(LOOK_AGAIN_AFTER);

@@ -3,7 +3,7 @@
 
 use super::{Runner, runner::OnAgent};
 use crate::{
-    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
+    agents::{Agent, ArtifactSource, GrpcAgent},
     applications::{Phase, RunPlan},
     cluster::{Image, Pods, check_ready, client, node_times},
     config::Config,
@@ -106,9 +106,8 @@ impl Places {
             let Some(archive) = archives.get(&name) else {
                 continue;
             };
-            let full = archive.image.clone().unwrap_or_default();
             let image = Image {
-                reference: full.split('@').next().unwrap_or_default().to_owned(),
+                reference: archive.reference().to_owned(),
                 is_brought: true,
             };
             self.images.insert(run.id.clone(), image);
@@ -121,7 +120,10 @@ impl Places {
             .into_iter()
             .filter_map(|((node, runtime), artifacts)| {
                 let agent = scene.agents.iter().find(|a| a.node() == node)?;
-                Some(install(scene.context, agent, runtime, artifacts))
+                let context = scene.context;
+                Some(
+                    async move { deploy::bring_images(context, agent, &runtime, &artifacts).await },
+                )
             });
         futures_util::future::try_join_all(installs)
             .await
@@ -174,25 +176,4 @@ impl Places {
             }
         }
     }
-}
-
-async fn install(
-    context: &Context,
-    agent: &GrpcAgent,
-    runtime: String,
-    artifacts: Vec<ArtifactSource>,
-) -> Result<(), Error> {
-    let options = BTreeMap::from([("runtime".to_owned(), runtime)]);
-    let say = |step: InstallStep| {
-        context.progress.say(&format!(
-            "{}: {} {} {}",
-            agent.node(),
-            step.step,
-            step.state,
-            step.detail
-        ));
-    };
-    agent
-        .install("container-images", options, &artifacts, &say)
-        .await
 }

@@ -1,6 +1,7 @@
 //! CPU and memory of functions, as kubelets count them.
 
 use super::ASK_DEADLINE;
+use crate::models::FUNCTION_NAMESPACE;
 use kube::Client;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ pub async fn by_function(client: &Client, nodes: &[String]) -> BTreeMap<String, 
 
 fn add(summary: &Value, all: &mut BTreeMap<String, Used>) {
     let pods = summary["pods"].as_array().into_iter().flatten();
-    for pod in pods.filter(|p| p["podRef"]["namespace"] == "openfaas-fn") {
+    for pod in pods.filter(|p| p["podRef"]["namespace"] == FUNCTION_NAMESPACE) {
         // NAME-TEMPLATE-POD: names of functions may have dashes of their own.
         let name = pod["podRef"]["name"].as_str().unwrap_or_default();
         let function = name.rsplitn(3, '-').nth(2).unwrap_or(name);

@@ -20,4 +20,5 @@ pub use down::{down, sweep_name};
 pub use links::{change_link, check_places, link_changes};
 pub use network::apply_network;
 pub use preflight::preflight;
+pub use software::bring_images;
 pub use up::{Planned, Up, connect_all, difference, open, plan_of, up};

@@ -1,7 +1,7 @@
 //! Installing components, and starting brokers. Nodes side by side, components of a node in order.
 
 use crate::{
-    agents::{Agent, ArtifactSource, BrokerSpec, GrpcAgent},
+    agents::{Agent, ArtifactSource, BrokerSpec, GrpcAgent, InstallStep},
     config::Config,
     error::Error,
     plan::{BROKER_PORT, MAX_PAYLOAD_BYTES, NodePlan, Plan},
@@ -36,6 +36,30 @@ fn extras(
         image: None,
     };
     Ok(lock.packages.iter().map(source).collect())
+}
+
+/// Brings container images to a node's runtime; those that it has cost nothing.
+pub async fn bring_images(
+    context: &Context,
+    agent: &GrpcAgent,
+    runtime: &str,
+    images: &[ArtifactSource],
+) -> Result<(), Error> {
+    let options = BTreeMap::from([("runtime".to_owned(), runtime.to_owned())]);
+    let say = |step: InstallStep| {
+        let InstallStep {
+            step,
+            state,
+            detail,
+        } = step;
+        let node = agent.node();
+        context
+            .progress
+            .say(&format!("{node}: {step} {state} {detail}"));
+    };
+    agent
+        .install("container-images", options, images, &say)
+        .await
 }
 
 pub(super) async fn install(

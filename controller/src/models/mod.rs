@@ -7,7 +7,10 @@ use crate::{
     state::Deployment,
 };
 
-pub use openfaas::{GATEWAY_PORT, apply, gateway_address, objects, pod_troubles, upstream_objects};
+pub use openfaas::{
+    FUNCTION_NAMESPACE, GATEWAY_PORT, apply, gateway_address, objects, pod_troubles,
+    upstream_objects,
+};
 
 /// Every model; the only place that names them.
 pub const EXECUTION_MODELS: &[&dyn ExecutionModel] = &[&openfaas::OpenFaas];

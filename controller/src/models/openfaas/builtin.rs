@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// Namespace of the gateway.
 pub(super) const NAMESPACE: &str = "openfaas";
 /// Namespace of functions.
-const FUNCTIONS: &str = "openfaas-fn";
+pub const FUNCTIONS: &str = "openfaas-fn";
 const NAME: &str = "gateway";
 const SECRET: &str = "basic-auth";
 /// Emulated guests take seconds for a photo, and a cold function must load its network first.

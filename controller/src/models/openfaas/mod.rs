@@ -7,7 +7,7 @@ mod upstream;
 
 use super::{ExecutionModel, Scene};
 use crate::{
-    agents::{Agent, ArtifactSource, GrpcAgent, InstallStep},
+    agents::ArtifactSource,
     cluster::client,
     config::Config,
     deploy,
@@ -22,7 +22,7 @@ use std::{
 };
 
 pub use apply::{apply, pod_troubles};
-pub use builtin::objects;
+pub use builtin::{FUNCTIONS as FUNCTION_NAMESPACE, objects};
 pub use upstream::objects as upstream_objects;
 
 /// Where the gateway listens on the controller node.
@@ -114,18 +114,18 @@ impl ExecutionModel for OpenFaas {
             };
             let ours = images.get(name).into_iter();
             let all: Vec<_> = ours.chain(archives).cloned().collect();
-            brought.push(bring(scene, agent, all));
+            brought.push(async move {
+                deploy::bring_images(scene.context, agent, "containerd", &all).await
+            });
         }
         futures_util::future::try_join_all(brought).await?;
         let secrets = Secrets::open(scene.deployment)?;
         let password = secrets.gateway_password()?;
-        let gateway = images.get("gateway.tar").and_then(|f| f.image.clone());
-        let gateway = gateway.unwrap_or_default();
+        let gateway = images.get("gateway.tar").map(ArtifactSource::reference);
         let objects = if is_upstream(scene.config) {
             upstream::objects(&own.references, controller, &password)
         } else {
-            let image = gateway.split('@').next().unwrap_or_default();
-            builtin::objects(image, controller, &password)
+            builtin::objects(gateway.unwrap_or_default(), controller, &password)
         };
         let client = client(scene.deployment, scene.plan)?;
         apply(&client, &objects).await?;
@@ -134,29 +134,6 @@ impl ExecutionModel for OpenFaas {
         digests.push(("openfaas gateway".to_owned(), version));
         Ok(digests)
     }
-}
-
-async fn bring(
-    scene: &Scene<'_>,
-    agent: &GrpcAgent,
-    images: Vec<ArtifactSource>,
-) -> Result<(), Error> {
-    let options = BTreeMap::from([("runtime".to_owned(), "containerd".to_owned())]);
-    let say = |step: InstallStep| {
-        let InstallStep {
-            step,
-            state,
-            detail,
-        } = step;
-        let node = agent.node();
-        scene
-            .context
-            .progress
-            .say(&format!("{node}: {step} {state} {detail}"));
-    };
-    agent
-        .install("container-images", options, &images, &say)
-        .await
 }
 
 /// Until the gateway says who it is; meanwhile the cluster's words about its pod are the reason.

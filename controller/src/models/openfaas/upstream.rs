@@ -1,5 +1,6 @@
 //! The real `OpenFaaS` by image references of the user's own, after its terms were accepted. Pure.
 
+use super::builtin::FUNCTIONS;
 use crate::{agents::ArtifactSource, deploy, error::Error, plan::NodePlan};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -78,9 +79,8 @@ impl Images {
                 continue;
             };
             let source = deploy::image_archive(file)?;
-            let full = source.image.clone().unwrap_or_default();
-            let reference = full.split('@').next().unwrap_or_default();
-            all.references.push(format!("{name}={reference}"));
+            all.references
+                .push(format!("{name}={}", source.reference()));
             match name {
                 "gateway" | "faas-netes" => all.of_controller.push(source),
                 _ => all.of_workers.push(source),
@@ -136,7 +136,7 @@ fn gateway(deployment: &mut Value, gateway: &str, provider: &str, address: &str)
             "env": env(&[
                 ("read_timeout", "5m"), ("write_timeout", "5m"), ("upstream_timeout", "5m"),
                 ("functions_provider_url", "http://127.0.0.1:8081/"), ("direct_functions", "false"),
-                ("function_namespace", "openfaas-fn"), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
+                ("function_namespace", FUNCTIONS), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
                 ("faas_nats_address", "nats.openfaas.svc.cluster.local"), ("faas_nats_port", "4222"),
                 ("faas_nats_channel", "faas-request"), ("auth_proxy_url", ""), ("auth_pass_body", "false"),
             ]),
@@ -148,7 +148,7 @@ fn gateway(deployment: &mut Value, gateway: &str, provider: &str, address: &str)
             "name": "faas-netes", "image": provider, "imagePullPolicy": "IfNotPresent",
             "command": ["./faas-netes"],
             "env": env(&[
-                ("port", "8081"), ("function_namespace", "openfaas-fn"), ("image_pull_policy", "IfNotPresent"),
+                ("port", "8081"), ("function_namespace", FUNCTIONS), ("image_pull_policy", "IfNotPresent"),
                 ("read_timeout", "5m"), ("write_timeout", "5m"), ("set_nonroot_user", "false"),
                 ("http_probe", "true"), ("basic_auth", "true"), ("secret_mount_path", "/var/secrets"),
             ("KUBERNETES_SERVICE_HOST", address), ("KUBERNETES_SERVICE_PORT", "6443"),
