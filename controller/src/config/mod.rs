@@ -5,7 +5,7 @@
 //!                     ├─> entries (path, value, place) ─ check ─> Config, warnings | every fault at once
 //! .cfg ─ cfg_source ──┘        ↑ `--set path=value`
 //! ```
-//! `keys.rs` is the one table of options: names in both spellings, types, ranges, defaults.
+//! `options.rs` and `run_options.rs` are the one table of options: names in both spellings, types, ranges, defaults.
 
 mod benchmark;
 mod cfg_source;
@@ -17,6 +17,7 @@ mod keys;
 mod model;
 mod options;
 mod rules;
+mod run_options;
 mod show;
 mod suggest;
 mod toml_source;
