@@ -65,7 +65,7 @@ fn nginx(world: &World, function: &str) -> anyhow::Result<(Daemon, String)> {
     let port = free_port()?;
     let at = dir.display();
     let config = format!(
-        "daemon off;\nworker_processes 1;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 4096; }}\n\
+        "daemon off;\nmaster_process off;\npid {at}/pid;\nerror_log {at}/error.log;\nevents {{ worker_connections 4096; }}\n\
          http {{\n access_log off;\n client_body_temp_path {at}/body;\n proxy_temp_path {at}/proxy;\n\
          fastcgi_temp_path {at}/f;\n uwsgi_temp_path {at}/u;\n scgi_temp_path {at}/s;\n\
          upstream function {{ server {function}; keepalive 256; }}\n\
