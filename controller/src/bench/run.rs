@@ -155,7 +155,7 @@ pub async fn bench(
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
-    let (happenings, untimely) = timeline.finish().await;
+    let (happenings, untimely) = timeline.finish(failure.is_some()).await;
     failure = failure.or(untimely);
     if failure.is_none() {
         // Services that are left: nobody needs them any more.

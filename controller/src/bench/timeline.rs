@@ -19,12 +19,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
 /// How often a cluster is asked for the state of its nodes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// For a unit to start again on a slow machine.
 const RESTART_DEADLINE: Duration = Duration::from_mins(2);
+/// For nodes that were lost to be ready again after the run: an edge tries the cloud anew every 30 s.
+const BACK_DEADLINE: Duration = Duration::from_mins(3);
 
 /// Something that happened, by the controller's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +115,36 @@ pub(super) struct Timeline {
     steps: Vec<TimelineStep>,
     notes: Notes,
     clock: AnchoredClock,
-    work: Vec<JoinHandle<()>>,
+    steps_done: Option<JoinHandle<()>>,
+    nodes: Option<NodeWatch>,
     failure: Arc<Mutex<Option<Error>>>,
+}
+
+/// Who looks at a cluster's nodes, and which were not ready when last seen.
+struct NodeWatch {
+    work: JoinHandle<()>,
+    unready: watch::Receiver<BTreeMap<String, String>>,
+}
+
+impl NodeWatch {
+    /// Until all nodes are ready; those that are not by the deadline.
+    async fn all_ready(&mut self, context: &Context) -> BTreeMap<String, String> {
+        let unready = self.unready.borrow().clone();
+        if !unready.is_empty() {
+            let names: Vec<String> = unready.into_keys().collect();
+            context.progress.say(&format!(
+                "waiting for {} to be ready again, {} s at most",
+                names.join(", "),
+                BACK_DEADLINE.as_secs()
+            ));
+        }
+        let back = self.unready.wait_for(BTreeMap::is_empty);
+        tokio::select! {
+            _ = tokio::time::timeout(BACK_DEADLINE, back) => {}
+            () = context.cancel.cancelled() => {}
+        }
+        self.unready.borrow().clone()
+    }
 }
 
 impl Timeline {
@@ -153,7 +183,8 @@ impl Timeline {
             steps,
             notes: Notes::default(),
             clock: AnchoredClock::start(),
-            work: Vec::new(),
+            steps_done: None,
+            nodes: None,
             failure: Arc::default(),
         })
     }
@@ -172,7 +203,7 @@ impl Timeline {
         let begun = Instant::now();
         let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
         let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
-        self.work.push(tokio::spawn(async move {
+        self.steps_done = Some(tokio::spawn(async move {
             for step in steps {
                 tokio::time::sleep_until(begun + Duration::from_secs_f64(step.at_s)).await;
                 let text = step.action.to_string();
@@ -193,20 +224,34 @@ impl Timeline {
         let manager = managers::find(&self.hand.config.software.resource_manager);
         if manager.is_some_and(|m| m.cluster().is_some()) {
             let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
-            self.work.push(tokio::spawn(async move {
-                watch_nodes(&hand, &notes, clock).await;
-            }));
+            let (tell, unready) = watch::channel(BTreeMap::new());
+            let work = tokio::spawn(async move {
+                watch_nodes(&hand, &notes, clock, &tell).await;
+            });
+            self.nodes = Some(NodeWatch { work, unready });
         }
     }
 
-    /// Ends it, restores what it changed, and says what happened and what could not be done.
-    pub(super) async fn finish(self) -> (Vec<Happening>, Option<Error>) {
-        for work in self.work {
+    /// Ends it, restores what it changed, waits for nodes that it cost (unless the run failed), and says what happened
+    /// and what could not be done.
+    pub(super) async fn finish(self, run_failed: bool) -> (Vec<Happening>, Option<Error>) {
+        if let Some(work) = self.steps_done {
             work.abort();
             // Not before it is over: an action that began must not overtake what follows.
             work.await.ok();
         }
         let restored = self.hand.restore(&self.steps).await.err();
+        if let Some(mut nodes) = self.nodes {
+            if !run_failed && restored.is_none() {
+                // Their return belongs to the experiment, and the next run needs them.
+                for (node, why) in nodes.all_ready(&self.hand.context).await {
+                    let text = format!("{node} did not come back: {why}");
+                    self.notes.add(&self.clock, "cluster", text);
+                }
+            }
+            nodes.work.abort();
+            nodes.work.await.ok();
+        }
         let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = first.take().or(restored);
         drop(first);
@@ -216,7 +261,12 @@ impl Timeline {
 }
 
 /// Notes each node that becomes ready, or is not any more.
-async fn watch_nodes(hand: &Hand, notes: &Notes, clock: AnchoredClock) {
+async fn watch_nodes(
+    hand: &Hand,
+    notes: &Notes,
+    clock: AnchoredClock,
+    tell: &watch::Sender<BTreeMap<String, String>>,
+) {
     let Ok(client) = cluster::client(&hand.deployment, &hand.plan) else {
         return;
     };
@@ -230,6 +280,7 @@ async fn watch_nodes(hand: &Hand, notes: &Notes, clock: AnchoredClock) {
             for node in before.keys().filter(|n| !unready.contains_key(*n)) {
                 notes.add(&clock, "cluster", format!("{node} is ready"));
             }
+            tell.send_replace(unready.clone());
             known = Some(unready);
         }
         tokio::time::sleep(LOOK_EVERY).await;
