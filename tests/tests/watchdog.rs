@@ -248,6 +248,102 @@ fn more_calls_than_may_be_in_flight_are_sent_away() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether a program that was started with this argument still runs.
+fn runs(argument: &str) -> anyhow::Result<bool> {
+    for process in std::fs::read_dir("/proc")? {
+        // Those that end while they are looked at do not run.
+        let line = std::fs::read(process?.path().join("cmdline")).unwrap_or_default();
+        if line.split(|b| *b == 0).any(|w| w == argument.as_bytes()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn until_over(argument: &str) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while runs(argument)? {
+        ensure!(begun.elapsed() < GRACE, "sleep {argument} still runs");
+        pause();
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_call_started_ends_with_it() -> anyhow::Result<()> {
+    // The first leaves its leader behind; the second has said something, and says no more.
+    for (mode, argument, text) in [
+        ("serializing", "61.125", "sleep 61.125 & sleep 61.125"),
+        ("serializing", "62.125", "sleep 62.125 &"),
+        ("streaming", "63.125", "echo begun; sleep 63.125"),
+    ] {
+        let (_file, line) = script(text)?;
+        let watchdog = start(&[("fprocess", &line), ("mode", mode)])?;
+        let call = watchdog.open("GET", "/", "")?;
+        let begun = Instant::now();
+        while !runs(argument)? {
+            ensure!(begun.elapsed() < GRACE, "{text} did not start");
+            pause();
+        }
+        drop(call);
+        until_over(argument).with_context(|| format!("{mode}: {text}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_body_that_stops_is_no_call_for_ever() -> anyhow::Result<()> {
+    let cat = start(&[("fprocess", "cat"), ("read_timeout", "400ms")])?;
+    let mut stream = TcpStream::connect(("127.0.0.1", cat.port))?;
+    stream.set_read_timeout(Some(GRACE))?;
+    stream.write_all(
+        b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf",
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn a_call_is_in_flight_until_its_answer_has_ended() -> anyhow::Result<()> {
+    let (_file, line) = script("echo begun; sleep 1; echo done")?;
+    let watchdog = start(&[
+        ("fprocess", &line),
+        ("mode", "streaming"),
+        ("max_inflight", "1"),
+    ])?;
+    let mut first = watchdog.open("GET", "/", "")?;
+    // Its headers are there, its end is not.
+    let mut begin = [0; 12];
+    first.read_exact(&mut begin)?;
+    ensure!(begin.starts_with(b"HTTP/1.1 200"), "{begin:?}");
+    let second = watchdog.get("/")?;
+    ensure!(second.starts_with("HTTP/1.1 429"), "{second}");
+    let mut rest = String::new();
+    first.read_to_string(&mut rest)?;
+    ensure!(rest.contains("done"), "{rest}");
+    ensure!(watchdog.get("/")?.contains("done"));
+    Ok(())
+}
+
+#[test]
+fn a_server_behind_it_may_not_take_longer_than_a_call_may() -> anyhow::Result<()> {
+    let upstream = format!("http://127.0.0.1:{}", free_port()?);
+    let watchdog = start(&[
+        ("mode", "http"),
+        ("fprocess", "continuum-function serve sleep"),
+        ("upstream_url", &upstream),
+        ("exec_timeout", "500ms"),
+    ])?;
+    let answer = watchdog.ask("POST", "/", "{\"ms\":5000}")?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 504") && answer.contains("longer than 500ms"),
+        "{answer}"
+    );
+    Ok(())
+}
+
 #[test]
 fn an_end_loses_no_call() -> anyhow::Result<()> {
     let (_file, line) = script("sleep 1; echo done")?;

@@ -84,7 +84,17 @@ pub(super) fn runs(plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
 
 /// Longest time of all of it.
 pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
-    benchmark.duration_s + CALL_TIMEOUT_S + 300.0
+    let busiest = loads(benchmark)
+        .iter()
+        .map(|l| l.frequency_hz)
+        .fold(0.0, f64::max);
+    // In a closed loop each call waits for the one before.
+    let waits = if benchmark.function.is_closed_loop {
+        (busiest * benchmark.duration_s).ceil().max(1.0)
+    } else {
+        1.0
+    };
+    benchmark.duration_s + waits * CALL_TIMEOUT_S + 300.0
 }
 
 impl Application for Functions {

@@ -106,6 +106,10 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
     );
     let mut changed = wanted.clone();
     changed["image"] = "example.org/a:2".into();
+    // A deployment that broke off left none; the update makes it.
+    ensure!(world.delete_service("crud")?, "it had no Service");
+    is(world, Method::PUT, all, &changed, 202)?;
+    ensure!(world.delete_service("crud")?, "the update made no Service");
     is(world, Method::PUT, all, &changed, 202)?;
     let text = is(
         world,

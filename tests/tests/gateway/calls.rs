@@ -41,6 +41,10 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
                     http::HeaderValue::from_static("http://example.org"),
                 );
             }
+            if parts.uri.path() == "/from" {
+                let from = parts.headers.get("x-forwarded-for");
+                answer = text(from.and_then(|v| v.to_str().ok()).unwrap_or_default());
+            }
             if parts.uri.path() == "/teapot" {
                 *answer.status_mut() = StatusCode::IM_A_TEAPOT;
             }
@@ -75,10 +79,17 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
     let moved = world.get("/function/mirror/moved")?;
     ensure!(moved.status == StatusCode::FOUND && moved.header("location") == "http://example.org");
     ensure!(world.get("/function/mirror/teapot")?.status == StatusCode::IM_A_TEAPOT);
+    let from = world.get("/function/mirror/from")?.text();
+    ensure!(from.starts_with("127.0.0.1:"), "{from}");
+    let given = [("x-forwarded-for", "10.1.2.3")];
+    let from = world.ask(Method::GET, "/function/mirror/from", &given, "")?;
+    ensure!(from.text() == "10.1.2.3", "{from:?}");
     let metrics = world.get("/metrics")?.text();
     for line in [
-        r#"gateway_function_invocation_total{code="200",function_name="mirror.openfaas-fn"} 6"#,
-        r#"gateway_function_invocation_started{function_name="mirror.openfaas-fn"} 8"#,
+        r#"gateway_function_invocation_total{code="200",function_name="mirror.openfaas-fn"} 8"#,
+        r#"gateway_function_invocation_started{function_name="mirror.openfaas-fn"} 10"#,
+        r#"provider_http_requests_total{code="202",method="POST",path="/system/functions"}"#,
+        r#"provider_http_request_duration_seconds_count{code="200",method="GET",path="/system/function"}"#,
         r#"gateway_function_invocation_inflight{function_name="mirror.openfaas-fn"} 0"#,
         r#"gateway_functions_seconds_count{code="418",function_name="mirror.openfaas-fn"} 1"#,
     ] {

@@ -5,7 +5,13 @@ use clap::Parser;
 use continuum_watchdog::{Body, Handler, config::Config, serve};
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +50,16 @@ impl Handler for Slow {
     async fn call(&self, _request: Request<Body>) -> Response<Body> {
         tokio::time::sleep(self.0).await;
         continuum_watchdog::answer(http::StatusCode::OK, "slept")
+    }
+}
+
+/// Counts calls as they begin.
+pub(crate) struct Counted<H>(pub(crate) Arc<AtomicU32>, pub(crate) H);
+
+impl<H: Handler> Handler for Counted<H> {
+    async fn call(&self, request: Request<Body>) -> Response<Body> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        self.1.call(request).await
     }
 }
 

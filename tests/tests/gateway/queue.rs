@@ -1,7 +1,7 @@
 //! Calls that are made later.
 
 use crate::{
-    function::{closure, text},
+    function::{Counted, Slow, closure, text},
     world::World,
 };
 use anyhow::{Context, ensure};
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::ListParams};
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -24,13 +24,13 @@ fn waiting(world: &World) -> anyhow::Result<usize> {
     Ok(world.runtime.block_on(secrets.list(&ours))?.items.len())
 }
 
-/// Takes one callback.
-fn callback(listener: &TcpListener) -> anyhow::Result<String> {
+/// Takes one callback, whose body has these words.
+fn callback(listener: &TcpListener, ending: &str) -> anyhow::Result<String> {
     let (mut stream, _) = listener.accept()?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut all = Vec::new();
     let mut buffer = [0; 4096];
-    while !String::from_utf8_lossy(&all).contains("answer") {
+    while !String::from_utf8_lossy(&all).contains(ending) {
         let n = stream.read(&mut buffer).context("the callback's body")?;
         ensure!(n > 0, "it ended: {}", String::from_utf8_lossy(&all));
         all.extend_from_slice(&buffer[..n]);
@@ -53,6 +53,10 @@ pub(crate) fn made(world: &World) -> anyhow::Result<()> {
                 String::from_utf8_lossy(&body),
                 parts.uri
             ));
+            for cookie in ["a=1", "b=2"] {
+                let cookie = http::HeaderValue::from_static(cookie);
+                answer.headers_mut().append("set-cookie", cookie);
+            }
             if counted.fetch_add(1, Ordering::Relaxed) < 2 {
                 *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
             }
@@ -72,12 +76,14 @@ pub(crate) fn made(world: &World) -> anyhow::Result<()> {
         answer.status == StatusCode::ACCEPTED && answer.header("x-call-id") == "call-7",
         "{answer:?}"
     );
-    let told = callback(&listener)?;
+    let told = callback(&listener, "answer")?;
     for word in [
         "post /done",
         "x-call-id: call-7",
         "x-function-status: 200",
         "x-function-name: later",
+        "set-cookie: a=1",
+        "set-cookie: b=2",
         "answer to question at /deep?q=1",
     ] {
         ensure!(told.contains(word), "`{word}` is not in {told}");
@@ -113,6 +119,7 @@ pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
         let full = world.post("/async-function/patient", "one too many")?;
         Ok(full.status == StatusCode::TOO_MANY_REQUESTS)
     })?;
+    refused_before_its_body(world)?;
     let seen = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&seen);
     let _replica = world.replica(
@@ -128,4 +135,52 @@ pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
     })?;
     World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
     world.start_gateway(&[])
+}
+
+/// A queue that is full does not wait for what it would not keep.
+fn refused_before_its_body(world: &World) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(&world.listen)?;
+    // Less than the gateway would wait for the body.
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    stream.write_all(
+        b"POST /async-function/patient HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n",
+    )?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    ensure!(status.ends_with(b" 429"), "{status:?}");
+    Ok(())
+}
+
+/// A gateway that is asked to end finishes the call that runs, and leaves the one that waits to the next.
+pub(crate) fn end(world: &World) -> anyhow::Result<()> {
+    world.start_gateway(&["--queue-workers=1"])?;
+    world.deploy("steady", &[])?;
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let _replica = world.replica(
+        "steady",
+        "steady-1",
+        Counted(counted, Slow(Duration::from_secs(2))),
+    )?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}/done", listener.local_addr()?);
+    for _ in 0..2 {
+        let headers = [("x-callback-url", &*url)];
+        let answer = world.ask(Method::POST, "/async-function/steady", &headers, "")?;
+        ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
+    }
+    World::until("the first call to begin", || {
+        Ok(calls.load(Ordering::Relaxed) == 1)
+    })?;
+    let told =
+        std::thread::spawn(move || callback(&listener, "slept").map(|first| (first, listener)));
+    let status = world.end_gateway()?;
+    ensure!(status.success(), "{status}");
+    let (first, listener) = told.join().map_err(|_| anyhow::anyhow!("no callback"))??;
+    ensure!(first.contains("x-function-status: 200"), "{first}");
+    ensure!(calls.load(Ordering::Relaxed) == 1 && waiting(world)? == 1);
+    world.start_gateway(&[])?;
+    callback(&listener, "slept")?;
+    ensure!(calls.load(Ordering::Relaxed) == 2);
+    World::until("the queue to be empty", || Ok(waiting(world)? == 0))
 }

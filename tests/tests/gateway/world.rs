@@ -13,7 +13,10 @@ use continuum_watchdog::Handler;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service},
+};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -22,6 +25,7 @@ use serde_json::json;
 use std::{
     net::Ipv4Addr,
     path::PathBuf,
+    process::ExitStatus,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -204,6 +208,17 @@ impl World {
             .take();
     }
 
+    /// As Kubernetes ends a pod.
+    pub(crate) fn end_gateway(&self) -> anyhow::Result<ExitStatus> {
+        let pid = self.gateway_pid().context("a gateway")?.cast_signed();
+        let pid = rustix::process::Pid::from_raw(pid).context("its pid")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let mut gateway = self.gateway.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = &mut gateway.as_mut().context("a gateway")?.0;
+        Self::until("the gateway to end", || Ok(child.try_wait()?.is_some()))?;
+        Ok(child.wait()?)
+    }
+
     pub(crate) fn gateway_pid(&self) -> Option<u32> {
         let gateway = self.gateway.lock().unwrap_or_else(PoisonError::into_inner);
         gateway.as_ref().map(|g| g.0.id())
@@ -377,6 +392,17 @@ impl World {
     /// One of loopback's addresses that nobody else has here.
     pub(crate) fn address(&self) -> Ipv4Addr {
         Ipv4Addr::new(127, 77, 0, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Takes away the Service of a function; whether there was one.
+    pub(crate) fn delete_service(&self, function: &str) -> anyhow::Result<bool> {
+        let services: Api<Service> = Api::namespaced(self.admin.clone(), NAMESPACE);
+        let how = DeleteParams::default();
+        match self.runtime.block_on(services.delete(function, &how)) {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Replicas that a Deployment wants.

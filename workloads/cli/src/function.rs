@@ -6,7 +6,7 @@ use continuum_image_recognition::{
     net,
 };
 use continuum_watchdog::{
-    Body, Handler, answer,
+    Body, Handler, answer, broken_body,
     config::{Config, Mode},
     handlers::Fork,
     process,
@@ -90,10 +90,7 @@ impl Handler for Image {
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         let body = match request.into_body().collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => {
-                let text = format!("the request's body broke off: {error}");
-                return answer(StatusCode::BAD_REQUEST, text);
-            }
+            Err(error) => return broken_body(&error),
         };
         let answered = match Call::read(&body, self.clock.now_unix_ns()) {
             Ok(call) => self.loaded.call(call).await,

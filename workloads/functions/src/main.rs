@@ -10,7 +10,7 @@ mod call;
 mod suite;
 
 use clap::{Parser, Subcommand};
-use continuum_watchdog::{Body, Handler, answer, config::Config, process};
+use continuum_watchdog::{Body, Handler, answer, broken_body, config::Config, process};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use std::{io::Read, process::ExitCode};
@@ -97,10 +97,7 @@ impl Handler for Served {
         let function = self.0;
         let body = match request.into_body().collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => {
-                let text = format!("the request's body broke off: {error}");
-                return answer(StatusCode::BAD_REQUEST, text);
-            }
+            Err(error) => return broken_body(&error),
         };
         let made = tokio::task::spawn_blocking(move || call::make(function, &body)).await;
         match made {

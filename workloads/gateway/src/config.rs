@@ -1,15 +1,8 @@
 //! Options. Names in the environment are those of `OpenFaaS` where it has them.
 
 use clap::Parser;
+use continuum_http_service::duration;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
-
-fn duration(text: &str) -> Result<Duration, String> {
-    // A plain number is seconds, as everywhere in OpenFaaS.
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    humantime::parse_duration(text).map_err(|e| format!("{e}; write it as 30s or 5m"))
-}
 
 /// How the gateway works.
 #[derive(Debug, Clone, Parser)]
@@ -38,7 +31,7 @@ pub struct Config {
     /// Ask for a password on /system
     #[arg(long, env = "basic_auth", default_value_t = true, action = clap::ArgAction::Set)]
     pub basic_auth: bool,
-    /// A caller may be silent for so long in the middle of a request
+    /// A caller may be silent for so long in the middle of a request, and take nothing for so long of an answer
     #[arg(long, env = "read_timeout", default_value = "60s", value_parser = duration)]
     pub read_timeout: Duration,
     /// A log may be followed for so long

@@ -12,6 +12,7 @@ mod auth;
 pub mod config;
 mod error;
 mod functions;
+pub mod kubernetes;
 mod metrics;
 mod proxy;
 mod queue;

@@ -1,12 +1,10 @@
 //! `continuum-gateway`: see the library.
 #![expect(clippy::print_stderr, reason = "the last words go to standard error")]
 
-use anyhow::Context;
 use clap::Parser;
-use continuum_gateway::{config::Config, serve};
+use continuum_gateway::{config::Config, kubernetes::Clients, serve};
+use continuum_http_service::until_told_to_end;
 use std::process::ExitCode;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
@@ -25,18 +23,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
-    let client = kube::Client::try_default()
-        .await
-        .context("find the cluster: from inside a pod or by KUBECONFIG")?;
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).context("watch signals")?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        stopping.cancel();
-    });
-    Box::pin(serve(config, client, stop)).await
+    let clients = Clients::infer().await?;
+    let stop = until_told_to_end()?;
+    Box::pin(serve(config, clients, stop)).await
 }

@@ -15,6 +15,8 @@ pub(crate) struct Metrics {
     seconds: HistogramVec,
     replicas: IntGaugeVec,
     cold: IntCounterVec,
+    api_requests: IntCounterVec,
+    api_seconds: HistogramVec,
 }
 
 impl Metrics {
@@ -57,15 +59,31 @@ impl Metrics {
                 ),
                 &["function_name"],
             )?,
+            api_requests: IntCounterVec::new(
+                Opts::new(
+                    "provider_http_requests_total",
+                    "Total number of HTTP requests.",
+                ),
+                &["code", "method", "path"],
+            )?,
+            api_seconds: HistogramVec::new(
+                HistogramOpts::new(
+                    "provider_http_request_duration_seconds",
+                    "Seconds spent serving HTTP requests.",
+                ),
+                &["code", "method", "path"],
+            )?,
             registry,
         };
-        let all: [Box<dyn prometheus::core::Collector>; 6] = [
+        let all: [Box<dyn prometheus::core::Collector>; 8] = [
             Box::new(metrics.invocations.clone()),
             Box::new(metrics.started.clone()),
             Box::new(metrics.in_flight.clone()),
             Box::new(metrics.seconds.clone()),
             Box::new(metrics.replicas.clone()),
             Box::new(metrics.cold.clone()),
+            Box::new(metrics.api_requests.clone()),
+            Box::new(metrics.api_seconds.clone()),
         ];
         for one in all {
             metrics.registry.register(one)?;
@@ -89,6 +107,16 @@ impl Metrics {
 
     pub(crate) fn cold(&self, function: &str) {
         self.cold.with_label_values(&[function]).inc();
+    }
+
+    /// A request of the API, not of a function.
+    pub(crate) fn api_request(&self, code: u16, method: &str, path: &str, took: Duration) {
+        let code = code.to_string();
+        let labels = [&*code, method, path];
+        self.api_requests.with_label_values(&labels).inc();
+        self.api_seconds
+            .with_label_values(&labels)
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn replicas(&self, function: &str, count: u64) {
@@ -126,6 +154,10 @@ mod tests {
         assert!(text.contains(line), "{text}");
         assert!(text.contains(r#"gateway_service_count{function_name="f.ns"} 2"#));
         assert!(text.contains("gateway_functions_seconds_bucket"));
+        metrics.api_request(200, "GET", "/system/functions", Duration::from_millis(1));
+        let line =
+            r#"provider_http_requests_total{code="200",method="GET",path="/system/functions"} 1"#;
+        assert!(metrics.text().contains(line));
         metrics.forget("f.ns");
         assert!(!metrics.text().contains("gateway_service_count{"));
     }

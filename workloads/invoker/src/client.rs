@@ -107,8 +107,10 @@ impl Client {
             .body(Full::new(body))
             .map_err(|e| Failure::Broken(e.to_string()))?;
         let response = self.pool.request(request).await.map_err(|e| {
-            let why = error_chain(&e);
-            if e.is_connect() {
+            let is_connect = e.is_connect();
+            // With all its causes.
+            let why = format!("{:#}", anyhow::Error::new(e));
+            if is_connect {
                 Failure::NotConnected(why)
             } else {
                 Failure::Broken(why)
@@ -118,11 +120,11 @@ impl Client {
             let value = response.headers().get(name);
             value.and_then(|v| v.to_str().ok()).unwrap_or_default()
         };
-        call.is_cold = text("x-cold-start") == "true";
-        text("x-served-by").clone_into(&mut call.pod);
+        call.is_cold = text(continuum_openfaas_api::COLD_START) == "true";
+        text(continuum_openfaas_api::SERVED_BY).clone_into(&mut call.pod);
         let status = response.status().as_u16();
         let answer = response.into_body().collect().await;
-        let answer = answer.map_err(|e| Failure::Broken(error_chain(&e)))?;
+        let answer = answer.map_err(|e| Failure::Broken(format!("{:#}", anyhow::Error::new(e))))?;
         // An answer that broke off is none.
         call.status = status;
         Ok(answer.to_bytes())
@@ -133,17 +135,6 @@ impl Client {
 enum Failure {
     NotConnected(String),
     Broken(String),
-}
-
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -97,6 +97,10 @@ async fn run(context: &RunContext<'_>, spec: &Invoker) -> Result<(), RunError> {
             biased;
             () = context.stop.requested() => {
                 makers.shutdown().await;
+                // Those that ended in the meantime are results too.
+                while let Ok(one) = results.try_recv() {
+                    take(&mut summary, &mut all, one, context);
+                }
                 results::write(context.out, &all)?;
                 return Err(RunError::Stopped);
             }
@@ -168,6 +172,8 @@ impl Maker {
             if due.elapsed() > SLIP {
                 slips += 1;
             }
+            // What has ended needs no place any more.
+            while calls.try_join_next().is_some() {}
             let one = Arc::clone(&own).one(id, due);
             if own.calls.is_closed_loop {
                 one.await;

@@ -36,14 +36,9 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    fn none(error: &dyn std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            write!(text, ": {inner}").ok();
-            source = inner.source();
-        }
-        Self::NoAnswer(text)
+    fn none(error: impl Into<anyhow::Error>) -> Self {
+        // With all its causes.
+        Self::NoAnswer(format!("{:#}", error.into()))
     }
 
     /// The status, if it refused.
@@ -105,11 +100,11 @@ impl Gateway {
         }
         let request = request
             .body(Full::new(body))
-            .map_err(|e| ClientError::none(&e))?;
+            .map_err(|e| ClientError::none(e))?;
         self.http
             .request(request)
             .await
-            .map_err(|e| ClientError::none(&e))
+            .map_err(|e| ClientError::none(e))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
@@ -117,7 +112,7 @@ impl Gateway {
             let response = self.send(method, path, body).await?;
             let status = response.status();
             let body = response.into_body().collect().await;
-            let body = body.map_err(|e| ClientError::none(&e))?.to_bytes();
+            let body = body.map_err(|e| ClientError::none(e))?.to_bytes();
             if status.is_success() {
                 return Ok(body);
             }
@@ -135,7 +130,7 @@ impl Gateway {
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let body = self.ask(Method::GET, path, Bytes::new()).await?;
-        serde_json::from_slice(&body).map_err(|e| ClientError::none(&e))
+        serde_json::from_slice(&body).map_err(|e| ClientError::none(e))
     }
 
     async fn write(
@@ -144,7 +139,7 @@ impl Gateway {
         path: &str,
         value: &impl serde::Serialize,
     ) -> Result<(), ClientError> {
-        let body = serde_json::to_vec(value).map_err(|e| ClientError::none(&e))?;
+        let body = serde_json::to_vec(value).map_err(|e| ClientError::none(e))?;
         self.ask(method, path, body.into()).await.map(|_| ())
     }
 
@@ -213,11 +208,11 @@ impl Gateway {
             let value = value.and_then(|v| v.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
-        let (is_cold, pod) = (text("x-cold-start") == "true", text("x-served-by"));
+        let (is_cold, pod) = (text(crate::COLD_START) == "true", text(crate::SERVED_BY));
         let body = response.into_body().collect().await;
         Ok(Invoked {
             status,
-            body: body.map_err(|e| ClientError::none(&e))?.to_bytes(),
+            body: body.map_err(|e| ClientError::none(e))?.to_bytes(),
             is_cold,
             pod,
         })
@@ -240,7 +235,7 @@ impl Gateway {
         let mut body = response.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|e| ClientError::none(&e))?.into_data() else {
+            let Ok(data) = frame.map_err(|e| ClientError::none(e))?.into_data() else {
                 continue;
             };
             rest.extend_from_slice(&data);
@@ -249,7 +244,7 @@ impl Gateway {
             {
                 let line: Vec<u8> = rest.drain(..=end).collect();
                 let message = serde_json::from_slice(&line);
-                say(message.map_err(|e| ClientError::none(&e))?);
+                say(message.map_err(|e| ClientError::none(e))?);
             }
         }
         if status.is_success() {

@@ -8,6 +8,11 @@ pub mod client;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Header of an answer, not of `OpenFaaS`: the call waited for a replica to start.
+pub const COLD_START: &str = "x-cold-start";
+/// Header of an answer, not of `OpenFaaS`: the pod that answered.
+pub const SERVED_BY: &str = "x-served-by";
+
 /// Texts by name.
 pub type Texts = BTreeMap<String, String>;
 

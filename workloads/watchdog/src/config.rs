@@ -1,14 +1,8 @@
 //! Options, from the environment, as images for functions set them.
 
 use clap::{Parser, ValueEnum};
+use continuum_http_service::duration;
 use std::time::Duration;
-
-fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    humantime::parse_duration(text).map_err(|e| format!("{e}; write it as 30s or 5m"))
-}
 
 fn flag(text: &str) -> Result<bool, String> {
     match text {
@@ -59,7 +53,7 @@ pub struct Config {
     /// A call may take so long; 0 = as long as it likes
     #[arg(long, env = "exec_timeout", default_value = "0s", value_parser = duration)]
     pub exec_timeout: Duration,
-    /// A caller may be silent for so long before a request is complete
+    /// A caller may be silent for so long in a request, and take nothing for so long of an answer
     #[arg(long, env = "read_timeout", default_value = "60s", value_parser = duration)]
     pub read_timeout: Duration,
     /// After a wish to end, calls in flight may take so long
@@ -91,6 +85,16 @@ impl Config {
             &self.fprocess
         };
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// How long a call may take.
+    pub fn limit(&self) -> Duration {
+        if self.exec_timeout.is_zero() {
+            // A timer can hold this, and nobody lives to see it.
+            Duration::from_secs(u64::from(u32::MAX))
+        } else {
+            self.exec_timeout
+        }
     }
 
     /// Where the program listens in http mode.

@@ -33,3 +33,13 @@ pub fn answer(status: http::StatusCode, text: impl Into<String>) -> http::Respon
     *response.status_mut() = status;
     response
 }
+
+/// The answer to a request whose body did not come whole.
+pub fn broken_body(error: &BodyError) -> http::Response<Body> {
+    if error.is::<tower_http::timeout::TimeoutError>() {
+        let text = "the request's body made no progress";
+        return answer(http::StatusCode::REQUEST_TIMEOUT, text);
+    }
+    let text = format!("the request's body broke off: {error}");
+    answer(http::StatusCode::BAD_REQUEST, text)
+}

@@ -2,11 +2,8 @@
 
 use crate::{Handler, config::Config, serve};
 use anyhow::Context;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
-use tokio_util::sync::CancellationToken;
+use continuum_http_service::until_told_to_end;
+use tokio::net::TcpListener;
 
 /// Serves on the port of the options until somebody wants an end.
 ///
@@ -16,16 +13,7 @@ pub async fn run<H: Handler>(
     config: Config,
     make: impl FnOnce(&Config) -> anyhow::Result<H>,
 ) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    let mut terminate = signal(SignalKind::terminate()).context("watch signals")?;
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        stopping.cancel();
-    });
+    let stop = until_told_to_end()?;
     let port = config.port;
     let listener = TcpListener::bind(("0.0.0.0", port))
         .await

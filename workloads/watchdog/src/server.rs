@@ -1,12 +1,12 @@
 //! The HTTP side: health, a limit of calls, and an end that loses none.
 
 use crate::{Body, answer, config::Config};
+use continuum_http_service::{Limits, accept};
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+use hyper::{
+    body::{Body as _, Incoming},
+    service::service_fn,
 };
 use std::{
     convert::Infallible,
@@ -14,12 +14,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
-
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use tower_http::timeout::{DeadlineBody, TimeoutBody};
 
 /// What answers calls.
 pub trait Handler: Send + Sync + 'static {
@@ -35,21 +34,21 @@ pub trait Handler: Send + Sync + 'static {
 struct Shared<H> {
     handler: H,
     config: Config,
-    in_flight: AtomicUsize,
+    in_flight: Arc<AtomicUsize>,
     is_ending: AtomicBool,
 }
 
-/// A call in flight.
-struct Slot<'a>(&'a AtomicUsize);
+/// A call in flight, to the end of its answer.
+struct Slot(Arc<AtomicUsize>);
 
-impl Drop for Slot<'_> {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl<H: Handler> Shared<H> {
-    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/_/health" | "/_/ready" => {
                 if self.is_ending.load(Ordering::Relaxed) {
@@ -63,19 +62,44 @@ impl<H: Handler> Shared<H> {
             _ => {}
         }
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        let _slot = Slot(&self.in_flight);
+        let slot = Slot(Arc::clone(&self.in_flight));
         if self.config.max_inflight > 0 && now > self.config.max_inflight {
             let most = self.config.max_inflight;
             let text = format!("{most} calls are in flight, which is the most");
             return answer(StatusCode::TOO_MANY_REQUESTS, text);
         }
         let begun = Instant::now();
-        let mut response = self.handler.call(request).await;
-        let seconds = format!("{:.6}", begun.elapsed().as_secs_f64());
+        let limit = self.config.limit();
+        let call = self
+            .handler
+            .call(request.map(|body| self.within_time(body)));
+        let Ok(mut response) = tokio::time::timeout(limit, call).await else {
+            let text = format!("the call was ended: it took longer than {limit:?}");
+            tracing::error!("{text}");
+            return answer(StatusCode::GATEWAY_TIMEOUT, text);
+        };
+        let took = begun.elapsed();
+        let seconds = format!("{:.6}", took.as_secs_f64());
         if let Ok(value) = HeaderValue::from_str(&seconds) {
             response.headers_mut().insert("x-duration-seconds", value);
         }
-        response
+        response.map(|body| {
+            let body = DeadlineBody::new(limit.saturating_sub(took), body);
+            // The body owns the slot, and so ends with it.
+            body.map_err(move |error| {
+                let _ = &slot;
+                error
+            })
+            .boxed()
+        })
+    }
+
+    /// A request's body, which must not stop for long.
+    fn within_time(&self, body: Incoming) -> Body {
+        if body.is_end_stream() {
+            return body.map_err(Into::into).boxed();
+        }
+        TimeoutBody::new(self.config.read_timeout, body).boxed()
     }
 }
 
@@ -93,55 +117,23 @@ pub async fn serve<H: Handler>(
     let shared = Arc::new(Shared {
         handler,
         config: config.clone(),
-        in_flight: AtomicUsize::new(0),
+        in_flight: Arc::default(),
         is_ending: AtomicBool::new(false),
     });
-    let graceful = GracefulShutdown::new();
-    let ending = {
-        let shared = Arc::clone(&shared);
-        async move {
-            stop.cancelled().await;
-            shared.is_ending.store(true, Ordering::Relaxed);
-            tokio::time::sleep(shared.config.healthcheck_interval).await;
-        }
+    let own = Arc::clone(&shared);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let own = Arc::clone(&own);
+        async move { Ok::<_, Infallible>(own.answer(request).await) }
+    });
+    let ending = async move {
+        stop.cancelled().await;
+        shared.is_ending.store(true, Ordering::Relaxed);
+        tokio::time::sleep(shared.config.healthcheck_interval).await;
     };
-    let mut ending = std::pin::pin!(ending);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut ending => break,
-            accepted = listener.accept() => accepted,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!("accept a connection: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        stream.set_nodelay(true).ok();
-        let own = Arc::clone(&shared);
-        let service = service_fn(move |request: Request<Incoming>| {
-            let own = Arc::clone(&own);
-            async move {
-                let request = request.map(|body| body.map_err(Into::into).boxed());
-                Ok::<_, Infallible>(own.answer(request).await)
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.read_timeout)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("connection: {error}");
-            }
-        });
-    }
-    drop(listener);
-    tokio::time::timeout(config.write_timeout, graceful.shutdown())
-        .await
-        .ok();
+    let limits = Limits {
+        connections: Semaphore::MAX_PERMITS,
+        silence: config.read_timeout,
+    };
+    accept(listener, service, limits, ending, config.write_timeout).await;
     Ok(())
 }

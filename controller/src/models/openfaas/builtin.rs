@@ -94,8 +94,8 @@ pub fn objects(image: &str, controller: &NodePlan, password: &str) -> Vec<Value>
                         "hostNetwork": true,
                         "nodeSelector": { "kubernetes.io/hostname": node_name(&controller.name) },
                         "tolerations": [{ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" }],
-                        // Calls in flight are finished.
-                        "terminationGracePeriodSeconds": 310,
+                        // Calls in flight are finished, and whoever queued one is told.
+                        "terminationGracePeriodSeconds": 340,
                         "containers": [{
                             "name": NAME,
                             "image": image,

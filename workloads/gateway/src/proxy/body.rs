@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, Sleep};
+use tower_http::timeout::DeadlineBody;
 
 /// What a request's body may be.
 #[derive(Debug, Clone, Copy)]
@@ -159,47 +160,30 @@ impl Body for Shared {
 }
 
 /// An answer's body. It ends when the call's time is over, and the call is counted until then.
-#[derive(Debug)]
 pub(crate) struct Reply {
-    body: Incoming,
-    deadline: Pin<Box<Sleep>>,
+    body: Pin<Box<DeadlineBody<Incoming>>>,
     _in_flight: InFlight,
 }
 
 impl Reply {
     pub(super) fn new(body: Incoming, in_flight: InFlight, deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(Instant::now());
         Self {
-            body,
-            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+            body: Box::pin(DeadlineBody::new(left, body)),
             _in_flight: in_flight,
         }
     }
 }
 
-/// Why an answer's body ends early.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReplyError {
-    #[error("the function broke off")]
-    Broken(#[from] hyper::Error),
-    #[error("the function's time is over")]
-    Late,
-}
-
 impl Body for Reply {
     type Data = Bytes;
-    type Error = ReplyError;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
-        match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(frame) => Poll::Ready(frame.map(|f| f.map_err(ReplyError::from))),
-            Poll::Pending => {
-                ready!(self.deadline.as_mut().poll(context));
-                Poll::Ready(Some(Err(ReplyError::Late)))
-            }
-        }
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.body.as_mut().poll_frame(context)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,10 +3,11 @@
 use http::{HeaderMap, HeaderName, header};
 
 /// RFC 9110, 7.6.1.
-const OF_CONNECTIONS: [HeaderName; 6] = [
+const OF_CONNECTIONS: [HeaderName; 7] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
+    header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,

@@ -21,18 +21,21 @@ use http::{
 };
 use kube::Client;
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::time::Instant;
 
+/// With the port, as OpenFaaS writes it.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 const START_TIME: HeaderName = HeaderName::from_static("x-start-time");
 const DURATION: HeaderName = HeaderName::from_static("x-duration-seconds");
 /// Ours: the call waited for a replica to start.
-const COLD_START: HeaderName = HeaderName::from_static("x-cold-start");
+const COLD_START: HeaderName = HeaderName::from_static(continuum_openfaas_api::COLD_START);
 /// Ours: the pod that answered.
-const SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+const SERVED_BY: HeaderName = HeaderName::from_static(continuum_openfaas_api::SERVED_BY);
 /// A replica that does not take the connection is another's turn; when all have been asked, they are asked again for a
 /// while.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,6 +66,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Source,
+    /// Who makes it; none = the queue.
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 /// A call from its start to the end of its answer, however that comes.
@@ -151,7 +156,7 @@ impl Proxy {
         deadline: Instant,
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
         let function = Arc::clone(&in_flight.function);
-        let (headers, call_id, start_time) = Self::prepare(call.headers);
+        let (headers, call_id, start_time) = Self::prepare(call.headers, call.peer);
         let body = call.body.shared();
         let mut tried = Vec::new();
         let mut was_cold = false;
@@ -235,13 +240,16 @@ impl Proxy {
     }
 
     /// Headers for the function, the call's id and its start.
-    fn prepare(mut headers: HeaderMap) -> (HeaderMap, String, String) {
+    fn prepare(mut headers: HeaderMap, peer: Option<SocketAddr>) -> (HeaderMap, String, String) {
         headers::strip(&mut headers);
         // Whoever expects to go on was told so by us.
         headers.remove(http::header::EXPECT);
         if let Some(host) = headers.remove(http::header::HOST) {
             let forwarded = HeaderName::from_static("x-forwarded-host");
             headers.entry(forwarded).or_insert(host);
+        }
+        if let Some(peer) = peer.and_then(|p| HeaderValue::from_str(&p.to_string()).ok()) {
+            headers.entry(FORWARDED_FOR).or_insert(peer);
         }
         let given = headers.get(&CALL_ID).and_then(|v| v.to_str().ok());
         let call_id = given.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);

@@ -19,7 +19,7 @@ use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Label of calls that wait.
 const QUEUED: &str = "continuum.dev/queue";
@@ -27,6 +27,8 @@ const QUEUED: &str = "continuum.dev/queue";
 const ATTEMPTS: &str = "continuum.dev/attempts";
 /// An object of the cluster holds a megabyte, and the body is in it as Base64.
 pub(crate) const MAX_BODY_BYTES: usize = 700 << 10;
+/// Bodies in memory while they are read and kept; more callers wait.
+const BODIES_AT_A_TIME: usize = 64;
 
 /// The queue. Only names are kept in memory: bodies come from the cluster when their turn has come.
 #[derive(Clone)]
@@ -34,7 +36,34 @@ pub(crate) struct Queue {
     secrets: Api<Secret>,
     new: mpsc::UnboundedSender<String>,
     waiting: Arc<AtomicUsize>,
+    bodies: Arc<Semaphore>,
     most: usize,
+}
+
+/// A place in the queue, had before the call's body is read. It is free again unless a call is kept in it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    queue: Queue,
+    is_taken: bool,
+    _body: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_taken {
+            self.queue.end();
+        }
+    }
+}
+
+impl Place {
+    /// Keeps a call. When this returns it is safe.
+    pub(crate) async fn put(mut self, call: Waiting) -> Result<(), ApiError> {
+        self.queue.keep(&call).await?;
+        self.is_taken = true;
+        self.queue.new.send(call.object().to_owned()).ok();
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Queue {
@@ -55,34 +84,33 @@ impl Queue {
             secrets: Api::namespaced(client, namespace),
             new,
             waiting: Arc::default(),
+            bodies: Arc::new(Semaphore::new(BODIES_AT_A_TIME)),
             most,
         };
         (queue, calls)
     }
 
-    /// Keeps a call. When this returns it is safe.
-    pub(crate) async fn put(&self, call: Waiting) -> Result<(), ApiError> {
-        if call.body.len() > MAX_BODY_BYTES {
-            return Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a call that waits may have {MAX_BODY_BYTES} bytes; make it synchronously"),
-            ));
+    /// A place, if there is one.
+    pub(crate) async fn place(&self) -> Result<Place, ApiError> {
+        if self.waiting.load(Ordering::Relaxed) >= self.most {
+            return Err(self.full());
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.most {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            let text = format!("{} calls wait, which is the most", self.most);
-            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, text));
+        let body = Arc::clone(&self.bodies).acquire_owned().await.ok();
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let place = Place {
+            queue: self.clone(),
+            is_taken: false,
+            _body: body,
+        };
+        if before >= self.most {
+            return Err(self.full());
         }
-        let kept = self.keep(&call).await;
-        match kept {
-            Ok(()) => {
-                self.new.send(call.object().to_owned()).ok();
-            }
-            Err(_) => {
-                self.waiting.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        kept
+        Ok(place)
+    }
+
+    fn full(&self) -> ApiError {
+        let text = format!("{} calls wait, which is the most", self.most);
+        ApiError::new(StatusCode::TOO_MANY_REQUESTS, text)
     }
 
     async fn keep(&self, call: &Waiting) -> Result<(), ApiError> {

@@ -15,6 +15,7 @@ use hyper_util::{
 };
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// An answer that is told on may be so large.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
@@ -22,27 +23,25 @@ const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
 /// The cluster may be away for a moment.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// Makes calls until it is dropped: first those that an earlier gateway left.
+/// Makes calls until `stop`, first those that an earlier gateway left. Attempts that run then are finished; everything
+/// else is kept, and made by the gateway that comes next.
 pub(crate) async fn run(
     queue: Queue,
     mut new: mpsc::UnboundedReceiver<String>,
     proxy: Arc<Proxy>,
     config: Config,
+    stop: CancellationToken,
 ) {
-    // A function that is not known yet must not be taken for one that is not there.
-    proxy.world.until_synced().await;
-    let left = loop {
-        match queue.left().await {
-            Ok(left) => break left,
-            Err(error) => tracing::warn!("look for calls that wait: {error}"),
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
+    let Some(left) = stop.run_until_cancelled(left(&queue, &proxy)).await else {
+        return;
     };
+    let longest = config.upstream_timeout + CALLBACK_DEADLINE;
     let worker = Arc::new(Worker {
         slots: Semaphore::new(config.queue_workers.max(1)),
         queue,
         proxy,
         config,
+        stop: stop.clone(),
     });
     // What came while the earlier ones were listed is one of them, and told twice.
     let mut seen: HashSet<String> = left.iter().cloned().collect();
@@ -50,15 +49,33 @@ pub(crate) async fn run(
     if !left.is_empty() {
         tracing::info!("{} calls waited", left.len());
     }
+    let calls = TaskTracker::new();
     for name in left {
-        tokio::spawn(Arc::clone(&worker).make(name));
+        calls.spawn(Arc::clone(&worker).make(name));
     }
-    while let Some(name) = new.recv().await {
+    while let Some(Some(name)) = stop.run_until_cancelled(new.recv()).await {
         if seen.remove(&name) {
             worker.queue.end();
         } else {
-            tokio::spawn(Arc::clone(&worker).make(name));
+            calls.spawn(Arc::clone(&worker).make(name));
         }
+    }
+    calls.close();
+    if tokio::time::timeout(longest, calls.wait()).await.is_err() {
+        tracing::warn!("queued calls still run after {longest:?}; they will be made again");
+    }
+}
+
+/// Calls that an earlier gateway left.
+async fn left(queue: &Queue, proxy: &Proxy) -> Vec<String> {
+    // A function that is not known yet must not be taken for one that is not there.
+    proxy.world.until_synced().await;
+    loop {
+        match queue.left().await {
+            Ok(left) => return left,
+            Err(error) => tracing::warn!("look for calls that wait: {error}"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
@@ -68,20 +85,25 @@ struct Worker {
     config: Config,
     /// Calls at a time; those that pause before another attempt have none.
     slots: Semaphore,
+    stop: CancellationToken,
 }
 
 impl Worker {
     async fn make(self: Arc<Self>, name: String) {
         let mut pause = self.config.retry_wait;
         loop {
-            let is_over = {
-                let _slot = self.slots.acquire().await;
-                self.try_once(&name).await
+            let Some(slot) = self.stop.run_until_cancelled(self.slots.acquire()).await else {
+                return;
             };
+            let is_over = self.try_once(&name).await;
+            drop(slot);
             if is_over {
                 break;
             }
-            tokio::time::sleep(pause).await;
+            let paused = self.stop.run_until_cancelled(tokio::time::sleep(pause));
+            if paused.await.is_none() {
+                return;
+            }
             pause = (pause * 2).min(self.config.retry_wait_max);
         }
         while let Err(error) = self.queue.remove(&name).await {
@@ -140,6 +162,7 @@ async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, By
         path: waiting.path.clone(),
         headers: waiting.headers.clone(),
         body: Source::bytes(waiting.body.clone()),
+        peer: None,
     };
     let answered = async {
         let response = proxy.call(call).await?;
@@ -147,7 +170,7 @@ async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, By
         if waiting.callback.is_none() {
             // Nobody hears it; it is read to its end all the same, which is the end of the call.
             while let Some(frame) = body.frame().await {
-                frame.map_err(|e| broken(&e))?;
+                frame.map_err(|e| broken(&*e))?;
             }
             return Ok((parts.status, parts.headers, Bytes::new()));
         }
@@ -177,11 +200,8 @@ async fn tell(
     *request.method_mut() = Method::POST;
     *request.uri_mut() = callback.parse().map_err(|e| format!("its address: {e}"))?;
     let own = request.headers_mut();
-    for (name, value) in headers {
-        if let Some(name) = name.filter(|n| *n != header::CONTENT_LENGTH) {
-            own.insert(name, value);
-        }
-    }
+    own.extend(headers);
+    own.remove(header::CONTENT_LENGTH);
     for (name, value) in [
         ("x-call-id", &*call.id),
         ("x-function-name", &*call.key.name),

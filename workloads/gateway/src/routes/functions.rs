@@ -131,21 +131,27 @@ pub(super) async fn deploy(
         .create(&PostParams::default(), &made)
         .await
         .map_err(|e| ApiError::of_cluster(&doing, e))?;
-    let annotations = wanted.annotations.unwrap_or_default();
-    let made = service(
-        &wanted.service,
-        &namespace,
-        &annotations,
-        config.function_port,
-    )?;
-    let services: Api<Service> = Api::namespaced(context.client(), &namespace);
-    match services.create(&PostParams::default(), &made).await {
-        // One is left of a function that was taken away otherwise; it is the same.
-        Err(kube::Error::Api(status)) if status.code == 409 => {}
-        Err(error) => return Err(ApiError::of_cluster(&doing, error)),
-        Ok(_) => {}
-    }
+    ensure_service(&context, &wanted, &namespace, &doing).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// The Service by which pods reach a function; one that is there is the same.
+async fn ensure_service(
+    context: &Context,
+    wanted: &FunctionDeployment,
+    namespace: &str,
+    doing: &str,
+) -> Result<(), ApiError> {
+    let annotations = wanted.annotations.clone().unwrap_or_default();
+    let port = context.proxy.config.function_port;
+    let made = service(&wanted.service, namespace, &annotations, port)?;
+    let services: Api<Service> = Api::namespaced(context.client(), namespace);
+    match services.create(&PostParams::default(), &made).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        other => other
+            .map(|_| ())
+            .map_err(|e| ApiError::of_cluster(doing, e)),
+    }
 }
 
 pub(super) async fn update(
@@ -161,6 +167,7 @@ pub(super) async fn update(
     crate::functions::check_name("function", &key.name)?;
     check_secrets(&context, &wanted, &namespace).await?;
     let config = &context.proxy.config;
+    let doing = format!("update function {key}");
     let mut attempts = 0;
     loop {
         let old = find(&context, &key).await?;
@@ -170,17 +177,17 @@ pub(super) async fn update(
             .replace(&key.name, &PostParams::default(), &made)
             .await;
         match replaced {
-            Ok(_) => return Ok(StatusCode::ACCEPTED),
+            Ok(_) => break,
             // Its status changes all the time while it is rolled out; what is wanted does not.
             Err(kube::Error::Api(status)) if status.code == 409 && attempts < CONFLICTS => {
                 attempts += 1;
             }
-            Err(error) => {
-                let doing = format!("update function {key}");
-                return Err(ApiError::of_cluster(&doing, error));
-            }
+            Err(error) => return Err(ApiError::of_cluster(&doing, error)),
         }
     }
+    // A deployment that broke off may have left none.
+    ensure_service(&context, &wanted, &namespace, &doing).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 pub(super) async fn remove(

@@ -11,6 +11,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use continuum_http_service::Peer;
 use http::{Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
@@ -48,6 +49,7 @@ pub(super) async fn invoke(
         path,
         headers: parts.headers,
         body: Source::stream(body.boxed_unsync(), limits),
+        peer: parts.extensions.get::<Peer>().map(|p| p.0),
     };
     let response = context.proxy.call(call).await?;
     Ok(response.map(|reply| Body::new(reply.map_err(axum::Error::new))))

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use continuum_openfaas_api::LogMessage;
-use futures_util::{AsyncBufReadExt, StreamExt, stream};
+use futures_util::{AsyncBufReadExt, Stream, StreamExt, stream};
 use http::{StatusCode, header};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::LogParams};
@@ -84,7 +84,7 @@ pub(super) async fn logs(
     let function = context.proxy.find(&key).await?;
     let (lines, mut receiver) = mpsc::channel(LINES);
     let reader = Reader {
-        pods: Api::namespaced(context.client(), &key.namespace),
+        pods: Api::namespaced(context.streams.clone(), &key.namespace),
         function,
         parameters,
         lines,
@@ -133,43 +133,81 @@ impl Reader {
         }
     }
 
-    /// One replica; the function may outlive the caller's interest, which ends it.
+    /// One replica.
     fn one(&self, pod: String) -> impl Future<Output = ()> + Send + 'static {
-        let (pods, parameters) = (self.pods.clone(), self.parameters.clone());
-        let (lines, key) = (self.lines.clone(), self.function.key.clone());
-        async move {
-            let stream = loop {
-                match pods.log_stream(&pod, &parameters).await {
-                    Ok(stream) => break stream,
-                    // Its container has not begun; without following there is nothing to wait for.
-                    Err(kube::Error::Api(status)) if status.code == 400 && parameters.follow => {
-                        tokio::time::sleep(AGAIN_AFTER).await;
-                    }
-                    Err(error) => {
-                        tracing::debug!("log of {pod}: {error}");
-                        return;
-                    }
-                }
-                if lines.is_closed() {
+        let one = One {
+            pods: self.pods.clone(),
+            function: Arc::clone(&self.function),
+            lines: self.lines.clone(),
+            pod,
+            last: String::new(),
+            told: String::new(),
+        };
+        one.read(self.parameters.clone())
+    }
+}
+
+/// The log of one replica.
+struct One {
+    pods: Api<Pod>,
+    function: Arc<Function>,
+    lines: mpsc::Sender<String>,
+    pod: String,
+    /// Time of the last line that was told; all have the same form, and so the order of their texts.
+    last: String,
+    /// The same when the log was opened again: lines up to it come twice.
+    told: String,
+}
+
+impl One {
+    /// To its end, or as long as the replica is there: its container may not have begun, and may start again. Without
+    /// following there is nothing to wait for. The caller's going away ends it.
+    async fn read(mut self, mut parameters: LogParams) {
+        loop {
+            match self.pods.log_stream(&self.pod, &parameters).await {
+                Ok(stream) => self.hand_on(stream.lines()).await,
+                Err(kube::Error::Api(status)) if status.code == 400 => {}
+                Err(error) => {
+                    tracing::debug!("log of {}: {error}", self.pod);
                     return;
                 }
+            }
+            if !parameters.follow {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN_AFTER) => {}
+                () = self.lines.closed() => return,
+            }
+            if !self.function.state().replicas.contains_key(&self.pod) {
+                return;
+            }
+            // The API server counts whole seconds.
+            self.told.clone_from(&self.last);
+            parameters.since_time = self.last.parse().ok().or(parameters.since_time);
+            parameters.tail_lines = None;
+        }
+    }
+
+    async fn hand_on(&mut self, mut texts: impl Stream<Item = std::io::Result<String>> + Unpin) {
+        while let Some(Ok(text)) = texts.next().await {
+            let (timestamp, text) = text.split_once(' ').unwrap_or((&text, ""));
+            if timestamp <= &*self.told {
+                continue;
+            }
+            timestamp.clone_into(&mut self.last);
+            let message = LogMessage {
+                name: self.function.key.name.clone(),
+                namespace: self.function.key.namespace.clone(),
+                instance: self.pod.clone(),
+                timestamp: timestamp.to_owned(),
+                text: text.to_owned(),
             };
-            let mut texts = stream.lines();
-            while let Some(Ok(text)) = texts.next().await {
-                let (timestamp, text) = text.split_once(' ').unwrap_or((&text, ""));
-                let message = LogMessage {
-                    name: key.name.clone(),
-                    namespace: key.namespace.clone(),
-                    instance: pod.clone(),
-                    timestamp: timestamp.to_owned(),
-                    text: text.to_owned(),
-                };
-                let Ok(line) = serde_json::to_string(&message) else {
-                    continue;
-                };
-                if lines.send(format!("{line}\n")).await.is_err() {
-                    return;
-                }
+            let Ok(line) = serde_json::to_string(&message) else {
+                continue;
+            };
+            if self.lines.send(format!("{line}\n")).await.is_err() {
+                return;
             }
         }
     }

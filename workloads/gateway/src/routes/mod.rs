@@ -17,21 +17,30 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    middleware,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    middleware::{self, Next},
+    response::Response,
     routing::{any, get, post},
 };
 use http::StatusCode;
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 /// Bodies of the API itself; those of functions have a limit of their own.
 const MAX_API_BODY_BYTES: usize = 2 << 20;
 
 /// What handlers need.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) queue: Queue,
+    /// For logs, which may be silent for long.
+    pub(crate) streams: kube::Client,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
 }
 
 /// `?namespace=`.
@@ -85,7 +94,8 @@ pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
         .route("/system/logs", get(logs::logs))
         .route("/system/info", get(info::info))
         .layer(DefaultBodyLimit::max(MAX_API_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(credentials, auth::require));
+        .layer(middleware::from_fn_with_state(credentials, auth::require))
+        .layer(middleware::from_fn_with_state(context.clone(), measure));
     Router::new()
         .merge(system)
         .route("/healthz", get(info::healthz))
@@ -103,4 +113,23 @@ pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
             )
         })
         .with_state(context)
+}
+
+/// Each request of the API is counted and timed under its route.
+async fn measure(
+    State(context): State<Context>,
+    route: MatchedPath,
+    request: Request,
+    next: Next,
+) -> Response {
+    // `/system/function/{name}` is one address, whatever the name is.
+    let route = route.as_str();
+    let path = route.split_once("/{").map_or(route, |(path, _)| path);
+    let method = request.method().clone();
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let code = response.status().as_u16();
+    let metrics = &context.proxy.metrics;
+    metrics.api_request(code, method.as_str(), path, begun.elapsed());
+    response
 }

@@ -39,6 +39,8 @@ pub(super) async fn put(
     let id_value = HeaderValue::from_str(&id)
         .map_err(|_| ApiError::bad_request("header X-Call-Id cannot be sent back"))?;
     parts.headers.insert(CALL_ID, id_value.clone());
+    let callback = callback.transpose()?;
+    let place = context.queue.place().await?;
     let limited = Limited::new(body, MAX_BODY_BYTES).collect();
     let body = match tokio::time::timeout(config.read_timeout, limited).await {
         Err(_) => {
@@ -67,9 +69,9 @@ pub(super) async fn put(
         path,
         headers: parts.headers,
         body,
-        callback: callback.transpose()?,
+        callback,
         attempts: 0,
     };
-    context.queue.put(call).await?;
+    place.put(call).await?;
     Ok((StatusCode::ACCEPTED, [(CALL_ID, id_value)]).into_response())
 }

@@ -1,7 +1,7 @@
 //! A process per request: the body on standard input, the answer from standard output.
 
 use crate::{
-    Body, BodyError, Handler, answer,
+    Body, BodyError, Handler, answer, broken_body,
     config::{Config, Mode},
     full, program,
 };
@@ -9,13 +9,15 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use rustix::process::{Pid, Signal};
 use std::{
     process::{ExitStatus, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdin, Command},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -58,15 +60,6 @@ impl Fork {
             command.envs(environment(request));
         }
         command
-    }
-
-    /// The deadline, if there is one.
-    fn limit(&self) -> Duration {
-        if self.config.exec_timeout.is_zero() {
-            Duration::from_secs(u64::from(u32::MAX))
-        } else {
-            self.config.exec_timeout
-        }
     }
 }
 
@@ -135,13 +128,36 @@ async fn read_all(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u
     Ok(all)
 }
 
-/// The whole group, so that what the program started ends with it.
-fn kill(child: &mut Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-        rustix::process::kill_process_group(pid, rustix::process::Signal::KILL).ok();
+/// A program, with whatever it started: all of it is killed when nobody waits for it any more.
+struct Group {
+    child: Child,
+    /// None = it is over.
+    leader: Option<Pid>,
+}
+
+impl Group {
+    fn new(child: Child) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        Self {
+            child,
+            leader: leader.and_then(Pid::from_raw),
+        }
     }
-    child.start_kill().ok();
+
+    /// It ended, and has said all that it had to say.
+    async fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.child.wait().await;
+        self.leader = None;
+        status
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.leader {
+            rustix::process::kill_process_group(leader, Signal::KILL).ok();
+        }
+    }
 }
 
 impl Handler for Fork {
@@ -150,18 +166,18 @@ impl Handler for Fork {
         let begun = Instant::now();
         tracing::info!("Forking fprocess - {}", self.argv.join(" "));
         let spawned = self.command(&parts).spawn();
-        let mut child = match spawned {
-            Ok(child) => child,
+        let mut group = match spawned {
+            Ok(child) => Group::new(child),
             Err(error) => {
                 let text = format!("start `{}`: {error}", self.argv[0]);
                 tracing::error!("{text}");
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
             }
         };
-        let feeding = child.stdin.take().map(|stdin| feed(body, stdin));
+        let feeding = group.child.stdin.take().map(|stdin| feed(body, stdin));
         let mut response = match self.config.mode {
-            Mode::Streaming => self.stream(child, feeding, begun).await,
-            _ => self.whole(child, feeding, begun).await,
+            Mode::Streaming => self.stream(group, feeding, begun).await,
+            _ => self.whole(group, feeding, begun).await,
         };
         if let Ok(value) = HeaderValue::from_str(&self.config.content_type)
             && response.status() == StatusCode::OK
@@ -184,40 +200,30 @@ fn failed(status: ExitStatus, output: Vec<u8>) -> Response<Body> {
 }
 
 impl Fork {
-    fn late(&self, child: &mut Child) -> Response<Body> {
-        kill(child);
-        let text = format!(
-            "the program was ended: it took longer than {:?}",
-            self.config.exec_timeout
-        );
-        tracing::error!("{text}");
-        answer(StatusCode::GATEWAY_TIMEOUT, text)
-    }
-
     async fn whole(
         &self,
-        mut child: Child,
+        mut group: Group,
         feeding: Option<impl Future<Output = Result<(), BodyError>>>,
         begun: Instant,
     ) -> Response<Body> {
-        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (out, err) = (group.child.stdout.take(), group.child.stderr.take());
         let feeding = async {
             match feeding {
                 Some(feeding) => feeding.await,
                 None => Ok(()),
             }
         };
-        let all = async { tokio::join!(feeding, read_all(out), read_all(err), child.wait()) };
-        let ended = tokio::time::timeout(self.limit(), all).await;
-        let Ok((fed, out, err, status)) = ended else {
-            return self.late(&mut child);
+        let outputs = async { tokio::join!(read_all(out), read_all(err)) };
+        let mut outputs = std::pin::pin!(outputs);
+        let (out, err) = tokio::select! {
+            // Whatever it was still to be told, it has answered.
+            both = &mut outputs => both,
+            fed = feeding => match fed {
+                Ok(()) => outputs.await,
+                Err(error) => return broken_body(&error),
+            },
         };
-        if let Err(error) = fed {
-            return answer(
-                StatusCode::BAD_REQUEST,
-                format!("the request's body broke off: {error}"),
-            );
-        }
+        let status = group.ended().await;
         let (mut output, status) = match (out, status) {
             (Ok(output), Ok(status)) => (output, status),
             (Err(error), _) | (_, Err(error)) => {
@@ -239,11 +245,11 @@ impl Fork {
     /// The first piece of output decides: a program that fails before it has said anything is a failure.
     async fn stream(
         &self,
-        mut child: Child,
+        mut group: Group,
         feeding: Option<impl Future<Output = Result<(), BodyError>> + Send + 'static>,
         begun: Instant,
     ) -> Response<Body> {
-        let Some(mut out) = child.stdout.take() else {
+        let Some(mut out) = group.child.stdout.take() else {
             return answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the program has no output",
@@ -256,59 +262,67 @@ impl Fork {
                 }
             });
         }
-        let deadline = tokio::time::Instant::now() + self.limit();
-        let mut buffer = BytesMut::with_capacity(CHUNK);
-        let first = tokio::time::timeout_at(deadline, out.read_buf(&mut buffer)).await;
-        match first {
-            Err(_) => return self.late(&mut child),
-            Ok(Err(error)) => {
+        let mut first = BytesMut::with_capacity(CHUNK);
+        match out.read_buf(&mut first).await {
+            Err(error) => {
                 let text = format!("read what the program says: {error}");
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
             }
-            Ok(Ok(0)) => match tokio::time::timeout_at(deadline, child.wait()).await {
-                Err(_) => return self.late(&mut child),
-                Ok(Ok(status)) if !status.success() => return failed(status, Vec::new()),
-                Ok(_) => return Response::new(full(Bytes::new())),
+            Ok(0) => match group.ended().await {
+                Ok(status) if !status.success() => return failed(status, Vec::new()),
+                _ => return Response::new(full(Bytes::new())),
             },
-            Ok(Ok(_)) => {}
+            Ok(_) => {}
         }
-        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, BodyError>>(4);
+        let (sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, BodyError>>(4);
         tokio::spawn(async move {
-            let mut wrote = 0;
-            let end = loop {
-                let piece = buffer.split().freeze();
-                wrote += piece.len();
-                if sender.send(Ok(Frame::data(piece))).await.is_err() {
-                    kill(&mut child);
-                    return;
-                }
-                buffer.reserve(CHUNK);
-                match tokio::time::timeout_at(deadline, out.read_buf(&mut buffer)).await {
-                    Ok(Ok(0)) => break None,
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => break Some(error.to_string()),
-                    Err(_) => break Some("its time is over".to_owned()),
-                }
-            };
-            if end.is_some() {
-                kill(&mut child);
-            }
-            let end = match (end, tokio::time::timeout_at(deadline, child.wait()).await) {
-                (None, Ok(Ok(status))) if !status.success() => Some(status.to_string()),
-                (None, Err(_)) => Some("its time is over".to_owned()),
-                (end, _) => end,
-            };
-            if let Some(why) = end {
-                kill(&mut child);
-                tracing::error!("the program failed: {why}");
-                sender.send(Err(why.into())).await.ok();
-            } else {
-                let seconds = begun.elapsed().as_secs_f64();
-                tracing::info!("Wrote {wrote} Bytes - Duration: {seconds:.6}s");
+            tokio::select! {
+                // The caller is gone, or the call's time is over; the program goes with this task.
+                () = sender.closed() => tracing::warn!("nobody waits for the answer any more"),
+                () = hand_on(group, out, first, &sender, begun) => {}
             }
         });
         Response::new(StreamBody::new(ReceiverStream::new(receiver)).boxed())
     }
+}
+
+/// Everything that a program says, from its first piece on.
+async fn hand_on(
+    mut group: Group,
+    mut out: ChildStdout,
+    mut buffer: BytesMut,
+    sender: &mpsc::Sender<Result<Frame<Bytes>, BodyError>>,
+    begun: Instant,
+) {
+    let mut wrote = 0;
+    let read = loop {
+        let piece = buffer.split().freeze();
+        wrote += piece.len();
+        if sender.send(Ok(Frame::data(piece))).await.is_err() {
+            return;
+        }
+        buffer.reserve(CHUNK);
+        match out.read_buf(&mut buffer).await {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            Err(error) => break Err(error),
+        }
+    };
+    let ended = match read {
+        Ok(()) => group.ended().await,
+        Err(error) => Err(error),
+    };
+    let why = match ended {
+        Ok(status) if status.success() => {
+            let seconds = begun.elapsed().as_secs_f64();
+            tracing::info!("Wrote {wrote} Bytes - Duration: {seconds:.6}s");
+            return;
+        }
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!("the program failed: {why}");
+    sender.send(Err(why.into())).await.ok();
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+    rt::{TokioExecutor, TokioTimer},
 };
 use std::{
     process::Stdio,
@@ -19,6 +19,8 @@ use std::{
 use tokio::net::TcpStream;
 
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Below what servers commonly allow, so that they are not the ones who close.
+const IDLE: Duration = Duration::from_secs(4);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// Hands calls on.
@@ -26,7 +28,6 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 pub struct Upstream {
     client: Client<HttpConnector, Body>,
     authority: String,
-    limit: Duration,
     is_ready: Arc<AtomicBool>,
 }
 
@@ -48,17 +49,14 @@ impl Upstream {
         let authority = format!("{host}:{}", address.port_u16().unwrap_or(80));
         let is_ready = Arc::new(AtomicBool::new(false));
         tokio::spawn(keep(argv, authority.clone(), Arc::clone(&is_ready)));
-        let limit = if config.exec_timeout.is_zero() {
-            Duration::from_secs(u64::from(u32::MAX))
-        } else {
-            config.exec_timeout
-        };
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .build(connector),
             authority,
-            limit,
             is_ready,
         })
     }
@@ -109,16 +107,12 @@ impl Handler for Upstream {
             Err(error) => return answer(StatusCode::BAD_REQUEST, error.to_string()),
         }
         let request = Request::from_parts(parts, body);
-        match tokio::time::timeout(self.limit, self.client.request(request)).await {
-            Err(_) => {
-                let text = format!("the program did not answer within {:?}", self.limit);
-                answer(StatusCode::GATEWAY_TIMEOUT, text)
-            }
-            Ok(Err(error)) => answer(
+        match self.client.request(request).await {
+            Err(error) => answer(
                 StatusCode::BAD_GATEWAY,
                 format!("the program broke off: {error}"),
             ),
-            Ok(Ok(response)) => response.map(|body| body.map_err(BodyError::from).boxed()),
+            Ok(response) => response.map(|body| body.map_err(BodyError::from).boxed()),
         }
     }
 

@@ -1,0 +1,175 @@
+//! Connections, from the first to the last.
+
+use http::{Request, Response};
+use hyper::{
+    body::{Body, Incoming},
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tokio_io_timeout::TimeoutStream;
+
+/// Before a socket is asked again that gave an error, as one without free file descriptors does.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What connections may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// At a time; others wait.
+    pub connections: usize,
+    /// A caller who sends no headers, or takes nothing of his answer, is let go after so long.
+    pub silence: Duration,
+}
+
+/// Who calls: in the extensions of each request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves connections until `stop`; calls that are in flight then may take `longest` to be answered.
+pub async fn accept<S, B>(
+    listener: TcpListener,
+    service: S,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+    longest: Duration,
+) where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::Error: Into<AnyError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<AnyError>,
+{
+    let graceful = GracefulShutdown::new();
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = async {
+                let slot = Arc::clone(&slots).acquire_owned().await;
+                (listener.accept().await, slot)
+            } => accepted,
+        };
+        let (stream, peer, slot) = match accepted {
+            (Ok((stream, peer)), Ok(slot)) => (stream, peer, slot),
+            (Err(error), _) => {
+                tracing::warn!("accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+            (_, Err(_)) => break,
+        };
+        stream.set_nodelay(true).ok();
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.silence));
+        let service = service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            service.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.silence)
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("connection: {error}");
+            }
+            drop(slot);
+        });
+    }
+    drop(listener);
+    tokio::time::timeout(longest, graceful.shutdown())
+        .await
+        .ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::Full;
+    use std::convert::Infallible;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+    use tokio_util::sync::CancellationToken;
+
+    const LARGE: usize = 64 << 20;
+
+    async fn start(silence_ms: u64) -> (SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let limits = Limits {
+            connections: 2,
+            silence: Duration::from_millis(silence_ms),
+        };
+        let service = service_fn(async |request: Request<Incoming>| {
+            let body = match request.uri().path() {
+                "/large" => Bytes::from(vec![0; LARGE]),
+                _ => format!("{:?}", request.extensions().get::<Peer>()).into(),
+            };
+            Ok::<_, Infallible>(Response::new(Full::new(body)))
+        });
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let stop = stopped.cancelled();
+            accept(listener, service, limits, stop, Duration::from_secs(1)).await;
+        });
+        (address, stop)
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_request_knows_who_calls() {
+        let (address, _stop) = start(5000).await;
+        let mut stream = ask(address, "/").await;
+        let own = stream.local_addr().unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.contains(&own.to_string()), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_his_answer_or_says_nothing_is_let_go() {
+        let (address, _stop) = start(300).await;
+        let mut idle = ask(address, "/large").await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        // Both places are taken until they are.
+        let mut third = ask(address, "/").await;
+        let mut answer = String::new();
+        third.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut got = Vec::new();
+        // What was on its way comes, and then the end.
+        idle.read_to_end(&mut got).await.ok();
+        assert!(got.len() < LARGE, "{}", got.len());
+        assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    }
+
+    #[tokio::test]
+    async fn after_the_end_nobody_is_let_in() {
+        let (address, stop) = start(5000).await;
+        drop(ask(address, "/").await);
+        stop.cancel();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
