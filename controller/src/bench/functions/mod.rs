@@ -1,53 +1,40 @@
 //! Functions of a bench: deployed before anything is measured, watched while they are called.
 
+mod watch;
+
+pub use watch::FunctionSample;
+pub(super) use watch::Watch;
+
 use super::places::Scene;
 use crate::{
-    agents::{ArtifactSource, GrpcAgent},
+    agents::ArtifactSource,
     applications::{IMAGE_FUNCTION, function_loads},
-    cluster::{FunctionPods, PodRecord, ask, client, node_times, usage},
-    config::Benchmark,
+    cluster::{ask, client},
+    config::{Benchmark, FunctionLoad},
     deploy,
     error::Error,
     models::{FUNCTION_NAMESPACE, gateway_address},
-    plan::{Plan, Role},
+    plan::Role,
     provider::Secrets,
 };
-use continuum_openfaas_api::{FunctionDeployment, FunctionResources, client::Gateway};
-use continuum_workload_core::clock::AnchoredClock;
+use continuum_openfaas_api::{
+    FunctionDeployment, FunctionResources, FunctionStatus, client::Gateway,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 /// An emulated guest loads libtorch for half a minute.
 const READY_DEADLINE: Duration = Duration::from_mins(8);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Between two looks at what nodes say of CPU and memory, each of which costs them something.
-const USAGE_PERIOD: Duration = Duration::from_secs(5);
+/// Label of functions that a bench deployed, and that the next one may remove.
+const OF_BENCH: &str = "continuum.dev/bench";
 /// Largest requests, as upstream has them.
 const MOST_MEMORY_MIB: u64 = 1000;
 const MOST_CORES: f64 = 1.0;
-
-/// One function at one moment.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct FunctionSample {
-    /// By our clock.
-    pub time_unix_ns: i64,
-    /// Function.
-    pub function: String,
-    /// Wanted.
-    pub replicas: u64,
-    /// That take calls.
-    pub available: u64,
-    /// Cores that all its replicas used lately; `None` = nobody said.
-    pub cpu_cores: Option<f64>,
-    /// Memory that all its replicas have.
-    pub memory_bytes: Option<u64>,
-}
 
 /// What is asked of the gateway for a function.
 fn wanted(
@@ -83,6 +70,7 @@ fn wanted(
         process = Some(format!("continuum-function serve {name}"));
     }
     let mut labels: BTreeMap<String, String> = BTreeMap::new();
+    labels.insert(OF_BENCH.into(), "true".into());
     let mut label =
         |what: &str, value: String| labels.insert(format!("com.openfaas.scale.{what}"), value);
     label("min", spec.min_replicas.to_string());
@@ -138,6 +126,7 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
         .find(|f| f.name == "functions.tar")
         .map(ArtifactSource::reference);
     let gateway = gateway(scene)?;
+    remove_others(scene, &gateway, &loads).await?;
     for load in &loads {
         let wanted = wanted(
             &load.name,
@@ -163,6 +152,32 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
         wait_ready(scene, &gateway, &client, &load.name, least).await?;
     }
     Ok(())
+}
+
+/// Functions of an earlier bench that this one does not call would take room and time from those it does. What users
+/// deployed stays.
+async fn remove_others(
+    scene: &Scene<'_>,
+    gateway: &Gateway,
+    loads: &[FunctionLoad],
+) -> Result<(), Error> {
+    let all = gateway.list().await;
+    let all = all.map_err(|e| Error::other("list functions", e))?;
+    for name in others(&all, loads) {
+        let say = format!("function {name} of an earlier bench is removed");
+        scene.context.progress.say(&say);
+        let removed = gateway.remove(name).await;
+        removed.map_err(|e| Error::other(format!("remove function {name}"), e))?;
+    }
+    Ok(())
+}
+
+fn others<'a>(all: &'a [FunctionStatus], loads: &[FunctionLoad]) -> Vec<&'a str> {
+    let is_other = |f: &&FunctionStatus| {
+        let labels = f.labels.as_ref();
+        labels.is_some_and(|l| l.contains_key(OF_BENCH)) && loads.iter().all(|l| l.name != f.name)
+    };
+    all.iter().filter(is_other).map(|f| &*f.name).collect()
 }
 
 /// Whether every replica is of what was asked for last.
@@ -218,93 +233,6 @@ async fn wait_ready(
     }
 }
 
-/// Looks at functions until it is asked for what it saw.
-pub(super) struct Watch {
-    stop: CancellationToken,
-    seen: JoinHandle<Seen>,
-}
-
-/// What a watch brings.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) samples: Vec<FunctionSample>,
-    pub(super) pods: Vec<PodRecord>,
-}
-
-impl Watch {
-    pub(super) fn start(scene: &Scene<'_>, clock: AnchoredClock) -> Result<Self, Error> {
-        let gateway = gateway(scene)?;
-        let client = client(scene.deployment, scene.plan)?;
-        let workers = scene.plan.nodes.iter().filter(|n| n.role == Role::Worker);
-        let workers: Vec<String> = workers
-            .map(|n| crate::managers::node_name(&n.name))
-            .collect();
-        let stop = CancellationToken::new();
-        let ended = stop.clone();
-        let seen = tokio::spawn(async move {
-            let mut samples = Vec::new();
-            let mut pods = FunctionPods::new(client.clone(), FUNCTION_NAMESPACE);
-            let mut used: BTreeMap<String, usage::Used> = BTreeMap::new();
-            let mut looked: Option<Instant> = None;
-            let mut tick = tokio::time::interval(LOOK_AGAIN_AFTER);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    () = ended.cancelled() => {
-                        let pods = pods.finish();
-                        return Seen { samples, pods };
-                    }
-                    _ = tick.tick() => {}
-                }
-                pods.look().await;
-                if looked.is_none_or(|at| at.elapsed() > USAGE_PERIOD) {
-                    used = usage::by_function(&client, &workers).await;
-                    looked = Some(Instant::now());
-                }
-                // A gateway that is away is part of some experiments: there is no sample then.
-                let Ok(all) = gateway.list().await else {
-                    continue;
-                };
-                let time_unix_ns = clock.now_unix_ns();
-                samples.extend(all.into_iter().map(|status| {
-                    let used = used.get(&status.name);
-                    FunctionSample {
-                        time_unix_ns,
-                        replicas: status.replicas,
-                        available: status.available_replicas,
-                        cpu_cores: used.map(|u| u.cpu_cores),
-                        memory_bytes: used.map(|u| u.memory_bytes),
-                        function: status.name,
-                    }
-                }));
-            }
-        });
-        Ok(Self { stop, seen })
-    }
-
-    /// With what nodes noted of the pods since then.
-    pub(super) async fn finish(
-        self,
-        agents: &[GrpcAgent],
-        plan: &Plan,
-        begun_unix_ns: i64,
-    ) -> Seen {
-        self.stop.cancel();
-        let mut seen = self.seen.await.unwrap_or_default();
-        let since = begun_unix_ns / 1_000_000_000;
-        let workers = agents.iter().zip(&plan.nodes);
-        for (agent, _) in workers.filter(|(_, n)| n.role == Role::Worker) {
-            let mut times = node_times(agent, since).await;
-            for pod in &mut seen.pods {
-                if let Some(own) = times.remove(&pod.pod) {
-                    pod.node_times_unix_ns = own;
-                }
-            }
-        }
-        seen
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,6 +261,22 @@ mod tests {
         };
         assert!(of(status(2, 1, 1)));
         assert!(!of(status(1, 1, 1)) && !of(status(2, 2, 1)));
+    }
+
+    #[test]
+    fn only_what_an_earlier_bench_deployed_is_removed() {
+        let labelled = |name: &str, label: &str| FunctionStatus {
+            name: name.into(),
+            labels: Some([(label.to_owned(), "true".to_owned())].into()),
+            ..FunctionStatus::default()
+        };
+        let all = [
+            labelled("image", OF_BENCH),
+            labelled("io", OF_BENCH),
+            labelled("own", "team"),
+        ];
+        let loads = function_loads(&benchmark(""));
+        assert_eq!(others(&all, &loads), ["io"]);
     }
 
     #[test]
