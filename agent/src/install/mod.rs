@@ -7,6 +7,7 @@ mod kubeedge;
 mod kubernetes;
 mod mqtt;
 mod packages;
+mod unit;
 
 use crate::{error::AgentError, store::Artifact, system::System};
 use std::{

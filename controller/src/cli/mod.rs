@@ -148,14 +148,19 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
             )
             .await
         }
-        Command::List => inspect::list(&context, output).await,
-        Command::Status { name } => inspect::status(&context, output, name).await,
+        Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
+        Command::Status { name } => {
+            or_interrupted(&context, inspect::status(&context, output, name)).await
+        }
         Command::Logs {
             name,
             node,
             source,
             lines,
-        } => inspect::logs(&context, output, &name, node, &source, lines).await,
+        } => {
+            let logs = inspect::logs(&context, output, &name, node, &source, lines);
+            or_interrupted(&context, logs).await
+        }
         Command::Ssh {
             name,
             node,
@@ -165,18 +170,34 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
             inspect::network(&context, output, &name, &action).await
         }
         Command::Agent { name, node, action } => {
-            agent::run(&context, output, &name, &node, action).await
+            or_interrupted(&context, agent::run(&context, output, &name, &node, action)).await
         }
         Command::Functions { name, action } => {
-            functions::run(&context, output, &name, action).await
+            or_interrupted(&context, functions::run(&context, output, &name, action)).await
         }
         Command::Config { .. } => Ok(()),
         Command::Image { action } => image::run(&context, output, action),
         Command::Artifact { action } => artifact::run(&context, output, action),
-        Command::Doctor { config } => doctor::run(&context, output, config.as_deref(), set).await,
+        Command::Doctor { config } => {
+            let doctor = doctor::run(&context, output, config.as_deref(), set);
+            or_interrupted(&context, doctor).await
+        }
     };
     context.progress.finish();
     result
+}
+
+/// For commands that only ask: there is nothing to be finished when the user has heard enough.
+async fn or_interrupted(
+    context: &Context,
+    command: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    tokio::select! {
+        // A command that has an end of its own for it may take that.
+        biased;
+        result = command => result,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    }
 }
 
 /// A config by file, or by the name of a live deployment.

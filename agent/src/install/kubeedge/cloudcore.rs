@@ -1,11 +1,12 @@
 //! `kubeedge-cloudcore`: the cloud's half, on a node that has a control plane.
 
-use super::{SHORT, documents, wait_up};
+use super::{SHORT, bring_up, documents};
 use crate::{
     error::AgentError,
     install::{
         InstallSpec, Installer, Progress, StepState,
         kubernetes::{node, option},
+        unit,
     },
     system::System,
 };
@@ -123,14 +124,10 @@ impl Installer for CloudCore {
         files.push(RIGHTS.to_owned());
         apply(&files, system).await?;
         progress.report("definitions and rights", StepState::Done, "applied");
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
-        system
-            .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
-            .await?;
-        system.run(&["systemctl", "restart", UNIT], SHORT).await?;
+        unit::enable(UNIT, system).await?;
         let waits = format!("waits for {socket}");
         progress.report("cloudcore", StepState::Running, waits);
-        wait_up("cloudcore", || system.listens(&socket), &[], system).await?;
+        bring_up(UNIT, || system.listens(&socket), &[], system).await?;
         progress.report("cloudcore", StepState::Done, "it listens");
         Ok(())
     }
@@ -140,12 +137,7 @@ impl Installer for CloudCore {
             progress.report("cloudcore", StepState::Unchanged, "was not installed");
             return Ok(());
         }
-        system
-            .run(&["systemctl", "disable", "--now", UNIT], SHORT)
-            .await?;
-        let table = ["nft", "destroy", "table", "ip", "continuum-kubeedge"];
-        system.run(&table, SHORT).await?;
-        for path in [
+        let files = [
             UNIT_FILE,
             CONFIG,
             RIGHTS,
@@ -156,10 +148,10 @@ impl Installer for CloudCore {
             documents::CERTIFICATE,
             documents::KEY,
             documents::STREAM_CA,
-        ] {
-            system.remove(path).await?;
-        }
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+        ];
+        unit::remove(UNIT, &files, system).await?;
+        let table = ["nft", "destroy", "table", "ip", "continuum-kubeedge"];
+        system.run(&table, SHORT).await?;
         progress.report("cloudcore", StepState::Done, "stopped and removed");
         Ok(())
     }

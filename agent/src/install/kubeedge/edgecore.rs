@@ -1,11 +1,12 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{SHORT, documents, wait_for, wait_up};
+use super::{bring_up, documents, wait_for};
 use crate::{
     error::AgentError,
     install::{
         InstallSpec, Installer, Progress, StepState, container_images,
         kubernetes::{node, option, parse_routes},
+        unit,
     },
     system::System,
 };
@@ -65,10 +66,7 @@ impl Installer for EdgeCore {
         };
         let routes = parse_routes(option(spec, "routes")?)?;
         let token = option(spec, "edge_token")?;
-        let kubelet = ["systemctl", "is-active", "--quiet", "kubelet.service"];
-        if system.exists("/etc/systemd/system/kubelet.service").await
-            && system.run(&kubelet, SHORT).await.is_ok()
-        {
+        if system.exists(node::KUBELET_FILE).await && unit::is_active(node::KUBELET, system).await {
             return Err(AgentError::Unsupported {
                 doing: "install edgecore",
                 why: "a kubelet runs on this node, and both would manage its pods; remove it first: \
@@ -81,7 +79,7 @@ impl Installer for EdgeCore {
             .write(UNIT_FILE, documents::EDGECORE_UNIT, 0o644)
             .await?;
         if !changed && system.exists(documents::CERTIFICATE).await {
-            system.run(&["systemctl", "start", UNIT], SHORT).await?;
+            unit::start(UNIT, system).await?;
             progress.report("edgecore", StepState::Unchanged, "it has its certificate");
             return Ok(());
         }
@@ -92,18 +90,14 @@ impl Installer for EdgeCore {
         container_images::import(spec, system, progress).await?;
         system.write(CONFIG, &ours, 0o600).await?;
         system.write(TOKEN, token, 0o600).await?;
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
-        system
-            .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
-            .await?;
+        unit::enable(UNIT, system).await?;
         // Without cloudcore it would start again and again, on a machine that others need.
         let cloudcore = format!("{}:{}", edge.cloud, documents::HTTPS_PORT);
         let waits = format!("waits for cloudcore at {cloudcore}");
         progress.report("edgecore", StepState::Running, waits);
         wait_for(&cloudcore, system).await?;
-        system.run(&["systemctl", "restart", UNIT], SHORT).await?;
         let has_certificate = || system.exists(documents::CERTIFICATE);
-        let up = wait_up("edgecore", has_certificate, &HOPELESS, system).await;
+        let up = bring_up(UNIT, has_certificate, &HOPELESS, system).await;
         // It has served, or it is wrong.
         system.remove(TOKEN).await?;
         up?;
@@ -116,11 +110,8 @@ impl Installer for EdgeCore {
             progress.report("edgecore", StepState::Unchanged, "was not installed");
             return Ok(());
         }
-        system
-            .run(&["systemctl", "disable", "--now", UNIT], SHORT)
-            .await?;
         node::remove_common(system).await?;
-        for path in [
+        let files = [
             UNIT_FILE,
             OURS,
             CONFIG,
@@ -129,10 +120,8 @@ impl Installer for EdgeCore {
             documents::CA,
             documents::CERTIFICATE,
             documents::KEY,
-        ] {
-            system.remove(path).await?;
-        }
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
+        ];
+        unit::remove(UNIT, &files, system).await?;
         progress.report("edgecore", StepState::Done, "stopped and removed");
         Ok(())
     }

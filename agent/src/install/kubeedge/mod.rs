@@ -11,6 +11,7 @@ mod cloudcore;
 mod documents;
 mod edgecore;
 
+use super::unit;
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,21 +24,7 @@ const SHORT: Duration = Duration::from_mins(2);
 const START_DEADLINE: Duration = Duration::from_mins(14);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Lines of a unit that an error brings.
-const LAST_WORDS: &str = "--lines=6";
-
-/// What a unit said last.
-async fn last_words(unit: &str, system: &dyn System) -> String {
-    let unit = format!("--unit={unit}");
-    let argv = [
-        "journalctl",
-        &unit,
-        LAST_WORDS,
-        "--output=cat",
-        "--no-pager",
-    ];
-    let said = system.run(&argv, SHORT).await.unwrap_or_default();
-    said.lines().collect::<Vec<_>>().join(" | ")
-}
+const LAST_WORDS: usize = 6;
 
 /// Waits until somebody listens.
 async fn wait_for(socket: &str, system: &dyn System) -> Result<(), AgentError> {
@@ -55,33 +42,38 @@ async fn wait_for(socket: &str, system: &dyn System) -> Result<(), AgentError> {
     Ok(())
 }
 
-/// Waits until `is_up`; a unit that says one of `hopeless` will never be.
-async fn wait_up<F: Future<Output = bool>>(
+/// Starts a unit anew and waits until `is_up`. One that says one of `hopeless` will never be, and is stopped: it would
+/// start again and again.
+async fn bring_up<F: Future<Output = bool>>(
     unit: &'static str,
     is_up: impl Fn() -> F,
     hopeless: &[&str],
     system: &dyn System,
 ) -> Result<(), AgentError> {
+    let begun = unit::restart(unit, system).await?;
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if is_up().await {
             return Ok(());
         }
-        let said = last_words(unit, system).await;
-        let is_hopeless = hopeless.iter().any(|words| said.contains(words));
-        if is_hopeless || Instant::now() > deadline {
-            let how = if is_hopeless {
-                "it cannot get up".to_owned()
-            } else {
-                format!("not up within {} min", START_DEADLINE.as_secs() / 60)
-            };
-            return Err(AgentError::Program {
-                program: unit.to_owned(),
-                how,
-                said,
-            });
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let words = unit::words_since(unit, begun, system).await;
+        // What ends it is followed by a trace of where it was.
+        let last = words
+            .iter()
+            .rfind(|line| hopeless.iter().any(|words| line.contains(words)));
+        let (how, said) = if let Some(line) = last {
+            unit::stop(unit, system).await?;
+            ("it cannot get up, and was stopped".to_owned(), line.clone())
+        } else if Instant::now() > deadline {
+            let how = format!("not up within {} min", START_DEADLINE.as_secs() / 60);
+            let last = &words[words.len().saturating_sub(LAST_WORDS)..];
+            (how, last.join(" | "))
+        } else {
+            tokio::time::sleep(LOOK_EVERY).await;
+            continue;
+        };
+        let program = unit.to_owned();
+        return Err(AgentError::Program { program, how, said });
     }
 }
 

@@ -140,7 +140,9 @@ async fn a_token_that_is_wrong_is_told_at_once_and_not_kept() {
     let system = RecordingSystem {
         answer: Some((
             "journalctl",
-            "panic: failed to apply the edge certs, err: failed to validate CA certificate. tokenCAhash: x",
+            "panic: failed to apply the edge certs, err: failed to validate CA certificate. tokenCAhash: x\n\
+             goroutine 107 [running]:\nhub.Start()\n\tcertmanager.go:82\nkeeper()\n\tcore.go:102\ncreated by modules\n\
+             \tcore.go:50\nedgecore.service: Failed with result 'exit-code'.",
         )),
         ..RecordingSystem::default()
     };
@@ -148,7 +150,14 @@ async fn a_token_that_is_wrong_is_told_at_once_and_not_kept() {
         .apply(&spec(), &system, &progress())
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("tokenCAhash"), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("tokenCAhash") && !said.contains("goroutine"),
+        "{said}"
+    );
+    // Or it would start again and again.
+    let commands = system.commands.lock().unwrap().clone();
+    assert_eq!(commands.last().unwrap(), "systemctl stop edgecore.service");
     let files = system.files.lock().unwrap().clone();
     assert!(!files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf"));
 }

@@ -12,7 +12,7 @@ pub(super) mod node;
 mod routes;
 mod worker;
 
-use super::InstallSpec;
+use super::{InstallSpec, unit};
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
@@ -84,15 +84,7 @@ impl<'a> Settings<'a> {
 
 /// Adds the last words of the kubelet to an error: kubeadm only says that it did not come up.
 async fn explain(system: &dyn System, error: AgentError) -> AgentError {
-    let argv = [
-        "journalctl",
-        "--unit=kubelet",
-        "--lines=8",
-        "--output=cat",
-        "--no-pager",
-    ];
-    let said = system.run(&argv, SHORT).await.unwrap_or_default();
-    let said: Vec<&str> = said.lines().collect();
+    let said = unit::last_words(node::KUBELET, 8, system).await;
     match error {
         AgentError::Program {
             program,

@@ -3,10 +3,12 @@
 use super::{SHORT, Settings, documents, routes};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Progress, StepState, container_images},
+    install::{InstallSpec, Progress, StepState, container_images, unit},
     system::System,
 };
 
+pub(in crate::install) const KUBELET: &str = "kubelet.service";
+pub(in crate::install) const KUBELET_FILE: &str = "/etc/systemd/system/kubelet.service";
 const PROGRAMS: &str = "/usr/local/bin";
 const MODULES: &str = "/etc/modules-load.d/kubernetes.conf";
 const SYSCTL: &str = "/etc/sysctl.d/90-kubernetes.conf";
@@ -31,16 +33,10 @@ pub(super) async fn prepare(
     kernel(system, progress).await?;
     let (address, routes) = (settings.address, &settings.routes);
     pod_network(address, settings.pod_prefix, routes, system, progress).await?;
-    let unit = "/etc/systemd/system/kubelet.service";
-    if system.write(unit, documents::KUBELET_UNIT, 0o644).await? {
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
-    }
     system
-        .run(
-            &["systemctl", "enable", "--quiet", "kubelet.service"],
-            SHORT,
-        )
+        .write(KUBELET_FILE, documents::KUBELET_UNIT, 0o644)
         .await?;
+    unit::enable(KUBELET, system).await?;
     container_images::import(spec, system, progress).await
 }
 
@@ -116,19 +112,13 @@ pub(in crate::install) async fn remove_common(system: &dyn System) -> Result<(),
 
 /// Takes away what [`prepare`] and kubeadm made.
 pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-    if !system.exists("/etc/systemd/system/kubelet.service").await {
+    if !system.exists(KUBELET_FILE).await {
         progress.report("node", StepState::Unchanged, "was not installed");
         return Ok(());
     }
     reset(system).await?;
-    system
-        .run(&["systemctl", "disable", "--now", "kubelet.service"], SHORT)
-        .await?;
+    unit::remove(KUBELET, &[super::DONE, KUBELET_FILE], system).await?;
     remove_common(system).await?;
-    for path in [super::DONE, "/etc/systemd/system/kubelet.service"] {
-        system.remove(path).await?;
-    }
-    system.run(&["systemctl", "daemon-reload"], SHORT).await?;
     progress.report("node", StepState::Done, "reset and removed");
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! `pod-routes`: the way to pods, for nodes that have none themselves, such as endpoints.
 
-use super::{SHORT, documents, option, parse_routes};
+use super::{documents, option, parse_routes};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Installer, Progress, StepState},
+    install::{InstallSpec, Installer, Progress, StepState, unit},
     system::System,
 };
 
@@ -16,21 +16,15 @@ pub(super) async fn set(routes: &[(&str, &str)], system: &dyn System) -> Result<
         .write(UNIT_FILE, &documents::routes_unit(routes), 0o644)
         .await?;
     if changed {
-        system.run(&["systemctl", "daemon-reload"], SHORT).await?;
-        system
-            .run(&["systemctl", "enable", "--quiet", UNIT], SHORT)
-            .await?;
+        unit::enable(UNIT, system).await?;
     }
-    system.run(&["systemctl", "restart", UNIT], SHORT).await?;
+    unit::restart(UNIT, system).await?;
     Ok(changed)
 }
 
 /// Forgets them; they themselves go with the next boot.
 pub(super) async fn unset(system: &dyn System) -> Result<(), AgentError> {
-    system
-        .run(&["systemctl", "disable", "--now", UNIT], SHORT)
-        .await?;
-    system.remove(UNIT_FILE).await
+    unit::remove(UNIT, &[UNIT_FILE], system).await
 }
 
 /// Routes to pods.
