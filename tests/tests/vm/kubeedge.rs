@@ -48,11 +48,59 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
     edge_node(&cluster)?;
     logs_and_exec(&cluster)?;
     links(&cluster)?;
-    autonomy(&cluster, &config)?;
+    autonomy(&cluster)?;
     faults(&cluster, &own)?;
     if skip::long().is_none() {
         refusals(&cluster)?;
         rebooted(&cluster, &own)?;
+    }
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// Two edges join at once, each with a pod, two endpoints and mosquitto, to which edgecore's event bus goes as well.
+pub(crate) fn many(bed: &Bed) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "kubeedge-many")?;
+    let config = example("kubeedge-many.toml");
+    let own = [
+        &config,
+        "--set",
+        "software.broker=mosquitto",
+        "--set",
+        "benchmark.frequency=0.1",
+        "--set",
+        "benchmark.duration_s=40",
+    ];
+    let (dir, text) = bed.results("kubeedge-many");
+    let run = [&["run"], &own[..], &["--keep", "--results", &text]].concat();
+    let out = cluster.ctl.expect(0, &run)?;
+    eprintln!("{}", out.split("EDGE OUTPUT").nth(1).unwrap_or_default());
+    let dir = results::only_result(&dir)?;
+    // Four from each of four endpoints.
+    results::check(&dir, 16)?;
+    let result = results::json(&dir)?;
+    eprintln!("stages {}", result["stage_times"]);
+    let runs = result["runs"].as_array().context("runs")?;
+    let pods = runs.iter().filter_map(|r| r["pod"]["node"].as_str());
+    let mut nodes: Vec<&str> = pods.collect();
+    nodes.sort_unstable();
+    ensure!(nodes == ["edge0", "edge1"], "{nodes:?}");
+    for edge in nodes {
+        // The benchmark's broker is the one that the event bus has a connection to.
+        let connections = [
+            "ss",
+            "--no-header",
+            "--tcp",
+            "--numeric",
+            "--processes",
+            "state",
+            "established",
+        ];
+        let to_broker = [&connections[..], &["dport", "=", ":1883"]].concat();
+        let seen = cluster.on(edge, &to_broker)?;
+        ensure!(seen.contains("edgecore"), "{edge}: {seen}");
+        let broker = cluster.on(edge, &["pidof", "mosquitto"])?;
+        ensure!(!broker.trim().is_empty(), "no mosquitto on {edge}");
     }
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
@@ -162,26 +210,27 @@ fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The edge loses the cloud in the middle of a run: every photo is answered, and the times of it all are known.
-fn autonomy(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+/// The built-in experiment, on the machines that are there: the edge loses the cloud in the middle of a run, every photo
+/// is answered, and the times of it all are known.
+fn autonomy(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let (dir, text) = cluster.bed.results("autonomy");
+    let config = example("kubeedge-autonomy.toml");
+    let name = format!("name={}", cluster.name);
     let arguments = [
         "bench",
-        config,
+        &config,
         "--results",
         &text,
         "--set",
-        "benchmark.frequency=0.1",
+        &name,
         "--set",
-        "benchmark.duration_s=150",
-        "--set",
-        "benchmark.timeline=10 cut cloud edge,85 restart edge0 edgecore,105 restore cloud edge",
+        "benchmark.frequency=0.05",
     ];
     let mut run = cluster.ctl.start("autonomy", &arguments)?;
     let code = run.wait(BENCH)?;
     ensure!(code == 0, "exit {code}: {}", run.said());
     let dir = results::only_result(&dir)?;
-    results::check(&dir, 15)?;
+    results::check(&dir, 12)?;
     let result = results::json(&dir)?;
     let timeline = result["timeline"].as_array().context("a timeline")?;
     let at = |part: &str| {

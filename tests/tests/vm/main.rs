@@ -112,6 +112,14 @@ fn main() -> anyhow::Result<ExitCode> {
     if let (None, Some(why)) = (&missing, &no_long_cluster) {
         eprintln!("skipped: many_small_workers, two_clusters_at_once: {why}");
     }
+    let no_long_kubeedge = no_kubeedge.clone().or_else(skip::long);
+    let no_long_functions = no_functions.clone().or_else(skip::long);
+    if let (None, Some(why)) = (&missing, &no_long_functions) {
+        eprintln!("skipped: functions_with_the_links_of_an_edge, the_suite_of_functions: {why}");
+    }
+    if let (None, Some(why)) = (&missing, &no_long_kubeedge) {
+        eprintln!("skipped: two_edges_at_once: {why}");
+    }
     let no_containers = missing
         .clone()
         .or_else(skip::long)
@@ -121,7 +129,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
     let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 12] = [
+    let tests: [(&str, Case, &Option<String>); 15] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -152,6 +160,17 @@ fn main() -> anyhow::Result<ExitCode> {
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
         ("functions_on_a_cluster", openfaas::openfaas, &no_functions),
         ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),
+        (
+            "functions_with_the_links_of_an_edge",
+            openfaas::edge,
+            &no_long_functions,
+        ),
+        (
+            "the_suite_of_functions",
+            openfaas::suite_as_a_file,
+            &no_long_functions,
+        ),
+        ("two_edges_at_once", kubeedge::many, &no_long_kubeedge),
         (
             "many_small_workers",
             cluster_long::many_small_workers,

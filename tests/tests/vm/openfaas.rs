@@ -98,6 +98,151 @@ pub(crate) fn openfaas(bed: &Bed) -> anyhow::Result<()> {
     bed.check_nothing_left()
 }
 
+/// The example with the links of an edge, as upstream's last tutorial config has them.
+pub(crate) fn edge(bed: &Bed) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "openfaas-edge")?;
+    let config = example("openfaas-edge.cfg");
+    let (dir, text) = bed.results("openfaas-edge");
+    let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
+    let out = cluster.ctl.expect(0, &run)?;
+    for part in ["ENDPOINT OUTPUT", "FUNCTION OUTPUT", "START OUTPUT"] {
+        ensure!(out.contains(part), "no `{part}` in\n{out}");
+    }
+    results::check(&results::only_result(&dir)?, PHOTOS)?;
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// The suite as its example has it, a little slower; then the loads that no other test makes.
+pub(crate) fn suite_as_a_file(bed: &Bed) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "functions-suite")?;
+    let config = example("functions-suite.toml");
+    let (dir, text) = bed.results("suite");
+    let slower = "benchmark.functions=[\"fibonacci 0.2 {\\\"n\\\": 20}\", \"io 0.2 {\\\"mib\\\": 1}\", \
+                  \"matrix 0.2 {\\\"size\\\": 16}\", \"memory 0.2 {\\\"mib\\\": 4}\", \
+                  \"sleep 0.4 {\\\"ms\\\": 100}\"]";
+    let run = [
+        "run",
+        &config,
+        "--keep",
+        "--results",
+        &text,
+        "--set",
+        slower,
+        "--set",
+        "benchmark.duration_s=30",
+    ];
+    let out = cluster.ctl.expect(0, &run)?;
+    eprintln!(
+        "{}",
+        out.split("FUNCTION OUTPUT").nth(1).unwrap_or_default()
+    );
+    let calls = calls(&results::only_result(&dir)?)?;
+    ensure!(calls.len() == 36, "{} calls", calls.len());
+    ensure!(calls.iter().all(|c| c.status == "200"), "a call failed");
+    one_after_the_other(&cluster, &config)?;
+    with_loading(&cluster, &config)?;
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+/// Closed loop, a process per call, and replicas that go when idle for shorter than calls are apart.
+fn one_after_the_other(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let (dir, text) = cluster.bed.results("closed");
+    let bench = [
+        "bench",
+        config,
+        "--results",
+        &text,
+        "--set",
+        "benchmark.functions=[\"fibonacci 0.02 {\\\"n\\\": 20}\", \"sleep 1 {\\\"ms\\\": 1500}\"]",
+        "--set",
+        "benchmark.duration_s=100",
+        "--set",
+        "benchmark.loop=closed",
+        "--set",
+        "benchmark.per_request=true",
+        "--set",
+        "benchmark.zero_after_s=5",
+    ];
+    let said = cluster.ctl.expect(0, &bench)?;
+    let calls = calls(&results::only_result(&dir)?)?;
+    let of = |name: &str| {
+        calls
+            .iter()
+            .filter(|c| c.function == name)
+            .collect::<Vec<_>>()
+    };
+    ensure!(
+        calls.iter().all(|c| c.status == "200"),
+        "a call failed: {said}"
+    );
+    let (fibonacci, sleep) = (of("fibonacci"), of("sleep"));
+    let cold = fibonacci.iter().filter(|c| c.is_cold).count();
+    eprintln!(
+        "closed loop: {} calls of sleep; {cold} of {} of fibonacci were cold",
+        sleep.len(),
+        fibonacci.len()
+    );
+    // 50 s apart, and idle for 5 s is enough. The first may find the replica that was waited for.
+    ensure!(fibonacci.len() == 2 && fibonacci[1].is_cold);
+    // Due once in a second, but each waits for the one before.
+    let overlap = sleep
+        .windows(2)
+        .filter(|w| w[1].begun_ns < w[0].answered_ns)
+        .count();
+    ensure!(
+        sleep.len() == 100 && overlap == 0,
+        "{} calls, {overlap} overlap",
+        sleep.len()
+    );
+    // Those of the bench before are gone, and do not take the machine.
+    let list = functions(cluster, &["list"])?;
+    ensure!(
+        list["functions"].as_array().is_some_and(|l| l.len() == 2),
+        "{list}"
+    );
+    let logs = cluster
+        .ctl
+        .expect(0, &["functions", cluster.name, "logs", "sleep"])?;
+    ensure!(
+        logs.contains("Forking fprocess - continuum-function run sleep"),
+        "{logs}"
+    );
+    Ok(())
+}
+
+/// The network is loaded for each photo, which is the cost of every start.
+fn with_loading(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let (dir, text) = cluster.bed.results("loading");
+    let bench = [
+        "bench",
+        config,
+        "--results",
+        &text,
+        "--set",
+        "benchmark.application=image_classification",
+        "--set",
+        "benchmark.functions=[]",
+        "--set",
+        "benchmark.frequency=0.02",
+        "--set",
+        "benchmark.duration_s=100",
+        "--set",
+        "benchmark.per_request=true",
+        "--set",
+        "benchmark.worker_cores=1",
+        "--set",
+        "benchmark.worker_memory_mib=1000",
+    ];
+    let out = cluster.ctl.expect(0, &bench)?;
+    eprintln!(
+        "loaded for each call:{}",
+        out.split("ENDPOINT OUTPUT").nth(1).unwrap_or_default()
+    );
+    results::check(&results::only_result(&dir)?, 2)
+}
+
 /// Replicas, CPU and memory were seen while photos were classified.
 fn over_time(dir: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(dir.join("functions.csv")).context("read functions.csv")?;
@@ -194,8 +339,39 @@ fn zero_and_back(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 struct Call {
+    function: String,
     status: String,
     pod: String,
+    is_cold: bool,
+    begun_ns: i64,
+    answered_ns: i64,
+}
+
+/// Those that a result has, by function and number.
+fn calls(dir: &Path) -> anyhow::Result<Vec<Call>> {
+    let text = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let at = |name: &str| {
+        columns
+            .iter()
+            .position(|c| *c == name)
+            .with_context(|| format!("no column {name}"))
+    };
+    let (function, status, pod) = (at("function")?, at("status")?, at("pod")?);
+    let (is_cold, begun, answered) = (at("is_cold")?, at("begun_ns")?, at("answered_ns")?);
+    let call = |line: &str| {
+        let cells: Vec<&str> = line.split(',').collect();
+        Some(Call {
+            function: (*cells.get(function)?).to_owned(),
+            status: (*cells.get(status)?).to_owned(),
+            pod: (*cells.get(pod)?).to_owned(),
+            is_cold: *cells.get(is_cold)? == "1",
+            begun_ns: cells.get(begun)?.parse().ok()?,
+            answered_ns: cells.get(answered)?.parse().ok()?,
+        })
+    };
+    Ok(lines.filter_map(call).collect())
 }
 
 /// Does something in the middle of a bench; returns the calls that were made.
@@ -212,14 +388,5 @@ fn under_load<T>(
     act(cluster)?;
     let code = run.wait(BENCH)?;
     ensure!(code == 0, "exit {code}: {}", run.said());
-    let dir = results::only_result(&dir)?;
-    let calls = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
-    let call = |line: &str| {
-        let cells: Vec<&str> = line.split(',').collect();
-        Some(Call {
-            status: (*cells.get(8)?).to_owned(),
-            pod: (*cells.get(11)?).to_owned(),
-        })
-    };
-    Ok(calls.lines().skip(1).filter_map(call).collect())
+    calls(&results::only_result(&dir)?)
 }

@@ -98,13 +98,8 @@ impl Gateway {
         if !path.starts_with("/function/") {
             request = request.header(header::AUTHORIZATION, &self.authorization);
         }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|e| ClientError::none(e))?;
-        self.http
-            .request(request)
-            .await
-            .map_err(|e| ClientError::none(e))
+        let request = request.body(Full::new(body)).map_err(ClientError::none)?;
+        self.http.request(request).await.map_err(ClientError::none)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
@@ -112,7 +107,7 @@ impl Gateway {
             let response = self.send(method, path, body).await?;
             let status = response.status();
             let body = response.into_body().collect().await;
-            let body = body.map_err(|e| ClientError::none(e))?.to_bytes();
+            let body = body.map_err(ClientError::none)?.to_bytes();
             if status.is_success() {
                 return Ok(body);
             }
@@ -130,7 +125,7 @@ impl Gateway {
 
     async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let body = self.ask(Method::GET, path, Bytes::new()).await?;
-        serde_json::from_slice(&body).map_err(|e| ClientError::none(e))
+        serde_json::from_slice(&body).map_err(ClientError::none)
     }
 
     async fn write(
@@ -139,7 +134,7 @@ impl Gateway {
         path: &str,
         value: &impl serde::Serialize,
     ) -> Result<(), ClientError> {
-        let body = serde_json::to_vec(value).map_err(|e| ClientError::none(e))?;
+        let body = serde_json::to_vec(value).map_err(ClientError::none)?;
         self.ask(method, path, body.into()).await.map(|_| ())
     }
 
@@ -212,7 +207,7 @@ impl Gateway {
         let body = response.into_body().collect().await;
         Ok(Invoked {
             status,
-            body: body.map_err(|e| ClientError::none(e))?.to_bytes(),
+            body: body.map_err(ClientError::none)?.to_bytes(),
             is_cold,
             pod,
         })
@@ -235,7 +230,7 @@ impl Gateway {
         let mut body = response.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|e| ClientError::none(e))?.into_data() else {
+            let Ok(data) = frame.map_err(ClientError::none)?.into_data() else {
                 continue;
             };
             rest.extend_from_slice(&data);
@@ -244,7 +239,7 @@ impl Gateway {
             {
                 let line: Vec<u8> = rest.drain(..=end).collect();
                 let message = serde_json::from_slice(&line);
-                say(message.map_err(|e| ClientError::none(e))?);
+                say(message.map_err(ClientError::none)?);
             }
         }
         if status.is_success() {
