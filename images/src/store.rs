@@ -145,12 +145,13 @@ pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
     write_current(&cache.path(pointer(&role)), &dir)
 }
 
-/// Images and bundles that are neither the current ones nor kept, with their sizes in bytes.
+/// Images, bundles and compiled programs that are neither the current ones nor kept, with their sizes in bytes. Programs
+/// lie in images and bundles too, and linking them anew takes seconds.
 pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u64)>, ImageError> {
     let mut found = Vec::new();
     let mut kept = kept.clone();
     // Images first: a kept one keeps its bundle.
-    for kind in [KIND, "bundles"] {
+    for kind in [KIND, "bundles", "binaries"] {
         let dir = cache.subdir(kind)?;
         let current = currents(&dir)?;
         for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {

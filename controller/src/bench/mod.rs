@@ -1,12 +1,16 @@
 //! One run of an application on a live deployment: workers first, endpoints when those are ready, then results.
 
+mod boots;
 mod collect;
 mod functions;
+mod judge;
+mod offsets;
 mod places;
 mod run;
 mod runner;
 mod stage;
 mod timeline;
+mod warm_up;
 mod watch;
 
 pub use collect::NodeMetrics;

@@ -1,33 +1,33 @@
 //! Starting, watching, ending.
 
 use super::{
+    boots::{boots_of, check_boots, same_boots},
     collect::{self, NodeMetrics},
     functions::{self, FunctionSample},
+    judge::judge,
+    offsets::{clocks, clocks_of_answering},
     places::{Places, Scene},
     stage,
     timeline::{Happening, Timeline},
-    watch::{Watched, start, wait_ended, wait_ready},
+    warm_up::warm_up,
+    watch::{Watched, start, stop, wait_ended, wait_ready},
 };
 use crate::{
-    agents::{Agent, ClockOffset, GrpcAgent},
     applications::{Application, Phase, RunPlan},
     cluster::PodRecord,
     config::{Benchmark, Config},
-    deploy::{self, connect_all},
+    deploy::connect_all,
     error::Error,
     plan::Plan,
     provider::{self, Context},
-    report::{ClockPair, Clocks, NodeRun, Report, Validity},
+    report::{ClockPair, Clocks, NodeRun, Report},
     state::Deployment,
 };
 use continuum_workload_core::{
     clock::AnchoredClock,
     spec::{CallBody, Role},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a run left.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Bench {
 }
 
 /// For a node that may be dead to end a run, or to say who it is.
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
 pub async fn bench(
@@ -89,6 +89,9 @@ pub async fn bench(
         .collect();
     let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
     let mut plans = application.runs(plan, benchmark);
+    for run in &mut plans {
+        point_to(run, &placed);
+    }
     let scene = Scene {
         context,
         deployment,
@@ -112,44 +115,7 @@ pub async fn bench(
     let watch = calls_functions.then(|| functions::Watch::start(&scene, clock));
     let watch = watch.transpose()?;
     let metrics = collect::Metrics::start(&agents);
-    let mut watched = Vec::new();
-    let mut failure = None;
-    for run in &mut plans {
-        point_to(run, &placed);
-    }
-    for phase in [Phase::Worker, Phase::Endpoint] {
-        let mut started = Vec::new();
-        for run in plans.iter().filter(|r| r.phase == phase) {
-            let attempt = async {
-                let runner = places.of(run, &agents)?;
-                start(runner, run, &bench_id, &clock).await
-            };
-            match attempt.await {
-                Ok(run) => started.push(run),
-                Err(error) => failure = failure.or(Some(error)),
-            }
-        }
-        if started.is_empty() {
-            continue;
-        }
-        let name = if phase == Phase::Worker {
-            "workers"
-        } else {
-            "endpoints"
-        };
-        let result = if failure.is_some() {
-            Ok(())
-        } else {
-            progress
-                .stage(name, wait_ready(&mut started, context, &clock))
-                .await
-        };
-        watched.extend(started);
-        failure = failure.or(result.err());
-        if failure.is_some() {
-            break;
-        }
-    }
+    let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock).await;
     if failure.is_none() {
         timeline.begin();
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
@@ -163,36 +129,7 @@ pub async fn bench(
             one.run.was_dismissed = true;
         }
     }
-    if watched.iter().any(|one| one.run.exit.is_none()) {
-        // Side by side: each dead node takes its whole deadline.
-        let ends = watched
-            .iter_mut()
-            .filter(|one| one.run.exit.is_none())
-            .map(stop);
-        futures_util::future::join_all(ends).await;
-    }
-    for one in &mut watched {
-        one.drain();
-        one.watcher.abort();
-    }
-    let mut runs = Vec::new();
-    for one in watched {
-        let Watched {
-            mut run, runner, ..
-        } = one;
-        if let Err(error) = collect::samples(&*runner, &mut run).await {
-            run.problems.push(crate::error::chain(&error));
-        }
-        if let Err(error) = collect::calls(&*runner, &mut run).await {
-            run.problems.push(crate::error::chain(&error));
-        }
-        if let Some(pod) = runner.pod() {
-            run.started.cpu_max.clone_from(&pod.cpu_max);
-            run.started.memory_max.clone_from(&pod.memory_max);
-            run.pod = Some(pod);
-        }
-        runs.push(run);
-    }
+    let mut runs = gather(watched).await;
     places.complete(&mut runs, &agents, begun_unix_ns).await;
     let after = clocks_of_answering(&agents).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
@@ -238,106 +175,83 @@ pub async fn bench(
     })
 }
 
-/// Each worker's application once, unmeasured: afterwards its files are in memory.
-async fn warm_up(
+/// Starts every run, workers first; those that were started before one failed are brought back too.
+async fn start_all(
     scene: &Scene<'_>,
     places: &Places,
     bench_id: &str,
     clock: &AnchoredClock,
-    deadline: Duration,
-) -> Result<(), Error> {
-    let workers = scene.runs.iter().filter(|r| r.phase == Phase::Worker);
-    let mut seen = BTreeSet::new();
-    let mut started = Vec::new();
-    for run in workers.filter(|r| seen.insert(r.node.clone())) {
-        let runner = places.of(run, scene.agents)?;
-        let mut warm = run.clone();
-        warm.id.push_str("-warm");
-        started.push(start(runner, &warm, bench_id, clock).await?);
+) -> (Vec<Watched>, Option<Error>) {
+    let mut watched = Vec::new();
+    let mut failure = None;
+    for phase in [Phase::Worker, Phase::Endpoint] {
+        let mut started = Vec::new();
+        for run in scene.runs.iter().filter(|r| r.phase == phase) {
+            let attempt = async {
+                let runner = places.of(run, scene.agents)?;
+                start(runner, run, bench_id, clock).await
+            };
+            match attempt.await {
+                Ok(run) => started.push(run),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        if started.is_empty() {
+            continue;
+        }
+        let name = if phase == Phase::Worker {
+            "workers"
+        } else {
+            "endpoints"
+        };
+        let result = if failure.is_some() {
+            Ok(())
+        } else {
+            let ready = wait_ready(&mut started, scene.context, clock);
+            scene.context.progress.stage(name, ready).await
+        };
+        watched.extend(started);
+        failure = failure.or(result.err());
+        if failure.is_some() {
+            break;
+        }
     }
-    let run = async {
-        wait_ready(&mut started, scene.context, clock).await?;
-        let (context, deployment) = (scene.context, scene.deployment);
-        wait_ended(context, deployment, scene.config, &mut started, deadline).await
-    };
-    let ends = run.await;
-    if ends.is_err() {
-        futures_util::future::join_all(started.iter_mut().map(stop)).await;
+    (watched, failure)
+}
+
+/// Ends what still runs, and brings everything that runs left.
+async fn gather(mut watched: Vec<Watched>) -> Vec<NodeRun> {
+    if watched.iter().any(|one| one.run.exit.is_none()) {
+        // Side by side: each dead node takes its whole deadline.
+        let ends = watched
+            .iter_mut()
+            .filter(|one| one.run.exit.is_none())
+            .map(stop);
+        futures_util::future::join_all(ends).await;
     }
-    for one in started {
+    for one in &mut watched {
+        one.drain();
         one.watcher.abort();
     }
-    ends
-}
-
-async fn stop(one: &mut Watched) {
-    let stopped = tokio::time::timeout(STOP_DEADLINE, one.runner.stop(&one.run.remote_id));
-    if !matches!(stopped.await, Ok(Ok(()))) {
-        one.run.lost = true;
-    }
-}
-
-/// Boot and process of each agent that answers.
-async fn boots_of(agents: &[GrpcAgent]) -> BTreeMap<String, String> {
-    let infos = agents.iter().map(|agent| async move {
-        let info = tokio::time::timeout(STOP_DEADLINE, agent.info())
-            .await
-            .ok()?
-            .ok()?;
-        Some((agent.node().to_owned(), info.boot()))
-    });
-    futures_util::future::join_all(infos)
-        .await
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-/// A node that was started again in the middle has lost its links, its broker and its runs.
-fn same_boots(
-    report: &mut Report,
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-) {
-    for (node, boot) in before {
-        if after.get(node).is_some_and(|later| later != boot) {
-            report.invalid.push(format!(
-                "node {node} or its agent was started again during the run"
-            ));
+    let mut runs = Vec::new();
+    for one in watched {
+        let Watched {
+            mut run, runner, ..
+        } = one;
+        if let Err(error) = collect::samples(&*runner, &mut run).await {
+            run.problems.push(crate::error::chain(&error));
         }
-    }
-}
-
-/// The same for nodes before a run: what `up` made must still be there.
-fn check_boots(
-    deployment: &Deployment,
-    plan: &Plan,
-    boots: &BTreeMap<String, String>,
-) -> Result<(), Error> {
-    let mut reasons = Vec::new();
-    for node in plan.nodes.iter().filter(|n| !boots.contains_key(&n.name)) {
-        reasons.push(format!(
-            "the agent of node {} does not answer; `continuum-ctl up {}` brings it back",
-            node.name,
-            deployment.name()
-        ));
-    }
-    for (node, boot) in boots {
-        if deployment.boot(node).is_some_and(|made| made != boot) {
-            reasons.push(format!(
-                "node {node} or its agent was started again, so links and broker are gone; `continuum-ctl up {}` \
-                 brings them back",
-                deployment.name()
-            ));
+        if let Err(error) = collect::calls(&*runner, &mut run).await {
+            run.problems.push(crate::error::chain(&error));
         }
+        if let Some(pod) = runner.pod() {
+            run.started.cpu_max.clone_from(&pod.cpu_max);
+            run.started.memory_max.clone_from(&pod.memory_max);
+            run.pod = Some(pod);
+        }
+        runs.push(run);
     }
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    Err(Error::Preflight {
-        name: deployment.name().to_owned(),
-        reasons,
-    })
+    runs
 }
 
 /// The user's photos lie elsewhere on each node.
@@ -357,79 +271,4 @@ fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
         }
         Role::Subscriber(_) | Role::Sleep(_) | Role::External => {}
     }
-}
-
-/// What readers of a result must know about it, and whether they may use it.
-fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
-    report.validity = if report.invalid.is_empty() {
-        Validity::Unverified
-    } else {
-        Validity::Invalid
-    };
-    report
-        .notes
-        .push("links and machines were not measured: asked and real values may differ".into());
-    let changes = deploy::link_changes(deployment).unwrap_or_default();
-    if !changes.is_empty() {
-        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-        report.notes.push(format!(
-            "links are not those of the config: {}",
-            changes.join(", ")
-        ));
-    }
-    let physical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if plan.cores() as usize > physical {
-        report.notes.push(format!(
-            "{} virtual cores share {physical} physical ones: nodes slow each other down",
-            plan.cores()
-        ));
-    }
-    if let Some(accelerator) = deployment
-        .facts()
-        .get("accelerator")
-        .filter(|a| *a != "kvm")
-    {
-        report.notes.push(format!("accelerator: {accelerator}"));
-    }
-    let emulates = provider::find(&config.infrastructure.provider)
-        .is_ok_and(super::super::provider::Provider::emulates_network);
-    if config.network.is_emulated() && !emulates {
-        report
-            .notes
-            .push("links were asked for and NOT emulated".into());
-    }
-    if !emulates {
-        report
-            .notes
-            .push("nodes share this machine; CPU and memory limits are not enforced".into());
-    }
-}
-
-async fn clocks(agents: &[GrpcAgent]) -> Result<BTreeMap<String, ClockOffset>, Error> {
-    let offsets = agents.iter().map(|agent| async move {
-        agent
-            .clock_offset()
-            .await
-            .map(|offset| (agent.node().to_owned(), offset))
-    });
-    Ok(futures_util::future::try_join_all(offsets)
-        .await?
-        .into_iter()
-        .collect())
-}
-
-/// Likewise, without the nodes that do not answer.
-async fn clocks_of_answering(agents: &[GrpcAgent]) -> BTreeMap<String, ClockOffset> {
-    let offsets = agents.iter().map(|agent| async move {
-        let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset())
-            .await
-            .ok()?
-            .ok()?;
-        Some((agent.node().to_owned(), offset))
-    });
-    futures_util::future::join_all(offsets)
-        .await
-        .into_iter()
-        .flatten()
-        .collect()
 }

@@ -282,3 +282,14 @@ pub(super) async fn wait_ended(
         }
     }
 }
+
+/// Ends it; one that cannot be ended is lost.
+pub(super) async fn stop(one: &mut Watched) {
+    let stopped = tokio::time::timeout(
+        super::run::STOP_DEADLINE,
+        one.runner.stop(&one.run.remote_id),
+    );
+    if !matches!(stopped.await, Ok(Ok(()))) {
+        one.run.lost = true;
+    }
+}

@@ -430,4 +430,10 @@ pub(crate) enum ArtifactAction {
         /// Archive
         file: PathBuf,
     },
+    /// Remove what the catalogue has no more, or what was made of sources that have changed since
+    Prune {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
 }

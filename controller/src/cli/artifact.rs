@@ -1,4 +1,4 @@
-//! artifact list, build, add, verify, export, import.
+//! artifact list, build, add, verify, export, import, prune.
 
 use super::{args::ArtifactAction, output::Output};
 use crate::{error::Error, provider::Context};
@@ -48,6 +48,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
             all.retain(is_in);
             show(context, output, &all);
         }
+        ArtifactAction::Prune { dry_run } => prune(context, output, &catalogue, dry_run)?,
         ArtifactAction::Verify => {
             let all = components::all(cache)?;
             for stored in &all {
@@ -68,6 +69,32 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
             output.json(&json!({ "verified": all.len() }));
         }
     }
+    Ok(())
+}
+
+fn prune(
+    context: &Context,
+    output: &Output,
+    catalogue: &Catalogue,
+    dry_run: bool,
+) -> Result<(), Error> {
+    let unused = components::unused(&context.cache, catalogue)?;
+    let mut rows = Vec::new();
+    for stored in &unused {
+        if !dry_run {
+            continuum_images::cache::remove(&stored.dir)?;
+        }
+        rows.push(vec![
+            format!("{} {}", stored.name, stored.version),
+            stored.key.chars().take(12).collect(),
+            megabytes(stored.size_bytes()),
+        ]);
+    }
+    let what = if dry_run { "would go" } else { "removed" };
+    output.table(&[what, "made of", "size"], rows);
+    let bytes: u64 = unused.iter().map(Stored::size_bytes).sum();
+    let keys: Vec<_> = unused.iter().map(|s| &s.key).collect();
+    output.json(&json!({ "removed": !dry_run, "size_bytes": bytes, "keys": keys }));
     Ok(())
 }
 

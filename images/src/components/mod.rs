@@ -32,7 +32,7 @@ use std::path::Path;
 pub use bundle::command as workload_command;
 pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Published, Role, Stack};
 pub(crate) use store::mark_imported;
-pub use store::{Stored, StoredFile, add, all, find, obtain};
+pub use store::{Stored, StoredFile, add, all, find, obtain, unused};
 
 /// How a component is got.
 pub trait Way: Sync {

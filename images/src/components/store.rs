@@ -1,6 +1,6 @@
 //! Components in the cache: obtained once, under a key made of all that they depend on.
 
-use super::{Component, members, way};
+use super::{Catalogue, Component, members, way};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -250,6 +250,24 @@ pub fn all(cache: &Cache) -> Result<Vec<Stored>, ImageError> {
     Ok(found)
 }
 
+/// What no `up` would take: of a version that the catalogue has no more, or made of what has changed since.
+pub fn unused(cache: &Cache, catalogue: &Catalogue) -> Result<Vec<Stored>, ImageError> {
+    let mut used = BTreeSet::new();
+    for component in &catalogue.components {
+        // What cannot be told, as a build without Go, is not taken away.
+        let Ok(found) = find(cache, component) else {
+            return Err(ImageError::Missing {
+                what: format!("what {} would be made of", component.title()),
+                hint: "run this where `artifact list` has no errors".into(),
+            });
+        };
+        used.extend(found.map(|s| s.key));
+    }
+    let mut stored = all(cache)?;
+    stored.retain(|s| !used.contains(&s.key) && !imported_mark(cache, &s.key).exists());
+    Ok(stored)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +348,14 @@ mod tests {
         stored.verify().unwrap();
         std::fs::write(stored.dir.join("tool"), "pr0gram").unwrap();
         assert!(matches!(stored.verify(), Err(ImageError::Digest { .. })));
+        let mut catalogue = Catalogue::builtin().unwrap();
+        catalogue.components = vec![component()];
+        assert_eq!(unused(&cache, &catalogue).unwrap(), []);
+        catalogue.components[0].version = "1.1".into();
+        assert_eq!(
+            unused(&cache, &catalogue).unwrap(),
+            std::slice::from_ref(&stored)
+        );
         // Brought again it is whole again.
         add(&cache, &component(), &from).unwrap().verify().unwrap();
     }

@@ -1,0 +1,56 @@
+//! What readers of a result must know about it.
+
+use crate::{
+    config::Config,
+    deploy,
+    plan::Plan,
+    provider::{self, Provider},
+    report::{Report, Validity},
+    state::Deployment,
+};
+
+/// Says whether they may use it, and what it was made with.
+pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
+    report.validity = if report.invalid.is_empty() {
+        Validity::Unverified
+    } else {
+        Validity::Invalid
+    };
+    report
+        .notes
+        .push("links and machines were not measured: asked and real values may differ".into());
+    let changes = deploy::link_changes(deployment).unwrap_or_default();
+    if !changes.is_empty() {
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        report.notes.push(format!(
+            "links are not those of the config: {}",
+            changes.join(", ")
+        ));
+    }
+    let physical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if plan.cores() as usize > physical {
+        report.notes.push(format!(
+            "{} virtual cores share {physical} physical ones: nodes slow each other down",
+            plan.cores()
+        ));
+    }
+    if let Some(accelerator) = deployment
+        .facts()
+        .get("accelerator")
+        .filter(|a| *a != "kvm")
+    {
+        report.notes.push(format!("accelerator: {accelerator}"));
+    }
+    let emulates =
+        provider::find(&config.infrastructure.provider).is_ok_and(Provider::emulates_network);
+    if config.network.is_emulated() && !emulates {
+        report
+            .notes
+            .push("links were asked for and NOT emulated".into());
+    }
+    if !emulates {
+        report
+            .notes
+            .push("nodes share this machine; CPU and memory limits are not enforced".into());
+    }
+}
