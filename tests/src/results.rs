@@ -5,6 +5,7 @@ use anyhow::{Context, ensure};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 #[derive(serde::Deserialize)]
@@ -35,6 +36,40 @@ pub fn json(dir: &Path) -> anyhow::Result<serde_json::Value> {
     serde_json::from_slice(&bytes).context("parse result.json")
 }
 
+/// A file of raw results: rows by the names of their columns.
+pub fn rows(dir: &Path, file: &str) -> anyhow::Result<Vec<Row>> {
+    let text = std::fs::read_to_string(dir.join(file)).with_context(|| format!("read {file}"))?;
+    let mut lines = text.lines();
+    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+    let row = |line: &str| {
+        let cells = columns.iter().zip(line.split(','));
+        Row(cells
+            .map(|(column, cell)| ((*column).to_owned(), cell.to_owned()))
+            .collect())
+    };
+    Ok(lines.map(row).collect())
+}
+
+/// One line of a file of raw results.
+#[derive(Debug)]
+pub struct Row(BTreeMap<String, String>);
+
+impl Row {
+    /// A cell.
+    pub fn text(&self, column: &str) -> anyhow::Result<&str> {
+        let cell = self.0.get(column).map(String::as_str);
+        cell.with_context(|| format!("no column {column} in {self:?}"))
+    }
+
+    /// A cell that is a number.
+    pub fn number<T: FromStr>(&self, column: &str) -> anyhow::Result<T> {
+        let cell = self.text(column)?;
+        cell.parse()
+            .ok()
+            .with_context(|| format!("{column} is `{cell}`, which is no number, in {self:?}"))
+    }
+}
+
 /// So many photos were answered, each with a class that counts as right; nothing else is wrong with the result.
 pub fn check(dir: &Path, photos: usize) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(source().join("images/photos/labels.toml"))
@@ -44,34 +79,22 @@ pub fn check(dir: &Path, photos: usize) -> anyhow::Result<()> {
         labels.values().filter(|l| l.certain).count() >= 4,
         "fewer than four certain labels"
     );
-    let csv = std::fs::read_to_string(dir.join("samples.csv")).context("read samples.csv")?;
-    let mut lines = csv.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let column = |name: &str| {
-        columns
-            .iter()
-            .position(|c| *c == name)
-            .with_context(|| format!("no column {name}"))
-    };
-    let (photo, class, answered) = (
-        column("photo")?,
-        column("class")?,
-        column("answered_endpoint_ns")?,
-    );
-    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    let rows = rows(dir, "samples.csv")?;
     ensure!(
         rows.len() == photos,
         "{} samples instead of {photos}",
         rows.len()
     );
     for row in rows {
-        let cell = |index: usize| row.get(index).copied().unwrap_or_default();
-        let name = cell(photo).trim_end_matches(".jpg");
+        let name = row.text("photo")?.trim_end_matches(".jpg");
         let label = labels
             .get(name)
             .with_context(|| format!("photo {name} has no label"))?;
-        let class: i32 = cell(class).parse().context("a class")?;
-        ensure!(cell(answered) != "0", "a photo was not answered: {row:?}");
+        let class: i32 = row.number("class")?;
+        ensure!(
+            row.text("answered_endpoint_ns")? != "0",
+            "a photo was not answered: {row:?}"
+        );
         ensure!(
             label.classes.contains(&class),
             "{name} was taken for class {class}"

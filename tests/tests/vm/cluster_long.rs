@@ -67,11 +67,8 @@ pub(crate) fn many_small_workers(bed: &Bed) -> anyhow::Result<()> {
         .iter()
         .filter(|r| r["exit"]["code"] == 0 && r["pod"]["pod"].is_string());
     ensure!(pods.count() == 20, "{result}");
-    let table = std::fs::read_to_string(dir.join("pods.csv"))?;
-    let mut lines = table.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
-    ensure!(rows.len() == 20, "{table}");
+    let rows = results::rows(&dir, "pods.csv")?;
+    ensure!(rows.len() == 20, "{rows:?}");
     for row in &rows {
         for stage in [
             "kubelet_pod_received (s)",
@@ -79,12 +76,10 @@ pub(crate) fn many_small_workers(bed: &Bed) -> anyhow::Result<()> {
             "kubelet_created_container (s)",
             "started_application (s)",
         ] {
-            let at = columns.iter().position(|c| *c == stage).context(stage)?;
-            let value = row.get(at).and_then(|v| v.parse::<f64>().ok());
-            ensure!(value.is_some_and(|v| v > 0.0), "no {stage} in {row:?}");
+            ensure!(row.number::<f64>(stage)? > 0.0, "no {stage} in {row:?}");
         }
     }
-    eprintln!("{table}");
+    eprintln!("{}", std::fs::read_to_string(dir.join("pods.csv"))?);
     cluster.ctl.expect(0, &["down", "many"])?;
     bed.check_nothing_left()
 }

@@ -245,17 +245,13 @@ fn with_loading(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
 
 /// Replicas, CPU and memory were seen while photos were classified.
 fn over_time(dir: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(dir.join("functions.csv")).context("read functions.csv")?;
-    let rows: Vec<Vec<&str>> = text
-        .lines()
-        .skip(1)
-        .map(|l| l.split(',').collect())
-        .collect();
-    let cell = |row: &[&str], index: usize| row.get(index).and_then(|c| c.parse::<f64>().ok());
-    let has = |index: usize| rows.iter().any(|r| cell(r, index).is_some_and(|v| v > 0.0));
-    ensure!(has(3) && has(4) && has(5), "{text}");
-    let seen = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
-    ensure!(seen.lines().count() == PHOTOS + 1, "{seen}");
+    let rows = results::rows(dir, "functions.csv")?;
+    for column in ["available", "cpu_cores", "memory_bytes"] {
+        let seen = rows.iter().filter_map(|r| r.number::<f64>(column).ok());
+        ensure!(seen.fold(0.0, f64::max) > 0.0, "no {column} in {rows:?}");
+    }
+    let calls = calls(dir)?;
+    ensure!(calls.len() == PHOTOS, "{} calls", calls.len());
     Ok(())
 }
 
@@ -349,29 +345,18 @@ struct Call {
 
 /// Those that a result has, by function and number.
 fn calls(dir: &Path) -> anyhow::Result<Vec<Call>> {
-    let text = std::fs::read_to_string(dir.join("calls.csv")).context("read calls.csv")?;
-    let mut lines = text.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let at = |name: &str| {
-        columns
-            .iter()
-            .position(|c| *c == name)
-            .with_context(|| format!("no column {name}"))
-    };
-    let (function, status, pod) = (at("function")?, at("status")?, at("pod")?);
-    let (is_cold, begun, answered) = (at("is_cold")?, at("begun_ns")?, at("answered_ns")?);
-    let call = |line: &str| {
-        let cells: Vec<&str> = line.split(',').collect();
-        Some(Call {
-            function: (*cells.get(function)?).to_owned(),
-            status: (*cells.get(status)?).to_owned(),
-            pod: (*cells.get(pod)?).to_owned(),
-            is_cold: *cells.get(is_cold)? == "1",
-            begun_ns: cells.get(begun)?.parse().ok()?,
-            answered_ns: cells.get(answered)?.parse().ok()?,
+    let call = |row: results::Row| {
+        Ok(Call {
+            function: row.text("function")?.to_owned(),
+            status: row.text("status")?.to_owned(),
+            pod: row.text("pod")?.to_owned(),
+            is_cold: row.text("is_cold")? == "1",
+            begun_ns: row.number("begun_ns")?,
+            answered_ns: row.number("answered_ns")?,
         })
     };
-    Ok(lines.filter_map(call).collect())
+    let rows = results::rows(dir, "calls.csv")?;
+    rows.into_iter().map(call).collect()
 }
 
 /// Does something in the middle of a bench; returns the calls that were made.
