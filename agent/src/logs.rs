@@ -70,12 +70,13 @@ impl Write for LogWriter {
         for line in String::from_utf8_lossy(bytes).lines() {
             self.ring.push("agent", line);
         }
-        std::io::stderr().write_all(bytes)?;
+        // Standard error is for the last words: a machine's console shows those.
+        std::io::stdout().write_all(bytes)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        std::io::stdout().flush()
     }
 }
 

@@ -119,6 +119,10 @@ impl<'a> Parts<'a> {
         let spec = source.packages()?;
         let build_root = build_root(cache, source, report)?;
         let (programs, bundle) = build_bundle(cache, source, &build_root, report)?;
+        // Named, so that nobody prunes them while they are needed here.
+        if let Some(dir) = programs.agent.parent() {
+            write_current(&cache.subdir("binaries")?.join("current"), dir)?;
+        }
         let alone =
             binaries::build_static(cache, source, &build_root.tree, &build_root.key, report)?;
         write_current(&cache.subdir("binaries")?.join("current-static"), &alone)?;

@@ -293,14 +293,43 @@ fn what_a_call_started_ends_with_it() -> anyhow::Result<()> {
 
 #[test]
 fn a_body_that_stops_is_no_call_for_ever() -> anyhow::Result<()> {
-    let cat = start(&[("fprocess", "cat"), ("read_timeout", "400ms")])?;
-    let mut stream = TcpStream::connect(("127.0.0.1", cat.port))?;
+    for mode in ["serializing", "streaming"] {
+        let options = [
+            ("fprocess", "wc -c"),
+            ("mode", mode),
+            ("read_timeout", "400ms"),
+        ];
+        stops(&start(&options)?).with_context(|| mode.to_owned())?;
+    }
+    // It has answered with what came when no more does: the answer does not end well.
+    let cat = start(&[
+        ("fprocess", "cat"),
+        ("mode", "streaming"),
+        ("read_timeout", "400ms"),
+    ])?;
+    let mut stream = half(&cat)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(
+        answer.contains("half") && !answer.ends_with("0\r\n\r\n"),
+        "{answer:?}"
+    );
+    Ok(())
+}
+
+/// A request that stops in the middle of its body.
+fn half(watchdog: &Watchdog) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", watchdog.port))?;
     stream.set_read_timeout(Some(GRACE))?;
     stream.write_all(
         b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 10\r\n\r\nhalf",
     )?;
+    Ok(stream)
+}
+
+fn stops(watchdog: &Watchdog) -> anyhow::Result<()> {
     let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
+    half(watchdog)?.read_to_string(&mut answer)?;
     ensure!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     Ok(())
 }
@@ -332,16 +361,21 @@ fn a_server_behind_it_may_not_take_longer_than_a_call_may() -> anyhow::Result<()
     let upstream = format!("http://127.0.0.1:{}", free_port()?);
     let watchdog = start(&[
         ("mode", "http"),
-        ("fprocess", "continuum-function serve sleep"),
+        // Its own limit is another.
+        (
+            "fprocess",
+            "env exec_timeout=60s continuum-function serve sleep",
+        ),
         ("upstream_url", &upstream),
         ("exec_timeout", "500ms"),
+        ("read_timeout", "400ms"),
     ])?;
     let answer = watchdog.ask("POST", "/", "{\"ms\":5000}")?;
     ensure!(
         answer.starts_with("HTTP/1.1 504") && answer.contains("longer than 500ms"),
         "{answer}"
     );
-    Ok(())
+    stops(&watchdog)
 }
 
 #[test]

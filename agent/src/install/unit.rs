@@ -34,25 +34,25 @@ pub(super) async fn stop(unit: &str, system: &dyn System) -> Result<(), AgentErr
     system.run(&argv, DEADLINE).await.map(|_| ())
 }
 
-/// Whether it runs.
-pub(super) async fn is_active(unit: &str, system: &dyn System) -> bool {
-    let argv = ["systemctl", "is-active", "--quiet", unit];
-    system.run(&argv, DEADLINE).await.is_ok()
+/// Ends it for good. Its file is still there, so that a removal that breaks off can be made again.
+pub(super) async fn disable(unit: &str, system: &dyn System) -> Result<(), AgentError> {
+    let argv = ["systemctl", "disable", "--now", unit];
+    system.run(&argv, DEADLINE).await.map(|_| ())
 }
 
-/// Ends it, and takes its file away with others that only it needs.
-pub(super) async fn remove(
-    unit: &str,
-    files: &[&str],
-    system: &dyn System,
-) -> Result<(), AgentError> {
-    let argv = ["systemctl", "disable", "--now", unit];
-    system.run(&argv, DEADLINE).await?;
+/// The last step of a removal: files, of which that of the unit is the last.
+pub(super) async fn forget(files: &[&str], system: &dyn System) -> Result<(), AgentError> {
     for file in files {
         system.remove(file).await?;
     }
     let argv = ["systemctl", "daemon-reload"];
     system.run(&argv, DEADLINE).await.map(|_| ())
+}
+
+/// Whether it runs.
+pub(super) async fn is_active(unit: &str, system: &dyn System) -> bool {
+    let argv = ["systemctl", "is-active", "--quiet", unit];
+    system.run(&argv, DEADLINE).await.is_ok()
 }
 
 /// The last `lines` lines that it said.

@@ -10,7 +10,7 @@ mod call;
 mod suite;
 
 use clap::{Parser, Subcommand};
-use continuum_watchdog::{Body, Handler, answer, broken_body, config::Config, process};
+use continuum_watchdog::{Body, Handler, InFlight, answer, broken_body, config::Config, process};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use std::{io::Read, process::ExitCode};
@@ -95,11 +95,17 @@ struct Served(&'static dyn Function);
 impl Handler for Served {
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         let function = self.0;
+        let in_flight = request.extensions().get::<InFlight>().cloned();
         let body = match request.into_body().collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => return broken_body(&error),
         };
-        let made = tokio::task::spawn_blocking(move || call::make(function, &body)).await;
+        // A thread cannot be ended: it counts until it is done.
+        let made = tokio::task::spawn_blocking(move || {
+            let _in_flight = in_flight;
+            call::make(function, &body)
+        })
+        .await;
         match made {
             Ok(Ok(line)) => {
                 eprintln!("{line}");

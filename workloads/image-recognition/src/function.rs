@@ -174,8 +174,11 @@ impl Loaded {
                         };
                         // All who could ask are gone.
                         let Ok((call, reply)) = next else { return };
+                        if reply.is_closed() {
+                            // Nobody waits for it any more.
+                            continue;
+                        }
                         let answer = call.answer(&mut *classifier, label, clock);
-                        // Who asked may have gone.
                         reply.send(answer).ok();
                     }
                 })

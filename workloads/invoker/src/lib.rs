@@ -173,7 +173,11 @@ impl Maker {
                 slips += 1;
             }
             // What has ended needs no place any more.
-            while calls.try_join_next().is_some() {}
+            while let Some(ended) = calls.try_join_next() {
+                if let Err(Ok(panic)) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+                    std::panic::resume_unwind(panic);
+                }
+            }
             let one = Arc::clone(&own).one(id, due);
             if own.calls.is_closed_loop {
                 one.await;

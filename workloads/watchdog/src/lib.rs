@@ -7,7 +7,7 @@ pub mod process;
 mod program;
 mod server;
 
-pub use server::{Handler, serve};
+pub use server::{Handler, InFlight, serve};
 
 /// Bodies of requests and answers.
 pub type Body = http_body_util::combinators::BoxBody<bytes::Bytes, BodyError>;
@@ -34,11 +34,13 @@ pub fn answer(status: http::StatusCode, text: impl Into<String>) -> http::Respon
     response
 }
 
+/// What a caller is told who stopped in the middle of a body.
+const NO_PROGRESS: &str = "the request's body made no progress";
+
 /// The answer to a request whose body did not come whole.
 pub fn broken_body(error: &BodyError) -> http::Response<Body> {
     if error.is::<tower_http::timeout::TimeoutError>() {
-        let text = "the request's body made no progress";
-        return answer(http::StatusCode::REQUEST_TIMEOUT, text);
+        return answer(http::StatusCode::REQUEST_TIMEOUT, NO_PROGRESS);
     }
     let text = format!("the request's body broke off: {error}");
     answer(http::StatusCode::BAD_REQUEST, text)

@@ -38,7 +38,14 @@ struct Shared<H> {
     is_ending: AtomicBool,
 }
 
-/// A call in flight, to the end of its answer.
+/// A call in flight, to the end of its answer. It is in the extensions of the request, for what goes on when nobody waits
+/// for it any more, as a thread does.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    _slot: Arc<Slot>,
+}
+
+#[derive(Debug)]
 struct Slot(Arc<AtomicUsize>);
 
 impl Drop for Slot {
@@ -62,7 +69,9 @@ impl<H: Handler> Shared<H> {
             _ => {}
         }
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        let slot = Slot(Arc::clone(&self.in_flight));
+        let in_flight = InFlight {
+            _slot: Arc::new(Slot(Arc::clone(&self.in_flight))),
+        };
         if self.config.max_inflight > 0 && now > self.config.max_inflight {
             let most = self.config.max_inflight;
             let text = format!("{most} calls are in flight, which is the most");
@@ -85,9 +94,9 @@ impl<H: Handler> Shared<H> {
         }
         response.map(|body| {
             let body = DeadlineBody::new(limit.saturating_sub(took), body);
-            // The body owns the slot, and so ends with it.
+            // The body owns it, and so it ends with the body.
             body.map_err(move |error| {
-                let _ = &slot;
+                let _ = &in_flight;
                 error
             })
             .boxed()

@@ -137,8 +137,10 @@ impl Installer for CloudCore {
             progress.report("cloudcore", StepState::Unchanged, "was not installed");
             return Ok(());
         }
+        unit::disable(UNIT, system).await?;
+        let table = ["nft", "destroy", "table", "ip", "continuum-kubeedge"];
+        system.run(&table, SHORT).await?;
         let files = [
-            UNIT_FILE,
             CONFIG,
             RIGHTS,
             STREAMS,
@@ -148,10 +150,9 @@ impl Installer for CloudCore {
             documents::CERTIFICATE,
             documents::KEY,
             documents::STREAM_CA,
+            UNIT_FILE,
         ];
-        unit::remove(UNIT, &files, system).await?;
-        let table = ["nft", "destroy", "table", "ip", "continuum-kubeedge"];
-        system.run(&table, SHORT).await?;
+        unit::forget(&files, system).await?;
         progress.report("cloudcore", StepState::Done, "stopped and removed");
         Ok(())
     }

@@ -110,9 +110,9 @@ impl Installer for EdgeCore {
             progress.report("edgecore", StepState::Unchanged, "was not installed");
             return Ok(());
         }
+        unit::disable(UNIT, system).await?;
         node::remove_common(system).await?;
         let files = [
-            UNIT_FILE,
             OURS,
             CONFIG,
             TOKEN,
@@ -120,8 +120,9 @@ impl Installer for EdgeCore {
             documents::CA,
             documents::CERTIFICATE,
             documents::KEY,
+            UNIT_FILE,
         ];
-        unit::remove(UNIT, &files, system).await?;
+        unit::forget(&files, system).await?;
         progress.report("edgecore", StepState::Done, "stopped and removed");
         Ok(())
     }

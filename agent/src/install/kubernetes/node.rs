@@ -117,8 +117,9 @@ pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(
         return Ok(());
     }
     reset(system).await?;
-    unit::remove(KUBELET, &[super::DONE, KUBELET_FILE], system).await?;
+    unit::disable(KUBELET, system).await?;
     remove_common(system).await?;
+    unit::forget(&[super::DONE, KUBELET_FILE], system).await?;
     progress.report("node", StepState::Done, "reset and removed");
     Ok(())
 }

@@ -24,7 +24,11 @@ pub(super) async fn set(routes: &[(&str, &str)], system: &dyn System) -> Result<
 
 /// Forgets them; they themselves go with the next boot.
 pub(super) async fn unset(system: &dyn System) -> Result<(), AgentError> {
-    unit::remove(UNIT, &[UNIT_FILE], system).await
+    // A removal that broke off is made again, and has done this already.
+    if system.exists(UNIT_FILE).await {
+        unit::disable(UNIT, system).await?;
+    }
+    unit::forget(&[UNIT_FILE], system).await
 }
 
 /// Routes to pods.

@@ -15,9 +15,12 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -90,17 +93,22 @@ impl Queue {
         (queue, calls)
     }
 
-    /// A place, if there is one.
-    pub(crate) async fn place(&self) -> Result<Place, ApiError> {
+    /// A place, if there is one within this time.
+    pub(crate) async fn place(&self, within: Duration) -> Result<Place, ApiError> {
         if self.waiting.load(Ordering::Relaxed) >= self.most {
             return Err(self.full());
         }
-        let body = Arc::clone(&self.bodies).acquire_owned().await.ok();
+        let body = Arc::clone(&self.bodies).acquire_owned();
+        let Ok(body) = tokio::time::timeout(within, body).await else {
+            let text =
+                format!("{BODIES_AT_A_TIME} callers send their calls' bodies, which is the most");
+            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, text));
+        };
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
         let place = Place {
             queue: self.clone(),
             is_taken: false,
-            _body: body,
+            _body: body.ok(),
         };
         if before >= self.most {
             return Err(self.full());

@@ -8,11 +8,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use continuum_openfaas_api::LogMessage;
-use futures_util::{AsyncBufReadExt, Stream, StreamExt, stream};
+use futures_util::{AsyncBufRead, AsyncBufReadExt, StreamExt, stream};
 use http::{StatusCode, header};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Api, api::LogParams};
-use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, str::FromStr, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 /// Lines that may wait for who reads slowly.
@@ -160,17 +160,13 @@ struct One {
 }
 
 impl One {
-    /// To its end, or as long as the replica is there: its container may not have begun, and may start again. Without
-    /// following there is nothing to wait for. The caller's going away ends it.
+    /// To its end, or as long as the replica is there: its container may not have begun, and may start again, and its node
+    /// may be out of reach for a while. Without following there is nothing to wait for. The caller's going away ends it.
     async fn read(mut self, mut parameters: LogParams) {
         loop {
             match self.pods.log_stream(&self.pod, &parameters).await {
-                Ok(stream) => self.hand_on(stream.lines()).await,
-                Err(kube::Error::Api(status)) if status.code == 400 => {}
-                Err(error) => {
-                    tracing::debug!("log of {}: {error}", self.pod);
-                    return;
-                }
+                Ok(stream) => self.hand_on(stream).await,
+                Err(error) => tracing::debug!("log of {}: {error}", self.pod),
             }
             if !parameters.follow {
                 return;
@@ -182,33 +178,58 @@ impl One {
             if !self.function.state().replicas.contains_key(&self.pod) {
                 return;
             }
-            // The API server counts whole seconds.
-            self.told.clone_from(&self.last);
-            parameters.since_time = self.last.parse().ok().or(parameters.since_time);
+            // Whole seconds are asked for, and kube rounds: the second that has begun, not the nearest.
+            let last = Timestamp::from_str(&self.last).ok();
+            let last = last.and_then(|t| Timestamp::from_second(t.as_second()).ok());
+            parameters.since_time = last.or(parameters.since_time);
             parameters.tail_lines = None;
+            self.told.clone_from(&self.last);
         }
     }
 
-    async fn hand_on(&mut self, mut texts: impl Stream<Item = std::io::Result<String>> + Unpin) {
-        while let Some(Ok(text)) = texts.next().await {
-            let (timestamp, text) = text.split_once(' ').unwrap_or((&text, ""));
-            if timestamp <= &*self.told {
-                continue;
+    async fn hand_on(&mut self, mut stream: impl AsyncBufRead + Unpin) {
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            match stream.read_until(b'\n', &mut bytes).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
             }
-            timestamp.clone_into(&mut self.last);
-            let message = LogMessage {
-                name: self.function.key.name.clone(),
-                namespace: self.function.key.namespace.clone(),
-                instance: self.pod.clone(),
-                timestamp: timestamp.to_owned(),
-                text: text.to_owned(),
-            };
-            let Ok(line) = serde_json::to_string(&message) else {
-                continue;
-            };
-            if self.lines.send(format!("{line}\n")).await.is_err() {
+            // Programs write what they like.
+            let line = String::from_utf8_lossy(&bytes);
+            if self
+                .tell(line.trim_end_matches(['\n', '\r']))
+                .await
+                .is_err()
+            {
                 return;
             }
+        }
+    }
+
+    /// Hands a line on, unless it was told before.
+    async fn tell(&mut self, line: &str) -> Result<(), mpsc::error::SendError<String>> {
+        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+        // Kubelets have lines of their own among them, which have no time.
+        let (timestamp, text) = if Timestamp::from_str(first).is_ok() {
+            if first <= &*self.told {
+                return Ok(());
+            }
+            first.clone_into(&mut self.last);
+            (first.to_owned(), rest)
+        } else {
+            (self.last.clone(), line)
+        };
+        let message = LogMessage {
+            name: self.function.key.name.clone(),
+            namespace: self.function.key.namespace.clone(),
+            instance: self.pod.clone(),
+            timestamp,
+            text: text.to_owned(),
+        };
+        match serde_json::to_string(&message) {
+            Ok(line) => self.lines.send(format!("{line}\n")).await,
+            Err(_) => Ok(()),
         }
     }
 }

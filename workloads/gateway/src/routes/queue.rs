@@ -40,7 +40,7 @@ pub(super) async fn put(
         .map_err(|_| ApiError::bad_request("header X-Call-Id cannot be sent back"))?;
     parts.headers.insert(CALL_ID, id_value.clone());
     let callback = callback.transpose()?;
-    let place = context.queue.place().await?;
+    let place = context.queue.place(config.read_timeout).await?;
     let limited = Limited::new(body, MAX_BODY_BYTES).collect();
     let body = match tokio::time::timeout(config.read_timeout, limited).await {
         Err(_) => {

@@ -255,15 +255,24 @@ impl Fork {
                 "the program has no output",
             );
         };
-        if let Some(feeding) = feeding {
-            tokio::spawn(async move {
-                if let Err(error) = feeding.await {
-                    tracing::warn!("the request's body broke off: {error}");
-                }
-            });
-        }
+        let mut feeding = Box::pin(async move {
+            match feeding {
+                Some(feeding) => feeding.await,
+                None => Ok(()),
+            }
+        });
         let mut first = BytesMut::with_capacity(CHUNK);
-        match out.read_buf(&mut first).await {
+        let mut is_fed = false;
+        let read = loop {
+            tokio::select! {
+                read = out.read_buf(&mut first) => break read,
+                fed = &mut feeding, if !is_fed => match fed {
+                    Ok(()) => is_fed = true,
+                    Err(error) => return broken_body(&error),
+                },
+            }
+        };
+        match read {
             Err(error) => {
                 let text = format!("read what the program says: {error}");
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
@@ -279,11 +288,24 @@ impl Fork {
             tokio::select! {
                 // The caller is gone, or the call's time is over; the program goes with this task.
                 () = sender.closed() => tracing::warn!("nobody waits for the answer any more"),
+                // Half a question has no answer.
+                error = breaks(feeding, is_fed) => {
+                    tracing::error!("the request's body broke off: {error}");
+                    sender.send(Err(error)).await.ok();
+                }
                 () = hand_on(group, out, first, &sender, begun) => {}
             }
         });
         Response::new(StreamBody::new(ReceiverStream::new(receiver)).boxed())
     }
+}
+
+/// Ends only when the request's body does not come whole.
+async fn breaks(feeding: impl Future<Output = Result<(), BodyError>>, is_fed: bool) -> BodyError {
+    if !is_fed && let Err(error) = feeding.await {
+        return error;
+    }
+    std::future::pending().await
 }
 
 /// Everything that a program says, from its first piece on.

@@ -62,6 +62,18 @@ impl Upstream {
     }
 }
 
+/// Whether it was the caller who stopped.
+fn is_slow_body(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<tower_http::timeout::TimeoutError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Starts the program again and again; each time it is ready when it listens.
 async fn keep(argv: Vec<String>, authority: String, is_ready: Arc<AtomicBool>) {
     loop {
@@ -108,6 +120,9 @@ impl Handler for Upstream {
         }
         let request = Request::from_parts(parts, body);
         match self.client.request(request).await {
+            Err(error) if is_slow_body(&error) => {
+                answer(StatusCode::REQUEST_TIMEOUT, crate::NO_PROGRESS)
+            }
             Err(error) => answer(
                 StatusCode::BAD_GATEWAY,
                 format!("the program broke off: {error}"),
