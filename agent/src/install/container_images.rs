@@ -3,7 +3,7 @@
 
 use super::{InstallSpec, Installer, Progress, StepState};
 use crate::{error::AgentError, system::System};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Images of pods.
 #[derive(Debug)]
@@ -23,13 +23,16 @@ pub(super) async fn import(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let (mut imported, mut there) = (Vec::new(), Vec::new());
-    for (artifact, path) in spec
-        .artifacts
-        .iter()
-        .filter(|(a, _)| a.name.ends_with(".tar"))
-    {
+    let archives = spec.artifacts.iter();
+    let archives: Vec<_> = archives.filter(|(a, _)| a.name.ends_with(".tar")).collect();
+    let present = if archives.is_empty() {
+        BTreeSet::new()
+    } else {
+        present(system).await
+    };
+    for (artifact, path) in archives {
         let name = artifact.name.trim_end_matches(".tar").to_owned();
-        if has_image(&artifact.image, system).await {
+        if present.contains(&artifact.image) {
             there.push(name);
             continue;
         }
@@ -83,16 +86,20 @@ async fn load(
     Ok(())
 }
 
-/// Whether containerd has an image: `NAME@DIGEST`. Without containerd there is none.
-pub async fn has_image(image: &str, system: &dyn System) -> bool {
-    let Some((name, digest)) = image.split_once('@') else {
-        return false;
+/// Images that containerd has, as `NAME@DIGEST`; asked once for all, since each question is a process. Without containerd
+/// there are none.
+pub async fn present(system: &dyn System) -> BTreeSet<String> {
+    let argv = ["ctr", NAMESPACE, "images", "list"];
+    let listed = system.run(&argv, SHORT).await.unwrap_or_default();
+    let image = |line: &str| {
+        // Name, type, digest, and more.
+        let mut words = line.split_whitespace();
+        let (name, digest) = (words.next()?, words.nth(1)?);
+        digest
+            .starts_with("sha256:")
+            .then(|| format!("{name}@{digest}"))
     };
-    let filter = format!("name=={name}");
-    let listed = system
-        .run(&["ctr", NAMESPACE, "images", "list", &filter], SHORT)
-        .await;
-    listed.is_ok_and(|text| text.split_whitespace().any(|word| word == digest))
+    listed.lines().filter_map(image).collect()
 }
 
 #[async_trait::async_trait]

@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-pub use container_images::{ContainerImages, has_image};
+pub use container_images::{ContainerImages, present as present_images};
 pub use containerd::Containerd;
 pub use docker::Docker;
 pub use kubeedge::{CloudCore, EdgeCore};

@@ -9,7 +9,7 @@ use crate::{
     system::HostSystem,
 };
 use continuum_proto as wire;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status, Streaming};
 use wire::upload_request;
@@ -40,12 +40,17 @@ fn step(step: Step) -> wire::InstallProgress {
 }
 
 impl Service {
-    /// Whether nobody needs to send it: it is here, or what it holds is.
-    async fn has(&self, wanted: &Artifact) -> bool {
-        self.0.store.has(wanted)
-            || (self.0.config.own_machine
-                && !wanted.image.is_empty()
-                && install::has_image(&wanted.image, &HostSystem).await)
+    /// Digests of those that somebody must send: neither they are here, nor what they hold.
+    async fn lacking(&self, wanted: &[Artifact]) -> BTreeSet<String> {
+        let lacking: Vec<&Artifact> = wanted.iter().filter(|a| !self.0.store.has(a)).collect();
+        let asks_for_images = lacking.iter().any(|a| !a.image.is_empty());
+        let images = if self.0.config.own_machine && asks_for_images {
+            install::present_images(&HostSystem).await
+        } else {
+            BTreeSet::new()
+        };
+        let lacking = lacking.into_iter().filter(|a| !images.contains(&a.image));
+        lacking.map(|a| a.sha256.clone()).collect()
     }
 
     fn check(&self, installer: &dyn Installer, spec: &InstallSpec) -> Result<(), AgentError> {
@@ -98,19 +103,25 @@ impl wire::install_server::Install for Service {
         &self,
         request: Request<wire::MissingRequest>,
     ) -> Result<Response<wire::MissingResponse>, Status> {
-        let mut artifacts = Vec::new();
-        for wanted in request.into_inner().artifacts {
-            let wanted = artifact(wanted);
-            self.0.store.path(&wanted)?;
-            if !self.has(&wanted).await {
-                artifacts.push(wire::Artifact {
-                    name: wanted.name,
-                    sha256: wanted.sha256,
-                    size_bytes: wanted.size_bytes,
-                    image: wanted.image,
-                });
-            }
+        let wanted: Vec<Artifact> = request
+            .into_inner()
+            .artifacts
+            .into_iter()
+            .map(artifact)
+            .collect();
+        for one in &wanted {
+            self.0.store.path(one)?;
         }
+        let lacking = self.lacking(&wanted).await;
+        let artifacts = wanted.into_iter().filter(|a| lacking.contains(&a.sha256));
+        let artifacts = artifacts
+            .map(|a| wire::Artifact {
+                name: a.name,
+                sha256: a.sha256,
+                size_bytes: a.size_bytes,
+                image: a.image,
+            })
+            .collect();
         Ok(Response::new(wire::MissingResponse { artifacts }))
     }
 
@@ -146,8 +157,10 @@ impl wire::install_server::Install for Service {
             options: request.options.into_iter().collect(),
             artifacts: Vec::new(),
         };
-        for wanted in request.artifacts.into_iter().map(artifact) {
-            if !self.has(&wanted).await {
+        let artifacts: Vec<Artifact> = request.artifacts.into_iter().map(artifact).collect();
+        let lacking = self.lacking(&artifacts).await;
+        for wanted in artifacts {
+            if lacking.contains(&wanted.sha256) {
                 return Err(Status::failed_precondition(format!(
                     "artifact `{}` (sha256 {}) was not uploaded",
                     wanted.name, wanted.sha256

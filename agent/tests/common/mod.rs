@@ -107,7 +107,7 @@ impl Setup {
             .arg(format!("--parent={}", std::process::id()))
             .args(["--", program, "serve", "--config"])
             .arg(self.path("agent.toml"))
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().expect("share the log"))
             .stderr(log)
             .spawn()
             .expect("start the agent")

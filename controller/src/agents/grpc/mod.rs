@@ -22,6 +22,8 @@ use tonic::{
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// For calls that answer at once.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
+/// The agent asks its container runtime, which takes its time on an emulated machine that is busy.
+const LIST_DEADLINE: Duration = Duration::from_mins(3);
 /// For those that install, start, or transfer.
 const LONG_CALL_DEADLINE: Duration = Duration::from_mins(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -195,7 +197,7 @@ impl Agent for GrpcAgent {
             artifacts: artifacts.iter().map(to_artifact).collect(),
         };
         let missing = self
-            .call("say what it lacks", CALL_DEADLINE, client.missing(request))
+            .call("say what it lacks", LIST_DEADLINE, client.missing(request))
             .await?
             .into_inner();
         for lacking in missing.artifacts {
