@@ -11,7 +11,7 @@ use keys::{AGENT_NAME, Authority, Identity};
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::ExitStatus,
     sync::atomic::{AtomicU8, Ordering},
     time::Duration,
 };
