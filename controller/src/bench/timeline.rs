@@ -5,7 +5,7 @@ use super::places::Scene;
 use crate::{
     agents::{Agent, GrpcAgent},
     cluster,
-    config::{Action, Benchmark, Config, TimelineStep},
+    config::{Action, Benchmark, Change, Config, TimelineStep},
     deploy,
     error::Error,
     managers,
@@ -27,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const RESTART_DEADLINE: Duration = Duration::from_mins(2);
 /// For nodes that were lost to be ready again after the run: an edge tries the cloud anew every 30 s.
 const BACK_DEADLINE: Duration = Duration::from_mins(3);
+
+/// After this a cluster has missed a node that it lost: 40 to 50 s, by Kubernetes' defaults.
+const MISSED_AFTER: Duration = Duration::from_mins(1);
 
 /// Something that happened, by the controller's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +116,7 @@ impl Hand {
 pub(super) struct Timeline {
     hand: Arc<Hand>,
     steps: Vec<TimelineStep>,
+    begun: Option<Instant>,
     notes: Notes,
     clock: AnchoredClock,
     steps_done: Option<JoinHandle<()>>,
@@ -127,20 +131,31 @@ struct NodeWatch {
 }
 
 impl NodeWatch {
-    /// Until all nodes are ready; those that are not by the deadline.
-    async fn all_ready(&mut self, context: &Context) -> BTreeMap<String, String> {
-        let unready = self.unready.borrow().clone();
-        if !unready.is_empty() {
-            let names: Vec<String> = unready.into_keys().collect();
-            context.progress.say(&format!(
-                "waiting for {} to be ready again, {} s at most",
-                names.join(", "),
-                BACK_DEADLINE.as_secs()
-            ));
-        }
-        let back = self.unready.wait_for(BTreeMap::is_empty);
+    /// Until all nodes are ready, of which some may be missed only `by` then; those that are not by the deadline.
+    async fn all_ready(
+        &mut self,
+        by: Option<Instant>,
+        context: &Context,
+    ) -> BTreeMap<String, String> {
+        let back = async {
+            if let Some(by) = by {
+                let missed = self.unready.wait_for(|unready| !unready.is_empty());
+                tokio::time::timeout_at(by, missed).await.ok();
+            }
+            let unready = self.unready.borrow().clone();
+            if !unready.is_empty() {
+                let names: Vec<String> = unready.into_keys().collect();
+                context.progress.say(&format!(
+                    "waiting for {} to be ready again, {} s at most",
+                    names.join(", "),
+                    BACK_DEADLINE.as_secs()
+                ));
+            }
+            let back = self.unready.wait_for(BTreeMap::is_empty);
+            tokio::time::timeout(BACK_DEADLINE, back).await.ok();
+        };
         tokio::select! {
-            _ = tokio::time::timeout(BACK_DEADLINE, back) => {}
+            () = back => {}
             () = context.cancel.cancelled() => {}
         }
         self.unready.borrow().clone()
@@ -181,6 +196,7 @@ impl Timeline {
         Ok(Self {
             hand: Arc::new(hand),
             steps,
+            begun: None,
             notes: Notes::default(),
             clock: AnchoredClock::start(),
             steps_done: None,
@@ -201,6 +217,7 @@ impl Timeline {
             return;
         }
         let begun = Instant::now();
+        self.begun = Some(begun);
         let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
         let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
         self.steps_done = Some(tokio::spawn(async move {
@@ -232,19 +249,34 @@ impl Timeline {
         }
     }
 
+    /// When the cluster must have missed the nodes that the last step may have cost it, if that is yet to come.
+    fn missed_by(&self) -> Option<Instant> {
+        let begun = self.begun?;
+        let costs_nodes = |step: &&TimelineStep| match &step.action {
+            Action::Change(change) => change.change == Change::Cut,
+            Action::Restart { .. } => true,
+            Action::Restore { .. } => false,
+        };
+        let steps = self.steps.iter().filter(costs_nodes);
+        let times = steps.map(|step| begun + Duration::from_secs_f64(step.at_s));
+        let last = times.filter(|at| *at <= Instant::now()).max()?;
+        Some(last + MISSED_AFTER).filter(|by| *by > Instant::now())
+    }
+
     /// Ends it, restores what it changed, waits for nodes that it cost (unless the run failed), and says what happened
     /// and what could not be done.
-    pub(super) async fn finish(self, run_failed: bool) -> (Vec<Happening>, Option<Error>) {
-        if let Some(work) = self.steps_done {
+    pub(super) async fn finish(mut self, run_failed: bool) -> (Vec<Happening>, Option<Error>) {
+        if let Some(work) = self.steps_done.take() {
             work.abort();
             // Not before it is over: an action that began must not overtake what follows.
             work.await.ok();
         }
         let restored = self.hand.restore(&self.steps).await.err();
-        if let Some(mut nodes) = self.nodes {
+        let missed_by = self.missed_by();
+        if let Some(mut nodes) = self.nodes.take() {
             if !run_failed && restored.is_none() {
                 // Their return belongs to the experiment, and the next run needs them.
-                for (node, why) in nodes.all_ready(&self.hand.context).await {
+                for (node, why) in nodes.all_ready(missed_by, &self.hand.context).await {
                     let text = format!("{node} did not come back: {why}");
                     self.notes.add(&self.clock, "cluster", text);
                 }
