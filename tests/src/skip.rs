@@ -96,6 +96,16 @@ pub fn workload_image() -> Option<String> {
     (!has).then(|| "no workload-image in the store; continuum-ctl artifact build".into())
 }
 
+/// Names a directory with `certifier.test` (the tests of github.com/openfaas/certifier, compiled) and `faas-cli`.
+pub const OPENFAAS_PROGRAMS: &str = "CONTINUUM_OPENFAAS_PROGRAMS";
+
+/// `OpenFaaS`'s own tests and command line, which are not ours to bring.
+pub fn openfaas_programs() -> Option<String> {
+    let has = std::env::var_os(OPENFAAS_PROGRAMS).is_some();
+    (!has)
+        .then(|| format!("{OPENFAAS_PROGRAMS} names no directory with certifier.test and faas-cli"))
+}
+
 /// No test: a measurement.
 pub fn benchmark() -> Option<String> {
     let is_asked_for = std::env::var_os("CONTINUUM_BENCH").is_some();

@@ -371,6 +371,19 @@ pub(crate) fn namespaces(world: &World) -> anyhow::Result<()> {
         403,
     )?;
     is(world, Method::DELETE, one, &Value::Null, 202)?;
+    // As `OpenFaaS`'s own clients do it.
+    let unnamed = "/system/namespace/";
+    is(
+        world,
+        Method::POST,
+        unnamed,
+        &json!({ "name": "told" }),
+        201,
+    )?;
+    is(world, Method::POST, unnamed, &json!({ "labels": {} }), 400)?;
+    let told = "/system/namespace/told";
+    is(world, Method::GET, told, &Value::Null, 200)?;
+    is(world, Method::DELETE, told, &Value::Null, 202)?;
     Ok(())
 }
 

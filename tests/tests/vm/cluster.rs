@@ -7,7 +7,10 @@ use continuum_tests::{
     ctl::{Ctl, source},
     skip,
 };
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Image of the tools that tests use inside pods.
 pub(crate) const TOOLS: &str = "continuum.test/busybox:1";
@@ -63,15 +66,22 @@ impl<'a> Cluster<'a> {
 
     /// Puts the tools' image on nodes.
     pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
-        let archive = tools_archive(self.bed)?.display().to_string();
+        let archive = tools_archive(self.bed)?;
         for node in nodes {
-            let put = ["agent", self.name, node, "put", &archive, "busybox.tar"];
-            let path = self.ctl.json(0, &put)?["path"].clone();
-            let path = path.as_str().context("a path")?.to_owned();
-            let import = ["ctr", "--namespace=k8s.io", "images", "import", &path];
-            self.on(node, &import)?;
+            self.import(node, &archive)?;
         }
         Ok(())
+    }
+
+    /// Puts a container image into a node's store.
+    pub(crate) fn import(&self, node: &str, archive: &Path) -> anyhow::Result<()> {
+        let here = archive.display().to_string();
+        let name = archive.file_name().context("a file")?.to_string_lossy();
+        let put = ["agent", self.name, node, "put", &here, &name];
+        let there = self.ctl.json(0, &put)?["path"].clone();
+        let there = there.as_str().context("a path")?.to_owned();
+        let import = ["ctr", "--namespace=k8s.io", "images", "import", &there];
+        self.on(node, &import).map(|_| ())
     }
 
     /// Every node is ready, with the version that was asked for.

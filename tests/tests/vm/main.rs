@@ -6,6 +6,7 @@ mod benchmark;
 mod cluster;
 mod cluster_faults;
 mod cluster_long;
+mod conformance;
 mod containers;
 mod demo;
 mod kubeedge;
@@ -112,6 +113,10 @@ fn main() -> anyhow::Result<ExitCode> {
     if let (None, Some(why)) = (&missing, &no_long_cluster) {
         eprintln!("skipped: many_small_workers, two_clusters_at_once: {why}");
     }
+    let no_conformance = no_functions.clone().or_else(skip::openfaas_programs);
+    if let (None, Some(why)) = (&missing, &no_conformance) {
+        eprintln!("skipped: conformance_with_openfaas: {why}");
+    }
     let no_long_kubeedge = no_kubeedge.clone().or_else(skip::long);
     let no_long_functions = no_functions.clone().or_else(skip::long);
     if let (None, Some(why)) = (&missing, &no_long_functions) {
@@ -129,7 +134,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
     let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 15] = [
+    let tests: [(&str, Case, &Option<String>); 16] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -159,6 +164,11 @@ fn main() -> anyhow::Result<ExitCode> {
         ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
         ("functions_on_a_cluster", openfaas::openfaas, &no_functions),
+        (
+            "conformance_with_openfaas",
+            conformance::conformance,
+            &no_conformance,
+        ),
         ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),
         (
             "functions_with_the_links_of_an_edge",

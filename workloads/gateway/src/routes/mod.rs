@@ -84,6 +84,7 @@ pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
                 .delete(secrets::remove),
         )
         .route("/system/namespaces", get(namespaces::list))
+        .route("/system/namespace/", post(namespaces::create))
         .route(
             "/system/namespace/{name}",
             get(namespaces::get)

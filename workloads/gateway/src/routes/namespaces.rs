@@ -70,10 +70,11 @@ pub(super) async fn get(
     }))
 }
 
-fn wanted(name: &str, body: &[u8]) -> Result<(Texts, Texts), ApiError> {
-    check_name("namespace", name)?;
+/// Its annotations and labels. An address may leave the name to the body.
+fn wanted(name: Option<&str>, body: &[u8]) -> Result<(String, Texts, Texts), ApiError> {
     let wanted: FunctionNamespace = json(body)?;
-    if wanted.name != name {
+    check_name("namespace", &wanted.name)?;
+    if let Some(name) = name.filter(|n| *n != wanted.name) {
         let text = format!(
             "the body's field `name` is `{}`, the address says `{name}`",
             wanted.name
@@ -82,15 +83,16 @@ fn wanted(name: &str, body: &[u8]) -> Result<(Texts, Texts), ApiError> {
     }
     let mut annotations = wanted.annotations.unwrap_or_default();
     annotations.insert(FOR_FUNCTIONS.to_owned(), "1".to_owned());
-    Ok((annotations, wanted.labels.unwrap_or_default()))
+    Ok((wanted.name, annotations, wanted.labels.unwrap_or_default()))
 }
 
+/// With the name in the address, or, as `OpenFaaS`'s own clients do it, in the body alone.
 pub(super) async fn create(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    name: Option<Path<String>>,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
-    let (annotations, labels) = wanted(&name, &body)?;
+    let (name, annotations, labels) = wanted(name.as_ref().map(|n| &*n.0), &body)?;
     let doing = format!("create namespace {name}");
     let object = serde_json::from_value(value!({
         "metadata": { "name": name, "annotations": annotations, "labels": labels },
@@ -108,7 +110,7 @@ pub(super) async fn update(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
-    let (annotations, labels) = wanted(&name, &body)?;
+    let (name, annotations, labels) = wanted(Some(&name), &body)?;
     find(&context, &name).await?;
     let patch = value!({ "metadata": { "annotations": annotations, "labels": labels } });
     let all: Api<Namespace> = Api::all(context.client());

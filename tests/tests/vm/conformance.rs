@@ -1,0 +1,191 @@
+//! `OpenFaaS`'s own tests of providers and its command line, wherever somebody built them and says where they are.
+
+use crate::{bed::Bed, cluster::Cluster};
+use anyhow::{Context, ensure};
+use continuum_images::{cache::Cache, error::Silent, oci, root, store};
+use continuum_tests::{ctl::example, skip};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A namespace beside the default one, which the tests want.
+const NAMESPACE: &str = "certifier-test";
+/// What the tests deploy: images of the public registry, for which ours stand in under the same names.
+const ALPINE: &str = "docker.io/functions/alpine:latest";
+const REDIRECTOR: &str = "docker.io/theaxer/redirector:latest";
+
+/// Both, in the order in which a user would come by them.
+pub(crate) fn conformance(bed: &Bed) -> anyhow::Result<()> {
+    let programs = std::env::var_os(skip::OPENFAAS_PROGRAMS).map(PathBuf::from);
+    let programs = programs.context("a directory with the programs")?;
+    let cluster = Cluster::new(bed, "openfaas-cloud")?;
+    let config = example("openfaas-cloud.cfg");
+    cluster.ctl.expect(0, &["up", &config])?;
+    for image in [ALPINE, REDIRECTOR] {
+        cluster.import("cloud0", &stand_in(bed, image)?)?;
+    }
+    let gateway = ["functions", cluster.name, "gateway"];
+    let gateway = cluster.ctl.json(0, &gateway)?;
+    let of = |field: &str| {
+        let value = gateway[field].as_str();
+        value.with_context(|| format!("no {field} in {gateway}"))
+    };
+    let caller = Caller {
+        bed,
+        programs: &programs,
+        url: of("address")?.to_owned(),
+        home: bed.dir.join("openfaas-home").display().to_string(),
+    };
+    std::fs::create_dir_all(&caller.home)?;
+    caller.command_line(of("password")?)?;
+    caller.certifier()?;
+    cluster.ctl.expect(0, &["down", &config])?;
+    bed.check_nothing_left()
+}
+
+struct Caller<'a> {
+    bed: &'a Bed,
+    programs: &'a Path,
+    url: String,
+    home: String,
+}
+
+impl Caller<'_> {
+    fn run(&self, program: &str, env: &[&str], arguments: &[&str]) -> anyhow::Result<String> {
+        let home = format!("HOME={}", self.home);
+        let program = self.programs.join(program).display().to_string();
+        let argv = [&[&*home], env, &[&*program], arguments].concat();
+        self.bed.inside("env", &argv)
+    }
+
+    fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let url = format!("OPENFAAS_URL={}", self.url);
+        let said = self.run("faas-cli", &[&url], arguments)?;
+        eprintln!("faas-cli {}: ok", arguments.join(" "));
+        Ok(said)
+    }
+
+    /// Everything that a user of functions does, but building images.
+    fn command_line(&self, password: &str) -> anyhow::Result<()> {
+        let url = format!("OPENFAAS_URL={}", self.url);
+        self.run("faas-cli", &[&url], &["login", "--password", password])?;
+        let told = |arguments: &[&str], part: &str| {
+            let said = self.cli(arguments)?;
+            ensure!(said.contains(part), "{arguments:?}: no `{part}` in\n{said}");
+            Ok::<_, anyhow::Error>(said)
+        };
+        told(&["version"], "continuum")?;
+        told(&["namespaces"], "openfaas-fn")?;
+        self.cli(&["namespace", "create", NAMESPACE])?;
+        told(&["namespaces"], NAMESPACE)?;
+        self.cli(&["secret", "create", "token", "--from-literal", "first"])?;
+        told(&["secret", "list"], "token")?;
+        self.cli(&["secret", "update", "token", "--from-literal", "second"])?;
+        let deploy = [
+            "deploy",
+            "--image",
+            ALPINE,
+            "--name",
+            "told",
+            "--fprocess",
+            "cat /var/openfaas/secrets/token",
+            "--secret",
+            "token",
+            "--label",
+            "team=blue",
+            "--annotation",
+            "why=test",
+            "--env",
+            "A=1",
+            "--memory-limit",
+            "64Mi",
+        ];
+        told(&deploy, "202")?;
+        self.cli(&["ready", "told"])?;
+        told(&["list", "--verbose"], "told")?;
+        let described = told(&["describe", "told"], "cat /var/openfaas/secrets/token")?;
+        ensure!(
+            described.contains("team") && described.contains("Ready"),
+            "{described}"
+        );
+        told(&["invoke", "told"], "second")?;
+        // Deployed again: an update.
+        told(&[&deploy[..], &["--env", "A=2"]].concat(), "202")?;
+        self.cli(&["ready", "told"])?;
+        told(&["invoke", "told", "--async"], "202")?;
+        told(
+            &["logs", "told", "--tail=false", "--lines", "20"],
+            "fprocess",
+        )?;
+        self.cli(&["remove", "told"])?;
+        self.cli(&["secret", "remove", "token"])?;
+        let left = self.cli(&["list"])?;
+        ensure!(!left.contains("told"), "{left}");
+        Ok(())
+    }
+
+    /// The provider's tests: none may fail.
+    fn certifier(&self) -> anyhow::Result<()> {
+        let namespaces = format!("CERTIFIER_NAMESPACES={NAMESPACE}");
+        let gateway = format!("-gateway={}", self.url);
+        let env = [&*namespaces, "idler_enabled=false"];
+        let all = ["-test.v", "-test.timeout=25m", &gateway, "-enableAuth"];
+        let ran = self.run("certifier.test", &env, &all);
+        let said = match &ran {
+            Ok(said) => said.clone(),
+            Err(why) => format!("{why:#}"),
+        };
+        for line in said.lines().filter(|l| l.trim_start().starts_with("--- ")) {
+            eprintln!("certifier: {}", line.trim_end());
+        }
+        ran.map(|_| ())
+    }
+}
+
+/// Debian's busybox under the names of its tools, behind our watchdog; the redirector's program is a busybox web server
+/// that answers each request with the address in its environment.
+fn stand_in(bed: &Bed, reference: &str) -> anyhow::Result<PathBuf> {
+    let cache = Cache::at(skip::cache().context("a cache")?)?;
+    let packages = store::current(&cache)?.manifest.packages;
+    let busybox = root::tree(&cache, &packages, &Silent)?.join("usr/bin/busybox");
+    let watchdog = skip::stored_program("faas", "continuum-watchdog")?;
+    let mut files = BTreeMap::from([("/usr/bin/fwatchdog".to_owned(), watchdog)]);
+    for tool in ["busybox", "env", "cat", "sha512sum"] {
+        files.insert(format!("/bin/{tool}"), busybox.clone());
+    }
+    let mut env = Vec::new();
+    if reference == REDIRECTOR {
+        for (inside, text) in [
+            (
+                "/handler",
+                "#!/bin/busybox sh\nexec /bin/busybox httpd -f -p 8082 -h /www\n",
+            ),
+            (
+                "/www/cgi-bin/index.cgi",
+                "#!/bin/busybox sh\nprintf 'Status: 302 Found\\r\\nLocation: %s\\r\\n\\r\\n' \"$destination\"\n",
+            ),
+        ] {
+            let path = bed
+                .dir
+                .join(inside.trim_start_matches('/').replace('/', "-"));
+            std::fs::write(&path, text)?;
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&path, mode)?;
+            files.insert(inside.to_owned(), path);
+        }
+        env.push("mode=http".to_owned());
+        env.push("upstream_url=http://127.0.0.1:8082".to_owned());
+    }
+    let spec = oci::ImageSpec {
+        arguments: Vec::new(),
+        reference: reference.to_owned(),
+        entrypoint: vec!["/usr/bin/fwatchdog".to_owned()],
+        env,
+        files,
+    };
+    let name = reference.rsplit('/').next().unwrap_or_default();
+    let archive = bed.dir.join(format!("{}.tar", name.replace(':', "-")));
+    oci::write(&spec, &archive)?;
+    Ok(archive)
+}
