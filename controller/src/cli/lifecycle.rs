@@ -90,10 +90,18 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
     let error = match result {
         Ok(up) => {
             warn(&up.warnings);
-            if !existed {
-                timings::remember(&context.root, config, begun.elapsed().as_secs_f64())?;
+            let remembered = if existed {
+                Ok(())
+            } else {
+                timings::remember(&context.root, config, begun.elapsed().as_secs_f64())
+            };
+            // It is up, whatever cannot be noted about it.
+            for fault in [remembered, ssh::write_files(&up.deployment, &up.plan)] {
+                if let Err(error) = fault {
+                    let why = crate::error::chain(&error);
+                    super::output::note(&format!("warning: failed to {why}"));
+                }
             }
-            ssh::write_files(&up.deployment, &up.plan)?;
             return Ok(up);
         }
         Err(error) => error,

@@ -85,7 +85,13 @@ async fn follow(api: &Api<Pod>, labels: &str, sender: &watch::Sender<Pods>) -> R
     let asked = tokio::time::timeout(ASK_DEADLINE, api.watch(&parameters, &version)).await;
     let stream = asked.map_err(silent)?.map_err(|e| e.to_string())?;
     let mut stream = std::pin::pin!(stream);
-    while let Some(event) = stream.next().await {
+    // The server ends it in time; a connection that is dead never does.
+    let by = Instant::now() + Duration::from_secs(u64::from(WATCH_S)) + ASK_DEADLINE;
+    loop {
+        let next = tokio::time::timeout_at(by, stream.next()).await;
+        let Some(event) = next.map_err(silent)? else {
+            break;
+        };
         let event = event.map_err(|e| e.to_string())?;
         let (pod, is_gone) = match event {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) => (pod, false),

@@ -2,15 +2,20 @@
 
 use super::ASK_DEADLINE;
 use crate::agents::{RunEvent, RunEventKind};
-use futures_util::{AsyncBufReadExt, StreamExt};
+use futures_util::AsyncBufReadExt;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Api, api::LogParams};
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::{sync::mpsc, time::Instant};
 
 /// How far a log was read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     last: Option<Timestamp>,
+    /// `last` when the log was opened again: lines up to it come twice.
+    told: Option<Timestamp>,
+    /// Since when nothing of it could be read.
+    broken_since: Option<Instant>,
 }
 
 /// `TIME text`, as the API server sends lines with `timestamps`.
@@ -23,8 +28,8 @@ impl Reader {
     /// Takes one line; `None` for one that was taken before.
     fn take(&mut self, line: &str) -> Option<RunEvent> {
         let (time, text) = split(line)?;
-        // The kubelet numbers times to the nanosecond, and a log has them in order.
-        if self.last.is_some_and(|last| time <= last) {
+        // Not by the last line: a node's clock may be set back, and what is said after that counts.
+        if self.told.is_some_and(|told| time <= told) {
             return None;
         }
         self.last = Some(time);
@@ -39,6 +44,12 @@ impl Reader {
         i64::try_from(self.last?.as_nanosecond()).ok()
     }
 
+    /// For how long nothing could be read.
+    pub(super) fn broken_for(&self) -> Duration {
+        self.broken_since
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Reads on until the log ends; with `follow` that is when the container does.
     pub(super) async fn read(
         &mut self,
@@ -47,28 +58,51 @@ impl Reader {
         follow: bool,
         events: &mpsc::Sender<RunEvent>,
     ) -> Result<(), String> {
+        let read = self.read_once(pods, pod, follow, events).await;
+        if read.is_err() {
+            self.broken_since.get_or_insert_with(Instant::now);
+        }
+        read
+    }
+
+    async fn read_once(
+        &mut self,
+        pods: &Api<Pod>,
+        pod: &str,
+        follow: bool,
+        events: &mpsc::Sender<RunEvent>,
+    ) -> Result<(), String> {
+        self.told = self.last;
+        // Whole seconds are asked for, and kube rounds: the second that has begun, not the nearest.
+        let begun = |last: Timestamp| Timestamp::from_second(last.as_second()).ok();
         let parameters = LogParams {
             follow,
             timestamps: true,
-            since_time: self.last,
+            since_time: self.last.and_then(begun),
             ..LogParams::default()
         };
         let asked = tokio::time::timeout(ASK_DEADLINE, pods.log_stream(pod, &parameters)).await;
         let stream = asked
             .map_err(|_| "no answer from the API server".to_owned())?
             .map_err(|e| e.to_string())?;
-        let stream = std::pin::pin!(stream);
-        let mut lines = stream.lines();
-        while let Some(line) = lines.next().await {
-            let line = line.map_err(|e| e.to_string())?;
-            if let Some(event) = self.take(&line) {
+        self.broken_since = None;
+        let mut stream = std::pin::pin!(stream);
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            let read = stream.read_until(b'\n', &mut bytes).await;
+            if read.map_err(|e| e.to_string())? == 0 {
+                return Ok(());
+            }
+            // Programs write what they like.
+            let line = String::from_utf8_lossy(&bytes);
+            if let Some(event) = self.take(line.trim_end_matches(['\n', '\r'])) {
                 // Nobody reads any more: the run is being ended.
                 if events.send(event).await.is_err() {
                     return Ok(());
                 }
             }
         }
-        Ok(())
     }
 }
 
@@ -87,6 +121,7 @@ mod tests {
         };
         assert_eq!(text, "{\"event\":\"ready\"}");
         // Asked again from the second in which the connection broke.
+        reader.told = reader.last;
         assert!(reader.take(first).is_none());
         assert!(reader.take("2026-01-01T00:00:00.000000002Z ").is_some());
         assert!(reader.take("unable to retrieve container logs").is_none());

@@ -176,7 +176,6 @@ impl Runner for PodRun {
         let mut reader = Reader::default();
         let mut said = String::new();
         let mut waits_since = Instant::now();
-        let mut log_read = Instant::now();
         let mut was_there = false;
         loop {
             let now = board.borrow_and_update().clone();
@@ -235,10 +234,10 @@ impl Runner for PodRun {
                     };
                     match read {
                         // It ended, and the board will say how.
-                        Ok(()) => log_read = Instant::now(),
+                        Ok(()) => {}
                         Err(why) => {
                             let patience = SILENCE + self.pods.cut_off;
-                            if log_read.elapsed() > patience {
+                            if reader.broken_for() > patience {
                                 return Err(Error::Deadline {
                                     what: format!("the log of pod {}", pod::name(pod)),
                                     after: patience,
@@ -254,7 +253,7 @@ impl Runner for PodRun {
                 (PodState::Ended(exit), found) => {
                     if let Some(pod) = found
                         && let Err(why) = reader.read(&api, pod::name(pod), false, &events).await
-                        && log_read.elapsed() < SILENCE
+                        && reader.broken_for() < SILENCE
                     {
                         tracing::debug!("log of {id}: {why}");
                         tokio::time::sleep(AGAIN_AFTER).await;

@@ -126,13 +126,24 @@ impl Worker {
                 return false;
             }
         };
-        call.attempts += 1;
-        // Known before the call is made: one that kills the gateway does not do so for ever.
-        if let Err(error) = self.queue.note_attempt(&call).await {
-            tracing::debug!("note an attempt of {name}: {error}");
-        }
-        let (status, headers, body) = attempt(&self.proxy, &call).await;
         let most = self.config.retry_attempts.max(1);
+        // One that a crash cut off is made again, but one that kills the gateway does not do so for ever: attempts are
+        // known before they are made, and there is one more of them than others get.
+        let (status, headers, body) = if call.attempts > most {
+            let text = format!("given up after {} attempts that did not end", call.attempts);
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                HeaderMap::new(),
+                text.into(),
+            )
+        } else {
+            call.attempts += 1;
+            if let Err(error) = self.queue.note_attempt(&call).await {
+                tracing::warn!("note an attempt of {name}: {error}");
+                return false;
+            }
+            attempt(&self.proxy, &call).await
+        };
         if is_worth_another(status) && call.attempts < most {
             return false;
         }
