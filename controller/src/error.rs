@@ -185,6 +185,18 @@ impl Error {
         }
     }
 
+    /// A lock of a part of a deployment is told as one of the deployment.
+    #[must_use]
+    pub fn of_deployment(self, deployment: &str) -> Self {
+        match self {
+            Self::Locked { holder, .. } => Self::Locked {
+                name: deployment.to_owned(),
+                holder,
+            },
+            other => other,
+        }
+    }
+
     /// The exit code of a command that ends with this.
     pub fn exit(&self) -> Exit {
         match self {

@@ -11,6 +11,10 @@ use crate::{
 
 /// Says whether they may use it, and what it was made with.
 pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
+    let changes = deploy::link_changes(deployment).unwrap_or_else(|error| {
+        report.invalid.push(crate::error::chain(&error));
+        Vec::new()
+    });
     report.validity = if report.invalid.is_empty() {
         Validity::Unverified
     } else {
@@ -19,7 +23,6 @@ pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deploymen
     report
         .notes
         .push("links and machines were not measured: asked and real values may differ".into());
-    let changes = deploy::link_changes(deployment).unwrap_or_default();
     if !changes.is_empty() {
         let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
         report.notes.push(format!(

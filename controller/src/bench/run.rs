@@ -193,10 +193,13 @@ async fn start_all(
             };
             match attempt.await {
                 Ok(run) => started.push(run),
-                Err(error) => failure = failure.or(Some(error)),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
             }
         }
-        if started.is_empty() {
+        if started.is_empty() && failure.is_none() {
             continue;
         }
         let name = if phase == Phase::Worker {

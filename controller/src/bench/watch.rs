@@ -21,6 +21,8 @@ const LEASE: Duration = Duration::from_secs(30);
 const READY_DEADLINE: Duration = Duration::from_mins(6);
 /// A container of the user's own is asked so often whether it listens yet.
 const CONNECT_EVERY: Duration = Duration::from_millis(300);
+/// For what a run still says after its end was asked for: its last lines, and how it ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often nodes are looked at during a run.
 const HEALTH_EVERY: Duration = Duration::from_secs(2);
 
@@ -283,13 +285,14 @@ pub(super) async fn wait_ended(
     }
 }
 
-/// Ends it; one that cannot be ended is lost.
+/// Ends it, and hears it out; one that cannot be ended is lost.
 pub(super) async fn stop(one: &mut Watched) {
-    let stopped = tokio::time::timeout(
-        super::run::STOP_DEADLINE,
-        one.runner.stop(&one.run.remote_id),
-    );
+    let (runner, id) = (Arc::clone(&one.runner), one.run.remote_id.clone());
+    let stopped = tokio::time::timeout(super::run::STOP_DEADLINE, runner.stop(&id));
     if !matches!(stopped.await, Ok(Ok(()))) {
         one.run.lost = true;
+        return;
     }
+    let all = async { while one.next().await {} };
+    tokio::time::timeout(LAST_WORDS, all).await.ok();
 }

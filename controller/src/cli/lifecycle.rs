@@ -215,12 +215,11 @@ async fn bench_locked(
     results: &Path,
 ) -> Result<(Bench, PathBuf), Error> {
     let locks = context.root.locks();
+    // In this order: who is refused must not write itself into the lock that the other one shares.
+    let alone = format!("{}.bench", config.name);
+    let _alone = Lock::take(&locks, &alone, LockKind::Exclusive)
+        .map_err(|error| error.of_deployment(&config.name))?;
     let _shared = Lock::take(&locks, &config.name, LockKind::Shared)?;
-    let _alone = Lock::take(
-        &locks,
-        &format!("{}.bench", config.name),
-        LockKind::Exclusive,
-    )?;
     let (deployment, live, plan) = deploy::open(context, &config.name)?;
     same_machines(&live, config)?;
     if !deployment.is_up() {

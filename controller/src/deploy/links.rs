@@ -7,9 +7,27 @@ use crate::{
     error::Error,
     plan::{LinkClass, Plan, changed_links},
     provider,
-    state::{Deployment, write_secret},
+    state::{Deployment, Lock, LockKind, write_secret},
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+use tokio::time::Instant;
+
+/// For another change of links of the same deployment.
+const OTHER_DEADLINE: Duration = Duration::from_mins(2);
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// One change after the other: each reads what was changed before, and a bench makes them beside its user.
+async fn alone(deployment: &Deployment) -> Result<Lock, Error> {
+    let until = Instant::now() + OTHER_DEADLINE;
+    loop {
+        match Lock::take(deployment.dir(), "links", LockKind::Exclusive) {
+            Err(Error::Locked { .. }) if Instant::now() < until => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            taken => return taken.map_err(|error| error.of_deployment(deployment.name())),
+        }
+    }
+}
 
 fn path(deployment: &Deployment) -> PathBuf {
     deployment.dir().join("links.json")
@@ -132,6 +150,7 @@ pub async fn change_link(
         ));
     }
     check_places(plan, config, a, b)?;
+    let _alone = alone(deployment).await?;
     let mut changes = link_changes(deployment)?;
     changes.retain(|c| !c.is_between(a, b));
     changes.extend(change);

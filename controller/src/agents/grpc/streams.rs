@@ -78,8 +78,9 @@ impl GrpcAgent {
             let mut client = self.workload();
             let part = async {
                 let mut stream = client.watch(request).await?.into_inner();
+                // A silent run is none that cannot be reached.
+                outage.ended();
                 while let Some(event) = stream.message().await? {
-                    outage.ended();
                     after_seq = event.seq;
                     if let Some(event) = run_event(event)
                         && events.send(event).await.is_err()
@@ -117,8 +118,8 @@ impl GrpcAgent {
                 after_seq = Some(after);
                 let request = wire::StreamMetricsRequest { after_seq: after };
                 let mut stream = client.stream(request).await?.into_inner();
+                outage.ended();
                 while let Some(batch) = stream.message().await? {
-                    outage.ended();
                     after_seq = batch.samples.last().map(|s| s.seq).or(after_seq);
                     // A new stream begins with all events that are kept.
                     let mut batch = batch;
