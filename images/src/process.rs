@@ -165,14 +165,16 @@ impl Program {
         if status.success() {
             return Ok(stdout);
         }
-        if status.code() == Some(127) {
+        let stderr = content(&mut err);
+        if status.code() == Some(127)
+            && let Some(missing) = not_executed(&stderr)
+        {
             return Err(ImageError::Start {
-                program: program.clone(),
-                package: package_of(program),
+                program: missing.to_owned(),
+                package: package_of(missing),
                 source: std::io::Error::from(std::io::ErrorKind::NotFound),
             });
         }
-        let stderr = content(&mut err);
         Err(ImageError::Program {
             doing: self.doing,
             program: program.clone(),
@@ -286,12 +288,21 @@ fn tail(text: &str) -> String {
     }
 }
 
+/// The program that `setpriv`, or `unshare` behind it, did not find.
+fn not_executed(said: &str) -> Option<&str> {
+    let (_, after) = said.rsplit_once("failed to execute ")?;
+    after.split(':').next()
+}
+
 /// Debian package of the programs used here.
 fn package_of(program: &str) -> &'static str {
     match program {
         "mmdebstrap" => "mmdebstrap",
         "bwrap" => "bubblewrap",
+        "curl" => "curl",
+        "go" => "golang-go",
         "qemu-img" => "qemu-utils",
+        "setpriv" | "unshare" => "util-linux",
         "dpkg-deb" => "dpkg",
         "python3" => "python3-pip",
         "apt-get" => "apt",
@@ -326,6 +337,14 @@ mod tests {
             .run()
             .unwrap_err();
         assert!(matches!(error, ImageError::Start { .. }), "{error}");
+        // The one that is missing is named, not the one that was to start it; an exit code of its own is no absence.
+        let text = "unshare: failed to execute mmdebstrap: No such file or directory";
+        assert_eq!(not_executed(text).map(package_of), Some("mmdebstrap"));
+        let error = Program::new("ask", "env").arg("no-such-program-xyz").run();
+        assert!(
+            matches!(error, Err(ImageError::Program { .. })),
+            "{error:?}"
+        );
         let error = Program::new("doze", "sleep")
             .arg("30")
             .deadline(Duration::from_millis(50))
