@@ -89,6 +89,15 @@ pub async fn bench(
         .collect();
     let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
     let mut plans = application.runs(plan, benchmark);
+    if plans.is_empty() {
+        return Err(Error::Preflight {
+            name: config.name.clone(),
+            reasons: vec![format!(
+                "application {} would run nowhere: there are neither workers nor endpoints for it",
+                benchmark.application
+            )],
+        });
+    }
     for run in &mut plans {
         point_to(run, &placed);
     }

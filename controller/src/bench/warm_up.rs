@@ -31,9 +31,9 @@ pub(super) async fn warm_up(
         wait_ended(context, deployment, scene.config, &mut started, deadline).await
     };
     let ends = run.await;
-    if ends.is_err() {
-        futures_util::future::join_all(started.iter_mut().map(stop)).await;
-    }
+    // After a failure all of them, and services always: nobody else ends them, and they hold ports.
+    let open = started.iter_mut().filter(|one| one.run.exit.is_none());
+    futures_util::future::join_all(open.map(stop)).await;
     for one in started {
         one.watcher.abort();
     }

@@ -111,7 +111,7 @@ pub(crate) fn two_at_once(bed: &Bed) -> anyhow::Result<()> {
     let code = ups[1].wait(CLUSTER)?;
     let said = ups[1].said();
     ensure!(
-        code != 0 && said.contains("node cloud0"),
+        code != 0 && last_error(&said).contains("cloud0"),
         "exit {code}: {said}"
     );
     eprintln!(

@@ -9,6 +9,8 @@ use crate::{
 
 const CONFIG: &str = "/etc/kubernetes/continuum-init.yaml";
 
+const ADDONS_FAILED: &str = "error execution phase addon";
+
 /// The first node of a cluster.
 #[derive(Debug)]
 pub struct ControlPlane;
@@ -72,7 +74,15 @@ impl Installer for ControlPlane {
             StepState::Running,
             format!("version {}", settings.version),
         );
-        if let Err(error) = node::kubeadm("init", CONFIG, system, progress).await {
+        let mut made = node::kubeadm(&["init"], CONFIG, node::CHECK_FAILED, system, progress).await;
+        if let Err(error) = &made
+            && error.to_string().contains(ADDONS_FAILED)
+        {
+            // The API server is still busy with its own start, and kubeadm's client gives up after ten seconds.
+            let addons = ["init", "phase", "addon", "all"];
+            made = node::kubeadm(&addons, CONFIG, ADDONS_FAILED, system, progress).await;
+        }
+        if let Err(error) = made {
             return Err(explain(system, error).await);
         }
         system.write(DONE, settings.version, 0o644).await?;

@@ -135,29 +135,29 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
     system.run(&argv, super::KUBEADM_DEADLINE).await.map(|_| ())
 }
 
-/// Runs kubeadm with a configuration. Its checks come before it changes anything, and give a container runtime on a busy
-/// machine two seconds: those are tried again.
+/// Runs kubeadm with a configuration; what fails with the words of `again` is tried again. Its own checks are such: they
+/// come before it changes anything, and give a container runtime on a busy machine two seconds.
 pub(super) async fn kubeadm(
-    verb: &str,
+    verb: &[&str],
     config: &str,
+    again: &str,
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let config = format!("--config={config}");
+    let argv = [&["kubeadm"], verb, &[&*config]].concat();
     let mut tries = 0;
     loop {
         tries += 1;
-        let done = system
-            .run(&["kubeadm", verb, &config], super::KUBEADM_DEADLINE)
-            .await;
-        match done {
-            Err(error) if tries < CHECKS && error.to_string().contains(CHECK_FAILED) => {
-                progress.report("kubeadm", StepState::Running, "its checks are tried again");
+        match system.run(&argv, super::KUBEADM_DEADLINE).await {
+            Err(error) if tries < TRIES && error.to_string().contains(again) => {
+                let text = format!("`{}` is tried again", verb.join(" "));
+                progress.report("kubeadm", StepState::Running, text);
             }
             other => return other.map(|_| ()),
         }
     }
 }
 
-const CHECKS: u32 = 4;
-const CHECK_FAILED: &str = "error execution phase preflight";
+const TRIES: u32 = 4;
+pub(super) const CHECK_FAILED: &str = "error execution phase preflight";

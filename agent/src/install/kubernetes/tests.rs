@@ -131,7 +131,7 @@ async fn a_half_made_node_is_reset_first_and_a_failure_brings_the_kubelets_words
         .present
         .lock()
         .unwrap()
-        .insert("/etc/kubernetes/kubelet.conf".into());
+        .insert("/etc/kubernetes/continuum-join.yaml".into());
     Worker.apply(&spec(), &system, &progress()).await.unwrap();
     assert!(
         system

@@ -43,7 +43,8 @@ impl Installer for Worker {
             return Ok(());
         }
         node::prepare(&settings, spec, system, progress).await?;
-        if system.exists("/etc/kubernetes/kubelet.conf").await {
+        // Written before kubeadm begins: wherever that broke off, its checks refuse what it left.
+        if system.exists(CONFIG).await {
             progress.report(
                 "kubeadm reset",
                 StepState::Running,
@@ -59,7 +60,9 @@ impl Installer for Worker {
             StepState::Running,
             format!("waits for {}:6443", settings.control_plane),
         );
-        if let Err(error) = node::kubeadm("join", CONFIG, system, progress).await {
+        if let Err(error) =
+            node::kubeadm(&["join"], CONFIG, node::CHECK_FAILED, system, progress).await
+        {
             return Err(explain(system, error).await);
         }
         system.write(DONE, settings.version, 0o644).await?;
