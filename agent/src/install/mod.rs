@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 pub use container_images::{ContainerImages, present as present_images};
 pub use containerd::Containerd;
 pub use docker::Docker;
-pub use kubeedge::{CloudCore, EdgeCore};
+pub use kubeedge::{CloudCore, EdgeCore, rights as kubeedge_rights};
 pub use kubernetes::{ControlPlane, PodRoutes, Worker};
 pub use mqtt::Mqtt;
 

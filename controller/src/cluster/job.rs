@@ -87,7 +87,7 @@ fn container(
 }
 
 /// The Job. Requests are limits: what a pod may use is what it is promised, so that results do not depend on neighbours.
-pub(super) fn job(
+pub fn job(
     application: &str,
     run: &RunStart,
     node: &str,

@@ -20,7 +20,7 @@ pub mod usage;
 
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use function_pods::FunctionPods;
-pub use job::{Image, workload_arguments};
+pub use job::{Image, job, workload_arguments};
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
 pub use pod::PodRecord;
 pub use pod::trouble as pod_trouble;

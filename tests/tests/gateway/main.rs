@@ -7,6 +7,7 @@ mod api;
 mod calls;
 mod cluster;
 mod function;
+mod kubeedge;
 mod limits;
 mod queue;
 mod scaling;
@@ -28,6 +29,7 @@ const CASES: &[(&str, Case)] = &[
     ("namespaces_of_functions", api::namespaces),
     ("logs_are_asked_for_rightly", api::logs),
     ("manifests_of_both_distributions_are_taken", api::manifests),
+    ("rights_and_jobs_of_kubeedge_are_taken", kubeedge::taken),
     ("calls_go_through_whole", calls::through),
     ("calls_that_cannot_be_made_say_why", calls::faults),
     ("a_replica_that_is_gone_costs_no_call", calls::gone_replica),

@@ -126,6 +126,12 @@ impl World {
         Ok(world)
     }
 
+    /// For programs that may do everything.
+    pub(crate) fn admin_kubeconfig(&self) -> anyhow::Result<PathBuf> {
+        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        cluster.as_ref().context("a cluster")?.kubeconfig("admin")
+    }
+
     /// What `up` puts into a cluster.
     pub(crate) fn objects() -> anyhow::Result<Vec<serde_json::Value>> {
         Ok(models::objects(

@@ -53,6 +53,7 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
     faults(&cluster, &own)?;
     if skip::long().is_none() {
         refusals(&cluster)?;
+        expired(&cluster, &own)?;
         rebooted(&cluster, &own)?;
     }
     cluster.ctl.expect(0, &["down", &config])?;
@@ -328,8 +329,42 @@ fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     wait_ready(cluster)
 }
 
-/// Signed by the deployment's own authority for edges.
-fn expired_token(cluster: &Cluster<'_>) -> anyhow::Result<String> {
+/// An edge whose certificate has expired is lost to its cloud; `up` gives it another.
+fn expired(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+    let authority = edge_authority(cluster)?;
+    let purpose = keys::Use::CloudCoreClient;
+    let old = keys::issue(&authority, purpose, time::Duration::hours(-1))?;
+    for (text, place) in [
+        (&old.certificate_pem, "server.crt"),
+        (&old.key_pem, "server.key"),
+    ] {
+        let file = cluster.bed.dir.join(place);
+        std::fs::write(&file, text)?;
+        let file = file.display().to_string();
+        let put = ["agent", cluster.name, "edge0", "put", &file, place];
+        let put = cluster.ctl.json(0, &put)?;
+        let from = put["path"].as_str().context("a path")?;
+        let to = format!("/etc/kubeedge/certs/{place}");
+        cluster.on("edge0", &["install", "-m", "0600", from, &to])?;
+    }
+    cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
+    let lost = [
+        "wait",
+        "--for=condition=Ready=Unknown",
+        "--timeout=300s",
+        "node/edge0",
+    ];
+    cluster.kubectl(&lost)?;
+    let up = cluster.ctl.run(&[&["up"], bench].concat())?;
+    let said = String::from_utf8_lossy(&up.stderr).into_owned();
+    ensure!(
+        up.status.success() && said.contains("its certificate has expired"),
+        "{said}"
+    );
+    wait_ready(cluster)
+}
+
+fn edge_authority(cluster: &Cluster<'_>) -> anyhow::Result<Identity> {
     let secrets = cluster
         .ctl
         .state()
@@ -339,10 +374,15 @@ fn expired_token(cluster: &Cluster<'_>) -> anyhow::Result<String> {
     let read = |name: &str| {
         std::fs::read_to_string(secrets.join(name)).with_context(|| format!("read {name}"))
     };
-    let authority = Identity {
+    Ok(Identity {
         certificate_pem: read("edge-ca.pem")?,
         key_pem: read("edge-ca.key")?,
-    };
+    })
+}
+
+/// Signed by the deployment's own authority for edges.
+fn expired_token(cluster: &Cluster<'_>) -> anyhow::Result<String> {
+    let authority = edge_authority(cluster)?;
     Ok(keys::edge_token(&authority, time::Duration::hours(-1))?)
 }
 

@@ -77,7 +77,7 @@ pub(super) fn kubeconfig(address: &str, ca: &str, certificate: &str, key: &str) 
 
 /// Namespace, and what cloudcore may do: it stands between the API server and the edges, so it may do what kubelets may,
 /// and what its own objects need.
-pub(super) fn rights() -> String {
+pub fn rights() -> String {
     let rule = |groups: &[&str], resources: &[&str], verbs: &[&str]| json!({ "apiGroups": groups, "resources": resources, "verbs": verbs });
     let read = ["get", "list", "watch"];
     let all = [

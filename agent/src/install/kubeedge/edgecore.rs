@@ -1,6 +1,6 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{bring_up, documents, wait_for};
+use super::{bring_up, certificate, documents, wait_for};
 use crate::{
     error::AgentError,
     install::{
@@ -72,6 +72,17 @@ impl Installer for EdgeCore {
                 why: "a kubelet runs on this node, and both would manage its pods; remove it first: \
                       `continuum-ctl down` and `up`, or systemctl disable --now kubelet",
             });
+        }
+        if system.exists(documents::CERTIFICATE).await
+            && certificate::has_expired(documents::CERTIFICATE, system).await?
+        {
+            let about = "its certificate has expired: a new one is asked for";
+            progress.report("edgecore", StepState::Running, about);
+            unit::stop(UNIT, system).await?;
+            // With what it wrote of itself, so that all of it is made anew below.
+            for file in [documents::CERTIFICATE, documents::KEY, OURS] {
+                system.remove(file).await?;
+            }
         }
         let ours = documents::edgecore(&edge);
         let mut changed = system.write(OURS, &ours, 0o600).await?;

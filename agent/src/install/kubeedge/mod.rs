@@ -7,6 +7,7 @@
 //! edgecore    programs ─ kernel ─ network of pods ─ images ─ token ─ unit ─ it has its certificate
 //! ```
 
+mod certificate;
 mod cloudcore;
 mod documents;
 mod edgecore;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use cloudcore::CloudCore;
+pub use documents::rights;
 pub use edgecore::EdgeCore;
 
 const SHORT: Duration = Duration::from_mins(2);

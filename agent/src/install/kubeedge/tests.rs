@@ -125,6 +125,27 @@ async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
 }
 
 #[tokio::test]
+async fn an_edge_whose_certificate_has_expired_asks_for_another() {
+    for (until_year, restarts) in [(2101, 1), (2001, 2)] {
+        let pem: &'static str = certificate::tests::certificate(until_year).leak();
+        let system = RecordingSystem {
+            answer: Some(("cat /etc/kubeedge/certs", pem)),
+            ..with(documents::CERTIFICATE)
+        };
+        for _ in 0..2 {
+            EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
+        }
+        let commands = system.commands.lock().unwrap().clone();
+        let restart = commands.iter().filter(|c| c.contains("restart edgecore"));
+        assert_eq!(
+            restart.count(),
+            restarts,
+            "until {until_year}: {commands:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_kubelet_on_the_node_is_named_and_nothing_is_done() {
     let system = with("/etc/systemd/system/kubelet.service");
     let error = EdgeCore
