@@ -56,7 +56,7 @@ impl IntoResponse for ApiError {
 /// Reads a JSON body; an error names the field.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let why = error.into_inner();
         ApiError::bad_request(if path == "." {
@@ -64,7 +64,10 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Api
         } else {
             format!("the body's field `{path}` is not what it should be: {why}")
         })
-    })
+    })?;
+    let end = reader.end();
+    end.map_err(|why| ApiError::bad_request(format!("the body goes on after its JSON: {why}")))?;
+    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -84,5 +87,7 @@ mod tests {
                 .contains("missing field `image`")
         );
         assert!(fault("{").text.contains("EOF"), "{}", fault("{"));
+        let more = fault(r#"{"service":"a","image":"i"} and more"#);
+        assert!(more.text.contains("goes on"), "{more}");
     }
 }

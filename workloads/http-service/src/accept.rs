@@ -17,6 +17,9 @@ use tokio_io_timeout::TimeoutStream;
 /// Before a socket is asked again that gave an error, as one without free file descriptors does.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Of one connection, whatever its caller sends: as large as headers may be.
+const BUFFER_BYTES: usize = 64 << 10;
+
 /// What connections may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -78,6 +81,7 @@ pub async fn accept<S, B>(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.silence)
+            .max_buf_size(BUFFER_BYTES)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {

@@ -32,7 +32,7 @@ fn rules() -> Value {
           "verbs": ["get", "list", "watch", "create", "update", "delete"] },
         { "apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"] },
         { "apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "create", "delete"] },
-        { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"] },
+        { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"] },
         { "apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"] },
         { "apiGroups": [""], "resources": ["secrets"],
           "verbs": ["get", "list", "create", "update", "patch", "delete"] },

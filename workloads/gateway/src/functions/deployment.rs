@@ -102,7 +102,8 @@ pub(crate) fn deployment(
     if !secrets.is_empty() {
         let sources: Vec<Value> = secrets
             .iter()
-            .map(|name| json!({ "secret": { "name": name, "items": [{ "key": name, "path": name }] } }))
+            // All keys of it: others than we may have made it.
+            .map(|name| json!({ "secret": { "name": name } }))
             .collect();
         volumes.push(json!({ "name": "secrets", "projected": { "sources": sources } }));
         mounts.push(json!({ "name": "secrets", "mountPath": SECRETS_DIR, "readOnly": true }));
@@ -113,7 +114,7 @@ pub(crate) fn deployment(
     }
     let replicas = match replicas {
         // As it is: what scaled it had its reasons.
-        Some(now) if now >= scaling.min || now == 0 => now,
+        Some(now) if now >= scaling.min || now == 0 => now.min(scaling.max),
         _ => scaling.min,
     };
     let value = json!({
@@ -236,12 +237,12 @@ mod tests {
         assert_eq!(container["volumeMounts"][1]["mountPath"], "/tmp");
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
         assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/_/health");
-        // Those that there are stay, unless they are too few; none is a wish, too.
+        // Those that there are stay, unless they are too few or too many; none is a wish, too.
         let replicas = |now| deployment(&wanted(), "fn", &config(), Some(now)).unwrap();
         let replicas = |now| replicas(now).spec.unwrap().replicas;
         assert_eq!(
-            (replicas(0), replicas(1), replicas(5)),
-            (Some(0), Some(2), Some(5))
+            (replicas(0), replicas(1), replicas(4), replicas(9)),
+            (Some(0), Some(2), Some(4), Some(5))
         );
     }
 

@@ -11,8 +11,8 @@ pub(crate) type HttpClient = Client<HttpConnector, Shared>;
 
 /// A pod that is gone answers nothing at all; the next one is tried.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
-/// Below what servers commonly allow, so that they are not the ones who close.
-const IDLE: Duration = Duration::from_secs(20);
+/// Below what servers commonly allow, of which five seconds is the least, so that they are not the ones who close.
+const IDLE: Duration = Duration::from_secs(4);
 
 pub(crate) fn new() -> HttpClient {
     let mut connector = HttpConnector::new();

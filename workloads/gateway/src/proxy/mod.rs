@@ -283,7 +283,6 @@ impl Proxy {
     ) -> Result<(Arc<Replica>, bool), ApiError> {
         let mut changes = function.changes();
         let mut had_to_wait = false;
-        let mut asked = None;
         loop {
             let state = changes.borrow_and_update().clone();
             if let Some(replica) = state.pick(tried).or_else(|| state.pick(&[])) {
@@ -294,11 +293,16 @@ impl Proxy {
                 let text = format!("{} was removed", function.key);
                 return Err(ApiError::not_found(text));
             };
-            // Once for each state of it: while it is scaled down by somebody else, it is asked for again.
-            let version = deployment.metadata.resource_version.clone();
-            if state.wanted() == 0 && asked != Some(version.clone()) {
-                asked = Some(version);
-                scaler::scale(&self.client, &function.key, scaler::from_zero(deployment)).await?;
+            // Once for each state of it, by one of the calls that wait: while it is scaled down by somebody else, it is
+            // asked for again.
+            let version = deployment.metadata.resource_version.as_deref();
+            if state.wanted() == 0 && function.is_first_to_ask(version) {
+                let replicas = scaler::from_zero(deployment);
+                if let Err(error) = scaler::scale(&self.client, &function.key, replicas).await {
+                    // The next call may do better.
+                    function.forget_asked();
+                    return Err(error);
+                }
                 continue;
             }
             let changed = tokio::time::timeout_at(deadline, changes.changed()).await;

@@ -21,10 +21,13 @@ use kube::{
     Api,
     api::{DeleteParams, ListParams, PostParams},
 };
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
+use tokio::time::Instant;
 
 /// Updates that lost against another one are made again.
 const CONFLICTS: u32 = 5;
+/// Between looks at a function that is being removed.
+const NEXT_LOOK: Duration = Duration::from_millis(200);
 
 fn deployments(context: &Context, namespace: &str) -> Api<Deployment> {
     Api::namespaced(context.client(), namespace)
@@ -127,12 +130,32 @@ pub(super) async fn deploy(
     let made = deployment(&wanted, &namespace, config, None)?;
     check_secrets(&context, &wanted, &namespace).await?;
     let doing = format!("deploy function {}", wanted.service);
-    deployments(&context, &namespace)
-        .create(&PostParams::default(), &made)
-        .await
-        .map_err(|e| ApiError::of_cluster(&doing, e))?;
+    let all = deployments(&context, &namespace);
+    let deadline = Instant::now() + config.upstream_timeout;
+    loop {
+        match all.create(&PostParams::default(), &made).await {
+            // One of that name that was removed goes when the last of its calls has ended.
+            Err(kube::Error::Api(status))
+                if status.code == 409
+                    && Instant::now() < deadline
+                    && is_leaving(&all, &wanted.service).await =>
+            {
+                tokio::time::sleep(NEXT_LOOK).await;
+            }
+            other => {
+                other.map_err(|e| ApiError::of_cluster(&doing, e))?;
+                break;
+            }
+        }
+    }
     ensure_service(&context, &wanted, &namespace, &doing).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Whether it is removed, or was a moment ago.
+async fn is_leaving(all: &Api<Deployment>, name: &str) -> bool {
+    let found = all.get_opt(name).await;
+    found.is_ok_and(|found| found.is_none_or(|d| !is_there(&d)))
 }
 
 /// The Service by which pods reach a function; one that is there is the same.
@@ -211,7 +234,11 @@ pub(super) async fn remove(
         .await
         .map_err(|e| ApiError::of_cluster(&doing, e))?;
     let services: Api<Service> = Api::namespaced(context.client(), &key.namespace);
-    match services.delete(&key.name, &how).await {
+    // At once, so that the next function of that name does not take it for its own.
+    match services
+        .delete(&key.name, &DeleteParams::background())
+        .await
+    {
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => return Err(ApiError::of_cluster(&doing, error)),
         Ok(_) => {}

@@ -1,13 +1,13 @@
 //! `/system/scale-function/NAME`.
 
-use super::{Context, functions::named};
+use super::{Context, InNamespace, functions::named};
 use crate::{
     error::{ApiError, json},
     scaler,
 };
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
 use continuum_openfaas_api::ScaleServiceRequest;
 use http::StatusCode;
@@ -18,6 +18,7 @@ const MAX_REPLICAS: u64 = 1000;
 pub(super) async fn scale(
     State(context): State<Context>,
     Path(name): Path<String>,
+    Query(query): Query<InNamespace>,
     body: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let wanted: ScaleServiceRequest = json(&body)?;
@@ -28,7 +29,8 @@ pub(super) async fn scale(
         );
         return Err(ApiError::bad_request(text));
     }
-    let key = named(&context, &name, wanted.namespace.as_deref()).await?;
+    let namespace = wanted.namespace.or(query.namespace);
+    let key = named(&context, &name, namespace.as_deref()).await?;
     context.proxy.find(&key).await?;
     scaler::scale(&context.client(), &key, wanted.replicas).await?;
     Ok(StatusCode::ACCEPTED)

@@ -3,7 +3,7 @@
 use super::{Context, InNamespace};
 use crate::{
     error::{ApiError, json},
-    functions::check_name,
+    functions::{FUNCTION, check_name},
 };
 use axum::{
     Json,
@@ -13,15 +13,21 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use continuum_openfaas_api::Secret as Wanted;
 use http::StatusCode;
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Pod, Secret},
+};
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json as value;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Label of secrets that are for functions; others of the namespace are not touched.
 const MANAGED: (&str, &str) = ("app.kubernetes.io/managed-by", "openfaas");
+/// On pods: when a secret that they mount was replaced last, nanoseconds since 1970.
+const SECRETS_CHANGED: &str = "continuum/secrets-changed";
 
 async fn secrets(
     context: &Context,
@@ -34,10 +40,11 @@ async fn secrets(
 fn object(wanted: &Wanted) -> Result<Secret, ApiError> {
     check_name("secret", &wanted.name)?;
     let bytes = match (&wanted.value, &wanted.raw_value) {
-        (Some(text), _) if !text.is_empty() => text.clone().into_bytes(),
-        (_, Some(raw)) => STANDARD.decode(raw).map_err(|e| {
+        // As OpenFaaS has it where a body has both.
+        (_, Some(raw)) if !raw.is_empty() => STANDARD.decode(raw).map_err(|e| {
             ApiError::bad_request(format!("the body's field `rawValue` is not Base64: {e}"))
         })?,
+        (Some(text), _) if !text.is_empty() => text.clone().into_bytes(),
         _ => {
             return Err(ApiError::bad_request(
                 "the body has neither `value` nor `rawValue`",
@@ -105,14 +112,52 @@ pub(super) async fn replace(
 ) -> Result<StatusCode, ApiError> {
     let wanted: Wanted = json(&body)?;
     let mut made = object(&wanted)?;
-    let (secrets, _) = secrets(&context, wanted.namespace.as_deref()).await?;
+    let (secrets, namespace) = secrets(&context, wanted.namespace.as_deref()).await?;
     let old = find(&secrets, &wanted.name).await?;
     made.metadata.resource_version = old.metadata.resource_version;
     secrets
         .replace(&wanted.name, &PostParams::default(), &made)
         .await
         .map_err(|e| ApiError::of_cluster(&format!("replace secret {}", wanted.name), e))?;
+    if let Err(error) = refresh(&context, &namespace, &wanted.name).await {
+        tracing::warn!("pods see the new secret {} later: {error}", wanted.name);
+    }
     Ok(StatusCode::ACCEPTED)
+}
+
+/// Kubelets look at the secrets of a pod again when the pod changes, and otherwise only about each minute.
+async fn refresh(context: &Context, namespace: &str, secret: &str) -> kube::Result<()> {
+    let pods: Api<Pod> = Api::namespaced(context.client(), namespace);
+    let of_functions = ListParams::default().labels(FUNCTION);
+    for pod in pods.list(&of_functions).await? {
+        let Some(name) = pod
+            .metadata
+            .name
+            .as_deref()
+            .filter(|_| mounts(&pod, secret))
+        else {
+            continue;
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = since.unwrap_or_default().as_nanos().to_string();
+        let patch = value!({ "metadata": { "annotations": { SECRETS_CHANGED: now } } });
+        let patched = pods
+            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
+        match patched {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            other => other.map(|_| ())?,
+        }
+    }
+    Ok(())
+}
+
+fn mounts(pod: &Pod, secret: &str) -> bool {
+    let volumes = pod.spec.iter().filter_map(|s| s.volumes.as_ref()).flatten();
+    volumes
+        .filter_map(|v| v.projected.as_ref()?.sources.as_ref())
+        .flatten()
+        .any(|s| s.secret.as_ref().is_some_and(|s| s.name == secret))
 }
 
 pub(super) async fn remove(
