@@ -85,9 +85,12 @@ impl Cluster for Kubernetes {
     fn stack<'a>(&self, catalogue: &'a Catalogue, config: &Config) -> Result<&'a Stack, Error> {
         let version = config.software.kube_version.as_deref();
         catalogue.stack("kubernetes", version).map_err(|error| {
+            let first = catalogue.stack("kubernetes", None);
+            let first = first.ok().and_then(|s| s.versions.get("kubernetes"));
+            let first = first.map_or("VERSION", String::as_str);
             Error::other(
                 "choose a version of Kubernetes",
-                format!("{error}; or set nothing: the catalogue's first one is taken"),
+                format!("{error}; type `--set software.kube_version={first}`, or leave it out"),
             )
         })
     }

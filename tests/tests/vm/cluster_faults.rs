@@ -37,6 +37,20 @@ pub(crate) fn image_and_api_server_gone(
     results::check(&results::only_result(&dir)?, photos)
 }
 
+/// An image that no node has and nobody gives is told with the kubelet's reason, long before the run should have ended.
+pub(crate) fn image_missing(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let mut run = cluster.ctl.start("no-image", &["bench", config])?;
+    let code = run.wait(Duration::from_mins(4))?;
+    let said = run.said();
+    ensure!(
+        code == 6
+            && said.contains("nowhere.test/app:1")
+            && (said.contains("ErrImagePull") || said.contains("ImagePullBackOff")),
+        "exit {code}: {said}"
+    );
+    Ok(())
+}
+
 /// A node whose kubelet is silent takes no run; when it speaks again, it does.
 pub(crate) fn kubelet_stopped(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
     cluster.on("cloud0", &["systemctl", "stop", "kubelet"])?;

@@ -62,8 +62,11 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
     pods::traffic(&cluster)?;
     own_container(&cluster)?;
+    cluster_faults::image_missing(&cluster, &own_pod(&cluster, "no-image", NO_IMAGE)?)?;
     cluster_faults::image_and_api_server_gone(&cluster, &own, PHOTOS)?;
     cluster_faults::kubelet_stopped(&cluster, &own)?;
+    // On the node that was silent.
+    stages(&cluster)?;
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
 }
@@ -111,36 +114,73 @@ fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A container of the user's own as a pod: two numbers printed are two numbers in the result.
-fn own_container(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    // The same machines, in the other spelling, with another application.
+const NO_IMAGE: &str =
+    "application = \"container\"\nduration_s = 5\nworker_image = \"nowhere.test/app:1\"\n";
+
+/// The same machines, in the other spelling, with another application.
+fn own_pod(cluster: &Cluster<'_>, name: &str, benchmark: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(example("kubernetes-cloud.toml"))?;
     let (machines, _) = text.split_once("[benchmark]").context("a benchmark")?;
+    let config = cluster.bed.dir.join(format!("{name}.toml"));
+    std::fs::write(&config, format!("{machines}[benchmark]\n{benchmark}"))?;
+    Ok(config.display().to_string())
+}
+
+/// Two pods on one worker that do nothing, after a warm-up: when each of them came to be, stage by stage.
+fn stages(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    let benchmark = "application = \"empty\"\nsleep_time_s = 2\nworker_cores = 0.2\nworker_memory_mib = 96\n\
+                     applications_per_worker = 2\ncache_worker = true\n";
+    let config = own_pod(cluster, "stages", benchmark)?;
+    let (dir, text) = cluster.bed.results("stages");
+    let bench = ["bench", &config, "--results", &text];
+    cluster.ctl.expect(0, &bench)?;
+    let rows = results::rows(&results::only_result(&dir)?, "pods.csv")?;
+    ensure!(rows.len() == 2, "{rows:?}");
+    for row in &rows {
+        let mut before = 0.0;
+        for stage in [
+            "kubelet_pod_received (s)",
+            "kubelet_applied_sandbox (s)",
+            "kubelet_created_container (s)",
+            "started_application (s)",
+        ] {
+            let at = row.number::<f64>(stage)?;
+            ensure!(at > before, "{stage} at {at} s after {before} s: {row:?}");
+            before = at;
+        }
+    }
+    Ok(())
+}
+
+/// A container of the user's own as a pod: two numbers printed are two numbers in the result.
+fn own_container(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let archive = tools_archive(cluster.bed)?;
     let benchmark = format!(
-        r#"[benchmark]
-application = "container"
+        r#"application = "container"
 duration_s = 5
 worker_image = "{}"
-worker_command = ["/bin/busybox", "printf", '{{"metric":"answers","value":41}}\n{{"metric":"answers","value":43}}\n']
+worker_command = ["/bin/busybox", "printf", 'a line for people\n{{"metric":"answers","value":41}}\n{{"metric":"answers","value":43}}\n']
 "#,
         archive.display()
     );
-    let config = cluster.bed.dir.join("own-pod.toml");
-    std::fs::write(&config, format!("{machines}{benchmark}"))?;
-    let config = config.display().to_string();
+    let config = own_pod(cluster, "own-pod", &benchmark)?;
     let (dir, text) = cluster.bed.results("own-pod");
     let out = cluster
         .ctl
         .expect(0, &["bench", &config, "--results", &text])?;
     ensure!(out.contains("CONTAINER OUTPUT"), "{out}");
-    let result = results::json(&results::only_result(&dir)?)?;
+    let dir = results::only_result(&dir)?;
+    let result = results::json(&dir)?;
     let row = &result["tables"][0]["rows"][0];
     ensure!(
         row[0] == "cloud0" && row[2] == "answers" && row[3] == 2 && row[4] == 42.0,
         "{result}"
     );
-    ensure!(result["runs"][0]["pod"]["node"] == "cloud0", "{result}");
+    let run = &result["runs"][0];
+    ensure!(run["pod"]["node"] == "cloud0", "{result}");
+    let id = run["id"].as_str().context("an id")?;
+    let log = std::fs::read_to_string(dir.join(format!("logs/{id}.log")))?;
+    ensure!(log.contains("a line for people"), "{log}");
     Ok(())
 }
 

@@ -70,6 +70,10 @@ pub(crate) fn traffic(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let name = "kubernetes.default.svc.cluster.local";
     let found = cluster.tool("client", &["nslookup", "-type=a", name])?;
     ensure!(found.contains("10.96.0.1"), "{found}");
+    // The API server by the name that programs in pods use: it wants TLS, and says so.
+    let plain = "/bin/busybox wget -T 30 -O - http://kubernetes.default.svc:443/ 2>&1; true";
+    let said = cluster.tool("client", &["sh", "-c", plain])?;
+    ensure!(said.contains("400 Bad Request"), "{said}");
 
     latency(cluster, &web)?;
     cluster.kubectl(&["delete", "--wait=false", "-f", &manifest])?;
