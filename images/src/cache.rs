@@ -75,21 +75,57 @@ impl Cache {
         key: &str,
         make: impl FnOnce(&Path) -> Result<(), ImageError>,
     ) -> Result<PathBuf, ImageError> {
-        let dir = self.subdir(kind)?;
-        let target = dir.join(key);
+        let target = self.subdir(kind)?.join(key);
         if target.exists() {
             return Ok(target);
         }
+        self.make(kind, key, false, make)
+    }
+
+    /// Like `get_or_make`, but what is there gives way to what is made. Who looks meanwhile finds one or the other,
+    /// whole.
+    pub fn replace(
+        &self,
+        kind: &str,
+        key: &str,
+        make: impl FnOnce(&Path) -> Result<(), ImageError>,
+    ) -> Result<PathBuf, ImageError> {
+        self.make(kind, key, true, make)
+    }
+
+    fn make(
+        &self,
+        kind: &str,
+        key: &str,
+        anew: bool,
+        make: impl FnOnce(&Path) -> Result<(), ImageError>,
+    ) -> Result<PathBuf, ImageError> {
+        let dir = self.subdir(kind)?;
+        let target = dir.join(key);
         let lock_path = dir.join(format!(".{key}.lock"));
         let lock =
             std::fs::File::create(&lock_path).map_err(ImageError::file("create", &lock_path))?;
         wait_for_lock(&lock, &lock_path, WITHIN)?;
-        if !target.exists() {
+        if anew || !target.exists() {
             let partial = dir.join(format!(".{key}.partial"));
             remove(&partial)?;
             std::fs::create_dir(&partial).map_err(ImageError::file("create", &partial))?;
             make(&partial)?;
-            std::fs::rename(&partial, &target).map_err(ImageError::file("rename to", &target))?;
+            if target.exists() {
+                let flags = rustix::fs::RenameFlags::EXCHANGE;
+                rustix::fs::renameat_with(
+                    rustix::fs::CWD,
+                    &partial,
+                    rustix::fs::CWD,
+                    &target,
+                    flags,
+                )
+                .map_err(|e| ImageError::file("exchange with", &target)(e.into()))?;
+                remove(&partial)?;
+            } else {
+                std::fs::rename(&partial, &target)
+                    .map_err(ImageError::file("rename to", &target))?;
+            }
         }
         std::fs::remove_file(&lock_path).ok();
         Ok(target)

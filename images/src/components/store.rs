@@ -211,9 +211,8 @@ pub fn add(cache: &Cache, component: &Component, from: &Path) -> Result<Stored, 
         .map_err(ImageError::file("create a directory in", cache.path(KIND)))?;
     members::join(component, from, joined.path())?;
     let key = key(cache, component)?;
-    // What was added before is replaced: the user says which one it is.
-    crate::cache::remove(&cache.path(KIND).join(&key))?;
-    let dir = cache.get_or_make(KIND, &key, |partial| {
+    // What was added before gives way: the user says which one it is.
+    let dir = cache.replace(KIND, &key, |partial| {
         for dir in [from, joined.path()] {
             copy_files(dir, partial)?;
         }
