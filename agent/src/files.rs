@@ -82,7 +82,12 @@ impl Incoming {
             .await
             .map_err(file_error(&dir))?;
         let temporary = dir.join(format!(".incoming-{}", uuid::Uuid::new_v4()));
-        let file = tokio::fs::File::create(&temporary)
+        // It gets its mode when it is whole; until then it is nobody's.
+        let file = tokio::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
             .await
             .map_err(file_error(&temporary))?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use crate::{error::AgentError, process};
 use std::{path::Path, time::Duration};
+use tokio::io::AsyncWriteExt;
 
 /// What installers may do to the machine.
 #[async_trait::async_trait]
@@ -48,7 +49,18 @@ impl System for HostSystem {
             tokio::fs::create_dir_all(dir).await.map_err(error)?;
         }
         let temporary = format!("{path}.continuum-new");
-        tokio::fs::write(&temporary, content).await.map_err(error)?;
+        // Nobody may look into it for a moment, either.
+        self.remove(&temporary).await?;
+        let mut file = tokio::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+            .await
+            .map_err(error)?;
+        file.write_all(content.as_bytes()).await.map_err(error)?;
+        file.sync_all().await.map_err(error)?;
+        // The mask of this process does not count.
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
         tokio::fs::set_permissions(&temporary, permissions)
             .await

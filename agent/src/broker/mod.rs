@@ -121,15 +121,21 @@ impl Broker {
             spec: Some(spec.clone()),
             ..BrokerStats::default()
         };
-        let supervised = supervise::start(
+        let started = supervise::start(
             spec,
             argv,
             Arc::clone(&self.logs),
             Arc::clone(&self.metrics),
             Arc::clone(&self.stats),
-        )
-        .await?;
-        *running = Some(supervised);
+        );
+        match started.await {
+            Ok(supervised) => *running = Some(supervised),
+            Err(error) => {
+                // Who asks is not told of a broker that there is not.
+                self.forget().await;
+                return Err(error);
+            }
+        }
         Ok(self.stats())
     }
 
@@ -138,10 +144,14 @@ impl Broker {
         let mut running = self.running.lock().await;
         if let Some(supervised) = running.take() {
             supervised.stop().await;
-            *self.lock() = BrokerStats::default();
-            if self.config.own_machine {
-                admission::lift().await;
-            }
+            self.forget().await;
+        }
+    }
+
+    async fn forget(&self) {
+        *self.lock() = BrokerStats::default();
+        if self.config.own_machine {
+            admission::lift().await;
         }
     }
 

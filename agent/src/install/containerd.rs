@@ -1,6 +1,6 @@
 //! containerd from the guest image: configured and started.
 
-use super::{InstallSpec, Installer, Progress, StepState};
+use super::{InstallSpec, Installer, Progress, StepState, unit};
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ const CONFIG_TEXT: &str = "\
 [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
   SystemdCgroup = true
 ";
+const UNIT: &str = "containerd.service";
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(2);
 
 #[async_trait::async_trait]
@@ -70,19 +71,14 @@ impl Installer for Containerd {
         );
         progress.report("service", StepState::Running, "systemctl enable and start");
         system
-            .run(
-                &["systemctl", "enable", "containerd.service"],
-                SYSTEMCTL_DEADLINE,
-            )
+            .run(&["systemctl", "enable", UNIT], SYSTEMCTL_DEADLINE)
             .await?;
         // `restart` also picks up a changed configuration; a running one with the same is left alone.
         let verb = if changed { "restart" } else { "start" };
-        system
-            .run(
-                &["systemctl", verb, "containerd.service"],
-                SYSTEMCTL_DEADLINE,
-            )
-            .await?;
+        let begun = ["systemctl", verb, UNIT];
+        if let Err(error) = system.run(&begun, SYSTEMCTL_DEADLINE).await {
+            return Err(unit::explain(UNIT, error, system).await);
+        }
         // The unit is of type notify: it is up only once containerd said so. `ctr` proves that it answers.
         let version = system.run(&["ctr", "version"], SYSTEMCTL_DEADLINE).await?;
         let version = version
@@ -102,10 +98,7 @@ impl Installer for Containerd {
             return Ok(());
         }
         system
-            .run(
-                &["systemctl", "disable", "--now", "containerd.service"],
-                SYSTEMCTL_DEADLINE,
-            )
+            .run(&["systemctl", "disable", "--now", UNIT], SYSTEMCTL_DEADLINE)
             .await?;
         system.remove(CONFIG).await?;
         progress.report("service", StepState::Done, "stopped and disabled");

@@ -1,6 +1,6 @@
 //! docker from Debian's packages: installed, configured and started.
 
-use super::{InstallSpec, Installer, Progress, StepState, packages};
+use super::{InstallSpec, Installer, Progress, StepState, packages, unit};
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ pub struct Docker;
 const PROGRAM: &str = "/usr/sbin/dockerd";
 const CONFIG: &str = "/etc/docker/daemon.json";
 const CONFIG_TEXT: &str = "{ \"exec-opts\": [\"native.cgroupdriver=cgroupfs\"] }\n";
+const UNIT: &str = "docker.service";
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(3);
 
 #[async_trait::async_trait]
@@ -51,15 +52,13 @@ impl Installer for Docker {
         }
         progress.report("service", StepState::Running, "systemctl enable and start");
         system
-            .run(
-                &["systemctl", "enable", "docker.service"],
-                SYSTEMCTL_DEADLINE,
-            )
+            .run(&["systemctl", "enable", UNIT], SYSTEMCTL_DEADLINE)
             .await?;
         let verb = if changed { "restart" } else { "start" };
-        system
-            .run(&["systemctl", verb, "docker.service"], SYSTEMCTL_DEADLINE)
-            .await?;
+        let begun = ["systemctl", verb, UNIT];
+        if let Err(error) = system.run(&begun, SYSTEMCTL_DEADLINE).await {
+            return Err(unit::explain(UNIT, error, system).await);
+        }
         // The unit is of type notify; an answer proves it.
         let format = "--format={{.Server.Version}}";
         let version = system
@@ -74,7 +73,7 @@ impl Installer for Docker {
             progress.report("service", StepState::Unchanged, "was not installed");
             return Ok(());
         }
-        let units = ["docker.socket", "docker.service"];
+        let units = ["docker.socket", UNIT];
         system
             .run(
                 &[&["systemctl", "disable", "--now"][..], &units].concat(),

@@ -60,6 +60,32 @@ pub(super) async fn last_words(unit: &str, lines: usize, system: &dyn System) ->
     journal(unit, &format!("--lines={lines}"), system).await
 }
 
+/// Lines of a unit that an error brings.
+const LAST_WORDS: usize = 8;
+
+/// Adds the last words of a unit to the error of what needed it.
+pub(super) async fn explain(unit: &str, error: AgentError, system: &dyn System) -> AgentError {
+    let words = last_words(unit, LAST_WORDS, system).await.join(" | ");
+    let name = unit.trim_end_matches(".service");
+    match error {
+        AgentError::Program { program, how, said } => AgentError::Program {
+            program,
+            how,
+            said: format!("{said}; {name}: {words}"),
+        },
+        AgentError::Deadline {
+            what,
+            after,
+            last_seen,
+        } => AgentError::Deadline {
+            what,
+            after,
+            last_seen: format!("{last_seen}; {name}: {words}"),
+        },
+        other => other,
+    }
+}
+
 /// What it said since then. Whole seconds count, so that there may be a little more.
 pub(super) async fn words_since(unit: &str, begun: SystemTime, system: &dyn System) -> Vec<String> {
     let since = begun.duration_since(UNIX_EPOCH).unwrap_or_default();

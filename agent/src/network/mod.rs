@@ -59,6 +59,8 @@ pub struct AppliedClass {
 pub struct Network {
     address: IpAddr,
     applied: Mutex<Vec<AppliedClass>>,
+    /// One change after the other: what is remembered is what the kernel has.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Network {
@@ -67,6 +69,7 @@ impl Network {
         Self {
             address,
             applied: Mutex::new(Vec::new()),
+            changing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -88,6 +91,7 @@ impl Network {
         for class in &classes {
             tc::check(class)?;
         }
+        let _changing = self.changing.lock().await;
         let device = self.device().await?;
         // Deleting a root that is not there fails, which is fine.
         process::run_unchecked(
@@ -115,6 +119,7 @@ impl Network {
     /// Changes latency, jitter, loss and rate of one class.
     pub async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
         tc::check(&link)?;
+        let _changing = self.changing.lock().await;
         let mut applied = self.applied();
         let known: Vec<String> = applied.iter().map(|c| c.link.name.clone()).collect();
         let Some((index, class)) = applied

@@ -82,21 +82,9 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Adds the last words of the kubelet to an error: kubeadm only says that it did not come up.
+/// kubeadm only says that the kubelet did not come up.
 async fn explain(system: &dyn System, error: AgentError) -> AgentError {
-    let said = unit::last_words(node::KUBELET, 8, system).await;
-    match error {
-        AgentError::Program {
-            program,
-            how,
-            said: own,
-        } => AgentError::Program {
-            program,
-            how,
-            said: format!("{own}; the kubelet: {}", said.join(" | ")),
-        },
-        other => other,
-    }
+    unit::explain(node::KUBELET, error, system).await
 }
 
 #[cfg(test)]

@@ -149,11 +149,30 @@ async fn a_half_made_node_is_reset_first_and_a_failure_brings_the_kubelets_words
         .apply(&spec(), &system, &progress())
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("the kubelet:"), "{error}");
+    assert!(error.to_string().contains("kubelet:"), "{error}");
     assert!(
         !system.exists(DONE).await,
         "what failed must be tried again"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_waits_until_its_cluster_has_missed_the_one_before_it_but_not_for_ever() {
+    let system = RecordingSystem {
+        fail_on: Some("kubeadm join".into()),
+        said: "a Node with name \"cloud0\" and status \"Ready\" already exists in the cluster",
+        ..RecordingSystem::default()
+    };
+    let error = Worker
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("already exists"), "{error}");
+    let commands = system.commands.lock().unwrap().clone();
+    let count = |word: &str| commands.iter().filter(|c| c.starts_with(word)).count();
+    // It begins anew each time.
+    assert!(count("kubeadm join") > 2);
+    assert_eq!(count("kubeadm join"), count("kubeadm reset") + 1);
 }
 
 #[tokio::test]

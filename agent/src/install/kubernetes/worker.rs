@@ -6,8 +6,15 @@ use crate::{
     install::{InstallSpec, Installer, Progress, StepState},
     system::System,
 };
+use std::time::Duration;
+use tokio::time::Instant;
 
 const CONFIG: &str = "/etc/kubernetes/continuum-join.yaml";
+/// Of kubeadm, about a node that is Ready in the cluster under the name of this one.
+const TAKEN: &str = "already exists in the cluster";
+/// A cluster misses a node after some 50 seconds, and later on a busy machine.
+const OLD_NODE: Duration = Duration::from_mins(2);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A node that runs pods.
 #[derive(Debug)]
@@ -52,18 +59,27 @@ impl Installer for Worker {
             );
             node::reset(system).await?;
         }
-        system
-            .write(CONFIG, &documents::join(&settings), 0o600)
-            .await?;
+        let join = documents::join(&settings);
         progress.report(
             "kubeadm join",
             StepState::Running,
             format!("waits for {}:6443", settings.control_plane),
         );
-        if let Err(error) =
-            node::kubeadm(&["join"], CONFIG, node::CHECK_FAILED, system, progress).await
-        {
-            return Err(explain(system, error).await);
+        let deadline = Instant::now() + OLD_NODE;
+        loop {
+            system.write(CONFIG, &join, 0o600).await?;
+            let joined = node::kubeadm(&["join"], CONFIG, node::CHECK_FAILED, system, progress);
+            match joined.await {
+                Ok(()) => break,
+                Err(error) if error.to_string().contains(TAKEN) && Instant::now() < deadline => {
+                    let waits = "waits until the cluster has missed the node that had this name";
+                    progress.report("kubeadm join", StepState::Running, waits);
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    // It refuses what it has begun to write.
+                    node::reset(system).await?;
+                }
+                Err(error) => return Err(explain(system, error).await),
+            }
         }
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm join", StepState::Done, "joined");
