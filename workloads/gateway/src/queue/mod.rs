@@ -1,6 +1,7 @@
 //! Calls that are made later. Each waits as a Secret of the cluster, for its headers and body may be secrets: the queue
 //! is there again after a restart. A call is made at least once: one that a restart cut off is made again.
 
+mod callback;
 mod stored;
 mod worker;
 

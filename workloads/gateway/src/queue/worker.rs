@@ -1,25 +1,24 @@
 //! Makes the calls that wait, again where that may help, and tells who asked.
 
-use super::{Queue, Waiting, is_worth_another};
+use super::{
+    Queue, Waiting,
+    callback::{DEADLINE as CALLBACK_DEADLINE, tell},
+    is_worth_another,
+};
 use crate::{
     config::Config,
     error::ApiError,
     proxy::{Call, Proxy, Source},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// An answer that is told on may be so large.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
-const CALLBACK_DEADLINE: Duration = Duration::from_secs(30);
 /// The cluster may be away for a moment.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -153,7 +152,7 @@ impl Worker {
             call.attempts
         );
         if let Some(callback) = &call.callback
-            && let Err(why) = tell(callback, &call, status, headers, body).await
+            && let Err(why) = tell(&self.config, callback, &call, status, headers, body).await
         {
             tracing::warn!("tell {callback} about call {}: {why}", call.id);
         }
@@ -198,38 +197,4 @@ async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, By
     answered
         .await
         .unwrap_or_else(|error| (error.status, HeaderMap::new(), error.text.into()))
-}
-
-async fn tell(
-    callback: &str,
-    call: &Waiting,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<(), String> {
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = callback.parse().map_err(|e| format!("its address: {e}"))?;
-    let own = request.headers_mut();
-    own.extend(headers);
-    own.remove(header::CONTENT_LENGTH);
-    for (name, value) in [
-        ("x-call-id", &*call.id),
-        ("x-function-name", &*call.key.name),
-        ("x-function-status", status.as_str()),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            own.insert(name, value);
-        }
-    }
-    let client: Client<HttpConnector, Full<Bytes>> =
-        Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    match tokio::time::timeout(CALLBACK_DEADLINE, client.request(request)).await {
-        Err(_) => Err(format!("no answer within {CALLBACK_DEADLINE:?}")),
-        Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(response)) if response.status().is_server_error() => {
-            Err(format!("it answered {}", response.status()))
-        }
-        Ok(Ok(_)) => Ok(()),
-    }
 }
