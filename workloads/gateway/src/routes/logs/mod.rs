@@ -1,5 +1,7 @@
 //! `/system/logs`: one JSON line for each line of a function's replicas.
 
+mod one;
+
 use super::{Context, functions::named};
 use crate::{error::ApiError, world::Function};
 use axum::{
@@ -7,17 +9,16 @@ use axum::{
     extract::{Query, State},
     response::{IntoResponse, Response},
 };
-use continuum_openfaas_api::LogMessage;
-use futures_util::{AsyncBufRead, AsyncBufReadExt, StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Api, api::LogParams};
-use std::{collections::HashSet, convert::Infallible, str::FromStr, sync::Arc, time::Duration};
+use one::One;
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 use tokio::{sync::mpsc, time::Instant};
 
 /// Lines that may wait for who reads slowly.
 const LINES: usize = 256;
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Wanted {
@@ -37,6 +38,11 @@ fn refuse(what: &str, value: &str, how: &str) -> ApiError {
     ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, text)
 }
 
+/// The second that a time is in. Whole seconds are asked for, and kube rounds: to the nearest, which may be the next.
+fn begun(time: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(time.as_second()).ok()
+}
+
 impl Wanted {
     fn parameters(&self) -> Result<LogParams, ApiError> {
         let tail = self.tail.as_deref().filter(|t| !t.is_empty());
@@ -46,22 +52,25 @@ impl Wanted {
                     .map_err(|_| refuse("tail", t, "it must be a number of lines"))
             })
             .transpose()?;
+        Ok(LogParams {
+            follow: self.follows(),
+            timestamps: true,
+            tail_lines: tail.filter(|t| *t > 0),
+            since_time: self.since()?.and_then(begun),
+            ..LogParams::default()
+        })
+    }
+
+    fn since(&self) -> Result<Option<Timestamp>, ApiError> {
         let since = self.since.as_deref().filter(|s| !s.is_empty());
-        let since = since
+        since
             .map(|s| {
                 // In a query, a plus sign is a space.
                 s.replace(' ', "+")
                     .parse()
                     .map_err(|_| refuse("since", s, "write it as 2026-01-31T12:00:00Z"))
             })
-            .transpose()?;
-        Ok(LogParams {
-            follow: self.follows(),
-            timestamps: true,
-            tail_lines: tail.filter(|t| *t > 0),
-            since_time: since,
-            ..LogParams::default()
-        })
+            .transpose()
     }
 
     fn follows(&self) -> bool {
@@ -86,6 +95,7 @@ pub(super) async fn logs(
     let reader = Reader {
         pods: Api::namespaced(context.streams.clone(), &key.namespace),
         function,
+        since: wanted.since()?,
         parameters,
         lines,
         instance: wanted.instance.filter(|i| !i.is_empty()),
@@ -103,6 +113,8 @@ struct Reader {
     pods: Api<Pod>,
     function: Arc<Function>,
     parameters: LogParams,
+    /// To the nanosecond.
+    since: Option<Timestamp>,
     lines: mpsc::Sender<String>,
     instance: Option<String>,
 }
@@ -140,97 +152,11 @@ impl Reader {
             function: Arc::clone(&self.function),
             lines: self.lines.clone(),
             pod,
+            since: self.since,
             last: String::new(),
             told: String::new(),
         };
         one.read(self.parameters.clone())
-    }
-}
-
-/// The log of one replica.
-struct One {
-    pods: Api<Pod>,
-    function: Arc<Function>,
-    lines: mpsc::Sender<String>,
-    pod: String,
-    /// Time of the last line that was told; all have the same form, and so the order of their texts.
-    last: String,
-    /// The same when the log was opened again: lines up to it come twice.
-    told: String,
-}
-
-impl One {
-    /// To its end, or as long as the replica is there: its container may not have begun, and may start again, and its node
-    /// may be out of reach for a while. Without following there is nothing to wait for. The caller's going away ends it.
-    async fn read(mut self, mut parameters: LogParams) {
-        loop {
-            match self.pods.log_stream(&self.pod, &parameters).await {
-                Ok(stream) => self.hand_on(stream).await,
-                Err(error) => tracing::debug!("log of {}: {error}", self.pod),
-            }
-            if !parameters.follow {
-                return;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(AGAIN_AFTER) => {}
-                () = self.lines.closed() => return,
-            }
-            if !self.function.state().replicas.contains_key(&self.pod) {
-                return;
-            }
-            // Whole seconds are asked for, and kube rounds: the second that has begun, not the nearest.
-            let last = Timestamp::from_str(&self.last).ok();
-            let last = last.and_then(|t| Timestamp::from_second(t.as_second()).ok());
-            parameters.since_time = last.or(parameters.since_time);
-            parameters.tail_lines = None;
-            self.told.clone_from(&self.last);
-        }
-    }
-
-    async fn hand_on(&mut self, mut stream: impl AsyncBufRead + Unpin) {
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            match stream.read_until(b'\n', &mut bytes).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return,
-            }
-            // Programs write what they like.
-            let line = String::from_utf8_lossy(&bytes);
-            if self
-                .tell(line.trim_end_matches(['\n', '\r']))
-                .await
-                .is_err()
-            {
-                return;
-            }
-        }
-    }
-
-    /// Hands a line on, unless it was told before.
-    async fn tell(&mut self, line: &str) -> Result<(), mpsc::error::SendError<String>> {
-        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
-        // Kubelets have lines of their own among them, which have no time.
-        let (timestamp, text) = if Timestamp::from_str(first).is_ok() {
-            if first <= &*self.told {
-                return Ok(());
-            }
-            first.clone_into(&mut self.last);
-            (first.to_owned(), rest)
-        } else {
-            (self.last.clone(), line)
-        };
-        let message = LogMessage {
-            name: self.function.key.name.clone(),
-            namespace: self.function.key.namespace.clone(),
-            instance: self.pod.clone(),
-            timestamp,
-            text: text.to_owned(),
-        };
-        match serde_json::to_string(&message) {
-            Ok(line) => self.lines.send(format!("{line}\n")).await,
-            Err(_) => Ok(()),
-        }
     }
 }
 
@@ -251,6 +177,9 @@ mod tests {
         let good = wanted("5", "2026-01-31T12:00:00Z").parameters().unwrap();
         assert_eq!((good.tail_lines, good.follow), (Some(5), true));
         assert!(wanted("", "2026-01-31T12:00:00 02:00").parameters().is_ok());
+        // Not the next second, in which lines that are asked for would be missing.
+        let late = wanted("", "2026-01-31T12:00:00.9Z").parameters().unwrap();
+        assert_eq!(late.since_time, good.since_time);
         assert!(
             wanted("few", "")
                 .parameters()
