@@ -34,6 +34,7 @@ fn rules() -> Value {
         { "apiGroups": [""], "resources": ["services"], "verbs": ["get", "list", "create", "delete"] },
         { "apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"] },
         { "apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"] },
+        { "apiGroups": [""], "resources": ["events"], "verbs": ["list"] },
         { "apiGroups": [""], "resources": ["secrets"],
           "verbs": ["get", "list", "create", "update", "patch", "delete"] },
         { "apiGroups": [""], "resources": ["namespaces"],

@@ -3,6 +3,7 @@
 mod body;
 mod client;
 mod headers;
+mod wait;
 
 pub(crate) use body::{Limits, Reply, Source};
 pub(crate) use client::{HttpClient, new as http_client};
@@ -12,7 +13,6 @@ use crate::{
     error::ApiError,
     functions::Key,
     metrics::Metrics,
-    scaler,
     world::{Busy, Function, Replica, World},
 };
 use body::Fault;
@@ -272,49 +272,5 @@ impl Proxy {
             .path_and_query(path)
             .build();
         uri.map_err(|e| ApiError::bad_request(format!("path `{path}` cannot be called: {e}")))
-    }
-
-    /// A replica that takes calls, and whether it had to be waited for. A function without any is given one.
-    async fn replica(
-        &self,
-        function: &Function,
-        tried: &[String],
-        deadline: Instant,
-    ) -> Result<(Arc<Replica>, bool), ApiError> {
-        let mut changes = function.changes();
-        let mut had_to_wait = false;
-        loop {
-            let state = changes.borrow_and_update().clone();
-            if let Some(replica) = state.pick(tried).or_else(|| state.pick(&[])) {
-                return Ok((replica, had_to_wait));
-            }
-            had_to_wait = true;
-            let Some(deployment) = &state.deployment else {
-                let text = format!("{} was removed", function.key);
-                return Err(ApiError::not_found(text));
-            };
-            // Once for each state of it, by one of the calls that wait: while it is scaled down by somebody else, it is
-            // asked for again.
-            let version = deployment.metadata.resource_version.as_deref();
-            if state.wanted() == 0 && function.is_first_to_ask(version) {
-                let replicas = scaler::from_zero(deployment);
-                if let Err(error) = scaler::scale(&self.client, &function.key, replicas).await {
-                    // The next call may do better.
-                    function.forget_asked();
-                    return Err(error);
-                }
-                continue;
-            }
-            let changed = tokio::time::timeout_at(deadline, changes.changed()).await;
-            if !matches!(changed, Ok(Ok(()))) {
-                let why = state.trouble().unwrap_or_else(|| {
-                    let (available, wanted) = (state.available(), state.wanted());
-                    format!("{available} of {wanted} replicas are ready")
-                });
-                let after = self.config.upstream_timeout;
-                let text = format!("no replica of {} within {after:?}: {why}", function.key);
-                return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
-            }
-        }
     }
 }

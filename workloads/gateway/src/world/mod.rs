@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -36,7 +36,7 @@ pub(crate) struct Function {
     state: channel::Sender<State>,
     pub(crate) load: Load,
     /// The state, by its resource version, in which one was asked for a replica.
-    asked: Mutex<Option<String>>,
+    pub(crate) asked: tokio::sync::Mutex<Option<String>>,
 }
 
 /// See [`Function`].
@@ -121,19 +121,6 @@ impl Function {
         self.state.borrow().clone()
     }
 
-    /// Whether nobody has asked for a replica in this state of it; from now on, somebody has.
-    pub(crate) fn is_first_to_ask(&self, version: Option<&str>) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = asked.as_deref() != version;
-        *asked = version.map(str::to_owned);
-        is_first
-    }
-
-    /// Asking failed: another may.
-    pub(crate) fn forget_asked(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
     /// Told of every change.
     pub(crate) fn changes(&self) -> channel::Receiver<State> {
         self.state.subscribe()
@@ -203,7 +190,7 @@ impl World {
                     last_used_ms: AtomicU64::new(0),
                     begun: Instant::now(),
                 },
-                asked: Mutex::default(),
+                asked: tokio::sync::Mutex::default(),
             })
         });
         function.state.send_modify(change);
