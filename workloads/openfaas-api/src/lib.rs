@@ -164,7 +164,7 @@ pub struct Secret {
     /// As text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Base64, taken where there is no text.
+    /// Base64, taken before the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_value: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! From what is wanted to a Deployment and a Service.
 
-use super::{FUNCTION, Scaling, check_name};
+use super::{FUNCTION, Scaling, check_name, scale::MAX};
 use crate::{config::Config, error::ApiError};
 use continuum_openfaas_api::{FunctionDeployment, FunctionResources, Texts};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
@@ -112,10 +112,17 @@ pub(crate) fn deployment(
         volumes.push(json!({ "name": "temp", "emptyDir": {} }));
         mounts.push(json!({ "name": "temp", "mountPath": "/tmp" }));
     }
+    // Without a maximum of its own, what somebody asked for by hand stays.
+    let most = if labels.contains_key(MAX) {
+        scaling.max
+    } else {
+        u64::MAX
+    };
     let replicas = match replicas {
+        Some(0) => 0,
         // As it is: what scaled it had its reasons.
-        Some(now) if now >= scaling.min || now == 0 => now.min(scaling.max),
-        _ => scaling.min,
+        Some(now) => now.clamp(scaling.min, most),
+        None => scaling.min,
     };
     let value = json!({
         "apiVersion": "apps/v1",
@@ -238,11 +245,23 @@ mod tests {
         assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
         assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/_/health");
         // Those that there are stay, unless they are too few or too many; none is a wish, too.
-        let replicas = |now| deployment(&wanted(), "fn", &config(), Some(now)).unwrap();
-        let replicas = |now| replicas(now).spec.unwrap().replicas;
+        let replicas = |wanted: &FunctionDeployment, now| {
+            let made = deployment(wanted, "fn", &config(), Some(now)).unwrap();
+            made.spec.unwrap().replicas.unwrap()
+        };
         assert_eq!(
-            (replicas(0), replicas(1), replicas(4), replicas(9)),
-            (Some(0), Some(2), Some(4), Some(5))
+            [0, 1, 4, 9].map(|now| replicas(&wanted(), now)),
+            [0, 2, 4, 9]
+        );
+        let mut bounded = wanted();
+        bounded
+            .labels
+            .as_mut()
+            .unwrap()
+            .insert(MAX.into(), "5".into());
+        assert_eq!(
+            [0, 1, 4, 9].map(|now| replicas(&bounded, now)),
+            [0, 2, 4, 5]
         );
     }
 

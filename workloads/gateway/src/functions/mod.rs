@@ -53,6 +53,17 @@ pub(crate) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
     )))
 }
 
+/// Names of secrets are those of hosts: labels with dots between them.
+pub(crate) fn check_secret_name(name: &str) -> Result<(), ApiError> {
+    if name.len() > 253 {
+        return Err(ApiError::bad_request(
+            "a secret's name has at most 253 letters",
+        ));
+    }
+    name.split('.')
+        .try_for_each(|label| check_name("secret's name or part of one", label))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +75,14 @@ mod tests {
         }
         for bad in ["", "-a", "a-", "A", "a.b", "a_b", "ä", &"a".repeat(64)] {
             assert!(check_name("function", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn names_of_secrets_may_have_dots() {
+        assert!(check_secret_name("tls.example.org").is_ok());
+        for bad in ["", ".", "a..b", "a.B", &"a.".repeat(200)] {
+            assert!(check_secret_name(bad).is_err(), "{bad}");
         }
     }
 

@@ -5,6 +5,8 @@ use continuum_openfaas_api::Texts;
 use std::time::Duration;
 
 const PREFIX: &str = "com.openfaas.scale.";
+/// The label that says how many replicas there may be.
+pub(super) const MAX: &str = "com.openfaas.scale.max";
 /// Without a maximum of its own.
 const DEFAULT_MAX: u64 = 5;
 /// Requests per second that one more replica is for, where labels say nothing.

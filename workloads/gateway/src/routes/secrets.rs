@@ -3,7 +3,7 @@
 use super::{Context, InNamespace};
 use crate::{
     error::{ApiError, json},
-    functions::{FUNCTION, check_name},
+    functions::{FUNCTION, check_secret_name},
 };
 use axum::{
     Json,
@@ -27,7 +27,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Label of secrets that are for functions; others of the namespace are not touched.
 const MANAGED: (&str, &str) = ("app.kubernetes.io/managed-by", "openfaas");
 /// On pods: when a secret that they mount was replaced last, nanoseconds since 1970.
-const SECRETS_CHANGED: &str = "continuum/secrets-changed";
+const SECRETS_CHANGED: &str = "continuum.dev/secrets-changed";
 
 async fn secrets(
     context: &Context,
@@ -38,7 +38,7 @@ async fn secrets(
 }
 
 fn object(wanted: &Wanted) -> Result<Secret, ApiError> {
-    check_name("secret", &wanted.name)?;
+    check_secret_name(&wanted.name)?;
     let bytes = match (&wanted.value, &wanted.raw_value) {
         // As OpenFaaS has it where a body has both.
         (_, Some(raw)) if !raw.is_empty() => STANDARD.decode(raw).map_err(|e| {
