@@ -229,6 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn replicas_follow_requests_per_second() {
+        let mut config = Config::parse_from(["gateway"]);
+        config.scale_down_window = Duration::ZERO;
+        let (_world, function) = function();
+        let by = scaling(&[("type", "rps"), ("target", "4"), ("max", "3")]);
+        let mut memory = Memory::default();
+        let mut after = |calls: usize, now_has: u64| {
+            for _ in 0..calls {
+                function.load.start();
+                function.load.end();
+            }
+            decide(&by, &mut memory, &function, now_has, &config)
+        };
+        assert_eq!(after(0, 1), None);
+        // Eight in a second; then as many again, which is no more a second than before.
+        assert_eq!(after(8, 1), Some(2));
+        assert_eq!(after(8, 2), None);
+        // Never more than the most.
+        assert_eq!(after(90, 2), Some(3));
+        let quiet: Vec<_> = (0..RATE_PERIODS).map(|_| after(0, 3)).collect();
+        assert_eq!(quiet.last(), Some(&Some(1)), "{quiet:?}");
+    }
+
+    #[test]
     fn an_idle_function_loses_its_last_replica_only_if_it_may() {
         let mut config = Config::parse_from(["gateway"]);
         config.zero_after = Duration::ZERO;
