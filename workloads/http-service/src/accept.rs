@@ -152,6 +152,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn headers_fill_no_more_than_a_buffer() {
+        let (address, _stop) = start(5000).await;
+        for (length, status) in [(BUFFER_BYTES / 2, "200"), (2 * BUFFER_BYTES, "431")] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!(
+                "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nlong: {}\r\n\r\n",
+                "x".repeat(length)
+            );
+            // It may be refused before it is sent.
+            stream.write_all(request.as_bytes()).await.ok();
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.unwrap();
+            assert_eq!(
+                String::from_utf8_lossy(&answer),
+                format!("HTTP/1.1 {status}")
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn who_takes_nothing_of_his_answer_or_says_nothing_is_let_go() {
         let (address, _stop) = start(300).await;
         let mut idle = ask(address, "/large").await;
