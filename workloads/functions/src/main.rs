@@ -74,7 +74,10 @@ fn run(name: &str, parameters: Option<String>) -> anyhow::Result<()> {
     if parameters.is_none() {
         std::io::stdin().read_to_end(&mut body)?;
     }
-    let line = call::make(function, &body)?;
+    let line = call::make(function, &body).map_err(|failed| {
+        eprintln!("{}", failed.line);
+        failed.error
+    })?;
     eprintln!("{line}");
     println!("{line}");
     Ok(())
@@ -114,7 +117,10 @@ impl Handler for Served {
                 response.headers_mut().insert(header::CONTENT_TYPE, json);
                 response
             }
-            Ok(Err(error)) => answer(StatusCode::BAD_REQUEST, format!("{error:#}")),
+            Ok(Err(failed)) => {
+                eprintln!("{}", failed.line);
+                answer(StatusCode::BAD_REQUEST, format!("{:#}", failed.error))
+            }
             Err(error) => answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 format!("the call failed: {error}"),
