@@ -8,6 +8,9 @@ use kube::{Api, api::LogParams};
 use std::time::Duration;
 use tokio::{sync::mpsc, time::Instant};
 
+/// For a log that could not be had sooner.
+const LONGEST_ASK: Duration = Duration::from_secs(30);
+
 /// How far a log was read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
@@ -81,9 +84,11 @@ impl Reader {
             since_time: self.last.and_then(begun),
             ..LogParams::default()
         };
-        let asked = tokio::time::timeout(ASK_DEADLINE, pods.log_stream(pod, &parameters)).await;
+        // The kubelet behind the API server may be too busy for this; whoever asks it again and again makes it no faster.
+        let deadline = (self.broken_for() / 2).clamp(ASK_DEADLINE, LONGEST_ASK);
+        let asked = tokio::time::timeout(deadline, pods.log_stream(pod, &parameters)).await;
         let stream = asked
-            .map_err(|_| "no answer from the API server".to_owned())?
+            .map_err(|_| format!("no answer from the kubelet within {} s", deadline.as_secs()))?
             .map_err(|e| e.to_string())?;
         self.broken_since = None;
         let mut stream = std::pin::pin!(stream);
