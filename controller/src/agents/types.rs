@@ -223,6 +223,8 @@ pub enum RunEventKind {
     Line(String),
     /// Log line.
     Log(String),
+    /// So many events before the next one are lost: more came than an agent keeps.
+    Missed(u64),
     /// The end.
     Exit(RunExit),
 }

@@ -13,6 +13,7 @@ use super::{
     watch::{Watched, start, stop, wait_ended, wait_ready},
 };
 use crate::{
+    agents::ClockOffset,
     applications::{Application, Phase, RunPlan},
     cluster::PodRecord,
     config::{Benchmark, Config},
@@ -113,7 +114,7 @@ pub async fn bench(
     let places = Places::open(&scene, &bench_id, deadline, timeline.length());
     let places = progress.stage("places", places).await?;
     if benchmark.cache_worker {
-        let warm_up = warm_up(&scene, &places, &bench_id, &clock, deadline);
+        let warm_up = warm_up(&scene, &places, &bench_id, &clock, &before, deadline);
         progress.stage("warm-up", warm_up).await?;
     }
     let calls_functions = plan.execution_model.is_some();
@@ -124,7 +125,7 @@ pub async fn bench(
     let watch = calls_functions.then(|| functions::Watch::start(&scene, clock));
     let watch = watch.transpose()?;
     let metrics = collect::Metrics::start(&agents);
-    let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock).await;
+    let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock, &before).await;
     if failure.is_none() {
         timeline.begin();
         let ends = wait_ended(context, deployment, config, &mut watched, deadline);
@@ -168,6 +169,7 @@ pub async fn bench(
     if let Some(error) = &failure {
         report.invalid.insert(0, crate::error::chain(error));
     }
+    report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
     same_boots(&mut report, &boots, &boots_of(&agents).await);
     judge(&mut report, config, deployment, plan);
     Ok(Bench {
@@ -190,6 +192,7 @@ async fn start_all(
     places: &Places,
     bench_id: &str,
     clock: &AnchoredClock,
+    clocks: &BTreeMap<String, ClockOffset>,
 ) -> (Vec<Watched>, Option<Error>) {
     let mut watched = Vec::new();
     let mut failure = None;
@@ -219,7 +222,7 @@ async fn start_all(
         let result = if failure.is_some() {
             Ok(())
         } else {
-            let ready = wait_ready(&mut started, scene.context, clock);
+            let ready = wait_ready(&mut started, scene.context, clock, clocks);
             scene.context.progress.stage(name, ready).await
         };
         watched.extend(started);

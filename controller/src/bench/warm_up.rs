@@ -4,9 +4,12 @@ use super::{
     places::{Places, Scene},
     watch::{start, stop, wait_ended, wait_ready},
 };
-use crate::{applications::Phase, error::Error};
+use crate::{agents::ClockOffset, applications::Phase, error::Error};
 use continuum_workload_core::clock::AnchoredClock;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Each worker's application once, unmeasured: afterwards its files are in memory.
 pub(super) async fn warm_up(
@@ -14,6 +17,7 @@ pub(super) async fn warm_up(
     places: &Places,
     bench_id: &str,
     clock: &AnchoredClock,
+    clocks: &BTreeMap<String, ClockOffset>,
     deadline: Duration,
 ) -> Result<(), Error> {
     let workers = scene.runs.iter().filter(|r| r.phase == Phase::Worker);
@@ -26,7 +30,7 @@ pub(super) async fn warm_up(
             warm.id.push_str("-warm");
             started.push(start(runner, &warm, bench_id, clock).await?);
         }
-        wait_ready(&mut started, scene.context, clock).await?;
+        wait_ready(&mut started, scene.context, clock, clocks).await?;
         let (context, deployment) = (scene.context, scene.deployment);
         wait_ended(context, deployment, scene.config, &mut started, deadline).await
     };

@@ -2,7 +2,7 @@
 
 use super::Runner;
 use crate::{
-    agents::{RunEvent, RunEventKind, RunStart},
+    agents::{ClockOffset, RunEvent, RunEventKind, RunStart},
     applications::{OwnContainer, Phase, RunPlan},
     config::Config,
     error::Error,
@@ -12,7 +12,7 @@ use crate::{
 };
 use continuum_workload_core::{clock::AnchoredClock, event::Event};
 use futures_util::FutureExt;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 /// Agents end their runs when the controller is silent for so long.
@@ -97,6 +97,7 @@ impl Watched {
                 },
             },
             RunEventKind::Log(line) => run.log.push(line),
+            RunEventKind::Missed(count) => run.missed += count,
             RunEventKind::Exit(exit) => {
                 run.ended_unix_ns = Some(event.time_unix_ns);
                 run.exit = Some(exit);
@@ -158,10 +159,13 @@ async fn answers(socket: Option<&str>) {
     }
 }
 
+/// Waits until all of them serve. What nobody but us sees to be ready is noted by its node's clock, as everything else of
+/// a run is.
 pub(super) async fn wait_ready(
     started: &mut [Watched],
     context: &Context,
     clock: &AnchoredClock,
+    clocks: &BTreeMap<String, ClockOffset>,
 ) -> Result<(), Error> {
     let deadline = Instant::now() + READY_DEADLINE;
     for one in started {
@@ -171,9 +175,12 @@ pub(super) async fn wait_ready(
             continue;
         }
         let socket = own.as_ref().and_then(OwnContainer::socket);
+        let ahead_ns = clocks.get(&one.run.plan.node).map_or(0, |c| c.offset_ns);
         while one.run.ready_unix_ns.is_none() {
             tokio::select! {
-                () = answers(socket.as_deref()) => one.run.ready_unix_ns = Some(clock.now_unix_ns()),
+                () = answers(socket.as_deref()) => {
+                    one.run.ready_unix_ns = Some(clock.now_unix_ns() + ahead_ns);
+                }
                 alive = one.next() => {
                     if let Some(error) = one.failure() {
                         return Err(error);

@@ -107,6 +107,8 @@ pub struct NodeRun {
     pub metrics: BTreeMap<String, Vec<f64>>,
     /// It served others and was ended when they were done.
     pub was_dismissed: bool,
+    /// Lines of it that were lost on the way.
+    pub missed: u64,
 }
 
 impl NodeRun {
@@ -131,7 +133,18 @@ impl NodeRun {
             pod: None,
             metrics: BTreeMap::new(),
             was_dismissed: false,
+            missed: 0,
         }
+    }
+
+    /// Why what it said must not be used; `None` = all of it came.
+    pub fn gap(&self) -> Option<String> {
+        (self.missed > 0).then(|| {
+            format!(
+                "run {}: {} of its lines are lost: it printed more than its agent keeps until they are fetched",
+                self.plan.id, self.missed
+            )
+        })
     }
 
     /// Ended well, with its counts.

@@ -81,7 +81,17 @@ impl GrpcAgent {
                 // A silent run is none that cannot be reached.
                 outage.ended();
                 while let Some(event) = stream.message().await? {
+                    let missed = missed(after_seq, event.seq);
                     after_seq = event.seq;
+                    if let Some(count) = missed {
+                        let gap = RunEvent {
+                            time_unix_ns: event.time_unix_ns,
+                            kind: RunEventKind::Missed(count),
+                        };
+                        if events.send(gap).await.is_err() {
+                            break;
+                        }
+                    }
                     if let Some(event) = run_event(event)
                         && events.send(event).await.is_err()
                     {
@@ -139,6 +149,12 @@ impl GrpcAgent {
     }
 }
 
+/// Events between two numbers, which an agent has no more: it keeps the newest.
+fn missed(after_seq: u64, seq: u64) -> Option<u64> {
+    let next = after_seq.saturating_add(1);
+    seq.checked_sub(next).filter(|count| *count > 0)
+}
+
 fn run_event(event: wire::WorkloadEvent) -> Option<RunEvent> {
     let kind = match event.event? {
         wire::workload_event::Event::Line(line) => RunEventKind::Line(line),
@@ -171,5 +187,20 @@ fn metrics_batch(batch: wire::MetricsBatch) -> MetricsBatch {
                 text: e.text,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_in_the_numbers_is_counted() {
+        assert_eq!(missed(0, 1), None);
+        assert_eq!(missed(7, 8), None);
+        assert_eq!(missed(0, 3), Some(2));
+        assert_eq!(missed(7, 18), Some(10));
+        // An event that came before is no gap.
+        assert_eq!(missed(7, 7), None);
     }
 }
