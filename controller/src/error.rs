@@ -108,6 +108,14 @@ pub enum Error {
         /// What the agent said.
         why: String,
     },
+    /// Its agent is of another version, which does not change while one waits.
+    #[error("speak to node {node}: {why}")]
+    Foreign {
+        /// Node.
+        node: String,
+        /// Both versions, and what to do.
+        why: String,
+    },
     /// A wait ended without what it waited for.
     #[error("wait for {what}: gave up after {} s{}", after.as_secs(), seen(last))]
     Deadline {
@@ -214,6 +222,7 @@ impl Error {
             | Self::File { .. }
             | Self::Image(_)
             | Self::Agent { .. }
+            | Self::Foreign { .. }
             | Self::Deadline { .. }
             | Self::Hypervisor { .. }
             | Self::Other { .. } => Exit::Failed,

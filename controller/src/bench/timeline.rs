@@ -5,7 +5,7 @@ use super::places::Scene;
 use crate::{
     agents::{Agent, GrpcAgent},
     cluster,
-    config::{Action, Benchmark, Change, Config, TimelineStep},
+    config::{Action, Benchmark, Change, Config, LinkChange, TimelineStep},
     deploy,
     error::Error,
     managers,
@@ -65,6 +65,8 @@ struct Hand {
     config: Config,
     plan: Plan,
     agents: Vec<GrpcAgent>,
+    /// Links that were not as in the config.
+    links_before: Vec<LinkChange>,
 }
 
 impl Hand {
@@ -100,15 +102,26 @@ impl Hand {
         ))
     }
 
-    /// Links that the timeline changed become what they were.
+    /// Links that the timeline changed become what they were before, which may be what their user had made of them.
     async fn restore(&self, steps: &[TimelineStep]) -> Result<(), Error> {
-        for step in steps {
-            if let Action::Change(change) = &step.action {
-                let (a, b) = (change.a.clone(), change.b.clone());
-                self.act(&Action::Restore { a, b }).await?;
-            }
+        let place = |step: &TimelineStep| match &step.action {
+            Action::Change(change) => Some((change.a.clone(), change.b.clone())),
+            Action::Restore { a, b } => Some((a.clone(), b.clone())),
+            Action::Restart { .. } => None,
+        };
+        let touched: Vec<(String, String)> = steps.iter().filter_map(place).collect();
+        if touched.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let Self {
+            deployment,
+            config,
+            plan,
+            agents,
+            links_before,
+            ..
+        } = self;
+        deploy::restore_links(deployment, config, plan, agents, &touched, links_before).await
     }
 }
 
@@ -188,6 +201,7 @@ impl Timeline {
             .ok_or_else(|| Error::other(format!("open deployment `{name}`"), "it is gone"))?;
         let hand = Hand {
             context: scene.context.clone(),
+            links_before: deploy::link_changes(&deployment)?,
             deployment,
             config: scene.config.clone(),
             plan: scene.plan.clone(),

@@ -13,6 +13,7 @@ use crate::{
     state::timings,
 };
 use serde_json::json;
+use std::collections::BTreeMap;
 
 fn link_rows(plan: &Plan, config: &Config) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
@@ -52,6 +53,26 @@ fn install_rows(plan: &Plan) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// By what was measured here, or else elsewhere.
+fn time_to_expect(expected_s: Option<f64>, usual: &[(&str, f64)]) -> String {
+    if let Some(seconds) = expected_s {
+        return format!("time to expect: {seconds:.0} s, as on this machine before");
+    }
+    let never = "nothing like it was brought up on this machine yet";
+    if usual.is_empty() {
+        return format!("time to expect: not known, {never}");
+    }
+    let all: f64 = usual.iter().map(|(_, seconds)| seconds).sum();
+    let stages: Vec<String> = usual
+        .iter()
+        .map(|(stage, seconds)| format!("{stage} {seconds:.0} s"))
+        .collect();
+    format!(
+        "time to expect: about {all:.0} s ({}), as measured without KVM on two cores elsewhere; {never}",
+        stages.join(", ")
+    )
+}
+
 pub(super) async fn dry_run(
     context: &Context,
     output: &Output,
@@ -75,17 +96,24 @@ pub(super) async fn dry_run(
     if !plan.installations.is_empty() {
         output.table(&["node", "installs", "with"], install_rows(plan));
     }
-    let cluster = deploy::cluster_files(context, config)?;
-    if !cluster.is_empty() {
-        let rows = cluster.iter().map(|file| {
+    let files = deploy::planned_files(context, config, plan)?;
+    if !files.is_empty() {
+        let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        let rows = files.iter().map(|file| {
             vec![
                 format!("{} {}", file.component, file.version),
                 file.name.clone(),
-                format!("{:.1} MB", file.size_bytes as f64 / 1e6),
+                megabytes(file.size_bytes),
                 file.sha256.chars().take(16).collect(),
             ]
         });
-        output.table(&["cluster", "file", "size", "sha256"], rows.collect());
+        output.table(&["component", "file", "size", "sha256"], rows.collect());
+        let bytes = files.iter().map(|f| f.size_bytes).sum();
+        output.text(&format!(
+            "in all {} files, {}",
+            files.len(),
+            megabytes(bytes)
+        ));
     }
     output.text(&format!(
         "in all {} nodes, {} cores, {} MiB",
@@ -94,12 +122,8 @@ pub(super) async fn dry_run(
         plan.memory_mib()
     ));
     let expected_s = timings::expected_s(&context.root, config);
-    output.text(&match expected_s {
-        Some(seconds) => format!("time to expect: {seconds:.0} s, as on this machine before"),
-        None => {
-            "time to expect: not known, nothing like it was brought up on this machine yet".into()
-        }
-    });
+    let usual = timings::usual(config);
+    output.text(&time_to_expect(expected_s, &usual));
     let refused = planned.refused.as_ref().map(|e| crate::error::chain(e));
     if let Some(why) = &refused {
         output.text(&format!("up would be refused: failed to {why}"));
@@ -120,10 +144,26 @@ pub(super) async fn dry_run(
         "nodes": plan.nodes,
         "links": links,
         "installations": installations,
-        "cluster": cluster,
+        "files": files,
         "expected_s": expected_s,
+        "usual_s": usual.iter().copied().collect::<BTreeMap<_, _>>(),
         "warnings": planned.warnings,
         "refused": refused,
     }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time_to_expect;
+
+    #[test]
+    fn a_time_says_where_it_comes_from() {
+        let usual = [("software", 10.0), ("cluster", 145.0)];
+        let text = time_to_expect(None, &usual);
+        let sum = "about 155 s (software 10 s, cluster 145 s), as measured without KVM";
+        assert!(text.contains(sum), "{text}");
+        assert!(time_to_expect(Some(42.0), &usual).contains("42 s, as on this machine"));
+        assert!(time_to_expect(None, &[]).contains("not known"));
+    }
 }

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     error::Error,
     keys,
-    managers::{self, Cluster, ClusterPart, Secret},
+    managers::{Cluster, ClusterPart, Secret},
     plan::{NodePlan, Plan, Role},
     provider::{Context, Secrets},
     state::Deployment,
@@ -132,57 +132,8 @@ pub fn image_archive(path: &std::path::Path) -> Result<ArtifactSource, Error> {
     })
 }
 
-/// A file of the store that goes into a cluster.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct ClusterFile {
-    /// Component.
-    pub component: String,
-    /// Its version.
-    pub version: String,
-    /// File.
-    pub name: String,
-    /// Size.
-    pub size_bytes: u64,
-    /// Digest.
-    pub sha256: String,
-}
-
-/// What a config's cluster is made of, as far as the store has it; nothing for a config without a cluster.
-pub fn cluster_files(context: &Context, config: &Config) -> Result<Vec<ClusterFile>, Error> {
-    let manager = managers::find(&config.software.resource_manager)
-        .filter(|_| !config.infrastructure.infra_only);
-    let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) else {
-        return Ok(Vec::new());
-    };
-    let catalogue = Catalogue::builtin()?;
-    // A version that does not exist is among the reasons of the refusal.
-    let Ok(stack) = cluster.stack(&catalogue, config) else {
-        return Ok(Vec::new());
-    };
-    let mut files = Vec::new();
-    let functions = crate::models::of(config).map(|m| m.components(config));
-    for name in cluster
-        .components()
-        .iter()
-        .chain(functions.unwrap_or_default())
-    {
-        let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
-        let Ok(Some(stored)) = components::find(&context.cache, component) else {
-            continue;
-        };
-        files.extend(stored.files.iter().map(|(name, file)| ClusterFile {
-            component: stored.name.clone(),
-            version: stored.version.clone(),
-            name: name.clone(),
-            size_bytes: file.size_bytes,
-            sha256: file.sha256.clone(),
-        }));
-    }
-    Ok(files)
-}
-
 /// Component and image of our applications.
-const WORKLOAD: (&str, &str) = ("workload-image", "workload.tar");
+pub(super) const WORKLOAD: (&str, &str) = ("workload-image", "workload.tar");
 
 /// The image of our applications.
 pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
@@ -370,5 +321,6 @@ pub(super) async fn install(
     let client = client(deployment, plan)?;
     wait_ready(context, &client, plan).await?;
     facts.extend(versions(&client).await?);
+    facts.extend(super::versions::of_etcd(agents, plan).await);
     Ok(facts)
 }

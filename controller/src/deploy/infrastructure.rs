@@ -62,7 +62,7 @@ async fn wait_for(
                 ));
             }
             // A version that does not fit will not fit later.
-            Ok(Err(error)) if error.to_string().contains("speaks protocol") => return Err(error),
+            Ok(Err(error @ Error::Foreign { .. })) => return Err(error),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", TRY_DEADLINE.as_secs()),
         };

@@ -131,7 +131,7 @@ async fn bring(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
 }
 
 /// Changes the link between two places, or takes changes of it back (`None`). Returns the nodes whose links are others
-/// now. Both ends change at the same time, as far as two calls do.
+/// now.
 pub async fn change_link(
     deployment: &Deployment,
     config: &Config,
@@ -150,10 +150,56 @@ pub async fn change_link(
         ));
     }
     check_places(plan, config, a, b)?;
+    edit(deployment, config, plan, agents, |mut changes| {
+        changes.retain(|c| !c.is_between(a, b));
+        changes.extend(change);
+        changes
+    })
+    .await
+}
+
+/// Makes the links of `touched` places what they were at the time of `before`; what was changed elsewhere since stays.
+pub async fn restore_links(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    touched: &[(String, String)],
+    before: &[LinkChange],
+) -> Result<(), Error> {
+    // Nothing was changed where nothing can be.
+    if !provider::find(&config.infrastructure.provider)?.emulates_network() {
+        return Ok(());
+    }
+    let back = |now: Vec<LinkChange>| as_before(before, &now, touched);
+    edit(deployment, config, plan, agents, back)
+        .await
+        .map(|_| ())
+}
+
+/// In the order of `before`, because later changes are over earlier ones.
+fn as_before(
+    before: &[LinkChange],
+    now: &[LinkChange],
+    touched: &[(String, String)],
+) -> Vec<LinkChange> {
+    let is_touched = |c: &LinkChange| touched.iter().any(|(a, b)| c.is_between(a, b));
+    let held = before.iter().filter(|c| is_touched(c) || now.contains(c));
+    let since = now.iter().filter(|c| !is_touched(c) && !before.contains(c));
+    held.chain(since).cloned().collect()
+}
+
+/// Replaces the changes that hold by others, and makes links so. Both ends change at the same time, as far as two calls
+/// do.
+async fn edit(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    edit: impl FnOnce(Vec<LinkChange>) -> Vec<LinkChange>,
+) -> Result<Vec<String>, Error> {
     let _alone = alone(deployment).await?;
-    let mut changes = link_changes(deployment)?;
-    changes.retain(|c| !c.is_between(a, b));
-    changes.extend(change);
+    let changes = edit(link_changes(deployment)?);
     // Noted first: what a crash leaves half done is known, and `up` puts it right.
     let text = serde_json::to_vec_pretty(&changes)
         .map_err(|e| Error::other("note a change of links", e))?;
@@ -167,4 +213,35 @@ pub async fn change_link(
     });
     let changed = futures_util::future::try_join_all(work).await?;
     Ok(changed.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Action;
+
+    #[test]
+    fn what_was_changed_by_hand_before_a_timeline_holds_after_it() {
+        let all = |texts: &[&str]| -> Vec<LinkChange> {
+            let change = |text: &&str| match text.parse() {
+                Ok(Action::Change(change)) => change,
+                other => panic!("{other:?}"),
+            };
+            texts.iter().map(change).collect()
+        };
+        let by_hand = [
+            "set edge endpoint latency_ms=20",
+            "set edge0 endpoint1 latency_ms=50",
+        ];
+        let before = all(&by_hand);
+        let touched = [("endpoint".to_owned(), "edge".to_owned())];
+        // Its own change of that link goes, the other of before comes back where it was.
+        let now = all(&[by_hand[1], "cut edge endpoint"]);
+        assert_eq!(as_before(&before, &now, &touched), before);
+        // What somebody changed elsewhere while it ran stays so.
+        let now = all(&["cut edge endpoint", "cut edge1 endpoint1"]);
+        let want = all(&[by_hand[0], "cut edge1 endpoint1"]);
+        assert_eq!(as_before(&before, &now, &touched), want);
+        assert!(as_before(&[], &all(&["cut edge endpoint"]), &touched).is_empty());
+    }
 }

@@ -8,16 +8,19 @@
 
 mod cluster;
 mod down;
+mod files;
 mod infrastructure;
 mod links;
 mod network;
 mod preflight;
 mod software;
 mod up;
+mod versions;
 
-pub use cluster::{ClusterFile, all_files, cluster_files, image_archive, workload_image};
+pub use cluster::{all_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
-pub use links::{change_link, check_places, link_changes};
+pub use files::{PlannedFile, planned_files};
+pub use links::{change_link, check_places, link_changes, restore_links};
 pub use network::apply_network;
 pub use preflight::preflight;
 pub use software::bring_images;

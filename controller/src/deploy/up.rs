@@ -274,6 +274,9 @@ async fn phases(
             let image = deployment.facts().get("image").cloned();
             let install = software::install(context, config, plan, &agents, image);
             progress.stage("software", install).await?;
+            for (name, value) in super::versions::of_docker(&agents, plan).await {
+                deployment.set_fact(&name, value)?;
+            }
             let manager = managers::find(&config.software.resource_manager)
                 .filter(|_| !config.infrastructure.infra_only);
             if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {

@@ -1,7 +1,8 @@
-//! How long `up` took on this machine: what `--dry-run` says of the time to expect was measured here, or is not known.
+//! How long `up` takes: what `--dry-run` says of the time to expect was measured on this machine; or, for what was never
+//! brought up here, on another one, and is said to be so.
 
 use super::StateRoot;
-use crate::{config::Config, error::Error};
+use crate::{config::Config, error::Error, managers};
 use std::collections::BTreeMap;
 
 type Seconds = BTreeMap<String, f64>;
@@ -28,6 +29,27 @@ fn read(root: &StateRoot) -> Seconds {
 /// Seconds that `up` of such a config took last time.
 pub fn expected_s(root: &StateRoot, config: &Config) -> Option<f64> {
     read(root).get(&kind(config)).copied()
+}
+
+/// Stages with their seconds where none was measured here: machines without KVM (TCG) on two cores. The first three are of
+/// `make bench-cluster`, the last is how long an edge took until it was ready. Nobody measured processes of this machine.
+pub fn usual(config: &Config) -> Vec<(&'static str, f64)> {
+    if config.infrastructure.provider != "qemu" {
+        return Vec::new();
+    }
+    let mut stages = vec![("machines and agents", 45.0)];
+    if config.infrastructure.infra_only {
+        return stages;
+    }
+    stages.push(("software", 10.0));
+    let manager = managers::find(&config.software.resource_manager);
+    if manager.is_some_and(|m| m.cluster().is_some()) {
+        stages.push(("cluster", 145.0));
+        if config.infrastructure.tiers.edge.nodes > 0 {
+            stages.push(("edges of the cluster", 75.0));
+        }
+    }
+    stages
 }
 
 /// Remembers how long it took.
@@ -62,7 +84,23 @@ mod tests {
         remember(&root, &config(1), 42.5).unwrap();
         assert_eq!(expected_s(&root, &config(1)), Some(42.5));
         assert_eq!(expected_s(&root, &config(2)), None);
+        assert_eq!(usual(&config(2)), [("machines and agents", 45.0)]);
         std::fs::write(root.timings(), "not json").unwrap();
         assert_eq!(expected_s(&root, &config(1)), None);
+    }
+
+    #[test]
+    fn what_was_measured_elsewhere_is_told_by_stage() {
+        let text = "name = \"d\"\ninfrastructure = { provider = \"qemu\", cloud = { nodes = 2, cores = 1, memory_mib = 2048 } }\n\
+                    software = { resource_manager = \"kubernetes\", resource_manager_only = true }\n";
+        let config = |text: &str| {
+            crate::config::parse(text, "d.toml", false, "d", &[])
+                .unwrap()
+                .config
+        };
+        let stages: Vec<_> = usual(&config(text)).into_iter().map(|s| s.0).collect();
+        assert_eq!(stages, ["machines and agents", "software", "cluster"]);
+        let of_processes = text.replace("qemu", "local");
+        assert!(usual(&config(&of_processes)).is_empty());
     }
 }

@@ -15,7 +15,7 @@ use convert::{explain, from_applied, from_sample, now_unix_ns, to_artifact, to_l
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 use tokio::sync::mpsc;
 use tonic::{
-    Status,
+    Code, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as TlsIdentity},
 };
 
@@ -115,10 +115,18 @@ impl Agent for GrpcAgent {
             protocol_version: wire::PROTOCOL_VERSION,
         };
         let mut client = self.node_client();
-        let info = self
-            .call("say who it is", CALL_DEADLINE, client.info(request))
-            .await?
-            .into_inner();
+        let call = async {
+            match client.info(request).await {
+                Err(status) if status.code() == Code::FailedPrecondition => Ok(Err(status)),
+                answer => answer.map(Ok),
+            }
+        };
+        let answer = self.call("say who it is", CALL_DEADLINE, call).await?;
+        let foreign = |status: Status| Error::Foreign {
+            node: self.node.clone(),
+            why: explain(&status),
+        };
+        let info = answer.map_err(foreign)?.into_inner();
         Ok(Info {
             node: info.node,
             deployment_id: info.deployment_id,
