@@ -47,6 +47,14 @@ impl Ctl {
         self
     }
 
+    /// Through one more program, which runs what follows its arguments.
+    #[must_use]
+    pub fn and_through(mut self, argv: &[&str]) -> Self {
+        let more = argv.iter().map(|word| (*word).to_owned());
+        self.enter.get_or_insert_default().extend(more);
+        self
+    }
+
     /// With a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {

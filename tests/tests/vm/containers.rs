@@ -76,6 +76,12 @@ pub(crate) fn both_runtimes(bed: &Bed) -> anyhow::Result<()> {
                 && run["limits"]["memory_max"] == (1024_u64 << 20).to_string().as_str(),
             "{run}"
         );
+        let docker = result["facts"]["running docker endpoint0"].as_str();
+        ensure!(
+            docker.is_some_and(|v| v.starts_with("26.1")),
+            "{}",
+            result["facts"]
+        );
         // What it used was counted in the same group.
         let used = run["exit"]["cpu_us"].as_u64().unwrap_or_default();
         let peak = run["exit"]["memory_peak_bytes"]

@@ -51,6 +51,8 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
         running.contains("kubelet v1.35.4") && running.contains("containerd://1.7"),
         "{facts}"
     );
+    ensure!(facts["running etcd"] == "3.6.13", "{facts}");
+    in_the_image(&cluster, facts)?;
     let digest = facts["component kubernetes 1.35.4 kubelet"].as_str();
     ensure!(digest.is_some_and(|d| d.starts_with("sha256:")), "{facts}");
 
@@ -79,9 +81,12 @@ fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     for part in [
         "kubernetes 1.35.4",
         "kube-apiserver.tar",
+        "containerd_1.7",
+        "runc_1.1",
         "MB",
         "10240 MiB",
-        "time to expect: not known",
+        "time to expect: about",
+        "cluster 145 s",
     ] {
         ensure!(out.contains(part), "no `{part}` in\n{out}");
     }
@@ -110,6 +115,25 @@ fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
             .join("deployments/kubernetes-cloud")
             .exists(),
         "a refused up left something"
+    );
+    Ok(())
+}
+
+/// Machines were made of the image that has Kubernetes in it, so that nothing of it is sent to them.
+fn in_the_image(cluster: &Cluster<'_>, facts: &serde_json::Value) -> anyhow::Result<()> {
+    let key = facts["image"].as_str().context("an image")?;
+    let image = cluster.bed.dir.join("cache/images").join(key);
+    let manifest = std::fs::read_to_string(image.join("manifest.json"))?;
+    let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
+    let containers = manifest["containers"].as_array();
+    ensure!(
+        manifest["role"] == "kubernetes"
+            && containers.is_some_and(|all| all.iter().any(|name| {
+                let name = name.as_str().unwrap_or_default();
+                name.contains("kube-apiserver")
+            })),
+        "role {}, {containers:?}; make one: continuum-ctl image build --role kubernetes",
+        manifest["role"]
     );
     Ok(())
 }
