@@ -245,3 +245,43 @@ pub(super) async fn remove(
     }
     Ok(StatusCode::ACCEPTED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, response::IntoResponse, routing::post};
+    use serde_json::{Value, json};
+
+    /// A cluster with a function in the state `meta`, which is gone when it was in the way twice.
+    fn cluster(meta: Value) -> Context {
+        let made = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let make = async move |body: Bytes| {
+            if made.fetch_add(1, Ordering::Relaxed) < 2 {
+                let refusal = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {},
+                    "status": "Failure", "message": "it is there", "reason": "AlreadyExists", "code": 409 });
+                return (StatusCode::CONFLICT, Json(refusal)).into_response();
+            }
+            body.into_response()
+        };
+        let there = async move || Json(json!({ "metadata": meta }));
+        let path = "/apis/apps/v1/namespaces/openfaas-fn/deployments";
+        let router = Router::new()
+            .route(path, post(make))
+            .route(&format!("{path}/f"), axum::routing::get(there))
+            .route(
+                "/api/v1/namespaces/openfaas-fn/services",
+                post(async |body: Bytes| body),
+            );
+        Context::of_cluster(kube::Client::new(router, "openfaas-fn"))
+    }
+
+    #[tokio::test]
+    async fn a_function_that_is_being_removed_is_waited_for_and_no_other() {
+        let wanted = || Bytes::from_static(br#"{"service":"f","image":"i"}"#);
+        let leaving = json!({ "name": "f", "deletionTimestamp": "2026-01-31T12:00:00Z" });
+        let made = deploy(State(cluster(leaving)), wanted()).await;
+        assert_eq!(made, Ok(StatusCode::ACCEPTED));
+        let stays = deploy(State(cluster(json!({ "name": "f" }))), wanted()).await;
+        assert_eq!(stays.unwrap_err().status, StatusCode::CONFLICT);
+    }
+}

@@ -50,6 +50,23 @@ pub(crate) struct InNamespace {
 }
 
 impl Context {
+    /// For tests, which bring a cluster.
+    #[cfg(test)]
+    fn of_cluster(client: kube::Client) -> Self {
+        let proxy = Proxy {
+            config: clap::Parser::parse_from(["gateway"]),
+            world: Arc::default(),
+            metrics: crate::metrics::Metrics::new().expect("metrics"),
+            client: client.clone(),
+            http: crate::proxy::http_client(),
+        };
+        Self {
+            proxy: Arc::new(proxy),
+            queue: Queue::new(client.clone(), "openfaas", 1).0,
+            streams: client,
+        }
+    }
+
     fn client(&self) -> kube::Client {
         self.proxy.client.clone()
     }

@@ -175,3 +175,36 @@ pub(super) async fn remove(
         .map_err(|e| ApiError::of_cluster(&format!("remove secret {}", wanted.name), e))?;
     Ok(StatusCode::ACCEPTED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_raw_value_wins_and_an_empty_one_is_none() {
+        let kept = |value: Option<&str>, raw: Option<&str>| {
+            let wanted = Wanted {
+                name: "tls.example.org".into(),
+                value: value.map(str::to_owned),
+                raw_value: raw.map(str::to_owned),
+                ..Wanted::default()
+            };
+            let data = object(&wanted).map(|made| made.data.unwrap_or_default());
+            data.map(|data| data["tls.example.org"].0.clone())
+        };
+        assert_eq!(kept(Some("text"), Some("AAEC")), Ok(vec![0, 1, 2]));
+        assert_eq!(kept(Some("text"), Some("")), Ok(b"text".to_vec()));
+        assert!(kept(Some(""), None).is_err() && kept(None, Some("%")).is_err());
+    }
+
+    #[test]
+    fn a_pod_that_mounts_a_secret_is_known_by_it() {
+        let pod: Pod = serde_json::from_value(value!({ "metadata": {}, "spec": {
+            "containers": [],
+            "volumes": [{ "name": "secrets", "projected": { "sources": [{ "secret": { "name": "a" } }] } }],
+        } }))
+        .unwrap();
+        assert!(mounts(&pod, "a") && !mounts(&pod, "b"));
+        assert!(!mounts(&Pod::default(), "a"));
+    }
+}
