@@ -16,6 +16,7 @@ use continuum_openfaas_api::{
     client::{ClientError, Gateway},
 };
 use serde_json::json;
+use std::sync::{Mutex, PoisonError};
 
 /// What functions of the suite run in.
 fn suite_image() -> Result<Option<String>, Error> {
@@ -139,14 +140,23 @@ pub(super) async fn run(
             tail,
             follow,
         } => {
+            let lines = Mutex::new(Vec::new());
             let say = |m: LogMessage| {
-                output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
+                if output.is_json() {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(m);
+                } else {
+                    output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
+                }
             };
             let reading = gateway.logs(&function, tail, follow, &say);
-            tokio::select! {
-                read = reading => read.map_err(failed(format!("read the log of function {function}")))?,
-                () = context.cancel.cancelled() => {}
-            }
+            let read = tokio::select! {
+                read = reading => read,
+                () = context.cancel.cancelled() => Ok(()),
+            };
+            // Those that came are told, however it ended.
+            let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+            output.json(&json!({ "lines": lines }));
+            read.map_err(failed(format!("read the log of function {function}")))?;
         }
         FunctionsAction::Scale { function, replicas } => {
             let doing = format!("scale function {function}");
