@@ -1,6 +1,9 @@
 //! Why a test cannot run on this machine. Each reason is printed, and the test is counted as ignored.
 
-use crate::{process::workspace_program, testbed};
+use crate::{
+    process::{command, workspace_program},
+    testbed,
+};
 use anyhow::Context;
 use std::path::PathBuf;
 
@@ -104,6 +107,13 @@ pub fn openfaas_programs() -> Option<String> {
     let has = std::env::var_os(OPENFAAS_PROGRAMS).is_some();
     (!has)
         .then(|| format!("{OPENFAAS_PROGRAMS} names no directory with certifier.test and faas-cli"))
+}
+
+/// Types that `OpenFaaS` publishes for Go are checked with Go.
+pub fn go() -> Option<String> {
+    let version = command("go").arg("version").output();
+    let has = version.is_ok_and(|o| o.status.success());
+    (!has).then(|| "Go is not installed".into())
 }
 
 /// No test: a measurement.

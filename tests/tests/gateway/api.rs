@@ -28,6 +28,21 @@ fn is(
     Ok(answer.text())
 }
 
+const ALL: &[Method] = &[Method::GET, Method::POST, Method::PUT, Method::DELETE];
+
+/// All that needs the password.
+const GUARDED: [(&[Method], &str); 9] = [
+    (ALL, "/system/functions"),
+    (&[Method::GET], "/system/function/x"),
+    (&[Method::POST], "/system/scale-function/x"),
+    (ALL, "/system/secrets"),
+    (&[Method::GET], "/system/namespaces"),
+    (&[Method::POST], "/system/namespace/"),
+    (ALL, "/system/namespace/x"),
+    (&[Method::GET], "/system/logs?name=x"),
+    (&[Method::GET], "/system/info"),
+];
+
 pub(crate) fn basics(world: &World) -> anyhow::Result<()> {
     is(world, Method::GET, "/healthz", &Value::Null, 200)?;
     let info: Value =
@@ -41,19 +56,13 @@ pub(crate) fn basics(world: &World) -> anyhow::Result<()> {
     is(world, Method::PATCH, "/system/functions", &Value::Null, 405)?;
     // Without the password, with a wrong one, with another way.
     for word in ["Basic YWRtaW46d3Jvbmc=", "Bearer x", "Basic ?"] {
-        for (method, path) in [
-            (Method::GET, "/system/functions"),
-            (Method::POST, "/system/functions"),
-            (Method::GET, "/system/secrets"),
-            (Method::GET, "/system/info"),
-            (Method::GET, "/system/namespaces"),
-            (Method::GET, "/system/logs?name=x"),
-            (Method::POST, "/system/scale-function/x"),
-        ] {
-            let answer = world.ask(method, path, &[("authorization", word)], "")?;
+        let all = GUARDED.iter();
+        for (method, path) in all.flat_map(|(methods, path)| methods.iter().map(move |m| (m, path)))
+        {
+            let answer = world.ask(method.clone(), path, &[("authorization", word)], "")?;
             ensure!(
                 answer.status == StatusCode::UNAUTHORIZED,
-                "{path}: {answer:?}"
+                "{method} {path}: {answer:?}"
             );
             ensure!(answer.header("www-authenticate").starts_with("Basic"));
         }

@@ -45,8 +45,10 @@ const CASES: &[(&str, Case)] = &[
     ("an_end_finishes_the_queued_call_that_runs", queue::end),
     ("bodies_and_callers_have_limits", limits::bodies),
     ("five_thousand_connections_do_no_harm", limits::connections),
-    ("answers_are_those_that_openfaas_publishes", types::decode),
 ];
+
+/// Needs Go, too.
+const TYPES: (&str, Case) = ("answers_are_those_that_openfaas_publishes", types::decode);
 
 /// Measurements: only where they are asked for.
 const MEASUREMENTS: &[(&str, Case)] = &[
@@ -61,12 +63,17 @@ fn main() -> std::process::ExitCode {
     if let Some(why) = &missing {
         eprintln!("skipped: all tests of the gateway: {why}");
     }
+    let no_go = missing.clone().or_else(skip::go);
+    if let (None, Some(why)) = (&missing, &no_go) {
+        eprintln!("skipped: {}: {why}", TYPES.0);
+    }
     let no_measurement = missing.clone().or_else(skip::benchmark);
     let usual = CASES.iter().map(|case| (case, missing.is_some()));
     let measured = MEASUREMENTS
         .iter()
         .map(|case| (case, no_measurement.is_some()));
-    let trials = usual.chain(measured).map(|((name, case), is_ignored)| {
+    let all = usual.chain([(&TYPES, no_go.is_some())]).chain(measured);
+    let trials = all.map(|((name, case), is_ignored)| {
         let run = move || {
             let world = World::shared().map_err(|e| Failed::from(format!("{e:#}")))?;
             case(world).map_err(|e| Failed::from(format!("{e:#}\n{}", world.gateway_log())))
