@@ -39,7 +39,9 @@ pub(crate) fn image_and_api_server_gone(
 
 /// An image that no node has and nobody gives is told with the kubelet's reason, long before the run should have ended.
 pub(crate) fn image_missing(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
-    let mut run = cluster.ctl.start("no-image", &["bench", config])?;
+    let (_, text) = cluster.bed.results("no-image");
+    let bench = ["bench", config, "--results", &text];
+    let mut run = cluster.ctl.start("no-image", &bench)?;
     let code = run.wait(Duration::from_mins(4))?;
     let said = run.said();
     ensure!(
