@@ -127,7 +127,11 @@ fn place(path: &Path) -> Option<(Kind, String, String)> {
 /// Takes an archive in. Everything in it is unpacked and verified first; then each entry appears under its name, and
 /// those that are there already stay as they are. Returns all entries of the archive.
 pub fn import(cache: &Cache, from: &Path) -> Result<BTreeSet<Entry>, ImageError> {
-    let incoming = cache.path(format!(".import-{}", std::process::id()));
+    // One at a time, so that nobody unpacks where another does and the next one clears away what a killed one left.
+    let lock_path = cache.path(".import.lock");
+    let lock = std::fs::File::create(&lock_path).map_err(ImageError::file("create", &lock_path))?;
+    cache::wait_for_lock(&lock, &lock_path, cache::WITHIN)?;
+    let incoming = cache.path(".import.partial");
     cache::remove(&incoming)?;
     let imported = unpack(from, &incoming).and_then(|entries| {
         for (kind, key) in &entries {
@@ -252,7 +256,8 @@ mod tests {
         import(&world.here, &archive).unwrap();
         assert_eq!((marks(&world.here), marks(&world.there)), (0, 1));
         let left: Vec<_> = files(&world.there.path("")).unwrap();
-        assert_eq!(left, [world.there.path("components")]);
+        let lock = world.there.path(".import.lock");
+        assert_eq!(left, [lock, world.there.path("components")]);
     }
 
     #[test]
@@ -285,7 +290,8 @@ mod tests {
         std::fs::write(&archive, [0; 1024]).unwrap();
         let error = import(&world.there, &archive).unwrap_err().to_string();
         assert!(error.contains("nothing in it"), "{error}");
-        assert!(files(&world.there.path("")).unwrap().is_empty());
+        let left = files(&world.there.path("")).unwrap();
+        assert_eq!(left, [world.there.path(".import.lock")]);
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Cache {
 }
 
 /// Another process may be compiling for most of an hour.
-const WITHIN: Duration = Duration::from_hours(1);
+pub const WITHIN: Duration = Duration::from_hours(1);
 
 /// Takes the lock on a file; waits for another process, but not for ever.
 pub fn wait_for_lock(

@@ -26,6 +26,7 @@ pub mod ext4;
 pub mod guest;
 pub mod hash;
 pub mod initrd;
+pub mod leftovers;
 pub mod lock;
 pub mod oci;
 pub mod process;

@@ -195,7 +195,7 @@ fn currents(dir: &Path) -> Result<BTreeSet<String>, ImageError> {
     Ok(keys)
 }
 
-fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
+pub(crate) fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
         let entry = entry.map_err(ImageError::file("list", dir))?;

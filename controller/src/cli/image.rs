@@ -4,7 +4,7 @@ use super::{args::ImageAction, output::Output};
 use crate::{error::Error, provider::Context, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
-    binaries, build, cache as image_cache,
+    binaries, build, cache as image_cache, leftovers,
     spec::SourceTree,
     store,
 };
@@ -194,11 +194,18 @@ fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error>
         let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
         unused.push((path, bytes));
     }
-    let mut rows = Vec::new();
-    for (path, bytes) in &unused {
-        if !dry_run {
+    let left = leftovers::all(&context.cache)?;
+    if !dry_run {
+        for (path, _) in &unused {
             image_cache::remove(path)?;
         }
+        for (path, _) in &left {
+            leftovers::remove(path)?;
+        }
+    }
+    unused.extend(left);
+    let mut rows = Vec::new();
+    for (path, bytes) in &unused {
         rows.push(vec![
             path.display().to_string(),
             format!("{} MB", bytes / 1_000_000),
