@@ -339,13 +339,22 @@ pub fn describe(archive: &Path) -> Result<Described, ImageError> {
     let reference = text(&entry["annotations"][NAME]).or_else(|| text(&tags["RepoTags"][0]));
     match reference {
         Some(reference) => Ok(Described {
-            reference,
+            reference: full_name(&reference),
             digest: text(&entry["digest"]).unwrap_or_default(),
         }),
         None if index.is_none() && for_docker.is_none() => Err(bad(
             "it is no archive of a container image: it has neither index.json nor manifest.json",
         )),
         None => Err(bad("its image has no name; save it by name and tag")),
+    }
+}
+
+/// A name as containerd keeps it: docker leaves its own registry out of what it saves.
+fn full_name(reference: &str) -> String {
+    match reference.split_once('/') {
+        None => format!("docker.io/library/{reference}"),
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => reference.to_owned(),
+        Some(_) => format!("docker.io/{reference}"),
     }
 }
 
@@ -422,7 +431,18 @@ mod tests {
             .append_data(&mut header, "manifest.json", &tags[..])
             .unwrap();
         docker.finish().unwrap();
-        assert_eq!(describe(&old).unwrap().to_string(), "app:2@");
+        assert_eq!(
+            describe(&old).unwrap().to_string(),
+            "docker.io/library/app:2@"
+        );
+        for (saved, full) in [
+            ("me/app:2", "docker.io/me/app:2"),
+            ("localhost/app:2", "localhost/app:2"),
+            ("here:5000/app:2", "here:5000/app:2"),
+            ("continuum.local/app:2", "continuum.local/app:2"),
+        ] {
+            assert_eq!(full_name(saved), full);
+        }
         let members = members(&archive);
         for (name, bytes) in &members {
             if let Some(digest) = name.strip_prefix("blobs/sha256/") {

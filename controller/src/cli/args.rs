@@ -376,7 +376,8 @@ pub(crate) enum ImageAction {
         /// Archive
         file: PathBuf,
     },
-    /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment
+    /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment, and
+    /// what killed builds left half made
     Prune {
         /// Only say what would go
         #[arg(long)]
