@@ -18,6 +18,9 @@ use std::{fmt::Write, time::Duration};
 
 /// A gateway that answers at all does so within this time.
 const ASK_DEADLINE: Duration = Duration::from_secs(30);
+/// A function whose predecessor is being removed is made when that has finished its calls: the gateway waits for them as
+/// long as for any call, which are five minutes unless it was told otherwise.
+const DEPLOY_DEADLINE: Duration = Duration::from_mins(6);
 
 /// Why a gateway was of no help.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,16 @@ impl Gateway {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, ClientError> {
+        self.ask_within(ASK_DEADLINE, method, path, body).await
+    }
+
+    async fn ask_within(
+        &self,
+        deadline: Duration,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Bytes, ClientError> {
         let asking = async {
             let response = self.send(method, path, body).await?;
             let status = response.status();
@@ -114,11 +127,11 @@ impl Gateway {
             let text = String::from_utf8_lossy(&body).trim().to_owned();
             Err(ClientError::Refused { status, text })
         };
-        tokio::time::timeout(ASK_DEADLINE, asking)
+        tokio::time::timeout(deadline, asking)
             .await
             .unwrap_or_else(|_| {
                 Err(ClientError::NoAnswer(format!(
-                    "no answer within {ASK_DEADLINE:?}"
+                    "no answer within {deadline:?}"
                 )))
             })
     }
@@ -162,13 +175,18 @@ impl Gateway {
 
     /// Makes a function what is wanted, whether it is there or not.
     pub async fn deploy(&self, wanted: &FunctionDeployment) -> Result<(), ClientError> {
-        let path = "/system/functions";
-        match self.write(Method::PUT, path, wanted).await {
+        let body: Bytes = serde_json::to_vec(wanted)
+            .map_err(ClientError::none)?
+            .into();
+        let deploy =
+            |method| self.ask_within(DEPLOY_DEADLINE, method, "/system/functions", body.clone());
+        let done = match deploy(Method::PUT).await {
             Err(error) if error.status() == Some(StatusCode::NOT_FOUND) => {
-                self.write(Method::POST, path, wanted).await
+                deploy(Method::POST).await
             }
             other => other,
-        }
+        };
+        done.map(|_| ())
     }
 
     /// Removes a function.
