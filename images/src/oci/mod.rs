@@ -3,6 +3,8 @@
 //!
 //! Source: OCI image format specification 1.1, image layout as a tar archive.
 
+mod describe;
+
 use crate::{SOURCE_DATE_EPOCH, error::ImageError, hash};
 use oci_spec::image::{
     Arch, ConfigBuilder, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
@@ -15,6 +17,8 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
+
+pub use describe::{Described, describe};
 
 /// What an image is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +37,6 @@ pub struct ImageSpec {
 
 /// Where containerd looks for the whole name of an image.
 const NAME: &str = "io.containerd.image.name";
-/// An index of one image is a few hundred bytes.
-const LARGEST_INDEX: u64 = 1 << 20;
 const PATH: &str = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// An archive as written.
@@ -283,81 +285,6 @@ fn tempfile_beside(to: &Path) -> Result<std::fs::File, ImageError> {
         .map_err(|e| ImageError::file("create a temporary file in", dir)(e.into()))
 }
 
-/// What an archive holds, by its own index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
-    /// Full name with tag.
-    pub reference: String,
-    /// Of the manifest, as `sha256:…`.
-    pub digest: String,
-}
-
-/// As `NAME@DIGEST`.
-impl std::fmt::Display for Described {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.reference, self.digest)
-    }
-}
-
-/// Reads the name and the digest of the one image of an archive, in OCI's layout or in docker's older one, which has no
-/// digest.
-pub fn describe(archive: &Path) -> Result<Described, ImageError> {
-    let bad = |why: &str| ImageError::Parse {
-        path: archive.to_owned(),
-        why: why.to_owned(),
-    };
-    let file = std::fs::File::open(archive).map_err(ImageError::file("read", archive))?;
-    let mut reader = tar::Archive::new(std::io::BufReader::new(file));
-    let entries = reader.entries_with_seek();
-    let (mut index, mut for_docker) = (None, None);
-    for entry in entries.map_err(ImageError::file("read", archive))? {
-        let entry = entry.map_err(ImageError::file("read", archive))?;
-        let name = entry
-            .path()
-            .map(|p| p.display().to_string())
-            .unwrap_or_default();
-        let place = match name.trim_start_matches("./") {
-            "index.json" => &mut index,
-            "manifest.json" => &mut for_docker,
-            _ => continue,
-        };
-        let value: serde_json::Value =
-            serde_json::from_reader(entry.take(LARGEST_INDEX)).map_err(|e| bad(&e.to_string()))?;
-        *place = Some(value);
-        if index.is_some() && for_docker.is_some() {
-            break;
-        }
-    }
-    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-    let one = |list: Option<&serde_json::Value>| match list.and_then(|l| l.as_array()) {
-        Some(list) if list.len() > 1 => Err(bad("it holds more than one image")),
-        Some(list) => Ok(list.first().cloned()),
-        None => Ok(None),
-    };
-    let entry = one(index.as_ref().map(|i| &i["manifests"]))?.unwrap_or_default();
-    let tags = one(for_docker.as_ref())?.unwrap_or_default();
-    let reference = text(&entry["annotations"][NAME]).or_else(|| text(&tags["RepoTags"][0]));
-    match reference {
-        Some(reference) => Ok(Described {
-            reference: full_name(&reference),
-            digest: text(&entry["digest"]).unwrap_or_default(),
-        }),
-        None if index.is_none() && for_docker.is_none() => Err(bad(
-            "it is no archive of a container image: it has neither index.json nor manifest.json",
-        )),
-        None => Err(bad("its image has no name; save it by name and tag")),
-    }
-}
-
-/// A name as containerd keeps it: docker leaves its own registry out of what it saves.
-fn full_name(reference: &str) -> String {
-    match reference.split_once('/') {
-        None => format!("docker.io/library/{reference}"),
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => reference.to_owned(),
-        Some(_) => format!("docker.io/{reference}"),
-    }
-}
-
 /// Everything that an image's bytes depend on.
 pub fn identity(spec: &ImageSpec) -> Result<String, ImageError> {
     let mut parts = vec![spec.reference.clone()];
@@ -422,27 +349,6 @@ mod tests {
         };
         assert_eq!(describe(&to).unwrap(), described);
         assert!(describe(&dir.path().join("data")).is_err());
-        // As docker saved images before it knew OCI's layout.
-        let old = dir.path().join("old.tar");
-        let mut docker = tar::Builder::new(std::fs::File::create(&old).unwrap());
-        let tags = br#"[{"Config":"c.json","RepoTags":["app:2"],"Layers":[]}]"#;
-        let mut header = header(tar::EntryType::Regular, tags.len() as u64, 0o644);
-        docker
-            .append_data(&mut header, "manifest.json", &tags[..])
-            .unwrap();
-        docker.finish().unwrap();
-        assert_eq!(
-            describe(&old).unwrap().to_string(),
-            "docker.io/library/app:2@"
-        );
-        for (saved, full) in [
-            ("me/app:2", "docker.io/me/app:2"),
-            ("localhost/app:2", "localhost/app:2"),
-            ("here:5000/app:2", "here:5000/app:2"),
-            ("continuum.local/app:2", "continuum.local/app:2"),
-        ] {
-            assert_eq!(full_name(saved), full);
-        }
         let members = members(&archive);
         for (name, bytes) in &members {
             if let Some(digest) = name.strip_prefix("blobs/sha256/") {
