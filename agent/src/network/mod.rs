@@ -17,7 +17,9 @@ use std::{net::IpAddr, sync::Mutex, time::Duration};
 pub use probe::{Probe, probe};
 pub use tc::queue_limit_packets;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+/// `nft` and `tc` answer within milliseconds; on an emulated machine whose host is busy, reading them from disk alone has
+/// taken more than ten seconds.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One kind of peer and how far away it is.
 #[derive(Debug, Clone, PartialEq)]

@@ -22,8 +22,8 @@ use tonic::{
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// For calls that answer at once.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
-/// The agent asks its container runtime, which takes its time on an emulated machine that is busy.
-const LIST_DEADLINE: Duration = Duration::from_mins(3);
+/// The agent runs programs of its node, which take their time on an emulated machine that is busy.
+const PROGRAM_DEADLINE: Duration = Duration::from_mins(4);
 /// For those that install, start, or transfer.
 const LONG_CALL_DEADLINE: Duration = Duration::from_mins(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -205,7 +205,11 @@ impl Agent for GrpcAgent {
             artifacts: artifacts.iter().map(to_artifact).collect(),
         };
         let missing = self
-            .call("say what it lacks", LIST_DEADLINE, client.missing(request))
+            .call(
+                "say what it lacks",
+                PROGRAM_DEADLINE,
+                client.missing(request),
+            )
             .await?
             .into_inner();
         for lacking in missing.artifacts {
@@ -266,7 +270,7 @@ impl Agent for GrpcAgent {
             let request = request.clone();
             async move { client.start(request).await }
         };
-        self.call_again("start the MQTT broker", Duration::from_mins(1), call)
+        self.call_again("start the MQTT broker", PROGRAM_DEADLINE, call)
             .await
             .map(|_| ())
     }
@@ -298,7 +302,7 @@ impl Agent for GrpcAgent {
             async move { client.apply(request).await }
         };
         let answer = self
-            .call_again("emulate links", Duration::from_mins(1), call)
+            .call_again("emulate links", PROGRAM_DEADLINE, call)
             .await?
             .into_inner();
         Ok(answer.classes.into_iter().map(from_applied).collect())
@@ -312,7 +316,7 @@ impl Agent for GrpcAgent {
             let (mut client, request) = (self.network(), request.clone());
             async move { client.set_link(request).await }
         };
-        self.call_again("change a link", CALL_DEADLINE, call)
+        self.call_again("change a link", PROGRAM_DEADLINE, call)
             .await
             .map(|_| ())
     }
@@ -321,7 +325,7 @@ impl Agent for GrpcAgent {
         let mut client = self.network();
         let call = client.show(wire::ShowNetworkRequest {});
         let answer = self
-            .call("show its links", CALL_DEADLINE, call)
+            .call("show its links", PROGRAM_DEADLINE, call)
             .await?
             .into_inner();
         Ok((
