@@ -5,3 +5,4 @@ pub mod process;
 pub mod results;
 pub mod skip;
 pub mod testbed;
+pub mod time_left;

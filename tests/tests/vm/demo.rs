@@ -38,7 +38,8 @@ pub(crate) fn demo(bed: &Bed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Upstream's first tutorial config: one endpoint alone, at half a core.
+/// Upstream's first tutorial config: one endpoint alone, at half a core. Few photos: each takes half a core of an emulated
+/// machine six seconds, and more than twice that on a host that others use as well.
 pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
     let (dir, text) = bed.results("endpoint");
     let ctl = bed.ctl();
@@ -50,7 +51,7 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
             "--results",
             &text,
             "--set",
-            "benchmark.frequency=0.5",
+            "benchmark.frequency=0.25",
             "--set",
             "benchmark.duration_s=20",
             "--set",
@@ -61,6 +62,6 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
         out.contains("ENDPOINT OUTPUT") && out.contains("endpoint_id"),
         "{out}"
     );
-    results::check(&results::only_result(&dir)?, 10)?;
+    results::check(&results::only_result(&dir)?, 5)?;
     bed.check_nothing_left()
 }

@@ -1,7 +1,9 @@
 //! Functions of a bench: deployed before anything is measured, watched while they are called.
 
+mod asked;
 mod watch;
 
+use asked::asked;
 pub use watch::FunctionSample;
 pub(super) use watch::Watch;
 
@@ -135,19 +137,16 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
             workload.reference(),
         );
         let doing = format!("deploy function {}", load.name);
-        let deployed = gateway.deploy(&wanted).await;
-        deployed.map_err(|e| Error::other(&doing, e))?;
+        asked(&doing, || gateway.deploy(&wanted)).await?;
     }
     let least = benchmark.function.min_replicas;
     let client = client(scene.deployment, scene.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.
         let doing = format!("scale function {}", load.name);
-        let status = gateway.status(&load.name).await;
-        let status = status.map_err(|e| Error::other(&doing, e))?;
+        let status = asked(&doing, || gateway.status(&load.name)).await?;
         if status.replicas < u64::from(least) {
-            let scaled = gateway.scale(&load.name, least.into()).await;
-            scaled.map_err(|e| Error::other(&doing, e))?;
+            asked(&doing, || gateway.scale(&load.name, least.into())).await?;
         }
         wait_ready(scene, &gateway, &client, &load.name, least).await?;
     }
@@ -161,13 +160,18 @@ async fn remove_others(
     gateway: &Gateway,
     loads: &[FunctionLoad],
 ) -> Result<(), Error> {
-    let all = gateway.list().await;
-    let all = all.map_err(|e| Error::other("list functions", e))?;
+    let all = asked("list functions", || gateway.list()).await?;
     for name in others(&all, loads) {
         let say = format!("function {name} of an earlier bench is removed");
         scene.context.progress.say(&say);
-        let removed = gateway.remove(name).await;
-        removed.map_err(|e| Error::other(format!("remove function {name}"), e))?;
+        let remove = || async {
+            match gateway.remove(name).await {
+                // An answer got lost, and this is the second time of asking.
+                Err(error) if error.status() == Some(http::StatusCode::NOT_FOUND) => Ok(()),
+                other => other,
+            }
+        };
+        asked(&format!("remove function {name}"), remove).await?;
     }
     Ok(())
 }
