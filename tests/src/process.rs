@@ -21,15 +21,12 @@ pub fn workspace_program(name: &str) -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(name))
 }
 
-/// When a process began, in clock ticks since boot.
+/// When a process began, in clock ticks since boot. One that has ended, but that nobody has waited for, is none.
 pub fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(19)?
-        .parse()
-        .ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let is_running = !matches!(fields.next()?, "Z" | "X");
+    fields.nth(18)?.parse().ok().filter(|_| is_running)
 }
 
 /// Ends a process if it still is the one that was started then; waits until it is gone.
@@ -62,4 +59,19 @@ pub fn end(pid: u32, started: u64, grace: Duration) {
 )]
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(50));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_nobody_waits_for_has_ended_all_the_same() {
+        let mut child = command("sleep").arg("infinity").spawn().unwrap();
+        let since = start_time(child.id()).unwrap();
+        assert!(start_time(std::process::id()).is_some_and(|own| own <= since));
+        end(child.id(), since, Duration::from_mins(1));
+        assert_eq!(start_time(child.id()), None);
+        child.wait().unwrap();
+    }
 }
