@@ -5,4 +5,3 @@ pub mod process;
 pub mod results;
 pub mod skip;
 pub mod testbed;
-pub mod time_left;

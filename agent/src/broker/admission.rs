@@ -4,7 +4,7 @@ use crate::{error::AgentError, process};
 use std::time::Duration;
 
 const TABLE: &str = "continuum_broker";
-/// Milliseconds; more than ten seconds were seen while five emulated machines started at once.
+/// `nft` answers within milliseconds; more than ten seconds were seen while five emulated machines started at once.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 fn rules(port: u16, max_connections: u32) -> String {

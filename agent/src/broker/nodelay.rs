@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const WITHIN: Duration = Duration::from_mins(2);
+const WITHIN: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Waits for this process to listen on an address and switches the delay off for all that connect there.

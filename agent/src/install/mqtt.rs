@@ -88,7 +88,7 @@ async fn mosquitto(
     system
         .run(
             &["ln", "-sfn", "/dev/null", UNIT_LINK],
-            Duration::from_mins(1),
+            Duration::from_secs(10),
         )
         .await?;
     packages::install(&debs, system, progress).await

@@ -17,8 +17,7 @@ use std::{net::IpAddr, sync::Mutex, time::Duration};
 pub use probe::{Probe, probe};
 pub use tc::queue_limit_packets;
 
-/// `nft` and `tc` answer within milliseconds; on an emulated machine whose host is busy, reading them from disk alone has
-/// taken more than ten seconds.
+/// `nft` and `tc` answer within milliseconds; one `nft` took more than ten seconds while five emulated machines started.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One kind of peer and how far away it is.

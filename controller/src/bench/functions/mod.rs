@@ -111,6 +111,7 @@ fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
 
 /// Deploys what will be called, and waits until each has the replicas it should have.
 pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(), Error> {
+    let (progress, cancel) = (&*scene.context.progress, &scene.context.cancel);
     let loads = function_loads(benchmark);
     let workload = deploy::workload_image(scene.context)?;
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
@@ -137,16 +138,17 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
             workload.reference(),
         );
         let doing = format!("deploy function {}", load.name);
-        asked(&doing, || gateway.deploy(&wanted)).await?;
+        asked(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
     }
     let least = benchmark.function.min_replicas;
     let client = client(scene.deployment, scene.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.
         let doing = format!("scale function {}", load.name);
-        let status = asked(&doing, || gateway.status(&load.name)).await?;
+        let status = asked(&doing, progress, cancel, || gateway.status(&load.name)).await?;
         if status.replicas < u64::from(least) {
-            asked(&doing, || gateway.scale(&load.name, least.into())).await?;
+            let scale = || gateway.scale(&load.name, least.into());
+            asked(&doing, progress, cancel, scale).await?;
         }
         wait_ready(scene, &gateway, &client, &load.name, least).await?;
     }
@@ -160,7 +162,8 @@ async fn remove_others(
     gateway: &Gateway,
     loads: &[FunctionLoad],
 ) -> Result<(), Error> {
-    let all = asked("list functions", || gateway.list()).await?;
+    let (progress, cancel) = (&*scene.context.progress, &scene.context.cancel);
+    let all = asked("list functions", progress, cancel, || gateway.list()).await?;
     for name in others(&all, loads) {
         let say = format!("function {name} of an earlier bench is removed");
         scene.context.progress.say(&say);
@@ -171,7 +174,7 @@ async fn remove_others(
                 other => other,
             }
         };
-        asked(&format!("remove function {name}"), remove).await?;
+        asked(&format!("remove function {name}"), progress, cancel, remove).await?;
     }
     Ok(())
 }
