@@ -1,19 +1,86 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
-use super::{CA, DONE, Settings, documents, explain, node, option};
+use super::{CA, DONE, SHORT, Settings, documents, explain, node, option};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
     system::System,
 };
+use std::time::Duration;
+use tokio::time::Instant;
 
 const CONFIG: &str = "/etc/kubernetes/continuum-init.yaml";
 
 const ADDONS_FAILED: &str = "error execution phase addon";
 
+/// What comes before an API server: certificates, etcd, the API server itself, the kubelet. A controller manager that
+/// starts at the same time takes the cores from it, gives up on it after ten seconds, and is then held back by the
+/// kubelet, longer each time.
+const UNTIL_API_SERVER: &str = "--skip-phases=control-plane/controller-manager,control-plane/scheduler,\
+    wait-control-plane,upload-config,upload-certs,mark-control-plane,bootstrap-token,kubelet-finalize,addon,\
+    show-join-command";
+/// All others. `kubelet-finalize` would only start the kubelet anew, for it to read its certificate from another file.
+const SINCE_API_SERVER: &str = "--skip-phases=preflight,certs,kubeconfig,etcd,control-plane/apiserver,kubelet-start,\
+    kubelet-finalize,show-join-command";
+/// Emulated machines pull themselves up slowly.
+const API_SERVER_DEADLINE: Duration = Duration::from_mins(12);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A question costs an emulated core a second.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+const HEALTH: [&str; 5] = [
+    "kubectl",
+    "--kubeconfig=/etc/kubernetes/super-admin.conf",
+    "--request-timeout=20s",
+    "get",
+    "--raw=/healthz",
+];
+
 /// The first node of a cluster.
 #[derive(Debug)]
 pub struct ControlPlane;
+
+/// `kubeadm init` in two parts.
+async fn init(
+    settings: &Settings<'_>,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let first = ["init", UNTIL_API_SERVER];
+    node::kubeadm(&first, CONFIG, node::CHECK_FAILED, system, progress).await?;
+    wait_for_api_server(settings, system, progress).await?;
+    let rest = ["init", SINCE_API_SERVER];
+    node::kubeadm(&rest, CONFIG, node::CHECK_FAILED, system, progress).await
+}
+
+/// Waits until it says that it is healthy, which it does when the rights of everybody are written.
+async fn wait_for_api_server(
+    settings: &Settings<'_>,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let deadline = Instant::now() + API_SERVER_DEADLINE;
+    let socket = format!("{}:6443", settings.address);
+    let waits = format!("waits until the API server at {socket} is healthy");
+    progress.report("kubeadm init", StepState::Running, waits);
+    loop {
+        let (seen, pause) = if system.listens(&socket).await {
+            match system.run(&HEALTH, SHORT).await {
+                Ok(_) => return Ok(()),
+                Err(error) => (error.to_string(), ASK_EVERY),
+            }
+        } else {
+            ("it does not take connections".to_owned(), LOOK_EVERY)
+        };
+        if Instant::now() > deadline {
+            return Err(AgentError::Deadline {
+                what: format!("the API server at {socket} to be healthy"),
+                after: API_SERVER_DEADLINE,
+                last_seen: seen,
+            });
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
 
 #[async_trait::async_trait]
 impl Installer for ControlPlane {
@@ -74,7 +141,7 @@ impl Installer for ControlPlane {
             StepState::Running,
             format!("version {}", settings.version),
         );
-        let mut made = node::kubeadm(&["init"], CONFIG, node::CHECK_FAILED, system, progress).await;
+        let mut made = init(&settings, system, progress).await;
         if let Err(error) = &made
             && error.to_string().contains(ADDONS_FAILED)
         {

@@ -151,7 +151,9 @@ pub(super) async fn kubeadm(
         tries += 1;
         match system.run(&argv, super::KUBEADM_DEADLINE).await {
             Err(error) if tries < TRIES && error.to_string().contains(again) => {
-                let text = format!("`{}` is tried again", verb.join(" "));
+                let words = verb.iter().copied().filter(|word| !word.starts_with("--"));
+                let words: Vec<&str> = words.collect();
+                let text = format!("`{}` is tried again", words.join(" "));
                 progress.report("kubeadm", StepState::Running, text);
             }
             other => return other.map(|_| ()),

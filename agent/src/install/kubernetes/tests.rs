@@ -125,6 +125,56 @@ async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
 }
 
 #[tokio::test]
+async fn a_controller_manager_is_not_started_before_the_api_server_is_healthy() {
+    let system = RecordingSystem::default();
+    ControlPlane
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap();
+    let commands = system.commands.lock().unwrap().clone();
+    let all: Vec<_> = commands
+        .iter()
+        .filter(|c| ["kubeadm", "kubectl"].iter().any(|p| c.starts_with(p)))
+        .collect();
+    assert_eq!(all.len(), 3, "{all:?}");
+    let skips = |command: &str, phase: &str| command.split([',', '=', ' ']).any(|p| p == phase);
+    for phase in [
+        "control-plane/controller-manager",
+        "control-plane/scheduler",
+    ] {
+        assert!(
+            skips(all[0], phase) && !skips(all[2], phase),
+            "{phase}: {all:?}"
+        );
+    }
+    assert!(all[1].ends_with("--raw=/healthz"), "{all:?}");
+    for phase in ["etcd", "control-plane/apiserver", "kubelet-start"] {
+        assert!(
+            !skips(all[0], phase) && skips(all[2], phase),
+            "{phase}: {all:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_never_gets_healthy_is_named_with_what_it_said() {
+    let system = RecordingSystem {
+        fail_on: Some("kubectl".into()),
+        said: "poststarthook/rbac/bootstrap-roles failed",
+        ..RecordingSystem::default()
+    };
+    let error = ControlPlane
+        .apply(&spec(), &system, &progress())
+        .await
+        .unwrap_err()
+        .to_string();
+    for part in ["192.168.100.3:6443", "bootstrap-roles", "kubelet:"] {
+        assert!(error.contains(part), "no {part} in {error}");
+    }
+    assert!(!system.exists(DONE).await);
+}
+
+#[tokio::test]
 async fn a_half_made_node_is_reset_first_and_a_failure_brings_the_kubelets_words() {
     let mut system = RecordingSystem::default();
     system
