@@ -5,7 +5,7 @@ use super::{
     accelerator::Accelerator,
     console_path, disks, domain_name, fabric,
     hypervisor::{DomainState, Hypervisor},
-    seed,
+    preflight, seed,
     xml::{self, Mark},
 };
 use crate::{
@@ -47,6 +47,7 @@ pub(super) fn create(
     let network = fabric::create(hypervisor, config, plan.prefix, deployment, &context.root)?;
     std::fs::create_dir_all(context.root.console())
         .map_err(Error::file("create", context.root.console()))?;
+    let room = preflight::room(hypervisor.host()?, plan, accelerator);
     for node in &plan.nodes {
         if context.cancel.is_cancelled() {
             return Err(Error::Interrupted);
@@ -67,7 +68,7 @@ pub(super) fn create(
                 kvm: accelerator == Accelerator::Kvm,
                 cores: node.cores,
                 memory_mib: node.memory_mib,
-                translation_mib: accelerator.translation_mib(node.memory_mib),
+                translation_mib: accelerator.translation_mib(node.memory_mib, room),
                 pinned: node.pinned.clone(),
                 kernel: base.kernel.clone(),
                 initrd: base.initrd.clone(),

@@ -1,6 +1,9 @@
 //! What a host must have for a plan. Pure: the host is asked elsewhere.
 
-use super::{accelerator::Accelerator, hypervisor::HostInfo};
+use super::{
+    accelerator::{Accelerator, Room},
+    hypervisor::HostInfo,
+};
 use crate::plan::Plan;
 
 /// Memory that the host keeps for itself.
@@ -8,15 +11,34 @@ const HOST_RESERVE_MIB: u64 = 1024;
 /// QEMU's own memory beyond the guest's and that for translated code.
 const QEMU_OVERHEAD_MIB: u64 = 150;
 
+/// What QEMU needs for all nodes, beyond the guests' own memory.
+fn overheads_mib(plan: &Plan, accelerator: Accelerator, room: Room) -> u64 {
+    let overhead = |memory_mib| QEMU_OVERHEAD_MIB + accelerator.translation_mib(memory_mib, room);
+    plan.nodes.iter().map(|n| overhead(n.memory_mib)).sum()
+}
+
+fn usable_mib(host: HostInfo) -> u64 {
+    let free = host.memory_available_mib.min(host.memory_unpromised_mib);
+    free.saturating_sub(HOST_RESERVE_MIB)
+}
+
+/// Whether the host has memory for all the code that its guests may have translated.
+pub(super) fn room(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Room {
+    let wanted = plan.memory_mib() + overheads_mib(plan, accelerator, Room::Ample);
+    if wanted <= usable_mib(host) {
+        Room::Ample
+    } else {
+        Room::Scarce
+    }
+}
+
 /// Every reason why the host cannot carry the plan, with the sums.
 pub(super) fn reasons(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Vec<String> {
     let mut reasons = Vec::new();
     let guests = plan.memory_mib();
-    let overhead = |memory_mib| QEMU_OVERHEAD_MIB + accelerator.translation_mib(memory_mib);
-    let overheads: u64 = plan.nodes.iter().map(|n| overhead(n.memory_mib)).sum();
+    let overheads = overheads_mib(plan, accelerator, Room::Scarce);
     let wanted = guests + overheads;
-    let free = host.memory_available_mib.min(host.memory_unpromised_mib);
-    let usable = free.saturating_sub(HOST_RESERVE_MIB);
+    let usable = usable_mib(host);
     if wanted > usable {
         reasons.push(format!(
             "the nodes need {wanted} MiB (guests {guests} MiB, QEMU itself {overheads} MiB), but only {usable} MiB \
@@ -53,16 +75,26 @@ mod tests {
         unpromised: u64,
         cpus: u32,
     ) -> Vec<String> {
+        reasons(host(available, unpromised, cpus), &plan(), accelerator)
+    }
+
+    fn room_on(available: u64) -> Room {
+        room(host(available, 9999, 6), &plan(), Accelerator::Tcg)
+    }
+
+    fn plan() -> Plan {
         let config = config::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = Plan::new(&config, Prefix([192, 168, 100]));
-        let host = HostInfo {
+        Plan::new(&config, Prefix([192, 168, 100]))
+    }
+
+    fn host(available: u64, unpromised: u64, cpus: u32) -> HostInfo {
+        HostInfo {
             cpus,
             memory_available_mib: available,
             memory_unpromised_mib: unpromised,
-        };
-        reasons(host, &plan, accelerator)
+        }
     }
 
     #[test]
@@ -80,6 +112,9 @@ mod tests {
         }
         // Emulated, each needs 256 more.
         assert!(check_on(Accelerator::Tcg, 5314, 5314, 6).is_empty());
+        // And takes 512 where there is room.
+        assert_eq!(room_on(6081), Room::Scarce);
+        assert_eq!(room_on(6082), Room::Ample);
         assert_eq!(check_on(Accelerator::Tcg, 5313, 5314, 6).len(), 1);
         assert_eq!(
             check(9999, 4545, 6).len(),
