@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod files;
+mod https;
 pub mod install;
 pub mod logs;
 pub mod metrics;

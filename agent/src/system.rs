@@ -1,6 +1,6 @@
 //! The machine as installers see it, so that their steps can be tested without one.
 
-use crate::{error::AgentError, process};
+use crate::{error::AgentError, https, process};
 use std::{path::Path, time::Duration};
 use tokio::io::AsyncWriteExt;
 
@@ -17,10 +17,15 @@ pub trait System: Send + Sync {
     async fn exists(&self, path: &str) -> bool;
     /// Whether somebody listens at `address:port`.
     async fn listens(&self, socket: &str) -> bool;
+    /// Whether `path` is answered with success over HTTPS at `address:port`, by a server whose certificate the authority
+    /// (PEM) has signed; else why not.
+    async fn answers(&self, socket: &str, path: &str, authority: &str) -> Result<(), String>;
 }
 
 /// For a peer to take a connection.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// For an answer of a server that is busy with its own start.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The real machine.
 #[derive(Debug)]
@@ -91,12 +96,20 @@ impl System for HostSystem {
             Ok(Ok(_))
         )
     }
+
+    async fn answers(&self, socket: &str, path: &str, authority: &str) -> Result<(), String> {
+        let question = https::get(socket, path, authority);
+        match tokio::time::timeout(ANSWER_DEADLINE, question).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", ANSWER_DEADLINE.as_secs())),
+        }
+    }
 }
 
 /// Records what would be done; for tests only.
 #[cfg(test)]
 pub(crate) mod fake {
-    use super::{AgentError, Duration, System};
+    use super::{ANSWER_DEADLINE, AgentError, Duration, System};
     use std::{
         collections::{BTreeMap, BTreeSet},
         sync::Mutex,
@@ -154,6 +167,13 @@ pub(crate) mod fake {
         }
         async fn listens(&self, _socket: &str) -> bool {
             !self.is_deaf
+        }
+        async fn answers(&self, socket: &str, path: &str, _authority: &str) -> Result<(), String> {
+            let line = format!("GET https://{socket}{path}");
+            self.run(&[&line], ANSWER_DEADLINE)
+                .await
+                .map(|_| ())
+                .map_err(|error| error.to_string())
         }
     }
 }

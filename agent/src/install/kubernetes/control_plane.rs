@@ -1,6 +1,6 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
-use super::{CA, DONE, SHORT, Settings, documents, explain, node, option};
+use super::{CA, DONE, Settings, documents, explain, node, option};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
@@ -25,15 +25,6 @@ const SINCE_API_SERVER: &str = "--skip-phases=preflight,certs,kubeconfig,etcd,co
 /// Emulated machines pull themselves up slowly.
 const API_SERVER_DEADLINE: Duration = Duration::from_mins(12);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A question costs an emulated core a second.
-const ASK_EVERY: Duration = Duration::from_secs(5);
-const HEALTH: [&str; 5] = [
-    "kubectl",
-    "--kubeconfig=/etc/kubernetes/super-admin.conf",
-    "--request-timeout=20s",
-    "get",
-    "--raw=/healthz",
-];
 
 /// The first node of a cluster.
 #[derive(Debug)]
@@ -42,12 +33,13 @@ pub struct ControlPlane;
 /// `kubeadm init` in two parts.
 async fn init(
     settings: &Settings<'_>,
+    ca: &str,
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let first = ["init", UNTIL_API_SERVER];
     node::kubeadm(&first, CONFIG, node::CHECK_FAILED, system, progress).await?;
-    wait_for_api_server(settings, system, progress).await?;
+    wait_for_api_server(settings, ca, system, progress).await?;
     let rest = ["init", SINCE_API_SERVER];
     node::kubeadm(&rest, CONFIG, node::CHECK_FAILED, system, progress).await
 }
@@ -55,6 +47,7 @@ async fn init(
 /// Waits until it says that it is healthy, which it does when the rights of everybody are written.
 async fn wait_for_api_server(
     settings: &Settings<'_>,
+    ca: &str,
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
@@ -63,13 +56,8 @@ async fn wait_for_api_server(
     let waits = format!("waits until the API server at {socket} is healthy");
     progress.report("kubeadm init", StepState::Running, waits);
     loop {
-        let (seen, pause) = if system.listens(&socket).await {
-            match system.run(&HEALTH, SHORT).await {
-                Ok(_) => return Ok(()),
-                Err(error) => (error.to_string(), ASK_EVERY),
-            }
-        } else {
-            ("it does not take connections".to_owned(), LOOK_EVERY)
+        let Err(seen) = system.answers(&socket, "/livez", ca).await else {
+            return Ok(());
         };
         if Instant::now() > deadline {
             return Err(AgentError::Deadline {
@@ -78,7 +66,7 @@ async fn wait_for_api_server(
                 last_seen: seen,
             });
         }
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -141,7 +129,7 @@ impl Installer for ControlPlane {
             StepState::Running,
             format!("version {}", settings.version),
         );
-        let mut made = init(&settings, system, progress).await;
+        let mut made = init(&settings, ca, system, progress).await;
         if let Err(error) = &made
             && error.to_string().contains(ADDONS_FAILED)
         {
