@@ -121,6 +121,9 @@ impl Installer for ControlPlane {
         system
             .write("/etc/kubernetes/pki/ca.key", key, 0o600)
             .await?;
+        for (path, text) in documents::patches() {
+            system.write(&path, &text, 0o644).await?;
+        }
         system
             .write(CONFIG, &documents::init(&settings), 0o600)
             .await?;
@@ -147,6 +150,9 @@ impl Installer for ControlPlane {
 
     async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
         node::remove(system, progress).await?;
+        for (path, _) in documents::patches() {
+            system.remove(&path).await?;
+        }
         system.remove(CONFIG).await
     }
 }

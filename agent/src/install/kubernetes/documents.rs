@@ -9,6 +9,9 @@ const REPOSITORY: &str = "continuum.local";
 /// What kubeadm complains about on small or unusual machines, and what works there all the same.
 const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
 
+/// Where kubeadm finds what is to be different in the pods of the control plane.
+const PATCHES: &str = "/etc/kubernetes/continuum-patches";
+
 /// Name servers of the node, for pods that ask beyond the cluster.
 pub(in crate::install) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
 
@@ -66,6 +69,7 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             }],
             "localAPIEndpoint": { "advertiseAddress": settings.address, "bindPort": 6443 },
             "nodeRegistration": registration(settings),
+            "patches": { "directory": PATCHES },
             "timeouts": timeouts(),
         }),
         json!({
@@ -109,6 +113,26 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             "detectLocalMode": "ClusterCIDR",
         }),
     ])
+}
+
+/// For [`PATCHES`]: names and contents. kubeadm has the kubelet ask etcd, API server and scheduler every second whether
+/// they are ready, each time over a TLS connection of its own, which takes much of an emulated core; and has it restart
+/// what is late eight times, which makes a busy control plane busier. Both wait longer here.
+pub(super) fn patches() -> Vec<(String, String)> {
+    let patch = |name: &str, is_asked: bool| {
+        let mut container = json!({ "name": name, "livenessProbe": { "failureThreshold": 30 } });
+        if is_asked {
+            container["readinessProbe"] = json!({ "periodSeconds": 10 });
+        }
+        let text = json!({ "spec": { "containers": [container] } }).to_string();
+        (format!("{PATCHES}/{name}+strategic.json"), text)
+    };
+    vec![
+        patch("etcd", true),
+        patch("kube-apiserver", true),
+        patch("kube-controller-manager", false),
+        patch("kube-scheduler", true),
+    ]
 }
 
 /// For `kubeadm join`.

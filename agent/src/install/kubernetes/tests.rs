@@ -122,6 +122,15 @@ async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
     );
     assert_eq!(documents[1]["kubernetesVersion"], "v1.35.4");
     assert_eq!(documents[1]["imageRepository"], "continuum.local");
+    let patches = documents[0]["patches"]["directory"].as_str().unwrap();
+    let server = &files[&format!("{patches}/kube-apiserver+strategic.json")];
+    assert!(server.contains(r#""periodSeconds":10"#), "{server}");
+    ControlPlane.remove(&system, &progress()).await.unwrap();
+    let files = system.files.lock().unwrap();
+    assert!(
+        !files.keys().any(|path| path.starts_with(patches)),
+        "{files:?}"
+    );
 }
 
 #[tokio::test]
