@@ -12,6 +12,14 @@ const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
 /// Where kubeadm finds what is to be different in the pods of the control plane.
 const PATCHES: &str = "/etc/kubernetes/continuum-patches";
 
+/// What is written into the kernel's scheduler on an emulated control plane, in the words of systemd-tmpfiles. A boot
+/// forgets it.
+pub(super) const SCHEDULER: &str = "/etc/kubernetes/continuum-scheduler.conf";
+pub(super) const SCHEDULER_TEXT: &str = "\
+w /sys/kernel/debug/sched/base_slice_ns - - - - 20000000
+w /sys/kernel/debug/sched/features - - - - NO_WAKEUP_PREEMPTION
+";
+
 /// Name servers of the node, for pods that ask beyond the cluster.
 pub(in crate::install) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
 

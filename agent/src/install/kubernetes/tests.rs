@@ -165,6 +165,23 @@ async fn a_controller_manager_is_not_started_before_the_api_server_is_healthy() 
     }
 }
 
+#[tokio::test]
+async fn only_an_emulated_control_plane_has_another_scheduler() {
+    for (kind, has_it) in [("qemu\n", true), ("kvm\n", false)] {
+        let system = RecordingSystem {
+            answer: Some(("systemd-detect-virt", kind)),
+            ..RecordingSystem::default()
+        };
+        ControlPlane
+            .apply(&spec(), &system, &progress())
+            .await
+            .unwrap();
+        assert_eq!(system.exists(documents::SCHEDULER).await, has_it, "{kind}");
+        ControlPlane.remove(&system, &progress()).await.unwrap();
+        assert!(!system.exists(documents::SCHEDULER).await);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_never_gets_healthy_is_named_with_what_it_said() {
     let system = RecordingSystem {
