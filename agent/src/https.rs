@@ -47,7 +47,10 @@ pub(crate) async fn get(socket: &str, path: &str, authority: &str) -> Result<(),
         if status.is_success() {
             return Ok(());
         }
-        let text = body.await.map(|b| b.to_bytes()).unwrap_or_default();
+        let text = body
+            .await
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
         Err(format!("{status}: {}", String::from_utf8_lossy(&text).trim()).into())
     };
     // A connection that ends before the answer fails the exchange, too.
