@@ -31,8 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct ControlPlane;
 
 /// On a machine that is emulated: programs run for longer at a time, and one that wakes up waits for its turn. At each
-/// change from one to another an emulated core forgets which translated code belongs to which address; a control plane
-/// changes 3000 times in a second, and under load it did little else. Nothing is measured on this node.
+/// change from one to another an emulated core forgets which translated code belongs to which address; a busy control
+/// plane changes 3000 times in a second, and a third of QEMU's time went into looking it up again. Nothing is measured on this node.
 async fn calm_emulated(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
     let kind = system.run(&["systemd-detect-virt"], SHORT).await;
     if kind.is_ok_and(|name| name.trim() == "qemu") {

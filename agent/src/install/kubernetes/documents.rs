@@ -124,8 +124,8 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
 }
 
 /// For [`PATCHES`]: names and contents. kubeadm has the kubelet ask etcd, API server and scheduler every second whether
-/// they are ready, each time over a TLS connection of its own, which takes much of an emulated core; and has it restart
-/// what is late eight times, which makes a busy control plane busier. Both wait longer here.
+/// they are ready, two of them over a TLS connection of its own each time, 40 ms and more of emulated cores; and has it
+/// restart what is late eight times, which makes a busy control plane busier. Both wait longer here.
 pub(super) fn patches() -> Vec<(String, String)> {
     let patch = |name: &str, is_asked: bool| {
         let mut container = json!({ "name": name, "livenessProbe": { "failureThreshold": 30 } });
