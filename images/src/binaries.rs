@@ -29,6 +29,10 @@ const STATIC_SOURCES: [&str; 4] = [
     "rust-toolchain.toml",
     "workloads",
 ];
+/// Grows when other programs are made of the same sources.
+const FORMAT: &str = "2";
+/// The workload program that is linked with libtorch.
+pub const TORCH: &str = "continuum-workload-torch";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 
@@ -37,8 +41,10 @@ const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 pub struct Binaries {
     /// The agent.
     pub agent: PathBuf,
-    /// The workload program, with libtorch.
+    /// The workload program, which hands over what needs libtorch.
     pub workload: PathBuf,
+    /// To this one.
+    pub workload_torch: PathBuf,
 }
 
 /// Where cargo finds its things.
@@ -109,7 +115,8 @@ struct Compile<'a> {
     flags: &'a str,
     /// Below the target directory.
     place: &'a str,
-    programs: &'a [&'a str],
+    /// Names, and names that they are kept under.
+    programs: &'a [(&'a str, &'a str)],
 }
 
 impl Compile<'_> {
@@ -137,9 +144,9 @@ impl Compile<'_> {
             .command(usual.iter().chain(self.arguments).copied())
             .deadline(COMPILE_DEADLINE)
             .run()?;
-        for name in self.programs {
+        for (name, kept) in self.programs {
             let from = target.join(self.place).join(name);
-            std::fs::copy(&from, into.join(name)).map_err(ImageError::file("copy", &from))?;
+            std::fs::copy(&from, into.join(kept)).map_err(ImageError::file("copy", &from))?;
         }
         Ok(())
     }
@@ -154,26 +161,32 @@ pub fn build(
     report: &dyn Report,
 ) -> Result<Binaries, ImageError> {
     let key = key_of(source, tree_key, &SOURCES)?;
+    let key = hash::texts([FORMAT, &*key]);
     let dir = cache.get_or_make("binaries", &key, |partial| {
         report.step("compiling agent and workload in the Debian 13 build root");
-        Compile {
-            doing: "compile agent and workload",
-            arguments: &[
-                "-p",
-                "continuum-agent",
-                "-p",
-                "continuum-workload",
-                "--features",
-                "continuum-workload/torch",
-            ],
-            flags: "",
-            place: "guest",
-            programs: &["continuum-agent", "continuum-workload"],
+        let both = ["-p", "continuum-agent", "-p", "continuum-workload"];
+        let torch = ["--features", "continuum-workload/torch"];
+        let agent = ("continuum-agent", "continuum-agent");
+        // With the agent again, so that crates are compiled once for both.
+        let ways: [(&[&str], &[_]); 2] = [
+            (&torch, &[agent, ("continuum-workload", TORCH)]),
+            (&[], &[("continuum-workload", "continuum-workload")]),
+        ];
+        for (features, programs) in ways {
+            Compile {
+                doing: "compile agent and workload",
+                arguments: &[&both[..], features].concat(),
+                flags: "",
+                place: "guest",
+                programs,
+            }
+            .run(cache, source, tree, partial)?;
         }
-        .run(cache, source, tree, partial)
+        Ok(())
     })?;
     Ok(Binaries {
         agent: dir.join("continuum-agent"),
+        workload_torch: dir.join(TORCH),
         workload: dir.join("continuum-workload"),
     })
 }
@@ -205,9 +218,9 @@ pub fn build_static(
             flags: "-C target-feature=+crt-static",
             place: &format!("{TARGET}/guest"),
             programs: &[
-                "continuum-gateway",
-                "continuum-watchdog",
-                "continuum-function",
+                ("continuum-gateway", "continuum-gateway"),
+                ("continuum-watchdog", "continuum-watchdog"),
+                ("continuum-function", "continuum-function"),
             ],
         }
         .run(cache, source, tree, partial)

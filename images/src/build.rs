@@ -81,15 +81,7 @@ pub fn build_bundle(
     let BuildRoot { tree, key } = build_root;
     let programs = binaries::build(cache, source, tree, key, report)?;
     let weights = weights::published(cache, &source.packages()?.weights, report)?;
-    let bundle = bundle::build(
-        cache,
-        source,
-        tree,
-        key,
-        &programs.workload,
-        &weights,
-        report,
-    )?;
+    let bundle = bundle::build(cache, source, tree, key, &programs, &weights, report)?;
     let current = cache.subdir("bundles")?.join("current");
     write_current(&current, &bundle)?;
     Ok((programs, bundle))

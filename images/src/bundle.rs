@@ -1,7 +1,8 @@
-//! The workload bundle: the program with every library it needs, weights and photos. Guests carry it; on any
+//! The workload bundle: both workload programs with every library they need, weights and photos. Guests carry it; on any
 //! other Linux it runs through its own loader, so the host needs no libtorch.
 
 use crate::{
+    binaries::{Binaries, TORCH},
     cache::Cache,
     error::{ImageError, Report},
     hash,
@@ -12,7 +13,7 @@ use crate::{
 use std::path::{Component, Path, PathBuf};
 
 /// Grows when the layout changes.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 /// Loaded by `OpenBLAS`' name; the reference BLAS would make the network several times slower.
 const BLAS: &str = "libblas.so.3";
@@ -23,7 +24,7 @@ pub fn build(
     source: &SourceTree,
     tree: &Path,
     tree_key: &str,
-    workload: &Path,
+    programs: &Binaries,
     weights: &Path,
     report: &dyn Report,
 ) -> Result<PathBuf, ImageError> {
@@ -31,7 +32,8 @@ pub fn build(
     let key = hash::texts([
         FORMAT,
         tree_key,
-        &hash::file(workload)?,
+        &hash::file(&programs.workload)?,
+        &hash::file(&programs.workload_torch)?,
         &hash::file(weights)?,
         &hash::tree(&photos)?,
     ]);
@@ -41,9 +43,12 @@ pub fn build(
             let path = partial.join(dir);
             std::fs::create_dir(&path).map_err(ImageError::file("create", &path))?;
         }
-        let program = partial.join("bin/continuum-workload");
-        copy(workload, &program)?;
-        for (name, path) in closure(tree, workload)? {
+        let bin = partial.join("bin");
+        copy(&programs.workload, &bin.join("continuum-workload"))?;
+        copy(&programs.workload_torch, &bin.join(TORCH))?;
+        let mut libraries = closure(tree, &programs.workload)?;
+        libraries.extend(closure(tree, &programs.workload_torch)?);
+        for (name, path) in libraries {
             copy(&path, &partial.join("lib").join(name))?;
         }
         if !partial.join("lib").join(BLAS).exists() {
@@ -72,14 +77,14 @@ pub fn build(
     })
 }
 
-/// The bundle's program through the bundle's own loader.
+/// The bundle's program with libtorch through the bundle's own loader.
 pub fn run(bundle: &Path, doing: &str) -> Program {
     Program::new(
         doing,
         &bundle.join("lib").join(LOADER).display().to_string(),
     )
     .args(["--library-path", &bundle.join("lib").display().to_string()])
-    .arg(bundle.join("bin/continuum-workload").display().to_string())
+    .arg(bundle.join("bin").join(TORCH).display().to_string())
     .env("OMP_NUM_THREADS", "1")
     .env("OPENBLAS_NUM_THREADS", "1")
 }

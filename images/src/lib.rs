@@ -3,7 +3,7 @@
 //! ```text
 //! packages.toml ── apt ──> lock (name, version, sha256) + .debs in the cache
 //!        lock ── root ──> package tree, cached by the lock's digest
-//!   build root ── binaries ──> continuum-agent, continuum-workload        (cached by sources)
+//!   build root ── binaries ──> continuum-agent, continuum-workload, continuum-workload-torch (cached by sources)
 //!   binaries + libraries + weights + photos ── bundle ──> workload bundle (cached by content)
 //!   guest tree + overlay + agent + bundle ── guest ──> ext4 -> qcow2, kernel, initrd, manifest
 //! ```

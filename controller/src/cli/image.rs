@@ -11,6 +11,9 @@ use continuum_images::{
 use serde_json::json;
 use std::{collections::BTreeSet, path::Path};
 
+/// Unused builds of more than this are worth a word.
+const MUCH_BYTES: u64 = 8_000_000_000;
+
 fn source_tree(path: &std::path::Path) -> Result<SourceTree, Error> {
     let path = path.canonicalize().map_err(Error::file("find", path))?;
     Ok(SourceTree::find(&path)?)
@@ -55,6 +58,15 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
                 image.dir.display()
             ));
             output.json(&json!({ "dir": image.dir, "manifest": image.manifest }));
+            // Each change of the agent is an image of gigabytes more; a developer's disk is full after a day of them.
+            let older = store::unused(cache, &used(context)?)?;
+            let bytes: u64 = older.iter().map(|(_, bytes)| bytes).sum();
+            if bytes >= MUCH_BYTES {
+                output.text(&format!(
+                    "{} MB of older builds are used by nothing; remove them: continuum-ctl image prune",
+                    bytes / 1_000_000
+                ));
+            }
         }
         ImageAction::List => {
             let (images, currents) = store::list(cache)?;
@@ -167,7 +179,8 @@ fn import(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
     Ok(())
 }
 
-fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error> {
+/// Images and bundles of deployments.
+fn used(context: &Context) -> Result<BTreeSet<String>, Error> {
     let mut kept = BTreeSet::new();
     for name in context.root.names()? {
         if let Some(deployment) = Deployment::load(&context.root, &name)? {
@@ -179,6 +192,11 @@ fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error>
             );
         }
     }
+    Ok(kept)
+}
+
+fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error> {
+    let kept = used(context)?;
     let mut unused = store::unused(&context.cache, &kept)?;
     // Held, so that no `up` is bringing an image into the pool meanwhile.
     let _pool = context.root.pool_lock()?;

@@ -20,22 +20,30 @@ pub(crate) fn own_libraries() -> anyhow::Result<()> {
     let bundle = current_bundle()?;
     let (loader, lib) = (bundle.join("lib/ld-linux-x86-64.so.2"), bundle.join("lib"));
     let program = bundle.join("bin/continuum-workload");
-    let list = command(&loader)
-        .args(["--list", "--library-path"])
-        .arg(&lib)
-        .arg(&program)
-        .output()?;
-    let list = String::from_utf8_lossy(&list.stdout).into_owned();
-    let paths: Vec<&str> = list
-        .lines()
-        .filter_map(|l| l.split_once("=> ")?.1.split(' ').next())
-        .collect();
-    ensure!(paths.len() > 5, "{list}");
-    for path in paths {
+    let with_torch = bundle.join("bin/continuum-workload-torch");
+    // What needs no libtorch does not wait for it.
+    for (program, has_torch) in [(&program, false), (&with_torch, true)] {
+        let list = command(&loader)
+            .args(["--list", "--library-path"])
+            .arg(&lib)
+            .arg(program)
+            .output()?;
+        let list = String::from_utf8_lossy(&list.stdout).into_owned();
+        let paths: Vec<&str> = list
+            .lines()
+            .filter_map(|l| l.split_once("=> ")?.1.split(' ').next())
+            .collect();
+        ensure!(paths.len() > 2, "{list}");
         ensure!(
-            path.starts_with(&lib.display().to_string()),
-            "{path} is not of the bundle"
+            paths.iter().any(|p| p.contains("libtorch")) == has_torch,
+            "{list}"
         );
+        for path in paths {
+            ensure!(
+                path.starts_with(&lib.display().to_string()),
+                "{path} is not of the bundle"
+            );
+        }
     }
     let time = command(&loader)
         .arg("--library-path")

@@ -153,9 +153,9 @@ fn one_after_the_other(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()
         "--results",
         &text,
         "--set",
-        "benchmark.functions=[\"fibonacci 0.02 {\\\"n\\\": 20}\", \"sleep 1 {\\\"ms\\\": 1500}\"]",
+        "benchmark.functions=[\"fibonacci 0.01 {\\\"n\\\": 20}\", \"sleep 0.5 {\\\"ms\\\": 2500}\"]",
         "--set",
-        "benchmark.duration_s=100",
+        "benchmark.duration_s=200",
         "--set",
         "benchmark.loop=closed",
         "--set",
@@ -182,9 +182,10 @@ fn one_after_the_other(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()
         sleep.len(),
         fibonacci.len()
     );
-    // 50 s apart, and idle for 5 s is enough. The first may find the replica that was waited for.
+    // 100 s apart, the second not sooner than the first is answered, and idle for 5 s is enough. The first may find the
+    // replica that was waited for.
     ensure!(fibonacci.len() == 2 && fibonacci[1].is_cold);
-    // Due once in a second, but each waits for the one before.
+    // Due every two seconds, but each waits for the one before.
     let overlap = sleep
         .windows(2)
         .filter(|w| w[1].begun_ns < w[0].answered_ns)

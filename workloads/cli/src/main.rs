@@ -12,6 +12,8 @@ use continuum_workload_core::{
     event::EventSink,
     spec::RunSpec,
 };
+#[cfg(not(feature = "torch"))]
+use std::ffi::OsString;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -20,6 +22,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 #[cfg(feature = "torch")]
 mod function;
+#[cfg(not(feature = "torch"))]
+mod hand_over;
 #[cfg(feature = "torch")]
 mod torch;
 
@@ -63,6 +67,10 @@ enum Command {
     #[cfg(feature = "torch")]
     #[command(flatten)]
     Torch(torch::Command),
+    /// What the program with libtorch does
+    #[cfg(not(feature = "torch"))]
+    #[command(external_subcommand)]
+    Torch(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -87,6 +95,8 @@ fn main() -> ExitCode {
         Command::Function(arguments) => function::run(arguments),
         #[cfg(feature = "torch")]
         Command::Torch(command) => torch::run(command),
+        #[cfg(not(feature = "torch"))]
+        Command::Torch(words) => Err(hand_over::to_torch(words)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,6 +138,10 @@ fn run(spec: RunSpec, bundle: &Path, out: &Path) -> anyhow::Result<()> {
                 names()
             )
         })?;
+    #[cfg(not(feature = "torch"))]
+    if application.needs_torch(&spec.role) {
+        return Err(hand_over::to_torch(std::env::args_os().skip(1)));
+    }
     // Two threads suffice for the network; classifiers have their own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,6 +1,9 @@
 //! The trait that every application implements.
 
-use crate::{event::EventSink, spec::RunSpec};
+use crate::{
+    event::EventSink,
+    spec::{Role, RunSpec},
+};
 use std::path::Path;
 use tokio::sync::watch;
 
@@ -49,6 +52,11 @@ pub trait Application: Sync {
     fn name(&self) -> &'static str;
     /// What it does, in one line.
     fn summary(&self) -> &'static str;
+    /// Whether a role computes with libtorch. Loading it takes half a second of a core, so there is a program with it
+    /// and one without, which everything else runs in.
+    fn needs_torch(&self, _role: &Role) -> bool {
+        false
+    }
     /// Runs the role that the spec names until it is done. An error ends the run with exit code 1.
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError>;
 }

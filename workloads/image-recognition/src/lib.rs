@@ -56,6 +56,10 @@ impl Application for ImageClassification {
         "photos from the endpoints, classified by EfficientNet-Lite0 where the manager says"
     }
 
+    fn needs_torch(&self, role: &Role) -> bool {
+        matches!(role, Role::Subscriber(_) | Role::Combined(_))
+    }
+
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError> {
         match context.spec.role.clone() {
             Role::Publisher(spec) => publisher::run(&context, &spec).await,
