@@ -167,7 +167,7 @@ pub fn build(
         let both = ["-p", "continuum-agent", "-p", "continuum-workload"];
         let torch = ["--features", "continuum-workload/torch"];
         let agent = ("continuum-agent", "continuum-agent");
-        // With the agent again, so that crates are compiled once for both.
+        // With the agent again, so that most crates have the same features in both, and are compiled once.
         let ways: [(&[&str], &[_]); 2] = [
             (&torch, &[agent, ("continuum-workload", TORCH)]),
             (&[], &[("continuum-workload", "continuum-workload")]),

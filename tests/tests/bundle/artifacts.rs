@@ -33,7 +33,7 @@ pub(crate) fn own_libraries() -> anyhow::Result<()> {
             .lines()
             .filter_map(|l| l.split_once("=> ")?.1.split(' ').next())
             .collect();
-        ensure!(paths.len() > 2, "{list}");
+        ensure!(paths.len() > if has_torch { 5 } else { 2 }, "{list}");
         ensure!(
             paths.iter().any(|p| p.contains("libtorch")) == has_torch,
             "{list}"
