@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Containerd;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
+/// Where it listens.
+pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it. Option
 /// `sandbox_image` names the image that holds a pod's namespaces.
 fn config_text(spec: &InstallSpec) -> String {
@@ -50,7 +52,7 @@ impl Installer for Containerd {
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {
-        system.exists(CONFIG).await && system.exists("/run/containerd/containerd.sock").await
+        system.exists(CONFIG).await && system.exists(SOCKET).await
     }
 
     async fn apply(

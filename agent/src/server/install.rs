@@ -41,16 +41,16 @@ fn step(step: Step) -> wire::InstallProgress {
 
 impl Service {
     /// Digests of those that somebody must send: neither they are here, nor what they hold.
-    async fn lacking(&self, wanted: &[Artifact]) -> BTreeSet<String> {
+    async fn lacking(&self, wanted: &[Artifact]) -> Result<BTreeSet<String>, AgentError> {
         let lacking: Vec<&Artifact> = wanted.iter().filter(|a| !self.0.store.has(a)).collect();
         let asks_for_images = lacking.iter().any(|a| !a.image.is_empty());
         let images = if self.0.config.own_machine && asks_for_images {
-            install::present_images(&HostSystem).await
+            install::present_images(&HostSystem).await?
         } else {
             BTreeSet::new()
         };
         let lacking = lacking.into_iter().filter(|a| !images.contains(&a.image));
-        lacking.map(|a| a.sha256.clone()).collect()
+        Ok(lacking.map(|a| a.sha256.clone()).collect())
     }
 
     fn check(&self, installer: &dyn Installer, spec: &InstallSpec) -> Result<(), AgentError> {
@@ -112,7 +112,7 @@ impl wire::install_server::Install for Service {
         for one in &wanted {
             self.0.store.path(one)?;
         }
-        let lacking = self.lacking(&wanted).await;
+        let lacking = self.lacking(&wanted).await?;
         let artifacts = wanted.into_iter().filter(|a| lacking.contains(&a.sha256));
         let artifacts = artifacts
             .map(|a| wire::Artifact {
@@ -158,7 +158,7 @@ impl wire::install_server::Install for Service {
             artifacts: Vec::new(),
         };
         let artifacts: Vec<Artifact> = request.artifacts.into_iter().map(artifact).collect();
-        let lacking = self.lacking(&artifacts).await;
+        let lacking = self.lacking(&artifacts).await?;
         for wanted in artifacts {
             if lacking.contains(&wanted.sha256) {
                 return Err(Status::failed_precondition(format!(

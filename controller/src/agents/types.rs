@@ -314,8 +314,12 @@ pub trait Agent: Send + Sync {
     async fn put(&self, source: &std::path::Path, path: &str) -> Result<String, Error>;
     /// Reads a file; the digest is checked.
     async fn get(&self, path: &str, target: &std::path::Path) -> Result<u64, Error>;
-    /// Sends the files that the node lacks.
-    async fn bring(&self, artifacts: &[ArtifactSource]) -> Result<(), Error>;
+    /// Sends the files that the node lacks, and says how far it is.
+    async fn bring(
+        &self,
+        artifacts: &[ArtifactSource],
+        steps: &(dyn Fn(InstallStep) + Send + Sync),
+    ) -> Result<(), Error>;
     /// Installs a component; brings what the node lacks first.
     async fn install(
         &self,

@@ -1,5 +1,6 @@
 //! Making a cluster: all its nodes at once, each with what it needs from the store; then waiting until they are ready.
 
+use super::software::say_step;
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
     cluster::{client, versions, wait_ready, write_kubeconfig},
@@ -198,10 +199,7 @@ impl Installing<'_> {
         let artifacts = artifacts(part, self.stored)?;
         self.agent
             .install(part.component, options, &artifacts, &|step| {
-                self.context.progress.say(&format!(
-                    "{}: {} {} {}",
-                    self.node.name, step.step, step.state, step.detail
-                ));
+                say_step(self.context, &self.node.name, &step);
             })
             .await
     }
@@ -292,7 +290,9 @@ pub(super) async fn install(
             // What is needed later comes while the node is busy with what is first.
             let bring = async {
                 for part in later {
-                    agent.bring(&artifacts(part, stored)?).await?;
+                    let artifacts = artifacts(part, stored)?;
+                    let say = |step| say_step(context, agent.node(), &step);
+                    agent.bring(&artifacts, &say).await?;
                 }
                 Ok(())
             };

@@ -38,6 +38,17 @@ fn extras(
     Ok(lock.packages.iter().map(source).collect())
 }
 
+/// One step of an installation, as people read it.
+pub(super) fn say_step(context: &Context, node: &str, step: &InstallStep) {
+    let InstallStep {
+        step,
+        state,
+        detail,
+    } = step;
+    let line = format!("{node}: {step} {state} {detail}");
+    context.progress.say(&line);
+}
+
 /// Brings container images to a node's runtime; those that it has cost nothing.
 pub async fn bring_images(
     context: &Context,
@@ -46,17 +57,7 @@ pub async fn bring_images(
     images: &[ArtifactSource],
 ) -> Result<(), Error> {
     let options = BTreeMap::from([("runtime".to_owned(), runtime.to_owned())]);
-    let say = |step: InstallStep| {
-        let InstallStep {
-            step,
-            state,
-            detail,
-        } = step;
-        let node = agent.node();
-        context
-            .progress
-            .say(&format!("{node}: {step} {state} {detail}"));
-    };
+    let say = |step: InstallStep| say_step(context, agent.node(), &step);
     agent
         .install("container-images", options, images, &say)
         .await

@@ -7,21 +7,38 @@ use std::time::Duration;
 
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
+/// Where an agent keeps what it was sent.
+const ARTIFACTS: &str = "/var/lib/continuum-agent/artifacts";
 
-/// The image is gone from the worker, and the API server goes for a minute while photos are classified: the image comes
-/// again, and nothing is lost.
-pub(crate) fn image_and_api_server_gone(
+/// What an application's pod runs is gone from the node, the image and the archive that it came from: a bench brings both
+/// again.
+pub(crate) fn image_gone(
+    cluster: &Cluster<'_>,
+    image: &str,
+    bench: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let images = ["ctr", "--namespace=k8s.io", "images"];
+    let remove = [&images[..], &["rm", "--sync", image]].concat();
+    cluster.on("cloud0", &remove)?;
+    cluster.on("cloud0", &["find", ARTIFACTS, "-name", "*.tar", "-delete"])?;
+    let list = [&images[..], &["list", "--quiet"]].concat();
+    let left = cluster.on("cloud0", &list)?;
+    ensure!(!left.contains(image), "{left}");
+    bench()?;
+    let again = cluster.on("cloud0", &list)?;
+    ensure!(again.contains(image), "{again}");
+    Ok(())
+}
+
+/// The API server goes for a minute while photos are classified: nothing is lost.
+pub(crate) fn api_server_gone(
     cluster: &Cluster<'_>,
     bench: &[&str],
     photos: usize,
 ) -> anyhow::Result<()> {
-    let image = "continuum.local/workload:0.1.0";
-    let remove = ["ctr", "--namespace=k8s.io", "images", "rm", "--sync", image];
-    cluster.on("cloud0", &remove)?;
     let (dir, text) = cluster.bed.results("api-server-gone");
     let arguments = [&["bench"][..], bench, &["--results", &text]].concat();
     let mut run = cluster.ctl.start("bench", &arguments)?;
-    run.wait_for("cloud0: images done workload", Duration::from_mins(5))?;
     run.wait_for("workers: done", Duration::from_mins(6))?;
     cluster.on("cloud_controller", &["mv", MANIFEST, AWAY])?;
     #[expect(

@@ -2,7 +2,7 @@
 
 use crate::{
     bed::Bed,
-    cluster::{Cluster, tools_archive},
+    cluster::{Cluster, TOOLS, tools_archive},
     cluster_faults, pods,
 };
 use anyhow::{Context, ensure};
@@ -63,9 +63,10 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
     cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
     pods::traffic(&cluster)?;
-    own_container(&cluster)?;
+    own_container(&cluster, "own-pod")?;
+    cluster_faults::image_gone(&cluster, TOOLS, || own_container(&cluster, "own-pod-again"))?;
     cluster_faults::image_missing(&cluster, &own_pod(&cluster, "no-image", NO_IMAGE)?)?;
-    cluster_faults::image_and_api_server_gone(&cluster, &own, PHOTOS)?;
+    cluster_faults::api_server_gone(&cluster, &own, PHOTOS)?;
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     // On the node that was silent.
     stages(&cluster)?;
@@ -177,7 +178,7 @@ fn stages(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 /// A container of the user's own as a pod: two numbers printed are two numbers in the result.
-fn own_container(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn own_container(cluster: &Cluster<'_>, name: &str) -> anyhow::Result<()> {
     let archive = tools_archive(cluster.bed)?;
     let benchmark = format!(
         r#"application = "container"
@@ -187,8 +188,8 @@ worker_command = ["/bin/busybox", "printf", 'a line for people\n{{"metric":"answ
 "#,
         archive.display()
     );
-    let config = own_pod(cluster, "own-pod", &benchmark)?;
-    let (dir, text) = cluster.bed.results("own-pod");
+    let config = own_pod(cluster, name, &benchmark)?;
+    let (dir, text) = cluster.bed.results(name);
     let out = cluster
         .ctl
         .expect(0, &["bench", &config, "--results", &text])?;

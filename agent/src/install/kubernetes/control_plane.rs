@@ -25,6 +25,8 @@ const SINCE_API_SERVER: &str = "--skip-phases=preflight,certs,kubeconfig,etcd,co
 /// Emulated machines pull themselves up slowly.
 const API_SERVER_DEADLINE: Duration = Duration::from_mins(12);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So that somebody who watches sees what it waits for.
+const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// The first node of a cluster.
 #[derive(Debug)]
@@ -77,6 +79,7 @@ async fn wait_for_api_server(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let deadline = Instant::now() + API_SERVER_DEADLINE;
+    let mut say_at = Instant::now() + SAY_EVERY;
     let socket = format!("{}:6443", settings.address);
     let waits = format!("waits until the API server at {socket} is healthy");
     progress.report("kubeadm init", StepState::Running, waits);
@@ -90,6 +93,11 @@ async fn wait_for_api_server(
                 after: API_SERVER_DEADLINE,
                 last_seen: seen,
             });
+        }
+        if Instant::now() >= say_at {
+            let waits = format!("still waits for the API server at {socket}: {seen}");
+            progress.report("kubeadm init", StepState::Running, waits);
+            say_at += SAY_EVERY;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -59,7 +59,7 @@ async fn a_worker_joins_with_what_it_was_given_and_only_once() {
             .unwrap_or_else(|| panic!("no {part} in {commands:?}"))
     };
     assert!(at("install --mode=0755 /store/kubelet /usr/local/bin/kubelet") < at("kubeadm join"));
-    assert!(at("images import /store/pause.tar") < at("kubeadm join"));
+    assert!(at("images import --local /store/pause.tar") < at("kubeadm join"));
     assert!(at("systemctl restart continuum-routes.service") < at("kubeadm join"));
     let files = system.files.lock().unwrap().clone();
     let join: serde_json::Value =
@@ -189,8 +189,9 @@ async fn an_api_server_that_never_gets_healthy_is_named_with_what_it_said() {
         said: "poststarthook/rbac/bootstrap-roles failed",
         ..RecordingSystem::default()
     };
+    let (sender, mut steps) = tokio::sync::mpsc::unbounded_channel();
     let error = ControlPlane
-        .apply(&spec(), &system, &progress())
+        .apply(&spec(), &system, &Progress::new(sender))
         .await
         .unwrap_err()
         .to_string();
@@ -198,6 +199,14 @@ async fn an_api_server_that_never_gets_healthy_is_named_with_what_it_said() {
         assert!(error.contains(part), "no {part} in {error}");
     }
     assert!(!system.exists(DONE).await);
+    let mut said = 0;
+    while let Ok(step) = steps.try_recv() {
+        said += usize::from(
+            step.detail.contains("still waits") && step.detail.contains("bootstrap-roles"),
+        );
+    }
+    // Twice a minute, for twelve minutes.
+    assert!((20..=24).contains(&said), "{said}");
 }
 
 #[tokio::test]

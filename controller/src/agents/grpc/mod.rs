@@ -199,7 +199,11 @@ impl Agent for GrpcAgent {
         self.follow_metrics(batches).await
     }
 
-    async fn bring(&self, artifacts: &[ArtifactSource]) -> Result<(), Error> {
+    async fn bring(
+        &self,
+        artifacts: &[ArtifactSource],
+        steps: &(dyn Fn(InstallStep) + Send + Sync),
+    ) -> Result<(), Error> {
         let mut client = wire::install_client::InstallClient::new(self.channel.clone());
         let request = wire::MissingRequest {
             artifacts: artifacts.iter().map(to_artifact).collect(),
@@ -214,7 +218,7 @@ impl Agent for GrpcAgent {
             .into_inner();
         for lacking in missing.artifacts {
             if let Some(artifact) = artifacts.iter().find(|a| a.sha256 == lacking.sha256) {
-                self.upload(artifact).await?;
+                self.upload(artifact, steps).await?;
             }
         }
         Ok(())
@@ -228,7 +232,7 @@ impl Agent for GrpcAgent {
         steps: &(dyn Fn(InstallStep) + Send + Sync),
     ) -> Result<(), Error> {
         let doing = format!("install {component}");
-        self.bring(artifacts).await?;
+        self.bring(artifacts, steps).await?;
         let client = wire::install_client::InstallClient::new(self.channel.clone());
         let request = wire::ApplyComponentRequest {
             component: component.to_owned(),

@@ -1,10 +1,20 @@
 //! Files to and from a node: size and digest announced, checked at the end.
 
 use super::{GrpcAgent, LONG_CALL_DEADLINE, convert::to_artifact};
-use crate::{agents::types::ArtifactSource, error::Error};
+use crate::{
+    agents::types::{ArtifactSource, InstallStep},
+    error::Error,
+};
 use continuum_proto as wire;
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
@@ -13,11 +23,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 const CHUNK_BYTES: usize = 128 * 1024;
+/// How often a transfer says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Samples of a day at a hundred photos a second; what is longer is not ours.
 const LARGEST_COLLECTED: usize = 2 << 30;
 
 impl GrpcAgent {
-    pub(super) async fn upload(&self, artifact: &ArtifactSource) -> Result<(), Error> {
+    pub(super) async fn upload(
+        &self,
+        artifact: &ArtifactSource,
+        steps: &(dyn Fn(InstallStep) + Send + Sync),
+    ) -> Result<(), Error> {
         let file = tokio::fs::File::open(&artifact.path)
             .await
             .map_err(Error::file("read", &artifact.path))?;
@@ -25,9 +41,12 @@ impl GrpcAgent {
         let header = wire::UploadRequest {
             part: Some(wire::upload_request::Part::Artifact(to_artifact(artifact))),
         };
+        let sent = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&sent);
         tokio::spawn(async move {
             if sender.send(header).await.is_ok() {
-                send_chunks(file, |chunk| {
+                send_chunks(file, |chunk: Vec<u8>| {
+                    counter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                     let part = Some(wire::upload_request::Part::Chunk(chunk.into()));
                     sender.send(wire::UploadRequest { part })
                 })
@@ -35,10 +54,25 @@ impl GrpcAgent {
             }
         });
         let mut client = wire::install_client::InstallClient::new(self.channel.clone());
+        let doing = format!("take {}", artifact.name);
         let call = client.upload(ReceiverStream::new(receiver));
-        self.call(&format!("take {}", artifact.name), LONG_CALL_DEADLINE, call)
-            .await
-            .map(|_| ())
+        let call = self.call(&doing, LONG_CALL_DEADLINE, call);
+        tokio::pin!(call);
+        loop {
+            tokio::select! {
+                result = &mut call => return result.map(|_| ()),
+                () = tokio::time::sleep(SAY_EVERY) => steps(InstallStep {
+                    step: "transfer".to_owned(),
+                    state: "running",
+                    detail: format!(
+                        "{}: {} of {} MB",
+                        artifact.name,
+                        sent.load(Ordering::Relaxed) / 1_000_000,
+                        artifact.size_bytes / 1_000_000
+                    ),
+                }),
+            }
+        }
     }
 
     pub(super) async fn send(&self, source: &Path, path: &str) -> Result<String, Error> {

@@ -205,6 +205,7 @@ async fn wait_ready(
     replicas: u32,
 ) -> Result<(), Error> {
     let begun = Instant::now();
+    let mut said = String::new();
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), FUNCTION_NAMESPACE);
     loop {
         let why = match gateway.status(name).await {
@@ -229,10 +230,12 @@ async fn wait_ready(
                 last: [vec![why], troubles].concat().join("; "),
             });
         }
-        scene
-            .context
-            .progress
-            .say(&format!("function {name}: {why}"));
+        // Once is enough until it is something else.
+        if said != why {
+            let line = format!("function {name}: {why}");
+            scene.context.progress.say(&line);
+            said = why;
+        }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
             () = scene.context.cancel.cancelled() => return Err(Error::Interrupted),
