@@ -8,13 +8,21 @@ use crate::{
 };
 use continuum_workload_core::spec::{Combined, Load, Publisher, Role as Does, RunSpec, Subscriber};
 
-/// After the last photo, so long for answers that are still under way.
+/// After the last photo, so long for an answer that is still under way, and for each one after it.
 const GRACE_S: f64 = 120.0;
 /// Photos that may wait at a worker.
 const QUEUE_BYTES: u64 = 256 << 20;
 
 /// Every one is a sample in memory and a line in a file.
 const MOST_PHOTOS: f64 = 10_000_000.0;
+
+fn load(benchmark: &Benchmark) -> Load {
+    Load {
+        frequency_hz: benchmark.frequency,
+        duration_s: benchmark.duration_s,
+        grace_s: GRACE_S,
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct ImageClassification;
@@ -101,11 +109,7 @@ impl Application for ImageClassification {
         if plan.execution_model.is_some() {
             return functions::runs(plan, benchmark);
         }
-        let load = Load {
-            frequency_hz: benchmark.frequency,
-            duration_s: benchmark.duration_s,
-            grace_s: GRACE_S,
-        };
+        let load = load(benchmark);
         let dataset = plan.dataset.clone();
         let endpoints: Vec<&NodePlan> = plan
             .nodes
@@ -179,7 +183,7 @@ impl Application for ImageClassification {
         // With functions it may be longer still.
         let functions = functions::deadline_s(benchmark);
         // Loading libtorch takes half a minute in an emulated guest.
-        functions.max(benchmark.duration_s + GRACE_S + 300.0)
+        functions.max(load(benchmark).longest_s() + 300.0)
     }
 
     fn report(

@@ -19,6 +19,15 @@ const SET: [&str; 4] = [
     "benchmark.duration_s=20",
 ];
 
+/// Longer than what is to happen meanwhile, on a fast machine too.
+const PHOTOS_OF_A_MINUTE: usize = 6;
+const A_MINUTE: [&str; 4] = [
+    "--set",
+    "benchmark.frequency=0.1",
+    "--set",
+    "benchmark.duration_s=60",
+];
+
 /// Upstream's second tutorial config on one cluster, and what can go wrong there.
 pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
@@ -66,7 +75,8 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     own_container(&cluster, "own-pod")?;
     cluster_faults::image_gone(&cluster, TOOLS, || own_container(&cluster, "own-pod-again"))?;
     cluster_faults::image_missing(&cluster, &own_pod(&cluster, "no-image", NO_IMAGE)?)?;
-    cluster_faults::api_server_gone(&cluster, &own, PHOTOS)?;
+    let minute = [&[&*config], &A_MINUTE[..]].concat();
+    cluster_faults::api_server_gone(&cluster, &minute, PHOTOS_OF_A_MINUTE)?;
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     // On the node that was silent.
     stages(&cluster)?;

@@ -54,14 +54,22 @@ pub struct Load {
     pub frequency_hz: f64,
     /// Length of the run in seconds.
     pub duration_s: f64,
-    /// How long to wait for answers after the last photo.
+    /// How long to wait for an answer after the last photo, and after each answer for the next.
     pub grace_s: f64,
 }
+
+/// Waiting for answers ends after so many times the grace, however many still come.
+const LONGEST_GRACES: f64 = 3.0;
 
 impl Load {
     /// How many photos a run has; at least one.
     pub fn count(&self) -> u64 {
         ((self.frequency_hz * self.duration_s).round() as u64).max(1)
+    }
+
+    /// How long a run lasts at most, in seconds.
+    pub fn longest_s(&self) -> f64 {
+        self.duration_s + self.grace_s * LONGEST_GRACES
     }
 }
 

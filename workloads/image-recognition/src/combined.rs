@@ -100,14 +100,18 @@ pub(crate) async fn run(
         }
     }
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut answered = None;
     while summary.answered + summary.bad_inputs + queue.dropped() < total {
         tokio::select! {
             () = context.stop.requested() => return stopped(context, &samples),
-            Some(result) = results.recv() => take(&mut samples, &mut summary, &result),
+            Some(result) = results.recv() => {
+                answered = Some(Instant::now());
+                take(&mut samples, &mut summary, &result);
+            }
             _ = tick.tick() => {
                 context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
             }
-            () = tokio::time::sleep_until(pace.deadline()) => break,
+            () = tokio::time::sleep_until(pace.deadline(answered)) => break,
         }
     }
     queue.close();

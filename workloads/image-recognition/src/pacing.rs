@@ -25,9 +25,13 @@ impl Pace {
         self.start + Duration::from_secs_f64(id as f64 / self.load.frequency_hz)
     }
 
-    /// When waiting for answers ends.
-    pub fn deadline(&self) -> Instant {
-        self.start + Duration::from_secs_f64(self.load.duration_s + self.load.grace_s)
+    /// When waiting for answers ends, if the last one came at `answered`: a worker that is slow and goes on is waited for
+    /// longer than one that is silent.
+    pub fn deadline(&self, answered: Option<Instant>) -> Instant {
+        let end = self.start + Duration::from_secs_f64(self.load.duration_s);
+        let quiet = answered.map_or(end, |at| at.max(end));
+        let longest = self.start + Duration::from_secs_f64(self.load.longest_s());
+        longest.min(quiet + Duration::from_secs_f64(self.load.grace_s))
     }
 }
 
@@ -48,6 +52,14 @@ mod tests {
         );
         assert_eq!(pace.due(0), start);
         assert_eq!(pace.due(6) - start, Duration::from_millis(1500));
-        assert_eq!(pace.deadline() - start, Duration::from_secs(5));
+        let after = |answered: Option<u64>| {
+            let at = answered.map(|ms| start + Duration::from_millis(ms));
+            (pace.deadline(at) - start).as_millis()
+        };
+        assert_eq!(after(None), 5000);
+        assert_eq!(after(Some(1000)), 5000);
+        assert_eq!(after(Some(4000)), 7000);
+        // Three times three seconds after the last photo, and no longer.
+        assert_eq!(after(Some(10_500)), 11_000);
     }
 }

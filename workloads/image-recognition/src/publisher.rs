@@ -88,18 +88,25 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
     };
     session.publish(TOPIC_PHOTOS, end.encode(&[])).await?;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut answered = None;
     while summary.answered + summary.bad_inputs < total {
         tokio::select! {
             () = context.stop.requested() => return stopped(context, &samples),
-            Some(answer) = answers.recv() => take(&mut samples, &mut summary, &answer),
+            Some(answer) = answers.recv() => {
+                answered = Some(Instant::now());
+                take(&mut samples, &mut summary, &answer);
+            }
             _ = tick.tick() => {
                 context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
             }
-            () = tokio::time::sleep_until(pace.deadline()) => break,
+            () = tokio::time::sleep_until(pace.deadline(answered)) => break,
         }
     }
     session
-        .flush(pace.deadline().max(Instant::now() + Duration::from_secs(1)))
+        .flush(
+            pace.deadline(None)
+                .max(Instant::now() + Duration::from_secs(1)),
+        )
         .await;
     summary.reconnects = session.close().await;
     summary.lost = samples.iter().filter(|s| !s.is_answered()).count() as u64;
