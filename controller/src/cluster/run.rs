@@ -37,6 +37,9 @@ use tokio::{
 
 /// An API server or a kubelet may be away for so long: it is restarted, and then goes on.
 const SILENCE: Duration = Duration::from_mins(3);
+/// And so long while pods run, which do without it: on an emulated machine that is busy with them it takes minutes to be
+/// there again, and what they did would be lost.
+const SILENCE_OF_A_RUN: Duration = Duration::from_mins(6);
 /// No node takes a pod, but one may become free.
 const UNSCHEDULED: Duration = Duration::from_mins(1);
 /// For a log to end after its pod.
@@ -51,7 +54,7 @@ pub struct Pods {
     client: Client,
     board: Arc<Board>,
     deadline: Duration,
-    /// Beyond [`SILENCE`], for logs of nodes that are cut off on purpose.
+    /// Beyond [`SILENCE_OF_A_RUN`], for logs of nodes that are cut off on purpose.
     cut_off: Duration,
 }
 
@@ -179,10 +182,13 @@ impl Runner for PodRun {
         let mut was_there = false;
         loop {
             let now = board.borrow_and_update().clone();
-            if let Some(trouble) = now.trouble.filter(|_| now.answered.elapsed() > SILENCE) {
+            if let Some(trouble) = now
+                .trouble
+                .filter(|_| now.answered.elapsed() > SILENCE_OF_A_RUN)
+            {
                 return Err(Error::Deadline {
                     what: format!("the API server, which knows of run {id}"),
-                    after: SILENCE,
+                    after: SILENCE_OF_A_RUN,
                     last: trouble,
                 });
             }
@@ -236,7 +242,7 @@ impl Runner for PodRun {
                         // It ended, and the board will say how.
                         Ok(()) => {}
                         Err(why) => {
-                            let patience = SILENCE + self.pods.cut_off;
+                            let patience = SILENCE_OF_A_RUN + self.pods.cut_off;
                             if reader.broken_for() > patience {
                                 return Err(Error::Deadline {
                                     what: format!("the log of pod {}", pod::name(pod)),
