@@ -72,6 +72,9 @@ pub(crate) fn image_missing(cluster: &Cluster<'_>, config: &str) -> anyhow::Resu
 
 /// A node whose kubelet is silent takes no run; when it speaks again, it does.
 pub(crate) fn kubelet_stopped(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+    // While the API server was away, all kubelets were silent.
+    let all = ["wait", "--for=condition=Ready", "--timeout=240s", "node"];
+    cluster.kubectl(&[&all[..], &["--all"]].concat())?;
     cluster.on("cloud0", &["systemctl", "stop", "kubelet"])?;
     let silent = ["wait", "--for=condition=Ready=Unknown", "--timeout=240s"];
     cluster.kubectl(&[&silent[..], &["node/cloud0"]].concat())?;
