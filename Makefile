@@ -21,9 +21,9 @@ components: image
 	$(CTL) artifact build
 	$(CTL) image build --role kubernetes
 
-# Makes an edge and an endpoint machine, measures, and removes them again.
+# Makes an edge and an endpoint machine, measures, and removes them again. More options: make demo DEMO="--keep"
 demo: image
-	target/debug/testbed $(CTL) run examples/mist-edge.toml
+	target/debug/testbed $(CTL) run examples/mist-edge.toml $(DEMO)
 
 # All tiers; what this machine cannot run is skipped with the reason.
 test: build

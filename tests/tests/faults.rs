@@ -296,6 +296,22 @@ fn a_deployment_is_not_changed_behind_its_back() {
 }
 
 #[test]
+fn what_is_not_about_machines_may_change() {
+    let world = World::new();
+    let config = world.path("lab.toml");
+    world.ctl.expect(0, &["up", &config]).unwrap();
+    let before = world.processes();
+    let up = ["up", &config, "--set", "infrastructure.keep=true"];
+    let text = world.ctl.expect(0, &up).unwrap();
+    assert!(!text.contains("nothing was changed"), "{text}");
+    let text = world.ctl.expect(0, &up).unwrap();
+    assert!(text.contains("nothing was changed"), "{text}");
+    assert_eq!(world.processes(), before);
+    world.ctl.expect(0, &["down", &config]).unwrap();
+    world.assert_nothing_left();
+}
+
+#[test]
 fn a_failed_up_says_what_remains_and_rollback_removes_it() {
     let world = World::new();
     let config = world.path("lab.toml");

@@ -201,6 +201,16 @@ fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
     if aligned == *wanted {
         return Ok(());
     }
+    if let Some(model) = &wanted.software.execution_model
+        && deploy::grows_to(live, wanted)
+    {
+        return Err(Error::Preflight {
+            name: wanted.name.clone(),
+            reasons: vec![format!(
+                "it has no {model} yet; `continuum-ctl up` with this config adds it"
+            )],
+        });
+    }
     let mut wanted_text = wanted.clone();
     wanted_text.benchmark.clone_from(&live.benchmark);
     Err(Error::Different {

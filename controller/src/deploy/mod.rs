@@ -9,6 +9,7 @@
 mod cluster;
 mod down;
 mod files;
+mod grow;
 mod infrastructure;
 mod links;
 mod network;
@@ -20,6 +21,7 @@ mod versions;
 pub use cluster::{all_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
 pub use files::{PlannedFile, planned_files};
+pub use grow::grows_to;
 pub use links::{change_link, check_places, link_changes, restore_links};
 pub use network::apply_network;
 pub use preflight::preflight;

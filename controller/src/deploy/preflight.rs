@@ -16,6 +16,29 @@ pub async fn preflight(
     plan: &Plan,
     allow_unemulated: bool,
 ) -> Result<Vec<String>, Error> {
+    let (warnings, mut reasons) = of_config(context, provider, config, plan, allow_unemulated);
+    // What the provider would look up is of no use when the config is refused anyway.
+    if reasons.is_empty() {
+        reasons.extend(provider.preflight(context, config, plan).await);
+    }
+    if reasons.is_empty() {
+        Ok(warnings)
+    } else {
+        Err(Error::Preflight {
+            name: config.name.clone(),
+            reasons,
+        })
+    }
+}
+
+/// What can be said without a look at the machine: warnings, and reasons to refuse.
+pub(super) fn of_config(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    plan: &Plan,
+    allow_unemulated: bool,
+) -> (Vec<String>, Vec<String>) {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
     if !config.infrastructure.infra_only {
@@ -91,16 +114,5 @@ pub async fn preflight(
             plan.cores()
         ));
     }
-    // What the provider would look up is of no use when the config is refused anyway.
-    if reasons.is_empty() {
-        reasons.extend(provider.preflight(context, config, plan).await);
-    }
-    if reasons.is_empty() {
-        Ok(warnings)
-    } else {
-        Err(Error::Preflight {
-            name: config.name.clone(),
-            reasons,
-        })
-    }
+    (warnings, reasons)
 }

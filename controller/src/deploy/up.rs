@@ -1,6 +1,6 @@
 //! From a config to machines with software and links.
 
-use super::{infrastructure, network, preflight, software};
+use super::{grow::grow, infrastructure, network, preflight, software};
 use crate::{
     agents::GrpcAgent,
     config::{self, Config},
@@ -70,7 +70,7 @@ pub async fn plan_of(
     })
 }
 
-fn guess(provider: &dyn Provider, config: &Config) -> Prefix {
+pub(super) fn guess(provider: &dyn Provider, config: &Config) -> Prefix {
     let given = config.infrastructure.prefix_ip.as_ref().and_then(|text| {
         let (a, b) = text.split_once('.')?;
         Some((a.parse().ok()?, b.parse().ok()?))
@@ -84,7 +84,7 @@ pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan),
     let deployment = Deployment::load(&context.root, name)?.ok_or_else(|| Error::NoDeployment {
         name: name.to_owned(),
     })?;
-    let config = config::parse(deployment.config(), "state.json", false, name, &[])?.config;
+    let config = config_of(&deployment)?;
     let prefix = deployment.prefix().ok_or_else(|| {
         Error::other(
             format!("use deployment `{name}`"),
@@ -133,17 +133,22 @@ fn paths(text: &str) -> Vec<String> {
     paths
 }
 
+/// The config that a deployment was made with, or has grown to.
+pub(super) fn config_of(deployment: &Deployment) -> Result<Config, Error> {
+    let name = deployment.name();
+    let checked = config::parse(deployment.config(), "state.json", false, name, &[])?;
+    Ok(checked.config)
+}
+
 /// Brings a config up. The caller holds the deployment's lock.
 pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> Result<Up, Error> {
     let provider = provider::find(&config.infrastructure.provider)?;
     let text = config::to_toml(config);
     let mut warnings = Vec::new();
     let mut deployment = match Deployment::load(&context.root, &config.name)? {
-        Some(live) if live.config() != text => {
-            return Err(Error::Different {
-                name: config.name.clone(),
-                difference: difference(live.config(), &text),
-            });
+        Some(mut live) if live.config() != text => {
+            grow(context, provider, config, &mut live)?;
+            live
         }
         Some(live) => live,
         None => {

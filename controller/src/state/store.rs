@@ -201,9 +201,15 @@ impl Deployment {
             .collect()
     }
 
-    /// The config it was made with.
+    /// The config it was made with, or was given later.
     pub fn config(&self) -> &str {
         &self.file.config
+    }
+
+    /// Another config, that its software does not have yet.
+    pub fn set_config(&mut self, config: &str) -> Result<(), Error> {
+        config.clone_into(&mut self.file.config);
+        self.set_undone(Phase::Software)
     }
 
     /// Its provider.

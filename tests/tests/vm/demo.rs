@@ -4,18 +4,21 @@ use crate::bed::Bed;
 use anyhow::{Context, ensure};
 use continuum_tests::{ctl::example, results};
 
-/// `make demo`, twice in a row: complete, right, nothing left.
+/// `make demo`, twice in a row, the second time with fewer photos: complete, right, nothing left.
 pub(crate) fn demo(bed: &Bed) -> anyhow::Result<()> {
-    for round in ["first", "second"] {
+    let fewer = ["--set", "benchmark.duration_s=5"];
+    for (round, set, photos) in [("first", &[][..], 20), ("second", &fewer[..], 5)] {
         let (dir, text) = bed.results(round);
         let ctl = bed.ctl();
-        let out = ctl.expect(0, &["run", &example("mist-edge.toml"), "--results", &text])?;
+        let config = example("mist-edge.toml");
+        let run = [&["run", &*config, "--results", &*text], set].concat();
+        let out = ctl.expect(0, &run)?;
         ensure!(
             out.contains("EDGE OUTPUT") && out.contains("ENDPOINT OUTPUT"),
             "{out}"
         );
         let dir = results::only_result(&dir)?;
-        results::check(&dir, 20)?;
+        results::check(&dir, photos)?;
         let result = results::json(&dir)?;
         eprintln!("{round} demo: stages {}", result["stage_times"]);
         for run in result["runs"].as_array().context("runs")? {

@@ -3,12 +3,12 @@
 use crate::{
     bed::Bed,
     cluster::{Cluster, TOOLS, tools_archive},
-    cluster_faults, pods,
+    cluster_faults, openfaas, pods,
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, example},
-    results,
+    results, skip,
 };
 
 const PHOTOS: usize = 10;
@@ -28,7 +28,7 @@ const A_MINUTE: [&str; 4] = [
     "benchmark.duration_s=60",
 ];
 
-/// Upstream's second tutorial config on one cluster, and what can go wrong there.
+/// Upstream's second tutorial config on one cluster, and what can go wrong there; then functions on top of it.
 pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
     let config = example("kubernetes-cloud.cfg");
@@ -80,7 +80,11 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     cluster_faults::kubelet_stopped(&cluster, &own)?;
     // On the node that was silent.
     stages(&cluster)?;
-    cluster.ctl.expect(0, &["down", &config])?;
+    match skip::functions() {
+        Some(why) => eprintln!("skipped: functions on this cluster: {why}"),
+        None => openfaas::openfaas(&cluster)?,
+    }
+    cluster.ctl.expect(0, &["down", cluster.name])?;
     bed.check_nothing_left()
 }
 

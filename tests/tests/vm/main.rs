@@ -103,9 +103,6 @@ fn main() -> anyhow::Result<ExitCode> {
         eprintln!("skipped: kubeedge_on_an_edge: {why}");
     }
     let no_functions = no_cluster.clone().or_else(skip::functions);
-    if let (None, Some(why)) = (&missing, &no_functions) {
-        eprintln!("skipped: functions_on_a_cluster: {why}");
-    }
     let no_long_cluster = no_cluster.clone().or_else(skip::long);
     if let (None, Some(why)) = (&missing, &no_cluster) {
         eprintln!("skipped: a_kubernetes_cluster: {why}");
@@ -134,7 +131,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
     let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 16] = [
+    let tests: [(&str, Case, &Option<String>); 15] = [
         ("the_demo_twice_in_a_row", demo::demo, &missing),
         ("an_endpoint_alone", demo::endpoint_alone, &missing),
         (
@@ -163,7 +160,6 @@ fn main() -> anyhow::Result<ExitCode> {
             &no_edge_benchmark,
         ),
         ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
-        ("functions_on_a_cluster", openfaas::openfaas, &no_functions),
         (
             "conformance_with_openfaas",
             conformance::conformance,
