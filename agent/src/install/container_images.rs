@@ -33,7 +33,8 @@ pub(super) async fn import(
             StepState::Running,
             "asking containerd which it has",
         );
-        present(system).await?
+        let wanted = archives.iter().map(|(a, _)| &*a.image);
+        present(system, wanted).await?
     };
     for (artifact, path) in archives {
         let name = artifact.name.trim_end_matches(".tar").to_owned();
@@ -92,13 +93,28 @@ async fn load(
     Ok(())
 }
 
-/// Images that containerd has, as `NAME@DIGEST`; asked once for all, since each question is a process. Without containerd
-/// there are none; one that does not answer is an error, since everything after would wait for it too.
-pub async fn present(system: &dyn System) -> Result<BTreeSet<String>, AgentError> {
+/// Those of some images, all as `NAME@DIGEST`, that containerd has; asked once for all, since each question is a process,
+/// and for these alone: it reads the manifest and the configuration of each that it lists, two seconds' work under emulation.
+/// Without containerd there are none; one that does not answer is an error, since everything after would wait for it too.
+pub async fn present(
+    system: &dyn System,
+    wanted: impl Iterator<Item = &str>,
+) -> Result<BTreeSet<String>, AgentError> {
     if !system.exists(SOCKET).await {
         return Ok(BTreeSet::new());
     }
-    let argv = ["ctr", NAMESPACE, "images", "list"];
+    let names: BTreeSet<&str> = wanted
+        .filter_map(|image| image.split('@').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    // Without a filter it would list all.
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let filters: Vec<String> = names.iter().map(|name| format!("name=={name}")).collect();
+    let filters = filters.iter().map(String::as_str);
+    let list = ["ctr", NAMESPACE, "images", "list"];
+    let argv: Vec<&str> = list.into_iter().chain(filters).collect();
     let listed = system.run(&argv, SHORT).await?;
     let image = |line: &str| {
         // Name, type, digest, and more.
@@ -162,7 +178,7 @@ mod tests {
     async fn an_image_of_the_same_digest_is_not_imported_again() {
         let system = RecordingSystem {
             answer: Some((
-                "ctr --namespace=k8s.io images list",
+                "ctr --namespace=k8s.io images list name==local/tool:1",
                 "local/tool:1 x/y sha256:aa 1 MiB",
             )),
             ..RecordingSystem::default()
@@ -195,9 +211,10 @@ mod tests {
             fail_on: Some("ctr --namespace=k8s.io images list".to_owned()),
             ..RecordingSystem::default()
         };
-        assert!(present(&system).await.unwrap().is_empty());
+        let wanted = || ["local/tool:1@sha256:aa"].into_iter();
+        assert!(present(&system, wanted()).await.unwrap().is_empty());
         system.present.lock().unwrap().insert(SOCKET.to_owned());
-        let error = present(&system).await.unwrap_err().to_string();
+        let error = present(&system, wanted()).await.unwrap_err().to_string();
         assert!(error.contains("images list"), "{error}");
     }
 }

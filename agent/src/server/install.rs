@@ -45,7 +45,8 @@ impl Service {
         let lacking: Vec<&Artifact> = wanted.iter().filter(|a| !self.0.store.has(a)).collect();
         let asks_for_images = lacking.iter().any(|a| !a.image.is_empty());
         let images = if self.0.config.own_machine && asks_for_images {
-            install::present_images(&HostSystem).await?
+            let wanted = lacking.iter().map(|a| &*a.image);
+            install::present_images(&HostSystem, wanted).await?
         } else {
             BTreeSet::new()
         };
