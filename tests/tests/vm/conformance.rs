@@ -3,10 +3,11 @@
 use crate::{bed::Bed, cluster::Cluster};
 use anyhow::{Context, ensure};
 use continuum_images::{cache::Cache, error::Silent, oci, root, store};
-use continuum_tests::{ctl::example, skip};
+use continuum_tests::{ctl::example, process::pause, skip};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 /// A namespace beside the default one, which the tests want.
@@ -53,6 +54,8 @@ const OUT_OF_TIME: [&str; 2] = [
 const OWN_DEADLINE_S: f64 = 30.0;
 /// There are thirteen; a list without them is none.
 const FEWEST_TESTS: usize = 13;
+/// The gateway gives a replica nearly six minutes for calls that run.
+const EMPTY_DEADLINE: Duration = Duration::from_mins(8);
 
 /// How long a test took.
 fn seconds(results: &[&str], name: &str) -> f64 {
@@ -184,7 +187,7 @@ impl Caller<'_> {
                     OUT_OF_TIME[1]
                 );
             } else if ran.is_err() {
-                eprintln!("certifier: {name} failed");
+                eprintln!("certifier: {name} failed: {said}");
                 failures.push(said);
             }
             clear(cluster)?;
@@ -203,11 +206,29 @@ impl Caller<'_> {
     }
 }
 
-/// Takes away what a test left.
+/// Takes away what a test left, and waits until its last pod has gone: a replica may finish its calls first.
 fn clear(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     for namespace in ["openfaas-fn", NAMESPACE] {
-        let all = ["deployment,pod", "--all", "--namespace", namespace];
-        cluster.kubectl(&[&["delete", "--timeout=300s"], &all[..]].concat())?;
+        let of = ["--namespace", namespace];
+        let delete = ["delete", "deployment", "--all", "--wait=false"];
+        let gone = ["wait", "pod", "--all", "--for=delete", "--timeout=50s"];
+        let list = ["get", "pod", "--output=name"];
+        let deadline = Instant::now() + EMPTY_DEADLINE;
+        loop {
+            let left = cluster.kubectl(&[&delete[..], &of].concat()).and_then(|_| {
+                // Only so that the list need not be asked for all the time.
+                cluster.kubectl(&[&gone[..], &of].concat()).ok();
+                cluster.kubectl(&[&list[..], &of].concat())
+            });
+            match left {
+                Ok(left) if left.trim().is_empty() => break,
+                last => ensure!(
+                    Instant::now() < deadline,
+                    "{namespace} is not empty after {EMPTY_DEADLINE:?}: {last:?}"
+                ),
+            }
+            pause();
+        }
     }
     Ok(())
 }
