@@ -12,13 +12,29 @@ use tokio::time::Instant;
 const CONFIG: &str = "/etc/kubernetes/continuum-join.yaml";
 /// Of kubeadm, about a node that is Ready in the cluster under the name of this one.
 const TAKEN: &str = "already exists in the cluster";
+/// Of kubeadm's client, whose ten seconds an API server that is just starting on a busy machine may well take.
+const BUSY: &str = "Client.Timeout exceeded";
 /// A cluster misses a node after some 50 seconds, and later on a busy machine.
-const OLD_NODE: Duration = Duration::from_mins(2);
+const TRY_AGAIN_FOR: Duration = Duration::from_mins(4);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A node that runs pods.
 #[derive(Debug)]
 pub struct Worker;
+
+/// What is waited for, if a join failed for a reason that passes by itself.
+fn passing(error: &AgentError) -> Option<&'static str> {
+    let said = error.to_string();
+    let reasons = [
+        (
+            TAKEN,
+            "waits until the cluster has missed the node that had this name",
+        ),
+        (BUSY, "the API server took more than 10 s; once more"),
+    ];
+    let mut waits = reasons.into_iter().filter(|(why, _)| said.contains(why));
+    waits.next().map(|(_, waits)| waits)
+}
 
 #[async_trait::async_trait]
 impl Installer for Worker {
@@ -65,14 +81,18 @@ impl Installer for Worker {
             StepState::Running,
             format!("waits for {}:6443", settings.control_plane),
         );
-        let deadline = Instant::now() + OLD_NODE;
+        let mut deadline = None;
         loop {
             system.write(CONFIG, &join, 0o600).await?;
             let joined = node::kubeadm(&["join"], CONFIG, node::CHECK_FAILED, system, progress);
             match joined.await {
                 Ok(()) => break,
-                Err(error) if error.to_string().contains(TAKEN) && Instant::now() < deadline => {
-                    let waits = "waits until the cluster has missed the node that had this name";
+                // From the first refusal on: until then it waits for a control plane that comes up.
+                Err(error)
+                    if let Some(waits) = passing(&error)
+                        && Instant::now()
+                            < *deadline.get_or_insert_with(|| Instant::now() + TRY_AGAIN_FOR) =>
+                {
                     progress.report("kubeadm join", StepState::Running, waits);
                     tokio::time::sleep(LOOK_EVERY).await;
                     // It refuses what it has begun to write.
