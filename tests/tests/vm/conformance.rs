@@ -46,7 +46,7 @@ pub(crate) fn conformance(bed: &Bed) -> anyhow::Result<()> {
 }
 
 /// These two share one deadline with eight deployments before them, which take longer where processors are emulated: then
-/// the list is not even asked for.
+/// the list is not even asked for, and is asked for by itself.
 const OUT_OF_TIME: [&str; 2] = [
     "Test_Deploy_MetaData",
     "Test_Deploy_MetaData/test_listing_functions",
@@ -182,10 +182,16 @@ impl Caller<'_> {
                 .filter_map(|l| l.strip_prefix("--- FAIL: ")?.split(' ').next())
                 .collect();
             if failed == OUT_OF_TIME && seconds(&results, OUT_OF_TIME[0]) > OWN_DEADLINE_S {
-                eprintln!(
-                    "certifier: {} had no time left of its own 30 s",
-                    OUT_OF_TIME[1]
-                );
+                let list = OUT_OF_TIME[1];
+                eprintln!("certifier: {list} had no time left of its own 30 s; once more, alone");
+                // What the test deployed is still there.
+                let alone = format!("^{}$", list.replace('/', "$/^"));
+                match self.certify(&["-test.v", "-test.run", &alone]) {
+                    Ok(said) if said.contains(&format!("--- PASS: {list} ")) => {
+                        eprintln!("certifier: --- PASS: {list}");
+                    }
+                    last => failures.push(format!("{last:#?}")),
+                }
             } else if ran.is_err() {
                 eprintln!("certifier: {name} failed: {said}");
                 failures.push(said);
