@@ -43,8 +43,7 @@ impl Service {
     /// Digests of those that somebody must send: neither they are here, nor what they hold.
     async fn lacking(&self, wanted: &[Artifact]) -> Result<BTreeSet<String>, AgentError> {
         let lacking: Vec<&Artifact> = wanted.iter().filter(|a| !self.0.store.has(a)).collect();
-        let asks_for_images = lacking.iter().any(|a| !a.image.is_empty());
-        let images = if self.0.config.own_machine && asks_for_images {
+        let images = if self.0.config.own_machine {
             let wanted = lacking.iter().map(|a| &*a.image);
             install::present_images(&HostSystem, wanted).await?
         } else {

@@ -190,16 +190,18 @@ impl Caller<'_> {
                     Ok(said) if said.contains(&format!("--- PASS: {list} ")) => {
                         eprintln!("certifier: --- PASS: {list}");
                     }
-                    last => failures.push(format!("{last:#?}")),
+                    last => {
+                        eprintln!("certifier: {list} failed: {last:#?}");
+                        failures.push(list);
+                    }
                 }
             } else if ran.is_err() {
                 eprintln!("certifier: {name} failed: {said}");
-                failures.push(said);
+                failures.push(name);
             }
             clear(cluster)?;
         }
-        let count = failures.len();
-        ensure!(failures.is_empty(), "{count} failed: {failures:#?}");
+        ensure!(failures.is_empty(), "failed: {}", failures.join(", "));
         Ok(())
     }
 
