@@ -125,6 +125,8 @@ async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
     let patches = documents[0]["patches"]["directory"].as_str().unwrap();
     let server = &files[&format!("{patches}/kube-apiserver+strategic.json")];
     assert!(server.contains(r#""periodSeconds":10"#), "{server}");
+    let etcd = &files[&format!("{patches}/etcd+strategic.json")];
+    assert!(etcd.contains(r#""requests":{"cpu":"250m"}"#), "{etcd}");
     ControlPlane.remove(&system, &progress()).await.unwrap();
     let files = system.files.lock().unwrap();
     assert!(
@@ -166,7 +168,7 @@ async fn a_controller_manager_is_not_started_before_the_api_server_is_healthy() 
 }
 
 #[tokio::test]
-async fn only_an_emulated_control_plane_has_another_scheduler() {
+async fn only_an_emulated_control_plane_has_another_scheduler_and_a_kubelet_that_comes_last() {
     for (kind, has_it) in [("qemu\n", true), ("kvm\n", false)] {
         let system = RecordingSystem {
             answer: Some(("systemd-detect-virt", kind)),
@@ -176,9 +178,13 @@ async fn only_an_emulated_control_plane_has_another_scheduler() {
             .apply(&spec(), &system, &progress())
             .await
             .unwrap();
-        assert_eq!(system.exists(documents::SCHEDULER).await, has_it, "{kind}");
+        for path in [documents::SCHEDULER, documents::KUBELET_SLICE] {
+            assert_eq!(system.exists(path).await, has_it, "{kind}: {path}");
+        }
         ControlPlane.remove(&system, &progress()).await.unwrap();
-        assert!(!system.exists(documents::SCHEDULER).await);
+        for path in [documents::SCHEDULER, documents::KUBELET_SLICE] {
+            assert!(!system.exists(path).await, "{kind}: {path}");
+        }
     }
 }
 
