@@ -1,6 +1,6 @@
 //! containerd from the guest image: configured and started.
 
-use super::{InstallSpec, Installer, Progress, StepState, unit};
+use super::{InstallSpec, Installer, Progress, StepState, emulation, unit};
 use crate::{error::AgentError, system::System};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const CONFIG: &str = "/etc/containerd/config.toml";
 pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it. Option
 /// `sandbox_image` names the image that holds a pod's namespaces.
-fn config_text(spec: &InstallSpec) -> String {
+fn config_text(spec: &InstallSpec, is_emulated: bool) -> String {
     // A name of an image has no quotes; one that has them is somebody's joke.
     let sandbox = spec
         .options
@@ -22,7 +22,8 @@ fn config_text(spec: &InstallSpec) -> String {
             let image: String = image.chars().filter(|c| !"\"\\\n".contains(*c)).collect();
             format!("[plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{image}\"\n")
         });
-    format!("version = 2\n{sandbox}{CONFIG_TEXT}")
+    let program = if is_emulated { CRUN_TEXT } else { "" };
+    format!("version = 2\n{sandbox}{CONFIG_TEXT}{program}")
 }
 
 const CONFIG_TEXT: &str = "\
@@ -34,6 +35,9 @@ const CONFIG_TEXT: &str = "\
 [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
   SystemdCgroup = true
 ";
+/// Each container takes five to six starts of the runtime's program. runc is in Go, with a runtime of its own to start;
+/// crun does the same by the same specification in C, and emulated starts a container in half the time.
+const CRUN_TEXT: &str = "  BinaryName = \"/usr/bin/crun\"\n";
 const UNIT: &str = "containerd.service";
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(2);
 
@@ -44,7 +48,7 @@ impl Installer for Containerd {
     }
 
     fn summary(&self) -> &'static str {
-        "containerd with runc from the guest image, control groups by systemd"
+        "containerd with runc (emulated: crun) from the guest image, control groups by systemd"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -61,7 +65,9 @@ impl Installer for Containerd {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        let changed = system.write(CONFIG, &config_text(spec), 0o644).await?;
+        let is_emulated = emulation::is_emulated(system).await;
+        let text = config_text(spec, is_emulated);
+        let changed = system.write(CONFIG, &text, 0o644).await?;
         progress.report(
             "configuration",
             if changed {
@@ -90,7 +96,12 @@ impl Installer for Containerd {
             .unwrap_or("unknown version")
             .trim()
             .to_owned();
-        progress.report("service", StepState::Done, version);
+        let runtime = if is_emulated { "crun" } else { "runc" };
+        let said = system
+            .run(&[runtime, "--version"], SYSTEMCTL_DEADLINE)
+            .await?;
+        let runtime = said.lines().next().unwrap_or(runtime);
+        progress.report("service", StepState::Done, format!("{version}, {runtime}"));
         Ok(())
     }
 
@@ -129,5 +140,24 @@ mod tests {
         let count = |word: &str| commands.iter().filter(|c| c.starts_with(word)).count();
         assert_eq!(count("systemctl restart"), 1, "{commands:?}");
         assert_eq!(count("systemctl start"), 1, "{commands:?}");
+    }
+
+    #[tokio::test]
+    async fn only_where_it_is_emulated_containers_are_made_by_crun() {
+        for (kind, program) in [("qemu\n", "crun --version"), ("kvm\n", "runc --version")] {
+            let system = RecordingSystem {
+                answer: Some(("systemd-detect-virt", kind)),
+                ..RecordingSystem::default()
+            };
+            let progress = Progress::new(tokio::sync::mpsc::unbounded_channel().0);
+            Containerd
+                .apply(&InstallSpec::default(), &system, &progress)
+                .await
+                .unwrap();
+            let text = system.files.lock().unwrap()[CONFIG].clone();
+            assert_eq!(text.contains("/usr/bin/crun"), kind == "qemu\n", "{text}");
+            let commands = system.commands.lock().unwrap();
+            assert!(commands.iter().any(|c| c == program), "{commands:?}");
+        }
     }
 }

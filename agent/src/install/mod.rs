@@ -3,6 +3,7 @@
 mod container_images;
 mod containerd;
 mod docker;
+mod emulation;
 mod kubeedge;
 mod kubernetes;
 mod mqtt;

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Packages of the guest image behind a component that comes with it.
 const OF_THE_GUEST: [(&str, &[&str]); 1] = [(
     "containerd",
-    &["containerd", "runc", "containernetworking-plugins"],
+    &["containerd", "runc", "crun", "containernetworking-plugins"],
 )];
 
 /// A file that is brought to machines, or is in their image.

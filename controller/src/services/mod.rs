@@ -59,7 +59,7 @@ impl Service for Containerd {
         "containerd"
     }
     fn summary(&self) -> &'static str {
-        "containerd with runc"
+        "containerd with runc (on emulated machines crun)"
     }
     fn component(&self, config: &Config) -> Component {
         // A cluster's pods are held by the image that comes with it.

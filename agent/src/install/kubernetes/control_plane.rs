@@ -3,7 +3,7 @@
 use super::{CA, DONE, SHORT, Settings, documents, explain, node, option};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Installer, Progress, StepState},
+    install::{InstallSpec, Installer, Progress, StepState, emulation},
     system::System,
 };
 use std::time::Duration;
@@ -34,17 +34,12 @@ pub struct ControlPlane;
 
 /// On a machine that is emulated: programs run for longer at a time, and one that wakes up waits for its turn. At each
 /// change from one to another an emulated core forgets which translated code belongs to which address; a busy control
-/// plane changes 3000 times in a second, and a third of QEMU's time went into looking it up again. And the kubelet comes
-/// after its pods. Nothing is measured on this node.
+/// plane changes 3000 times in a second, and a third of QEMU's time went into looking it up again. Nothing is measured on this node.
 async fn calm_emulated(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-    let kind = system.run(&["systemd-detect-virt"], SHORT).await;
-    if kind.is_ok_and(|name| name.trim() == "qemu") {
-        for (path, text) in [
-            (documents::SCHEDULER, documents::SCHEDULER_TEXT),
-            (documents::KUBELET_SLICE, documents::KUBELET_SLICE_TEXT),
-        ] {
-            system.write(path, text, 0o644).await?;
-        }
+    if emulation::is_emulated(system).await {
+        system
+            .write(documents::SCHEDULER, documents::SCHEDULER_TEXT, 0o644)
+            .await?;
         let mount = ["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"];
         let write = ["systemd-tmpfiles", "--create", documents::SCHEDULER];
         // Mounted already is fine; and without it everything works, slower.
@@ -191,9 +186,7 @@ impl Installer for ControlPlane {
         for (path, _) in documents::patches() {
             system.remove(&path).await?;
         }
-        for path in [documents::SCHEDULER, documents::KUBELET_SLICE] {
-            system.remove(path).await?;
-        }
+        system.remove(documents::SCHEDULER).await?;
         system.remove(CONFIG).await
     }
 }

@@ -20,18 +20,6 @@ w /sys/kernel/debug/sched/base_slice_ns - - - - 20000000
 w /sys/kernel/debug/sched/features - - - - NO_WAKEUP_PREEMPTION
 ";
 
-/// The kubelet's share of an emulated control plane's cores when all want more than there is: 20, where the pods' is 79
-/// on two cores. It takes 40 % of a core from API server and etcd there, most of it for statistics and for looking
-/// after pods that do not change.
-pub(super) const KUBELET_SLICE: &str = "/etc/systemd/system/kubelet.slice";
-pub(super) const KUBELET_SLICE_TEXT: &str = "\
-[Unit]
-Description=kubelet, after the control plane's pods
-
-[Slice]
-CPUWeight=20
-";
-
 /// Name servers of the node, for pods that ask beyond the cluster.
 pub(in crate::install) const RESOLV_CONF: &str = "/etc/kubernetes/continuum-resolv.conf";
 
@@ -137,8 +125,9 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
 
 /// For [`PATCHES`]: names and contents. kubeadm has the kubelet ask etcd, API server and scheduler every second whether
 /// they are ready, two of them over a TLS connection of its own each time, 40 ms and more of emulated cores; and has it
-/// restart what is late eight times, which makes a busy control plane busier. Both wait longer here. And it gives etcd
-/// 100m, for which everybody waits, and the controller manager 200m: of full cores etcd has more here.
+/// restart what is late eight times, which makes a busy control plane busier. Both wait longer here. And it has them share
+/// full cores as 250 : 100 : 200 : 100 (API server, etcd, controller manager, scheduler), though all wait for etcd. Here
+/// they share as they use them, and ask for no more together.
 pub(super) fn patches() -> Vec<(String, String)> {
     let patch = |name: &str, is_asked: bool, cpu: &str| {
         let mut container = json!({
@@ -153,9 +142,9 @@ pub(super) fn patches() -> Vec<(String, String)> {
         (format!("{PATCHES}/{name}+strategic.json"), text)
     };
     vec![
-        patch("etcd", true, "250m"),
-        patch("kube-apiserver", true, "250m"),
-        patch("kube-controller-manager", false, "50m"),
+        patch("etcd", true, "200m"),
+        patch("kube-apiserver", true, "300m"),
+        patch("kube-controller-manager", false, "100m"),
         patch("kube-scheduler", true, "50m"),
     ]
 }
@@ -225,7 +214,6 @@ Wants=containerd.service continuum-routes.service
 StartLimitIntervalSec=0
 
 [Service]
-Slice=kubelet.slice
 EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
 ExecStart=/usr/local/bin/kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
 --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml --v=2 $KUBELET_KUBEADM_ARGS

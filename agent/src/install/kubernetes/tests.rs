@@ -126,7 +126,7 @@ async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
     let server = &files[&format!("{patches}/kube-apiserver+strategic.json")];
     assert!(server.contains(r#""periodSeconds":10"#), "{server}");
     let etcd = &files[&format!("{patches}/etcd+strategic.json")];
-    assert!(etcd.contains(r#""requests":{"cpu":"250m"}"#), "{etcd}");
+    assert!(etcd.contains(r#""requests":{"cpu":"200m"}"#), "{etcd}");
     ControlPlane.remove(&system, &progress()).await.unwrap();
     let files = system.files.lock().unwrap();
     assert!(
@@ -168,7 +168,7 @@ async fn a_controller_manager_is_not_started_before_the_api_server_is_healthy() 
 }
 
 #[tokio::test]
-async fn only_an_emulated_control_plane_has_another_scheduler_and_a_kubelet_that_comes_last() {
+async fn only_an_emulated_control_plane_has_another_scheduler() {
     for (kind, has_it) in [("qemu\n", true), ("kvm\n", false)] {
         let system = RecordingSystem {
             answer: Some(("systemd-detect-virt", kind)),
@@ -178,13 +178,9 @@ async fn only_an_emulated_control_plane_has_another_scheduler_and_a_kubelet_that
             .apply(&spec(), &system, &progress())
             .await
             .unwrap();
-        for path in [documents::SCHEDULER, documents::KUBELET_SLICE] {
-            assert_eq!(system.exists(path).await, has_it, "{kind}: {path}");
-        }
+        assert_eq!(system.exists(documents::SCHEDULER).await, has_it, "{kind}");
         ControlPlane.remove(&system, &progress()).await.unwrap();
-        for path in [documents::SCHEDULER, documents::KUBELET_SLICE] {
-            assert!(!system.exists(path).await, "{kind}: {path}");
-        }
+        assert!(!system.exists(documents::SCHEDULER).await);
     }
 }
 
