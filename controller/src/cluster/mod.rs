@@ -30,3 +30,4 @@ pub use stages::NodeTimes;
 
 /// One question to the API server.
 pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);

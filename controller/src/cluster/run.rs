@@ -1,7 +1,7 @@
 //! Runs in pods.
 
 use super::{
-    ASK_DEADLINE,
+    AGAIN_AFTER, ASK_DEADLINE,
     board::{self, Board},
     client,
     job::{self, Image},
@@ -44,7 +44,6 @@ const SILENCE_OF_A_RUN: Duration = Duration::from_mins(6);
 const UNSCHEDULED: Duration = Duration::from_mins(1);
 /// For a log to end after its pod.
 const LAST_LINES: Duration = Duration::from_secs(10);
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// For a node to search its journal.
 const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 
@@ -241,13 +240,13 @@ impl Runner for PodRun {
                     match read {
                         // It ended, and the board will say how.
                         Ok(()) => {}
-                        Err(why) => {
+                        Err(unread) => {
                             let patience = SILENCE_OF_A_RUN + self.pods.cut_off;
                             if reader.broken_for() > patience {
                                 return Err(Error::Deadline {
                                     what: format!("the log of pod {}", pod::name(pod)),
                                     after: patience,
-                                    last: why,
+                                    last: unread.why,
                                 });
                             }
                             tokio::time::sleep(AGAIN_AFTER).await;
@@ -258,12 +257,11 @@ impl Runner for PodRun {
                 }
                 (PodState::Ended(exit), found) => {
                     if let Some(pod) = found
-                        && let Err(why) = reader.read(&api, pod::name(pod), false, &events).await
-                        && reader.broken_for() < SILENCE
+                        && let Err(unread) = reader.rest(&api, pod::name(pod), &events).await
                     {
-                        tracing::debug!("log of {id}: {why}");
-                        tokio::time::sleep(AGAIN_AFTER).await;
-                        continue;
+                        let why = unread.why;
+                        let lost = format!("{id}: the end of its log could not be read: {why}");
+                        log(&events, &lost).await;
                     }
                     return self.end(&events, &reader, exit).await;
                 }
