@@ -1,6 +1,6 @@
 //! All pods of one bench, kept current by one watch: twenty runs do not ask twenty times.
 
-use super::{ASK_DEADLINE, job};
+use super::{AGAIN_AFTER, ASK_DEADLINE, job};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -10,8 +10,6 @@ use kube::{
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-/// Before the watch is asked for again.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// One watch; a connection that died silently is noticed no later.
 const WATCH_S: u32 = 60;
 

@@ -228,6 +228,20 @@ fn with_infra_only_a_benchmark_is_not_even_looked_at() {
 }
 
 #[test]
+fn with_infra_only_no_node_is_a_controller() {
+    let text = "[infrastructure]\nprovider = \"qemu\"\ninfra_only = true\n\
+                [infrastructure.cloud]\nnodes = 1\ncores = 2\nmemory_mib = 1024\n\
+                [infrastructure.cloud.controller]\nmemory_mib = 2048\n";
+    let warnings = toml(text).unwrap().warnings;
+    assert!(
+        warnings
+            .iter()
+            .any(|w| w.starts_with("infrastructure.cloud.controller has no effect")),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn texts_by_override_need_no_second_quotes() {
     let set = |text: &str| {
         parse(MIST, "test.toml", false, "test", &[text.to_owned()])

@@ -119,6 +119,12 @@ pub(super) fn check(
     if infra_only && entries.iter().any(is_benchmark) {
         warnings.push("[benchmark] has no effect: infra_only is set".to_owned());
     }
+    let is_controller = |e: &Entry| e.path.starts_with("infrastructure.cloud.controller.");
+    if infra_only && entries.iter().any(is_controller) {
+        let text =
+            "infrastructure.cloud.controller has no effect: infra_only is set, and no node is one";
+        warnings.push(text.to_owned());
+    }
     let entries: Vec<Entry> = entries
         .iter()
         .filter(|e| !(infra_only && is_benchmark(e)))

@@ -8,16 +8,13 @@ use continuum_tests::{
 };
 use std::time::{Duration, Instant};
 
-/// Two nodes with a manager, or without anything.
+/// Two nodes with a manager, or without anything: then no node is the controller, so that all of a tier are alike.
 const CONFIG: &str = r#"
 [infrastructure]
 provider = "qemu"
 infra_only = INFRA_ONLY
 [infrastructure.cloud]
 nodes = CLOUDS
-cores = 1
-memory_mib = 1536
-[infrastructure.cloud.controller]
 cores = 2
 memory_mib = 2560
 [infrastructure.edge]

@@ -13,6 +13,18 @@ use std::{
 const PROGRAM: &str = "continuum-workload-torch";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
+/// For libtorch, oneDNN and OpenBLAS on a processor that QEMU emulates: each lane of a wide instruction is computed by
+/// itself there, and a fused multiply-add takes longer than its two halves.
+const EMULATED: [(&str, &str); 3] = [
+    ("ATEN_CPU_CAPABILITY", "default"),
+    ("DNNL_MAX_CPU_ISA", "SSE41"),
+    ("OPENBLAS_CORETYPE", "Nehalem"),
+];
+
+fn is_emulated(cpuinfo: &str) -> bool {
+    cpuinfo.contains("QEMU TCG CPU")
+}
+
 /// Becomes that program, with these arguments and the same pid; returns only why it could not.
 pub(crate) fn to_torch(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Error {
     let exe = match std::env::current_exe().context("find this program") {
@@ -20,11 +32,20 @@ pub(crate) fn to_torch(arguments: impl IntoIterator<Item = OsString>) -> anyhow:
         Err(error) => return error,
     };
     let (program, before) = command(&exe);
+    // Where nothing can be read, nothing is known.
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let env = EMULATED
+        .iter()
+        .filter(|(name, _)| is_emulated(&cpuinfo) && std::env::var_os(name).is_none());
     #[expect(
         clippy::disallowed_methods,
         reason = "it takes this process's place, which whoever started this one ends"
     )]
-    let source = Command::new(program).args(before).args(arguments).exec();
+    let source = Command::new(program)
+        .args(before)
+        .args(arguments)
+        .envs(env.copied())
+        .exec();
     if source.kind() == ErrorKind::NotFound {
         return RunError::NotBuiltIn { feature: "torch" }.into();
     }
@@ -48,6 +69,12 @@ fn command(exe: &Path) -> (PathBuf, Vec<OsString>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_emulated_processor_says_so() {
+        assert!(is_emulated("model name\t: QEMU TCG CPU version 2.5+\n"));
+        assert!(!is_emulated("model name\t: AMD EPYC\nflags\t: avx2\n"));
+    }
 
     #[test]
     fn by_the_loader_of_the_bundle_where_it_has_one() {

@@ -18,6 +18,11 @@ const STREAM_PORT: u16 = 10003;
 const TUNNEL_PORT: u16 = 10004;
 /// What cloudcore says an edge's kubelet listens on: the first port after the kubelet's own in `KubeEdge`.
 const KUBELET_PORT: u16 = 10351;
+/// Where edgecore asks itself whether it is up, and logs are read.
+const HEALTH_PORT: u16 = 10350;
+/// Half of it was seen on a slow host until it looks after its pods. Who asks again after 1, 3, 7 and 15 s, as TCP does, is
+/// answered then.
+const HELD_S: u8 = 14;
 /// Nobody has so many edges here, and the number is a size of buffers.
 const NODE_LIMIT: u16 = 100;
 
@@ -277,19 +282,28 @@ pub(super) fn edgecore(edge: &Edge<'_>) -> String {
     format!("{config:#}\n")
 }
 
+/// On an emulated machine edgecore takes seconds until it looks after its pods, and `KubeEdge` 1.23 then ends those that
+/// run and are new to it, if it tidies up before it takes in what it has read from its store. It reads when its own health
+/// port answers: while that port is kept shut, nothing is tidied up.
+pub(super) fn hold() -> String {
+    let table = "table inet continuum-edgecore";
+    format!(
+        "{table}\ndelete {table}\n{table} {{\n  set held {{\n    type inet_service; flags timeout; elements = {{ \
+         {HEALTH_PORT} timeout {HELD_S}s }}\n  }}\n  chain input {{\n    type filter hook input priority filter; policy \
+         accept;\n    iif lo tcp dport @held drop\n  }}\n}}\n"
+    )
+}
+
 /// edgecore in the kubelet's place. It refuses to run beside one by itself. At verbosity 2 it says when it hears of a pod.
-pub(super) const EDGECORE_UNIT: &str = "\
-[Unit]
-Description=edgecore: the edge's half of KubeEdge
-After=containerd.service continuum-routes.service
-Wants=containerd.service continuum-routes.service
-StartLimitIntervalSec=0
-
-[Service]
-ExecStart=/usr/local/bin/edgecore --v=2
-Restart=always
-RestartSec=2
-
-[Install]
-WantedBy=multi-user.target
-";
+/// `hold` is the file of [`hold`].
+pub(super) fn edgecore_unit(hold: Option<&str>) -> String {
+    let before = hold.map_or_else(String::new, |file| {
+        format!("ExecStartPre=/usr/sbin/nft --file {file}\n")
+    });
+    format!(
+        "[Unit]\nDescription=edgecore: the edge's half of KubeEdge\nAfter=containerd.service continuum-routes.service\n\
+         Wants=containerd.service continuum-routes.service\nStartLimitIntervalSec=0\n\n[Service]\n{before}\
+         ExecStart=/usr/local/bin/edgecore --v=2\nRestart=always\nRestartSec=2\n\n[Install]\n\
+         WantedBy=multi-user.target\n"
+    )
+}

@@ -1,10 +1,10 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{bring_up, certificate, documents, wait_for};
+use super::{SHORT, bring_up, certificate, documents, wait_for};
 use crate::{
     error::AgentError,
     install::{
-        InstallSpec, Installer, Progress, StepState, container_images,
+        InstallSpec, Installer, Progress, StepState, container_images, emulation,
         kubernetes::{node, option, parse_routes},
         unit,
     },
@@ -18,6 +18,7 @@ const CONFIG: &str = "/etc/kubeedge/config/edgecore.yaml";
 const TOKEN: &str = "/etc/kubeedge/bootstrap-edgecore.conf";
 const UNIT: &str = "edgecore.service";
 const UNIT_FILE: &str = "/etc/systemd/system/edgecore.service";
+const HOLD: &str = "/etc/kubeedge/edgecore-hold.nft";
 /// What edgecore keeps so that it can go on without the cloud.
 const DATABASE: &str = "/var/lib/kubeedge/edgecore.db";
 /// Said when no waiting helps: a token of another cluster, or one that is too old.
@@ -86,9 +87,12 @@ impl Installer for EdgeCore {
         }
         let ours = documents::edgecore(&edge);
         let mut changed = system.write(OURS, &ours, 0o600).await?;
-        changed |= system
-            .write(UNIT_FILE, documents::EDGECORE_UNIT, 0o644)
-            .await?;
+        let hold = emulation::is_emulated(system).await.then_some(HOLD);
+        if let Some(file) = hold {
+            system.write(file, &documents::hold(), 0o600).await?;
+        }
+        let unit_text = documents::edgecore_unit(hold);
+        changed |= system.write(UNIT_FILE, &unit_text, 0o644).await?;
         if !changed && system.exists(documents::CERTIFICATE).await {
             unit::start(UNIT, system).await?;
             progress.report("edgecore", StepState::Unchanged, "it has its certificate");
@@ -123,10 +127,13 @@ impl Installer for EdgeCore {
         }
         unit::disable(UNIT, system).await?;
         node::remove_common(system).await?;
+        let table = ["nft", "destroy", "table", "inet", "continuum-edgecore"];
+        system.run(&table, SHORT).await?;
         let files = [
             OURS,
             CONFIG,
             TOKEN,
+            HOLD,
             DATABASE,
             documents::CA,
             documents::CERTIFICATE,

@@ -125,6 +125,28 @@ async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
 }
 
 #[tokio::test]
+async fn only_where_it_is_emulated_edgecore_reads_its_pods_later() {
+    for (kind, is_held) in [("qemu\n", true), ("kvm\n", false)] {
+        let system = RecordingSystem {
+            answer: Some(("systemd-detect-virt", kind)),
+            ..with(documents::CERTIFICATE)
+        };
+        EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
+        let files = system.files.lock().unwrap().clone();
+        let unit = &files["/etc/systemd/system/edgecore.service"];
+        let file = "/etc/kubeedge/edgecore-hold.nft";
+        let before = format!("ExecStartPre=/usr/sbin/nft --file {file}\nExecStart=");
+        assert_eq!(unit.contains(&before), is_held, "{unit}");
+        let rules = files.get(file);
+        assert_eq!(
+            rules.is_some_and(|r| r.contains("elements = { 10350 timeout 14s }")),
+            is_held,
+            "{rules:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_edge_whose_certificate_has_expired_asks_for_another() {
     for (until_year, restarts) in [(2101, 1), (2001, 2)] {
         let pem: &'static str = certificate::tests::certificate(until_year).leak();
