@@ -3,11 +3,11 @@
 use super::software::say_step;
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
-    cluster::{client, versions, wait_ready, write_kubeconfig},
+    cluster::{client, unready_now, versions, wait_ready, write_kubeconfig},
     config::Config,
     error::Error,
     keys,
-    managers::{Cluster, ClusterPart, Secret},
+    managers::{self, Cluster, ClusterPart, Secret},
     plan::{NodePlan, Plan, Role},
     provider::{Context, Secrets},
     state::Deployment,
@@ -17,6 +17,33 @@ use continuum_images::{
     oci,
 };
 use std::collections::BTreeMap;
+
+/// How often the API server of a cluster that was made is asked before it counts as gone.
+const ASKED: usize = 3;
+
+/// What is wrong with a cluster that was made; `None` = nothing, or there is none.
+pub(super) async fn trouble(
+    config: &Config,
+    plan: &Plan,
+    deployment: &Deployment,
+) -> Option<String> {
+    managers::find(&config.software.resource_manager)
+        .filter(|_| !config.infrastructure.infra_only)?
+        .cluster()?;
+    let mut why = String::new();
+    for _ in 0..ASKED {
+        let asked = async { unready_now(&client(deployment, plan)?, plan).await };
+        match asked.await {
+            Ok(unready) => {
+                let reason = |(node, why)| format!("node {node} is not ready: {why}");
+                let all: Vec<String> = unready.into_iter().map(reason).collect();
+                return (!all.is_empty()).then(|| all.join("; "));
+            }
+            Err(error) => why = crate::error::chain(&error),
+        }
+    }
+    Some(why)
+}
 
 /// Why the store cannot serve a cluster; each with what to type.
 pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster) -> Vec<String> {

@@ -275,6 +275,15 @@ async fn phases(
             deployment.set_undone(Phase::Network)?;
             deployment.set_boots(boots)?;
         }
+        // Where links were cut by hand, nodes come back with them.
+        if deployment.is_done(Phase::Software)
+            && super::link_changes(deployment)?.is_empty()
+            && let Some(why) = super::cluster::trouble(config, plan, deployment).await
+        {
+            progress.say(&format!("{why}; the software is looked at again"));
+            unchanged = false;
+            deployment.set_undone(Phase::Software)?;
+        }
         if !deployment.is_done(Phase::Software) {
             let image = deployment.facts().get("image").cloned();
             let install = software::install(context, config, plan, &agents, image);
