@@ -56,7 +56,7 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
             "--set",
             "benchmark.frequency=0.1",
             "--set",
-            "benchmark.duration_s=60",
+            "benchmark.duration_s=100",
             "--set",
             "infrastructure.keep=false",
         ],
@@ -65,6 +65,6 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
         out.contains("ENDPOINT OUTPUT") && out.contains("endpoint_id"),
         "{out}"
     );
-    results::check(&results::only_result(&dir)?, 6)?;
+    results::check(&results::only_result(&dir)?, 10)?;
     bed.check_nothing_left()
 }
