@@ -84,6 +84,30 @@ impl<'a> Cluster<'a> {
         self.on(node, &import).map(|_| ())
     }
 
+    /// What a control plane said last: machines are gone by the time somebody reads why a test failed.
+    pub(crate) fn last_words(&self, node: &str) {
+        let pods = ["find", "/var/log/pods", "-path", "*kube-apiserver*"];
+        let kubelet = ["journalctl", "--unit=kubelet", "--lines=40", "--no-pager"];
+        let kernel = ["journalctl", "--dmesg", "--lines=10", "--no-pager"];
+        for argv in [
+            [
+                &pods[..],
+                &["-name", "*.log", "-exec", "tail", "-n", "25", "{}", "+"],
+            ]
+            .concat(),
+            [&kubelet[..], &["--grep=apiserver"]].concat(),
+            [&kernel[..], &["--grep=memory|oom|stall"]].concat(),
+        ] {
+            let said = self
+                .on(node, &argv)
+                .unwrap_or_else(|why| format!("{why:#}"));
+            eprintln!("{node}, {}:", argv.join(" "));
+            for line in said.lines() {
+                eprintln!("  {}", line.chars().take(240).collect::<String>());
+            }
+        }
+    }
+
     /// Every node is ready, with the version that was asked for.
     pub(crate) fn check_nodes(&self, count: usize) -> anyhow::Result<()> {
         let nodes = self.kubectl(&["get", "nodes", "--no-headers"])?;

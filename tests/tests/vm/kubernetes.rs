@@ -33,8 +33,18 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
     let config = example("kubernetes-cloud.cfg");
     said_before(&cluster, &config)?;
-    let (dir, text) = bed.results("kubernetes");
-    let own = [&[&*config], &SET[..]].concat();
+    let done = on_one_cluster(&cluster, &config);
+    if done.is_err() {
+        cluster.last_words("cloud_controller");
+    }
+    done?;
+    cluster.ctl.expect(0, &["down", cluster.name])?;
+    bed.check_nothing_left()
+}
+
+fn on_one_cluster(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+    let (dir, text) = cluster.bed.results("kubernetes");
+    let own = [&[config], &SET[..]].concat();
     // The config says that it stays up.
     let run = [&["run"], &own[..], &["--results", &text]].concat();
     let out = cluster.ctl.expect(0, &run)?;
@@ -61,7 +71,7 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
         "{facts}"
     );
     ensure!(facts["running etcd"] == "3.6.13", "{facts}");
-    in_the_image(&cluster, facts)?;
+    in_the_image(cluster, facts)?;
     let digest = facts["component kubernetes 1.35.4 kubelet"].as_str();
     ensure!(digest.is_some_and(|d| d.starts_with("sha256:")), "{facts}");
 
@@ -71,21 +81,20 @@ pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
     // The cluster's own pods, kube-proxy by nftables and CoreDNS among them.
     let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
     cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
-    pods::traffic(&cluster)?;
-    own_container(&cluster, "own-pod")?;
-    cluster_faults::image_gone(&cluster, TOOLS, || own_container(&cluster, "own-pod-again"))?;
-    cluster_faults::image_missing(&cluster, &own_pod(&cluster, "no-image", NO_IMAGE)?)?;
-    let minute = [&[&*config], &A_MINUTE[..]].concat();
-    cluster_faults::api_server_gone(&cluster, &minute, PHOTOS_OF_A_MINUTE)?;
-    cluster_faults::kubelet_stopped(&cluster, &own)?;
+    pods::traffic(cluster)?;
+    own_container(cluster, "own-pod")?;
+    cluster_faults::image_gone(cluster, TOOLS, || own_container(cluster, "own-pod-again"))?;
+    cluster_faults::image_missing(cluster, &own_pod(cluster, "no-image", NO_IMAGE)?)?;
+    let minute = [&[config], &A_MINUTE[..]].concat();
+    cluster_faults::api_server_gone(cluster, &minute, PHOTOS_OF_A_MINUTE)?;
+    cluster_faults::kubelet_stopped(cluster, &own)?;
     // On the node that was silent.
-    stages(&cluster)?;
+    stages(cluster)?;
     match skip::functions() {
         Some(why) => eprintln!("skipped: functions on this cluster: {why}"),
-        None => openfaas::openfaas(&cluster)?,
+        None => openfaas::openfaas(cluster)?,
     }
-    cluster.ctl.expect(0, &["down", cluster.name])?;
-    bed.check_nothing_left()
+    Ok(())
 }
 
 /// What is said before anything is made: versions, sizes, memory and the time to expect; and that a file of the store is
