@@ -1,7 +1,7 @@
 //! The guest's programs, compiled in the build root with the host's toolchain and crates, offline.
 
 use crate::{
-    cache::Cache,
+    cache::{self, Cache},
     error::{ImageError, Report},
     hash,
     process::Program,
@@ -9,6 +9,7 @@ use crate::{
     spec::SourceTree,
 };
 use std::{
+    fs::File,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,6 +34,8 @@ const STATIC_SOURCES: [&str; 4] = [
 const FORMAT: &str = "2";
 /// The workload program that is linked with libtorch.
 pub const TORCH: &str = "continuum-workload-torch";
+/// How the names of all crates of this project begin.
+const OWN_CRATES: &[u8] = b"continuum-";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 
@@ -108,6 +111,47 @@ fn key_of(source: &SourceTree, tree_key: &str, sources: &[&str]) -> Result<Strin
     Ok(hash::texts(parts.iter().map(String::as_str)))
 }
 
+/// Where cargo keeps what it compiles in the build root, and nobody else does meanwhile.
+struct Target {
+    dir: PathBuf,
+    _lock: File,
+}
+
+impl Target {
+    /// Cargo goes by the times of files: sources that are older than what it compiled last, as those of another checkout
+    /// or of an archive may be, would count as compiled. So what it knows of our own crates is forgotten.
+    fn take(cache: &Cache) -> Result<Self, ImageError> {
+        let dir = cache.subdir("build-root-target")?;
+        let path = dir.join(".continuum.lock");
+        let lock = File::create(&path).map_err(ImageError::file("create", &path))?;
+        cache::wait_for_lock(&lock, &path, cache::WITHIN)?;
+        forget_own_crates(&dir, 2)?;
+        Ok(Self { dir, _lock: lock })
+    }
+}
+
+/// In the directory of a profile, and in those of targets, which have profiles.
+fn forget_own_crates(dir: &Path, depth: usize) -> Result<(), ImageError> {
+    let entries = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).map_err(ImageError::file("list", dir))?;
+        let paths = entries.map(|e| e.map(|e| e.path()));
+        paths
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(ImageError::file("list", dir))
+    };
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+    for inner in entries(dir)?.iter().filter(|path| path.is_dir()) {
+        if name(inner) == ".fingerprint" {
+            let known = entries(inner)?.into_iter();
+            let own = known.filter(|p| name(p).as_encoded_bytes().starts_with(OWN_CRATES));
+            own.map(|p| cache::remove(&p)).collect::<Result<(), _>>()?;
+        } else if depth > 0 {
+            forget_own_crates(inner, depth - 1)?;
+        }
+    }
+    Ok(())
+}
+
 /// A cargo call in the build root whose programs are kept.
 struct Compile<'a> {
     doing: &'a str,
@@ -122,13 +166,12 @@ struct Compile<'a> {
 impl Compile<'_> {
     fn run(
         &self,
-        cache: &Cache,
+        target: &Target,
         source: &SourceTree,
         tree: &Path,
         into: &Path,
     ) -> Result<(), ImageError> {
         fetch(source)?;
-        let target = cache.subdir("build-root-target")?;
         let usual = [
             "cargo",
             "build",
@@ -139,13 +182,13 @@ impl Compile<'_> {
             "guest",
         ];
         Toolchain::of_host(source)?
-            .sandbox(self.doing, tree, source, &target)
+            .sandbox(self.doing, tree, source, &target.dir)
             .env("RUSTFLAGS", self.flags)
             .command(usual.iter().chain(self.arguments).copied())
             .deadline(COMPILE_DEADLINE)
             .run()?;
         for (name, kept) in self.programs {
-            let from = target.join(self.place).join(name);
+            let from = target.dir.join(self.place).join(name);
             std::fs::copy(&from, into.join(kept)).map_err(ImageError::file("copy", &from))?;
         }
         Ok(())
@@ -164,6 +207,7 @@ pub fn build(
     let key = hash::texts([FORMAT, &*key]);
     let dir = cache.get_or_make("binaries", &key, |partial| {
         report.step("compiling agent and workload in the Debian 13 build root");
+        let target = Target::take(cache)?;
         let both = ["-p", "continuum-agent", "-p", "continuum-workload"];
         let torch = ["--features", "continuum-workload/torch"];
         let agent = ("continuum-agent", "continuum-agent");
@@ -180,7 +224,7 @@ pub fn build(
                 place: "guest",
                 programs,
             }
-            .run(cache, source, tree, partial)?;
+            .run(&target, source, tree, partial)?;
         }
         Ok(())
     })?;
@@ -203,6 +247,7 @@ pub fn build_static(
     let key = hash::texts(["static", &*key]);
     cache.get_or_make("binaries", &key, |partial| {
         report.step("compiling gateway, watchdog and functions in the Debian 13 build root");
+        let target = Target::take(cache)?;
         Compile {
             doing: "compile gateway, watchdog and functions",
             arguments: &[
@@ -223,7 +268,7 @@ pub fn build_static(
                 ("continuum-function", "continuum-function"),
             ],
         }
-        .run(cache, source, tree, partial)
+        .run(&target, source, tree, partial)
     })
 }
 
@@ -235,12 +280,35 @@ pub fn cargo_with_torch(
     arguments: &[&str],
 ) -> Result<(), ImageError> {
     fetch(source)?;
-    let target = cache.subdir("build-root-target")?;
+    let target = Target::take(cache)?;
     Toolchain::of_host(source)?
-        .sandbox("run cargo in the build root", tree, source, &target)
+        .sandbox("run cargo in the build root", tree, source, &target.dir)
         .command(["cargo"].iter().chain(arguments).copied())
         .shown()
         .deadline(COMPILE_DEADLINE)
         .run()
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_crates_are_compiled_anew_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path()).unwrap();
+        let target = dir.path().join("build-root-target");
+        let known = |place: &str| target.join(place);
+        let (own, own_static, other) = (
+            known("guest/.fingerprint/continuum-agent-a6b8"),
+            known("x86_64-unknown-linux-gnu/guest/.fingerprint/continuum-gateway-1"),
+            known("guest/.fingerprint/clap-d1ae"),
+        );
+        for dir in [&own, &own_static, &other] {
+            std::fs::create_dir_all(dir).unwrap();
+        }
+        drop(Target::take(&cache).unwrap());
+        assert!(!own.exists() && !own_static.exists() && other.exists());
+    }
 }

@@ -18,6 +18,8 @@ use continuum_images::{
 };
 use std::collections::BTreeMap;
 
+/// Of what an edge gets its certificate with, made anew by every `up`: longer than one takes.
+const EDGE_TOKEN_LIFETIME: time::Duration = time::Duration::hours(1);
 /// How often the API server of a cluster that was made is asked before it counts as gone.
 const ASKED: usize = 3;
 
@@ -272,7 +274,7 @@ fn tell(
             let authority = secrets.edge_authority()?;
             set(
                 "edge_token",
-                keys::edge_token(&authority, keys::lifetime())?,
+                keys::edge_token(&authority, EDGE_TOKEN_LIFETIME)?,
             );
         }
     }

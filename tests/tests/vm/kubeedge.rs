@@ -129,6 +129,19 @@ fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     ];
     let own = cluster.kubectl(&own)?;
     ensure!(own.trim().is_empty(), "on the edge: {own}");
+    // With its certificate it needs no token, and nobody shall find one.
+    let tokens = [
+        "find",
+        "/etc/kubeedge",
+        "-type",
+        "f",
+        "-exec",
+        "grep",
+        "token: [^\"]",
+        "{}",
+    ];
+    let seen = cluster.on("edge0", &[&tokens[..], &[";"]].concat())?;
+    ensure!(seen.trim().is_empty(), "{seen}");
     Ok(())
 }
 
@@ -332,12 +345,8 @@ fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 /// An edge whose certificate has expired is lost to its cloud; `up` gives it another.
 fn expired(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
     let authority = edge_authority(cluster)?;
-    let purpose = keys::Use::CloudCoreClient;
-    let old = keys::issue(&authority, purpose, time::Duration::hours(-1))?;
-    for (text, place) in [
-        (&old.certificate_pem, "server.crt"),
-        (&old.key_pem, "server.key"),
-    ] {
+    let (certificate, key) = expired_certificate(&authority, "edge0")?;
+    for (text, place) in [(&certificate, "server.crt"), (&key, "server.key")] {
         let file = cluster.bed.dir.join(place);
         std::fs::write(&file, text)?;
         let file = file.display().to_string();
@@ -362,6 +371,27 @@ fn expired(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
         "{said}"
     );
     wait_ready(cluster)
+}
+
+/// As cloudcore signs them: edgecore throws away one that is for another name, and asks for a new one with its token.
+fn expired_certificate(authority: &Identity, node: &str) -> anyhow::Result<(String, String)> {
+    let issuer = rcgen::Issuer::from_ca_cert_pem(
+        &authority.certificate_pem,
+        rcgen::KeyPair::from_pem(&authority.key_pem)?,
+    )?;
+    let now = time::OffsetDateTime::now_utc();
+    let mut params = rcgen::CertificateParams::default();
+    let name = &mut params.distinguished_name;
+    name.push(rcgen::DnType::CommonName, format!("system:node:{node}"));
+    name.push(rcgen::DnType::OrganizationName, "system:nodes");
+    (params.not_before, params.not_after) = (
+        now - time::Duration::days(2),
+        now - time::Duration::hours(1),
+    );
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = params.signed_by(&key, &issuer)?;
+    Ok((certificate.pem(), key.serialize_pem()))
 }
 
 fn edge_authority(cluster: &Cluster<'_>) -> anyhow::Result<Identity> {

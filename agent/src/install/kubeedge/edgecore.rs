@@ -32,6 +32,13 @@ const HOPELESS: [&str; 3] = [
 #[derive(Debug)]
 pub struct EdgeCore;
 
+/// edgecore copies its token into its own configuration when it starts, and would ask for certificates with it for as long
+/// as the token is good. It reads that file at no other time.
+async fn forget_token(ours: &str, system: &dyn System) -> Result<(), AgentError> {
+    system.remove(TOKEN).await?;
+    system.write(CONFIG, ours, 0o600).await.map(|_| ())
+}
+
 #[async_trait::async_trait]
 impl Installer for EdgeCore {
     fn name(&self) -> &'static str {
@@ -95,6 +102,7 @@ impl Installer for EdgeCore {
         changed |= system.write(UNIT_FILE, &unit_text, 0o644).await?;
         if !changed && system.exists(documents::CERTIFICATE).await {
             unit::start(UNIT, system).await?;
+            forget_token(&ours, system).await?;
             progress.report("edgecore", StepState::Unchanged, "it has its certificate");
             return Ok(());
         }
@@ -114,7 +122,7 @@ impl Installer for EdgeCore {
         let has_certificate = || system.exists(documents::CERTIFICATE);
         let up = bring_up(UNIT, has_certificate, &HOPELESS, system).await;
         // It has served, or it is wrong.
-        system.remove(TOKEN).await?;
+        forget_token(&ours, system).await?;
         up?;
         progress.report("edgecore", StepState::Done, "it has its certificate");
         Ok(())

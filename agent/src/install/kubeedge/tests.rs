@@ -108,8 +108,18 @@ async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
     assert_eq!(bus["mqttServerExternal"], "tcp://192.168.100.3:1883");
     let hub = &config["modules"]["edgeHub"];
     assert_eq!(hub["httpServer"], "https://192.168.100.2:10002");
-    assert!(!files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf"));
-    assert!(!files.values().any(|text| text.contains("hash.jwt")));
+    let has_token = || {
+        let files = system.files.lock().unwrap();
+        files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf")
+            || files.values().any(|text| text.contains("hash.jwt"))
+    };
+    assert!(!has_token());
+    // An agent that ended before it came so far: edgecore has written its own configuration anew.
+    let own = "modules: { edgeHub: { token: hash.jwt } }".to_owned();
+    let config = "/etc/kubeedge/config/edgecore.yaml".to_owned();
+    system.files.lock().unwrap().insert(config, own);
+    EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
+    assert!(!has_token());
     let mut internal = spec();
     internal
         .options
@@ -203,6 +213,7 @@ async fn a_token_that_is_wrong_is_told_at_once_and_not_kept() {
     assert_eq!(commands.last().unwrap(), "systemctl stop edgecore.service");
     let files = system.files.lock().unwrap().clone();
     assert!(!files.contains_key("/etc/kubeedge/bootstrap-edgecore.conf"));
+    assert!(!files.values().any(|text| text.contains("hash.jwt")));
 }
 
 #[tokio::test(start_paused = true)]
