@@ -50,7 +50,7 @@ cat > /etc/cni/net.d/10-floor.conflist <<END
     "ipam": { "type": "host-local", "ranges": [[{ "subnet": "$pod_prefix" }]], "routes": [{ "dst": "0.0.0.0/0" }] } } ] }
 END
 edgecore --defaultconfig > /etc/kubeedge/config/edgecore.yaml
-sed -i "s#httpServer: .*#httpServer: https://$cloud:10002#; s#server: .*:10000#server: $cloud:10000#; s#token: .*#token: $token#; s#hostnameOverride: .*#hostnameOverride: $node#; s#nodeIP: .*#nodeIP: $address#; s#cgroupDriver: .*#cgroupDriver: systemd#; s#podSandboxImage: .*#podSandboxImage: continuum.local/pause:1.0.0#" /etc/kubeedge/config/edgecore.yaml
+sed -i "s#httpServer: .*#httpServer: https://$cloud:10002#; s#server: .*:10000#server: $cloud:10000#; s#token: .*#token: $token#; s#^\( *\)hostnameOverride: .*#\1hostnameOverride: $node\n\1nodeIP: $address#; s#cgroupDriver: .*#cgroupDriver: systemd#; s#podSandboxImage: .*#podSandboxImage: continuum.local/pause:1.0.0#" /etc/kubeedge/config/edgecore.yaml
 cat > /etc/systemd/system/edgecore.service <<END
 [Service]
 Environment=CHECK_EDGECORE_ENVIRONMENT=false
