@@ -143,8 +143,8 @@ fn forget_own_crates(dir: &Path, depth: usize) -> Result<(), ImageError> {
     for inner in entries(dir)?.iter().filter(|path| path.is_dir()) {
         if name(inner) == ".fingerprint" {
             let known = entries(inner)?.into_iter();
-            let own = known.filter(|p| name(p).as_encoded_bytes().starts_with(OWN_CRATES));
-            own.map(|p| cache::remove(&p)).collect::<Result<(), _>>()?;
+            let mut own = known.filter(|p| name(p).as_encoded_bytes().starts_with(OWN_CRATES));
+            own.try_for_each(|p| cache::remove(&p))?;
         } else if depth > 0 {
             forget_own_crates(inner, depth - 1)?;
         }
