@@ -9,7 +9,7 @@ const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const AWAY: &str = "/etc/kubernetes/kube-apiserver.yaml";
 /// Three looks of what finds out that nodes are silent.
 const STILL: Duration = Duration::from_secs(15);
-const SETTLE_DEADLINE: Duration = Duration::from_mins(6);
+const SETTLE_DEADLINE: Duration = Duration::from_mins(4);
 /// Where an agent keeps what it was sent.
 const ARTIFACTS: &str = "/var/lib/continuum-agent/artifacts";
 
