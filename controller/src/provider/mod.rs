@@ -104,7 +104,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         false
     }
     /// Whether machines can be made here. Makes nothing.
-    async fn fitness(&self, context: &Context, config: &Config) -> Fitness;
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness;
     /// The first numbers of addresses unless the config says otherwise.
     fn default_prefix(&self) -> (u8, u8);
     /// Whether a prefix is in use by somebody, as far as this host can tell.

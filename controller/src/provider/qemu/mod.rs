@@ -78,14 +78,14 @@ impl Provider for Qemu {
         (192, 168)
     }
 
-    async fn fitness(&self, context: &Context, config: &Config) -> Fitness {
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness {
         let unfit = |error: Error| Fitness::Unfit(crate::error::chain(&error));
         let image = match continuum_images::store::current(&context.cache) {
             Ok(image) => image,
             Err(error) => return unfit(error.into()),
         };
         if let Err(error) =
-            open(&config.infrastructure.libvirt_uri).and_then(|hypervisor| hypervisor.host())
+            open(libvirt_uri).and_then(|hypervisor| hypervisor.host())
         {
             return unfit(error);
         }

@@ -169,7 +169,7 @@ impl Provider for Uml {
         (192, 168)
     }
 
-    async fn fitness(&self, context: &Context, _config: &Config) -> Fitness {
+    async fn fitness(&self, context: &Context, _libvirt_uri: &str) -> Fitness {
         let looked = async {
             let kernel = kernel::kernel(context)?;
             probe(context, &kernel).await
