@@ -76,7 +76,9 @@ async fn providers(context: &Context) -> Vec<Finding> {
         let fitness = provider.fitness(context, LIBVIRT_URI).await;
         found.push((provider.name(), provider.summary(), fitness));
     }
-    let is_any_fit = found.iter().any(|(_, _, f)| !matches!(f, Fitness::Unfit(_)));
+    let is_any_fit = found
+        .iter()
+        .any(|(_, _, f)| !matches!(f, Fitness::Unfit(_)));
     found
         .into_iter()
         .map(|(name, summary, fitness)| {

@@ -220,6 +220,9 @@ pub fn login_user(deployment: &Deployment, node: &str) -> String {
     format!("{node}_{person}").to_lowercase()
 }
 
+/// The fact that says which limits were asked for and are not enforced.
+pub const FACT_UNLIMITED: &str = "limits_not_enforced";
+
 /// The fact that keeps it.
 pub const PERSON: &str = "person";
 

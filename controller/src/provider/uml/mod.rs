@@ -270,6 +270,9 @@ impl Provider for Uml {
             }
         };
         let groups = ControlGroups::of_host();
+        if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
+            deployment.set_fact(crate::provider::FACT_UNLIMITED, warning.clone())?;
+        }
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
