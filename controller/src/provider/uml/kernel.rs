@@ -16,16 +16,11 @@ const COMPONENT: &str = "uml-kernel";
 /// For one core, and for several: a kernel for several is slower on one.
 const ONE_CORE: &str = "linux";
 const SEVERAL_CORES: &str = "linux-smp";
-/// Says which release of Linux it is.
-const RELEASE_FILE: &str = "release";
-
 /// A kernel that guests can be started from.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     /// Directory with kernel, loader and libraries.
     pub(super) dir: PathBuf,
-    /// As `7.2.12`.
-    pub(super) release: String,
 }
 
 impl Kernel {
@@ -43,10 +38,7 @@ fn readable_copies(context: &Context) -> Result<Cache, Error> {
 /// The kernel of the catalogue, checked by digest when it is copied.
 pub(super) fn kernel(context: &Context) -> Result<Kernel, Error> {
     if let Some(dir) = std::env::var_os("XXX_KERNEL") {
-        return Ok(Kernel {
-            dir: dir.into(),
-            release: "7.3.4".into(),
-        });
+        return Ok(Kernel { dir: dir.into() });
     }
     let catalogue = Catalogue::builtin()?;
     let component = catalogue.find(COMPONENT, None)?;
@@ -74,13 +66,7 @@ pub(super) fn kernel(context: &Context) -> Result<Kernel, Error> {
             &stored.dir,
         ))
     })?;
-    let release_path = dir.join(RELEASE_FILE);
-    let release =
-        std::fs::read_to_string(&release_path).map_err(Error::file("read", &release_path))?;
-    Ok(Kernel {
-        dir,
-        release: release.trim().to_owned(),
-    })
+    Ok(Kernel { dir })
 }
 
 /// Kernels and what describes them into the directory, libraries into `lib` below it; all for everybody to read.
@@ -107,5 +93,5 @@ fn copy(names: &[String], from: &Path, to: &Path) -> std::io::Result<()> {
 /// The image's disk as a raw file that guests read and never write.
 pub(super) fn base(context: &Context, image: &Image) -> Result<PathBuf, Error> {
     let copies = readable_copies(context)?;
-    Ok(raw::base(&copies, image, &*context.progress)?)
+    Ok(raw::obtain(&copies, image, &*context.progress)?.path)
 }

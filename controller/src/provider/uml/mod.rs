@@ -254,12 +254,10 @@ impl Provider for Uml {
             image
         };
         let kernel = kernel::kernel(context)?;
+        let release = probe(context, &kernel).await?;
         let base = kernel::base(context, &image)?;
-        deployment.set_fact(
-            "accelerator",
-            format!("uml (User Mode Linux {})", kernel.release),
-        )?;
-        deployment.set_fact(FACT_RELEASE, kernel.release.clone())?;
+        deployment.set_fact("accelerator", format!("uml (User Mode Linux {release})"))?;
+        deployment.set_fact(FACT_RELEASE, release)?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
         let bridge = match &config.infrastructure.bridge {
