@@ -43,9 +43,9 @@ const LOCK: &str = "lock.toml";
 /// Two thirds of the source: other processors, devices that a process has not, texts. Descriptions of options and of
 /// what is compiled where must be there even for those.
 const UNUSED: [&str; 12] = [
-    "*/arch/a[lr]*/*",
-    "*/arch/[chlmnoprs]*/*",
-    "*/arch/xtensa/*",
+    "*/arch/a[lr]*/*.[chS]",
+    "*/arch/[chlmnoprs]*/*.[chS]",
+    "*/arch/xtensa/*.[chS]",
     "*/drivers/gpu/*.[ch]",
     "*/drivers/media/*.[ch]",
     "*/drivers/net/ethernet/*.[ch]",
