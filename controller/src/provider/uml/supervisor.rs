@@ -193,7 +193,17 @@ fn attach(spec: &GuestSpec, pid: u32) -> Result<(), Error> {
         &[
             "ip", "link", "add", name, "type", "veth", "peer", "name", DEVICE, "netns", &pid_text,
         ],
-        &["ip", "link", "set", name, "master", &spec.bridge, "gso_max_segs", "1", "up"],
+        &[
+            "ip",
+            "link",
+            "set",
+            name,
+            "master",
+            &spec.bridge,
+            "gso_max_segs",
+            "1",
+            "up",
+        ],
         &["nsenter", &inside, "--", "ip", "link", "set", DEVICE, "up"],
     ];
     for argv in commands {
