@@ -14,7 +14,8 @@ const PROGRAM: &str = "continuum-workload-torch";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
 /// For libtorch, oneDNN and OpenBLAS on a processor that QEMU emulates: each lane of a wide instruction is computed by
-/// itself there, and a fused multiply-add takes longer than its two halves.
+/// itself there, and a fused multiply-add takes longer than its two halves. What else is done differently on an emulated
+/// machine stands in the agent's `machine` module; this program runs without an agent too, and looks for itself.
 const EMULATED: [(&str, &str); 3] = [
     ("ATEN_CPU_CAPABILITY", "default"),
     ("DNNL_MAX_CPU_ISA", "SSE41"),
