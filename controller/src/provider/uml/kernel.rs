@@ -69,6 +69,27 @@ pub(super) fn kernel(context: &Context) -> Result<Kernel, Error> {
     Ok(Kernel { dir })
 }
 
+/// Copies of kernels other than the catalogue's, with their sizes. A guest that runs keeps what it was started from.
+pub(super) fn unused(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let current = kernel(context).ok().map(|kernel| kernel.dir);
+    let dir = context.root.uml().join("kernels");
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut unused = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(Error::file("list", &dir))? {
+        let path = entry.map_err(Error::file("list", &dir))?.path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+        if Some(&path) != current.as_ref() && !is_hidden {
+            let bytes = continuum_images::store::size_of_tree(&path)?;
+            unused.push((path, bytes));
+        }
+    }
+    Ok(unused)
+}
+
 /// Kernels and what describes them into the directory, libraries into `lib` below it; all for everybody to read.
 fn copy(names: &[String], from: &Path, to: &Path) -> std::io::Result<()> {
     let mode =

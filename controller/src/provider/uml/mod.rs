@@ -50,6 +50,11 @@ const FACT_RELEASE: &str = "uml_kernel";
 #[derive(Debug)]
 pub(super) struct Uml;
 
+/// Copies of kernels that no new guest would be started from, with their sizes in bytes.
+pub(crate) fn unused_kernels(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    kernel::unused(context)
+}
+
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
