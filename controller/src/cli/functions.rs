@@ -16,7 +16,11 @@ use continuum_openfaas_api::{
     client::{ClientError, Gateway},
 };
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io::{IsTerminal, Read},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 /// What functions of the suite run in.
 fn suite_image() -> Result<Option<String>, Error> {
@@ -49,6 +53,32 @@ fn pairs(what: &str, given: &[String]) -> Result<Option<Texts>, Error> {
     };
     let all: Texts = given.iter().map(split).collect::<Result<_, _>>()?;
     Ok(Some(all).filter(|a| !a.is_empty()))
+}
+
+/// The body of a call.
+async fn body(data: Option<String>, file: Option<PathBuf>) -> Result<Vec<u8>, Error> {
+    match (data, file) {
+        (Some(data), _) => Ok(data.into_bytes()),
+        (None, Some(path)) if path != *"-" => {
+            std::fs::read(&path).map_err(Error::file("read", &path))
+        }
+        // Somebody who sits there and types nothing means nothing.
+        (None, None) if std::io::stdin().is_terminal() => Ok(Vec::new()),
+        (None, _) => standard_input().await,
+    }
+}
+
+/// All of standard input. A thread reads it that nobody waits for at the end of this program.
+async fn standard_input() -> Result<Vec<u8>, Error> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = std::io::stdin().read_to_end(&mut all).map(|_| all);
+        sender.send(read).ok();
+    });
+    let read = receiver.await.map_err(std::io::Error::other);
+    read.flatten()
+        .map_err(|error| Error::other("read standard input", error))
 }
 
 pub(super) async fn run(
@@ -111,13 +141,13 @@ pub(super) async fn run(
             function,
             data,
             file,
+            content_type,
         } => {
-            let body = match file {
-                Some(path) => std::fs::read(&path).map_err(Error::file("read", &path))?,
-                None => data.unwrap_or_default().into_bytes(),
+            let Some(body) = context.cancel.run_until_cancelled(body(data, file)).await else {
+                return Err(Error::Interrupted);
             };
             let doing = format!("call function {function}");
-            let done = gateway.invoke(&function, body.into()).await;
+            let done = gateway.invoke(&function, &content_type, body?.into()).await;
             let done = done.map_err(failed(doing.clone()))?;
             let text = String::from_utf8_lossy(&done.body);
             if !done.status.is_success() {
