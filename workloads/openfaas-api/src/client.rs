@@ -275,3 +275,37 @@ impl Gateway {
         Err(ClientError::Refused { status, text })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    #[tokio::test]
+    async fn a_body_goes_with_its_type_and_without_the_password() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"photo") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ncat";
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8_lossy(&request).into_owned()
+        });
+        let gateway = Gateway::new(&address, "secret");
+        let photo = Bytes::from_static(b"photo");
+        let done = gateway.invoke("image", "image/jpeg", photo).await.unwrap();
+        assert_eq!(&*done.body, b"cat");
+        let request = server.await.unwrap();
+        assert!(request.contains("content-type: image/jpeg"), "{request}");
+        assert!(!request.contains("authorization"), "{request}");
+        let broken = gateway.invoke("image", "a\nb", Bytes::new()).await;
+        assert!(broken.is_err());
+    }
+}

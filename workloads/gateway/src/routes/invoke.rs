@@ -124,25 +124,28 @@ mod tests {
         String::from_utf8_lossy(&all).to_lowercase()
     }
 
-    /// A replica that changes its protocol, and then says everything back.
+    async fn reflect(mut stream: TcpStream) {
+        let request = read_until(&mut stream, "\r\n\r\n").await;
+        if request.contains("connection: upgrade") && request.contains("upgrade: websocket") {
+            let answer = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
+                connection: upgrade\r\nsec-websocket-accept: x\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            let (mut from, mut to) = stream.split();
+            tokio::io::copy(&mut from, &mut to).await.ok();
+        } else {
+            let plain = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain";
+            stream.write_all(plain).await.unwrap();
+        }
+    }
+
+    /// A replica that changes its protocol when it is asked to, and then says everything back.
     async fn replica() -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             loop {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let request = read_until(&mut stream, "\r\n\r\n").await;
-                if request.contains("connection: upgrade") && request.contains("upgrade: websocket")
-                {
-                    let answer = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\
-                        connection: upgrade\r\nsec-websocket-accept: x\r\n\r\n";
-                    stream.write_all(answer).await.unwrap();
-                    let (mut from, mut to) = stream.split();
-                    tokio::io::copy(&mut from, &mut to).await.ok();
-                } else {
-                    let plain = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nplain";
-                    stream.write_all(plain).await.unwrap();
-                }
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(reflect(stream));
             }
         });
         port

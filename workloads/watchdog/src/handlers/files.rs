@@ -36,6 +36,12 @@ impl Static {
     }
 }
 
+/// Whether there is nothing that could be read.
+fn is_none(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotADirectory | NotFound | PermissionDenied)
+}
+
 impl Handler for Static {
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         // Whatever a caller sends with it is not looked at.
@@ -45,6 +51,7 @@ impl Handler for Static {
                 let body = body.map_err(BodyError::from).boxed_unsync();
                 BodyExt::boxed(OneReader(Mutex::new(body)))
             }),
+            Err(error) if is_none(&error) => answer(StatusCode::NOT_FOUND, "there is no such file"),
             Err(error) => {
                 let text = format!("read a file: {error}");
                 tracing::error!("{text}");
