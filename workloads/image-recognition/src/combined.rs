@@ -7,6 +7,7 @@ use crate::{
     endpoint::Ticks,
     journal::Journal,
     pacing::{Pace, SLIP},
+    photo,
     queue::ByteQueue,
     workers::{Classified, Job, Workers},
 };
@@ -43,7 +44,7 @@ pub(crate) async fn run(
     )
     .await?;
     context.events.send(&Event::Ready {
-        detail: factory.describe(),
+        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
     });
 
     let mut alone = Alone {

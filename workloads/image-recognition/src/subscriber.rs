@@ -7,6 +7,7 @@ use crate::{
     journal::Journal,
     ledger::Ledger,
     mqtt::{Seen, Session, Tag},
+    photo,
     queue::ByteQueue,
     workers::{Classified, Job, Workers},
 };
@@ -104,7 +105,7 @@ pub(crate) async fn run(
     .await?;
     let journal = Journal::create(context.out)?;
     context.events.send(&Event::Ready {
-        detail: factory.describe(),
+        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
     });
     let mut worker = Worker {
         context,

@@ -64,7 +64,7 @@ impl Link {
     }
 
     /// Ends what there is, and everything that comes, until it is restored.
-    pub(super) async fn reset(&self) {
+    pub(super) fn reset(&self) {
         self.state.send_replace(State::Reset);
     }
 }

@@ -234,6 +234,9 @@ impl World {
             };
             roles.push(self.role(name, Role::Publisher(publisher), &stop));
         }
+        for role in &mut roles {
+            role.ready().await;
+        }
         Run {
             ask,
             roles,
@@ -350,7 +353,11 @@ impl Run {
         for (index, role) in self.roles.iter_mut().enumerate() {
             let left = within.saturating_sub(begun.elapsed());
             let ended = tokio::time::timeout(left, &mut role.task).await;
-            let result = ended.expect("it ends in time").expect("it does not panic");
+            let said = || String::from_utf8_lossy(&role.said.borrow()).into_owned();
+            let Ok(ended) = ended else {
+                panic!("{} still runs after {within:?}: {}", role.out.display(), said());
+            };
+            let result = ended.expect("it does not panic");
             assert!(
                 result.is_ok() || (is_stopped && matches!(result, Err(RunError::Stopped))),
                 "{}: {result:?}",

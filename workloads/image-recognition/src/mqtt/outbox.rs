@@ -73,13 +73,13 @@ impl Outbox {
         if ids.len() >= WINDOW {
             return None;
         }
+        let item = self.items.get_mut(ids.len())?;
         let id = loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             if !ids.contains(&self.last_id) {
                 break self.last_id;
             }
         };
-        let item = self.items.get_mut(ids.len())?;
         item.under_way = Some(id);
         item.sends += 1;
         if item.sends > 1 {
