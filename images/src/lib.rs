@@ -30,6 +30,7 @@ pub mod leftovers;
 pub mod lock;
 pub mod oci;
 pub mod process;
+pub mod raw;
 pub mod root;
 pub mod sandbox;
 pub mod spec;

@@ -1,7 +1,11 @@
 //! doctor: looks at this machine and prints the fix for what is missing.
 
 use super::{find_config, output::Output};
-use crate::{deploy, error::Error, provider::Context};
+use crate::{
+    deploy,
+    error::Error,
+    provider::{Allow, Context},
+};
 use serde_json::json;
 
 struct Finding {
@@ -172,7 +176,7 @@ pub(super) async fn run(
     findings.push(disk(context));
     if let Some(given) = config {
         let checked = find_config(context, given, set)?;
-        let planned = deploy::plan_of(context, &checked.config, false).await?;
+        let planned = deploy::plan_of(context, &checked.config, Allow::default()).await?;
         match planned.refused {
             None => findings.push(ok(given, "up would go ahead")),
             Some(error) => findings.push(bad(given, crate::error::chain(&error), "see the result")),
