@@ -130,12 +130,15 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
             source,
         })
     };
+    let (ended, has_ended) = tokio::sync::oneshot::channel();
     start(
         "rumqttd",
         Box::new(move || {
-            if let Err(error) = broker.start() {
-                tracing::error!("rumqttd: {error}");
-            }
+            let why = match broker.start() {
+                Ok(()) => "it ended".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            ended.send(why).ok();
         }),
     )?;
     for inner in [v4, v5] {
@@ -156,7 +159,13 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
         program: "runtime".into(),
         source,
     })?;
-    runtime.block_on(gate::serve(listener, gate))
+    runtime.block_on(async {
+        tokio::select! {
+            served = gate::serve(listener, gate) => served,
+            // Without it the gate leads nowhere; whoever started this process starts it again.
+            why = has_ended => Err(AgentError::Invalid(format!("rumqttd: {}", why.unwrap_or_default()))),
+        }
+    })
 }
 
 impl Settings {

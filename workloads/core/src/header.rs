@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0      4         5      6      7        8          8+E   ...
-//! "CTM1" version=2 kind   reserved len(E) endpoint   id u64, due i64, sent i64 | body
+//! "CTM1" version=2 kind   reserved len(E) endpoint   id u64, due i64, sent i64, run u64 | body
 //! ```
 //! All numbers are big endian; times are nanoseconds since 1970 by the endpoint's clock. A reply carries the
 //! same header and then [`WorkerStages`] and the classes found. Nothing is allocated from a length in the header.
@@ -73,6 +73,9 @@ pub struct Header {
     pub due_unix_ns: i64,
     /// When it was handed to the network.
     pub sent_unix_ns: i64,
+    /// Which run of the endpoint it is of; a later one has a higher number. What is left over from an earlier one is
+    /// known by it.
+    pub run: u64,
 }
 
 /// When the worker did what, by the worker's clock, nanoseconds since 1970.
@@ -157,13 +160,14 @@ impl<'a> Cursor<'a> {
 
 impl Header {
     /// A message about photos that is none.
-    pub fn about(kind: Kind, endpoint: &str, id: u64) -> Self {
+    pub fn about(kind: Kind, endpoint: &str, run: u64, id: u64) -> Self {
         Self {
             kind,
             endpoint: endpoint.to_owned(),
             id,
             due_unix_ns: 0,
             sent_unix_ns: 0,
+            run,
         }
     }
 
@@ -171,7 +175,7 @@ impl Header {
     pub fn encode(&self, body: &[u8]) -> Vec<u8> {
         let name = self.endpoint.as_bytes();
         let name = name.get(..name.len().min(255)).unwrap_or_default();
-        let mut out = Vec::with_capacity(32 + name.len() + body.len());
+        let mut out = Vec::with_capacity(40 + name.len() + body.len());
         out.extend_from_slice(MAGIC);
         let kind = self.kind.byte();
         out.extend_from_slice(&[VERSION, kind, 0, name.len() as u8]);
@@ -179,6 +183,7 @@ impl Header {
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&self.due_unix_ns.to_be_bytes());
         out.extend_from_slice(&self.sent_unix_ns.to_be_bytes());
+        out.extend_from_slice(&self.run.to_be_bytes());
         out.extend_from_slice(body);
         out
     }
@@ -216,6 +221,7 @@ impl Header {
             id: u64::from_be_bytes(cursor.array()?),
             due_unix_ns: i64::from_be_bytes(cursor.array()?),
             sent_unix_ns: i64::from_be_bytes(cursor.array()?),
+            run: u64::from_be_bytes(cursor.array()?),
         };
         Ok((header, cursor.rest))
     }
@@ -282,8 +288,8 @@ mod tests {
         }
 
         #[test]
-        fn decode_inverts_encode(endpoint in "[a-z0-9]{0,40}", id: u64, due: i64, sent: i64, body in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let header = Header { kind: Kind::Photo, endpoint, id, due_unix_ns: due, sent_unix_ns: sent };
+        fn decode_inverts_encode(endpoint in "[a-z0-9]{0,40}", id: u64, due: i64, sent: i64, run: u64, body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let header = Header { kind: Kind::Photo, endpoint, id, due_unix_ns: due, sent_unix_ns: sent, run };
             let bytes = header.encode(&body);
             let (back, rest) = Header::decode(&bytes).unwrap();
             prop_assert_eq!(&back, &header);
@@ -302,6 +308,7 @@ mod tests {
             id: 7,
             due_unix_ns: 1,
             sent_unix_ns: 2,
+            run: 3,
         };
         let bytes = header.encode(&[]);
         for n in 0..bytes.len() {

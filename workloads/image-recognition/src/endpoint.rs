@@ -45,8 +45,11 @@ pub(crate) enum Heard {
 
 impl Heard {
     /// From a message on the endpoint's topic.
-    pub(crate) fn decode(message: &[u8], at_unix_ns: i64) -> Result<Self, String> {
+    pub(crate) fn decode(message: &[u8], run: u64, at_unix_ns: i64) -> Result<Self, String> {
         let (header, body) = Header::decode(message).map_err(|e| e.to_string())?;
+        if header.run != run && header.kind != Kind::Hello {
+            return Err(format!("photo {} is of an earlier run", header.id));
+        }
         match header.kind {
             Kind::Reply => Ok(Self::Answer {
                 id: header.id,
@@ -100,6 +103,8 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) dataset: Dataset,
     pub(crate) heard: mpsc::UnboundedReceiver<Heard>,
     pub(crate) total: u64,
+    /// Of all messages of this run.
+    pub(crate) run: u64,
     pub(crate) samples: Vec<Sample>,
     pub(crate) summary: Summary,
     pub(crate) journal: Journal,
@@ -128,6 +133,7 @@ impl<'a> Endpoint<'a> {
         dataset: Dataset,
         heard: mpsc::UnboundedReceiver<Heard>,
         total: u64,
+        run: u64,
     ) -> Result<Self, RunError> {
         Ok(Self {
             context,
@@ -136,6 +142,7 @@ impl<'a> Endpoint<'a> {
             dataset,
             heard,
             total,
+            run,
             samples: Vec::new(),
             summary: Summary::default(),
             journal: Journal::create(context.out)?,
@@ -189,6 +196,7 @@ impl<'a> Endpoint<'a> {
             id,
             due_unix_ns: sample.due_ns,
             sent_unix_ns: sample.sent_ns,
+            run: self.run,
         };
         Ok(header.encode(&jpeg))
     }
@@ -245,7 +253,7 @@ impl<'a> Endpoint<'a> {
             return;
         }
         self.asked = self.open.clone();
-        let header = Header::about(Kind::Ask, &self.context.spec.node, 0);
+        let header = Header::about(Kind::Ask, &self.context.spec.node, self.run, 0);
         let message = header.encode(&self.asked.encode());
         self.session.publish(TOPIC_PHOTOS, message, Tag::Ask);
     }

@@ -14,6 +14,7 @@ const GONE: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 struct Known {
+    run: u64,
     seen: IdSet,
     answered: IdSet,
     dropped: IdSet,
@@ -49,26 +50,42 @@ impl Ledger {
         }
     }
 
-    fn known(&mut self, endpoint: &str) -> &mut Known {
+    /// `None` = something that is left over from an earlier run of the endpoint.
+    fn known(&mut self, endpoint: &str, run: u64) -> Option<&mut Known> {
         let known = self.endpoints.entry(endpoint.to_owned()).or_default();
+        if run < known.run {
+            return None;
+        }
+        if run > known.run {
+            *known = Known {
+                run,
+                ..Known::default()
+            };
+        }
         known.heard = Some(Instant::now());
-        known
+        Some(known)
     }
 
     /// A photo came; `false` if it is known.
     pub(crate) fn came(&mut self, header: &Header) -> bool {
-        self.known(&header.endpoint).seen.insert(header.id)
+        let known = self.known(&header.endpoint, header.run);
+        known.is_some_and(|known| known.seen.insert(header.id))
     }
 
     /// There was no room for it.
     pub(crate) fn dropped(&mut self, header: &Header) {
-        self.known(&header.endpoint).dropped.insert(header.id);
+        if let Some(known) = self.known(&header.endpoint, header.run) {
+            known.dropped.insert(header.id);
+        }
     }
 
     /// It was answered with this message.
     pub(crate) fn answered(&mut self, header: &Header, message: &[u8]) {
         // An answer is no sign of its endpoint, so when that was heard stays as it is.
         let known = self.endpoints.entry(header.endpoint.clone()).or_default();
+        if known.run != header.run {
+            return;
+        }
         known.answered.insert(header.id);
         known.answers.insert(header.id, message.to_vec());
         if known.answers.len() > ANSWERS_KEPT {
@@ -77,9 +94,11 @@ impl Ledger {
     }
 
     /// An endpoint has no answer for these.
-    pub(crate) fn asked(&mut self, endpoint: &str, ids: &IdSet) -> Told {
-        let known = self.known(endpoint);
+    pub(crate) fn asked(&mut self, endpoint: &str, run: u64, ids: &IdSet) -> Told {
         let mut told = Told::default();
+        let Some(known) = self.known(endpoint, run) else {
+            return told;
+        };
         for id in ids.iter() {
             if let Some(answer) = known.answers.get(&id) {
                 told.answers.push(answer.clone());
@@ -94,8 +113,10 @@ impl Ledger {
     }
 
     /// An endpoint wants nothing any more.
-    pub(crate) fn ended(&mut self, endpoint: &str) {
-        self.known(endpoint).has_ended = true;
+    pub(crate) fn ended(&mut self, endpoint: &str, run: u64) {
+        if let Some(known) = self.known(endpoint, run) {
+            known.has_ended = true;
+        }
     }
 
     /// Expected endpoints that may still want something.
@@ -117,7 +138,7 @@ mod tests {
     use continuum_workload_core::header::Kind;
 
     fn photo(id: u64) -> Header {
-        Header::about(Kind::Photo, "endpoint0", id)
+        Header::about(Kind::Photo, "endpoint0", 1, id)
     }
 
     #[test]
@@ -127,7 +148,7 @@ mod tests {
         assert!(!ledger.came(&photo(1)), "sent again");
         ledger.answered(&photo(0), b"cat");
         ledger.dropped(&photo(3));
-        let told = ledger.asked("endpoint0", &(0..5).collect());
+        let told = ledger.asked("endpoint0", 1, &(0..5).collect());
         let want = Told {
             answers: vec![b"cat".to_vec()],
             dropped: vec![3],
@@ -145,7 +166,7 @@ mod tests {
             ledger.came(&photo(id));
             ledger.answered(&photo(id), b"cat");
         }
-        let told = ledger.asked("endpoint0", &(0..2).collect());
+        let told = ledger.asked("endpoint0", 1, &(0..2).collect());
         assert_eq!(told.missing.iter().collect::<Vec<_>>(), [0]);
         assert_eq!(told.answers.len(), 1);
         assert!(ledger.came(&photo(0)));
@@ -164,7 +185,22 @@ mod tests {
         }
         assert!(ledger.open().is_empty());
         let mut ledger = Ledger::new(&["endpoint0".to_owned()], None);
-        ledger.ended("endpoint0");
+        ledger.ended("endpoint0", 1);
         assert!(ledger.open().is_empty());
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_nobodys() {
+        let mut ledger = Ledger::new(&["endpoint0".to_owned()], None);
+        let of = |run, id| Header { run, ..photo(id) };
+        assert!(ledger.came(&of(1, 0)));
+        ledger.answered(&of(1, 0), b"cat");
+        assert!(ledger.came(&of(2, 0)), "the same number, and another photo");
+        assert!(!ledger.came(&of(1, 1)));
+        ledger.answered(&of(1, 1), b"dog");
+        ledger.ended("endpoint0", 1);
+        assert_eq!(ledger.open(), ["endpoint0"]);
+        let told = ledger.asked("endpoint0", 2, &(0..2).collect());
+        assert!(told.answers.is_empty() && told.missing.contains(1), "{told:?}");
     }
 }

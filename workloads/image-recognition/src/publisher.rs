@@ -27,6 +27,7 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
     let clock = AnchoredClock::start();
     let dataset = Dataset::open(&context.bundle.join(&spec.dataset))?;
     let node = &context.spec.node;
+    let run = clock.now_unix_ns() as u64;
     let (heard_tx, heard) = mpsc::unbounded_channel();
     let session = Session::connect(
         &spec.broker,
@@ -36,7 +37,7 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
         move |seen| {
             let heard = match seen {
                 Seen::Reconnected => Ok(Heard::Reconnected),
-                Seen::Message(message, at) => Heard::decode(message, clock.at_unix_ns(at)),
+                Seen::Message(message, at) => Heard::decode(message, run, clock.at_unix_ns(at)),
             };
             match heard {
                 // Nobody listens any more once the run is over.
@@ -47,7 +48,7 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
     )
     .await?;
     let total = spec.load.count();
-    let mut endpoint = Endpoint::new(context, session, clock, dataset, heard, total)?;
+    let mut endpoint = Endpoint::new(context, session, clock, dataset, heard, total, run)?;
     context.events.send(&Event::Ready {
         detail: format!("broker {}", spec.broker),
     });
@@ -130,7 +131,7 @@ async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
             say_at = Instant::now() + END_EVERY;
             if !session.has(Tag::End) {
                 let header =
-                    Header::about(Kind::End, &endpoint.context.spec.node, endpoint.total);
+                    Header::about(Kind::End, &endpoint.context.spec.node, endpoint.run, endpoint.total);
                 session.publish(TOPIC_PHOTOS, header.encode(&[]), Tag::End);
             }
         }

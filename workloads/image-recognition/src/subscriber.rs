@@ -31,7 +31,7 @@ const MOST_ASKED: u64 = 10_000_000;
 
 /// What the worker hears, apart from photos.
 enum Heard {
-    Ask(String, IdSet),
+    Ask(Header, IdSet),
     End(Header),
     Dropped(Header),
     Bad(String),
@@ -176,7 +176,7 @@ fn take(
             Some(Heard::Dropped(header))
         }
         Kind::Ask => Some(match IdSet::decode(body, MOST_ASKED) {
-            Some(ids) => Heard::Ask(header.endpoint, ids),
+            Some(ids) => Heard::Ask(header, ids),
             None => Heard::Bad("a list of photos that is none".to_owned()),
         }),
         Kind::End => Some(Heard::End(header)),
@@ -236,25 +236,27 @@ impl Worker<'_> {
 
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Ask(endpoint, ids) => {
-                let told = lock(self.ledger).asked(&endpoint, &ids);
+            Heard::Ask(header, ids) => {
+                let Header { endpoint, run, .. } = header;
+                let told = lock(self.ledger).asked(&endpoint, run, &ids);
                 let topic = format!("{TOPIC_REPLIES}/{endpoint}");
                 for answer in told.answers {
                     self.summary.resent += 1;
                     self.session.publish(&topic, answer, Tag::Reply);
                 }
                 for id in told.dropped {
-                    self.say(&Header::about(Kind::Dropped, &endpoint, id), &[]);
+                    self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
                 }
-                let missing = Header::about(Kind::Missing, &endpoint, 0);
+                let missing = Header::about(Kind::Missing, &endpoint, run, 0);
                 self.say(&missing, &told.missing.encode());
             }
             Heard::End(header) => {
-                lock(self.ledger).ended(&header.endpoint);
+                lock(self.ledger).ended(&header.endpoint, header.run);
                 self.say(&header, &[]);
             }
             Heard::Dropped(header) => {
-                self.say(&Header::about(Kind::Dropped, &header.endpoint, header.id), &[]);
+                let Header { endpoint, run, id, .. } = header;
+                self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
             }
             Heard::Bad(why) => {
                 self.bad_messages += 1;
@@ -262,7 +264,7 @@ impl Worker<'_> {
             }
             Heard::Reconnected => {
                 for endpoint in lock(self.ledger).open() {
-                    self.say(&Header::about(Kind::Hello, &endpoint, 0), &[]);
+                    self.say(&Header::about(Kind::Hello, &endpoint, 0, 0), &[]);
                 }
             }
         }

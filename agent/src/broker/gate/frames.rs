@@ -34,6 +34,11 @@ impl Frame {
         Err(())
     }
 
+    /// Bytes without what stands in front.
+    pub(super) fn body(&self) -> usize {
+        self.bytes - self.head
+    }
+
     pub(super) fn is_publish(&self) -> bool {
         self.first >> 4 == 3
     }

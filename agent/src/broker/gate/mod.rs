@@ -57,7 +57,7 @@ const HTTP: &str = "this broker speaks MQTT over TCP, not over WebSocket\n";
 pub(super) struct Settings {
     pub(super) listen: SocketAddr,
     pub(super) max_connections: u32,
-    /// Of a whole packet.
+    /// Of a whole packet, without what stands in front of it.
     pub(super) max_packet_bytes: usize,
     pub(super) memory_bytes: u64,
     /// rumqttd's own listeners.
@@ -278,7 +278,7 @@ async fn first_packet(
         }
         let frame = Frame::read(buffer).map_err(|()| refusal("its first packet has no length"))?;
         let Some(frame) = frame else { continue };
-        if frame.bytes > gate.settings.max_packet_bytes {
+        if frame.body() > gate.settings.max_packet_bytes {
             return Err(refusal("its first packet is too large"));
         }
         if let Some(body) = buffer.get(frame.head..frame.bytes) {
@@ -355,10 +355,12 @@ fn next_packet(gate: &Gate, client: &Client, bytes: &[u8]) -> Result<Option<Fram
     let Some(frame) = Frame::read(bytes).map_err(no_mqtt)? else {
         return Ok(None);
     };
-    if frame.bytes > gate.settings.max_packet_bytes {
+    if frame.body() > gate.settings.max_packet_bytes {
         return Err(format!(
             "`{}` sent a packet of {} bytes, the most are {}",
-            client.id, frame.bytes, gate.settings.max_packet_bytes
+            client.id,
+            frame.body(),
+            gate.settings.max_packet_bytes
         ));
     }
     if frame.is_subscribe() {
