@@ -31,7 +31,9 @@ async fn answer(agent: &Agent, bytes: &[u8], length: usize) -> (TcpStream, Vec<u
     let mut stream = TcpStream::connect(agent.broker()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = vec![0; length];
-    within("an answer", stream.read_exact(&mut answer)).await.unwrap();
+    within("an answer", stream.read_exact(&mut answer))
+        .await
+        .unwrap();
     (stream, answer)
 }
 
@@ -42,9 +44,23 @@ async fn any_keep_alive_and_any_client_id_is_welcome() {
     let agent = Agent::start().await;
     mqtt::start_broker(&agent).await;
     let long = "x".repeat(60);
-    let ids = ["x", "edge/0", "a+b", "a#b", "a.b$c", "with space", "ünï", "a|b", &long];
+    let ids = [
+        "x",
+        "edge/0",
+        "a+b",
+        "a#b",
+        "a.b$c",
+        "with space",
+        "ünï",
+        "a|b",
+        &long,
+    ];
     let mut open = Vec::new();
-    for (keep_alive, id) in ids.iter().map(|id| (60, *id)).chain([(0, "never"), (1, "often")]) {
+    for (keep_alive, id) in ids
+        .iter()
+        .map(|id| (60, *id))
+        .chain([(0, "never"), (1, "often")])
+    {
         let (stream, said) = answer(&agent, &connect(keep_alive, id), 4).await;
         assert_eq!(said, WELCOME, "keep-alive {keep_alive}, id {id:?}");
         open.push(stream);
@@ -97,8 +113,16 @@ async fn mqtt_5_and_3_1_1_meet() {
 
 fn rss_mib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let rss = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-    rss.trim().trim_end_matches("kB").trim().parse::<u64>().unwrap() >> 10
+    let rss = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmRSS:"))
+        .unwrap();
+    rss.trim()
+        .trim_end_matches("kB")
+        .trim()
+        .parse::<u64>()
+        .unwrap()
+        >> 10
 }
 
 /// Fifty topics with a subscriber each were a gigabyte that stayed.
@@ -117,11 +141,18 @@ async fn memory_of_many_topics_is_given_back_when_nobody_is_left() {
         }
     }
     let with_clients = rss_mib(stats.pid);
-    assert!(with_clients > 80, "{with_clients} MiB: nothing to give back");
+    assert!(
+        with_clients > 80,
+        "{with_clients} MiB: nothing to give back"
+    );
     drop((subscriber, publisher));
     eventually("memory to be given back", async || {
         let left = rss_mib(stats.pid);
-        if left < 60 { Ok(()) } else { Err(format!("{left} of {with_clients} MiB")) }
+        if left < 60 {
+            Ok(())
+        } else {
+            Err(format!("{left} of {with_clients} MiB"))
+        }
     })
     .await;
     // The same process, and it serves.

@@ -184,7 +184,10 @@ fn inner_addresses(listen: SocketAddr) -> Result<(SocketAddr, SocketAddr), Agent
     // Both at once, so that they differ.
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(error);
     let (v4, v5) = (bind()?, bind()?);
-    Ok((v4.local_addr().map_err(error)?, v5.local_addr().map_err(error)?))
+    Ok((
+        v4.local_addr().map_err(error)?,
+        v5.local_addr().map_err(error)?,
+    ))
 }
 
 fn memory_for_messages() -> u64 {

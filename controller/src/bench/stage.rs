@@ -105,13 +105,21 @@ mod tests {
         for name in ["b.JPG", "a,b.jpeg", "notes.txt"] {
             std::fs::write(path(name), b"x").unwrap();
         }
-        assert_eq!(photos_of(dir.path()).unwrap(), [path("a,b.jpeg"), path("b.JPG")]);
+        assert_eq!(
+            photos_of(dir.path()).unwrap(),
+            [path("a,b.jpeg"), path("b.JPG")]
+        );
         std::fs::write(path("empty.jpg"), b"").unwrap();
         std::fs::write(path("phone.jpg"), vec![0; 1 << 20]).unwrap();
         std::fs::create_dir(path("x.jpg")).unwrap();
         std::os::unix::fs::symlink("/nosuch/file.jpg", path("dangling.jpg")).unwrap();
         let faults = photos_of(dir.path()).unwrap_err();
-        let texts = ["dangling.jpg` No such file", "empty.jpg` is empty", "phone.jpg` has 1048576 bytes", "x.jpg` is no file"];
+        let texts = [
+            "dangling.jpg` No such file",
+            "empty.jpg` is empty",
+            "phone.jpg` has 1048576 bytes",
+            "x.jpg` is no file",
+        ];
         assert_eq!(faults.len(), texts.len(), "{faults:?}");
         for (fault, text) in faults.iter().zip(texts) {
             assert!(fault.contains(text), "{fault:?} without {text:?}");

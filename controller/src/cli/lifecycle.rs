@@ -230,11 +230,7 @@ struct Done {
     written: Result<(), Error>,
 }
 
-async fn bench_locked(
-    context: &Context,
-    config: &Config,
-    results: &Path,
-) -> Result<Done, Error> {
+async fn bench_locked(context: &Context, config: &Config, results: &Path) -> Result<Done, Error> {
     let locks = context.root.locks();
     // In this order: who is refused must not write itself into the lock that the other one shares.
     let alone = format!("{}.bench", config.name);

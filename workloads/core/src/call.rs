@@ -113,6 +113,9 @@ mod tests {
         };
         let text = format!("{CALL_COLUMNS}\n{}endpoint0,image\n", call.to_csv());
         assert!(call.is_good() && !Call::default().is_good());
-        assert_eq!(Call::read(&text), (vec![call], vec!["endpoint0,image".into()]));
+        assert_eq!(
+            Call::read(&text),
+            (vec![call], vec!["endpoint0,image".into()])
+        );
     }
 }

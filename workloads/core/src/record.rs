@@ -239,12 +239,21 @@ mod tests {
 
     #[test]
     fn any_file_name_comes_back_as_it_was() {
-        for name in ["cat.jpg", "cat,dog.jpg", "quote\"x.jpg", "line\nfeed.jpg", "猫.jpg"] {
+        for name in [
+            "cat.jpg",
+            "cat,dog.jpg",
+            "quote\"x.jpg",
+            "line\nfeed.jpg",
+            "猫.jpg",
+        ] {
             let sample = Sample {
                 photo: name.into(),
                 ..sample()
             };
-            assert_eq!(Sample::read(&file(std::slice::from_ref(&sample))), (vec![sample], vec![]));
+            assert_eq!(
+                Sample::read(&file(std::slice::from_ref(&sample))),
+                (vec![sample], vec![])
+            );
         }
     }
 
@@ -256,7 +265,10 @@ mod tests {
             lost: Some(Loss::AtWorker),
             ..sample()
         };
-        let other = Sample { id: 4, ..sent.clone() };
+        let other = Sample {
+            id: 4,
+            ..sent.clone()
+        };
         let text = file(&[sent, other.clone(), sample()]) + "endpoint0,5,torn";
         let (samples, bad) = Sample::read(&text);
         assert_eq!(samples, [sample(), other]);

@@ -333,7 +333,8 @@ impl<'a> Endpoint<'a> {
             });
         }
         let answered = |s: &&Sample| s.is_answered();
-        self.summary.lost = self.samples.len() as u64 - self.samples.iter().filter(answered).count() as u64;
+        self.summary.lost =
+            self.samples.len() as u64 - self.samples.iter().filter(answered).count() as u64;
         let late = self.samples.iter().filter(answered).filter(|s| s.sends > 1);
         self.summary.late = late.count() as u64;
         self.summary.reconnects = self.session.reconnects();

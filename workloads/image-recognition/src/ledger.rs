@@ -156,7 +156,10 @@ mod tests {
         };
         // Photo 1 is here and has no answer yet: nothing to say about it.
         assert_eq!(told, want);
-        assert!(ledger.came(&photo(2)), "what was missing is new when it comes");
+        assert!(
+            ledger.came(&photo(2)),
+            "what was missing is new when it comes"
+        );
     }
 
     #[test]
@@ -201,6 +204,9 @@ mod tests {
         ledger.ended("endpoint0", 1);
         assert_eq!(ledger.open(), ["endpoint0"]);
         let told = ledger.asked("endpoint0", 2, &(0..2).collect());
-        assert!(told.answers.is_empty() && told.missing.contains(1), "{told:?}");
+        assert!(
+            told.answers.is_empty() && told.missing.contains(1),
+            "{told:?}"
+        );
     }
 }

@@ -185,7 +185,10 @@ fn looks_like(bytes: &[u8]) -> &'static str {
 fn has_end(jpeg: &[u8]) -> bool {
     let mut at = 2;
     let mut in_scan = false;
-    while let Some(found) = jpeg.get(at..).and_then(|rest| rest.iter().position(|b| *b == 0xff)) {
+    while let Some(found) = jpeg
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|b| *b == 0xff))
+    {
         // Between segments there is nothing else; within a scan 0xff stands before zero, a restart, or the next marker.
         at += found;
         let Some(&marker) = jpeg.get(at + 1) else {
@@ -279,9 +282,16 @@ pub(crate) mod tests {
         for (orientation, turn) in cases {
             let held = with_orientation(&encode(&turn(&quarters())), orientation);
             let pixels = decode(&held).unwrap();
-            let differences = pixels.rgb().iter().zip(upright.rgb()).filter(|(a, b)| a.abs_diff(**b) > 40);
+            let differences = pixels
+                .rgb()
+                .iter()
+                .zip(upright.rgb())
+                .filter(|(a, b)| a.abs_diff(**b) > 40);
             let differences = differences.count();
-            assert!(differences < 2000, "orientation {orientation}: {differences} bytes differ");
+            assert!(
+                differences < 2000,
+                "orientation {orientation}: {differences} bytes differ"
+            );
         }
     }
 
@@ -295,7 +305,11 @@ pub(crate) mod tests {
         assert!(said(b"\x1f\x8b\x08\0").contains("gzip"));
         let scan = good.windows(2).position(|w| w == [0xff, 0xda]).unwrap();
         for cut in [end - 2, end - 1, end / 2, end / 10, scan, scan + 20, 200] {
-            assert!(said(&good[..cut]).contains("truncated"), "{cut}: {}", said(&good[..cut]));
+            assert!(
+                said(&good[..cut]).contains("truncated"),
+                "{cut}: {}",
+                said(&good[..cut])
+            );
         }
         // A thumbnail's end in the header is not the photo's.
         let mut thumbnail = vec![0xff, 0xd8, 0xff, 0xe5, 0, 6, 0xff, 0xda, 0xff, 0xd9];

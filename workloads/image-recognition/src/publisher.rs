@@ -100,9 +100,7 @@ async fn send(
     if !endpoint.session.has_room(bytes) {
         let begun = Instant::now();
         let waiting = endpoint.session.waiting_bytes();
-        tracing::warn!(
-            "photo {id} waits: the broker has not taken the {waiting} bytes before it"
-        );
+        tracing::warn!("photo {id} waits: the broker has not taken the {waiting} bytes before it");
         let session = std::sync::Arc::clone(&endpoint.session);
         let room = endpoint.until(session.room(bytes)).await;
         endpoint.summary.waits += 1;
@@ -113,7 +111,9 @@ async fn send(
     sample.sent_ns = endpoint.clock.now_unix_ns();
     sample.bytes = bytes;
     Header::set_sent(&mut message, sample.sent_ns);
-    endpoint.session.publish(TOPIC_PHOTOS, message, Tag::Photo(id));
+    endpoint
+        .session
+        .publish(TOPIC_PHOTOS, message, Tag::Photo(id));
     endpoint.summary.sent += 1;
     endpoint.open.insert(id);
     endpoint.journal.add(&sample);
@@ -130,8 +130,12 @@ async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
         if say_at <= Instant::now() {
             say_at = Instant::now() + END_EVERY;
             if !session.has(Tag::End) {
-                let header =
-                    Header::about(Kind::End, &endpoint.context.spec.node, endpoint.run, endpoint.total);
+                let header = Header::about(
+                    Kind::End,
+                    &endpoint.context.spec.node,
+                    endpoint.run,
+                    endpoint.total,
+                );
                 session.publish(TOPIC_PHOTOS, header.encode(&[]), Tag::End);
             }
         }
@@ -152,7 +156,10 @@ async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
         return Ok(());
     }
     endpoint
-        .until(tokio::time::timeout(Duration::from_secs(2), session.flush()))
+        .until(tokio::time::timeout(
+            Duration::from_secs(2),
+            session.flush(),
+        ))
         .await?
         .ok();
     endpoint.until(session.close()).await

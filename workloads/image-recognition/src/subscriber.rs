@@ -255,7 +255,9 @@ impl Worker<'_> {
                 self.say(&header, &[]);
             }
             Heard::Dropped(header) => {
-                let Header { endpoint, run, id, .. } = header;
+                let Header {
+                    endpoint, run, id, ..
+                } = header;
                 self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
             }
             Heard::Bad(why) => {

@@ -209,15 +209,22 @@ mod tests {
         let given = [body("MQTT", 4, 0, 0, "edge/0"), b"\0\x01t\0\x01m".to_vec()].concat();
         let client = read(&given).unwrap();
         assert!(!client.is_clean);
-        let want = [body("MQTT", 4, 0, 65535, "id:edge%2f0"), b"\0\x01t\0\x01m".to_vec()].concat();
+        let want = [
+            body("MQTT", 4, 0, 65535, "id:edge%2f0"),
+            b"\0\x01t\0\x01m".to_vec(),
+        ]
+        .concat();
         assert_eq!(client.packet[2..], want[..]);
         assert_eq!(usize::from(client.packet[1]), want.len());
     }
 
     #[test]
     fn different_clients_stay_different() {
-        let ids = ["a/b", "a%2fb", "id:a%2fb", "a+b", "a#b", "a.b$c", "id:", "", "%", "ünï"];
-        let names: std::collections::BTreeSet<String> = ids.iter().map(|id| name_for_rumqttd(id)).collect();
+        let ids = [
+            "a/b", "a%2fb", "id:a%2fb", "a+b", "a#b", "a.b$c", "id:", "", "%", "ünï",
+        ];
+        let names: std::collections::BTreeSet<String> =
+            ids.iter().map(|id| name_for_rumqttd(id)).collect();
         assert_eq!(names.len(), ids.len(), "{names:?}");
         assert!(names.iter().all(|n| !n.contains(FORBIDDEN)), "{names:?}");
     }
@@ -228,7 +235,12 @@ mod tests {
             let refusal = read(&body(protocol, level, 2, 60, "x")).unwrap_err();
             assert_eq!(refusal.answer, [0x20, 2, 0, 1]);
         }
-        assert!(read(&body("HTTP", 4, 2, 60, "x")).unwrap_err().answer.is_empty());
+        assert!(
+            read(&body("HTTP", 4, 2, 60, "x"))
+                .unwrap_err()
+                .answer
+                .is_empty()
+        );
     }
 
     #[test]
@@ -243,7 +255,12 @@ mod tests {
 
     #[test]
     fn lengths_are_written_as_mqtt_has_them() {
-        for (length, want) in [(0, vec![0]), (127, vec![127]), (128, vec![0x80, 1]), (2_097_152, vec![0x80, 0x80, 0x80, 1])] {
+        for (length, want) in [
+            (0, vec![0]),
+            (127, vec![127]),
+            (128, vec![0x80, 1]),
+            (2_097_152, vec![0x80, 0x80, 0x80, 1]),
+        ] {
             let mut bytes = Vec::new();
             write_length(length, &mut bytes);
             assert_eq!(bytes, want);

@@ -177,10 +177,7 @@ fn own_memory() -> u64 {
 
 /// Becomes this program again, with the same arguments; returns only why it could not.
 fn begin_anew(number: i32, listener: &TcpListener) -> std::io::Error {
-    tracing::info!(
-        "no client is left: giving back {} MiB",
-        own_memory() >> 20
-    );
+    tracing::info!("no client is left: giving back {} MiB", own_memory() >> 20);
     // An inherited one is open for programs that follow already.
     if number == listener.as_raw_fd()
         && let Err(errno) = fcntl_setfd(listener, FdFlags::empty())
@@ -210,7 +207,12 @@ async fn pass(gate: &Gate, mut client: TcpStream) -> Result<(), String> {
         Ok(Ok(None)) => return Ok(()),
         Ok(Ok(Some(greeted))) => admit(gate, greeted),
         Ok(Err(refusal)) => Err(refusal),
-        Err(_) => return Err(format!("said nothing within {} s", CONNECT_WITHIN.as_secs())),
+        Err(_) => {
+            return Err(format!(
+                "said nothing within {} s",
+                CONNECT_WITHIN.as_secs()
+            ));
+        }
     };
     let greeted = match greeted {
         Ok(greeted) => greeted,

@@ -30,12 +30,18 @@ fn unanswered(run: &NodeRun) -> u64 {
 }
 
 fn bad(run: &NodeRun) -> u64 {
-    let bad = run.samples.iter().filter(|s| s.is_answered() && s.class < 0);
+    let bad = run
+        .samples
+        .iter()
+        .filter(|s| s.is_answered() && s.class < 0);
     (bad.count() as u64).max(summary(run).bad_inputs)
 }
 
 fn slips(run: &NodeRun) -> u64 {
-    let slipped = run.samples.iter().filter(|s| s.begun_ns - s.due_ns > SLIP_NS);
+    let slipped = run
+        .samples
+        .iter()
+        .filter(|s| s.begun_ns - s.due_ns > SLIP_NS);
     run.summary
         .as_ref()
         .map_or_else(|| slipped.count() as u64, |s| s.slips)
@@ -54,12 +60,10 @@ pub(super) fn add(
     let asked = (benchmark.frequency * benchmark.duration_s)
         .round()
         .max(1.0) as u64;
-    let of_endpoints = |field: fn(&NodeRun) -> u64| -> u64 {
-        endpoints.iter().map(|run| field(run)).sum()
-    };
-    let of_all = |field: fn(&Summary) -> u64| -> u64 {
-        runs.iter().map(|run| field(&summary(run))).sum()
-    };
+    let of_endpoints =
+        |field: fn(&NodeRun) -> u64| -> u64 { endpoints.iter().map(|run| field(run)).sum() };
+    let of_all =
+        |field: fn(&Summary) -> u64| -> u64 { runs.iter().map(|run| field(&summary(run))).sum() };
     let answered = endpoints
         .iter()
         .flat_map(|r| &r.samples)
@@ -183,7 +187,11 @@ fn bad_files(runs: &[NodeRun], endpoints: &[&NodeRun]) -> String {
                 format!("photo {}: ", sample.id),
             ];
             let mut problems = runs.iter().flat_map(|run| &run.problems);
-            *why = problems.find_map(|p| about.iter().find_map(|about| p.strip_prefix(about.as_str())));
+            *why = problems.find_map(|p| {
+                about
+                    .iter()
+                    .find_map(|about| p.strip_prefix(about.as_str()))
+            });
         }
     }
     let mut named: Vec<String> = files

@@ -183,7 +183,11 @@ fn what_was_not_classified_is_not_in_the_times() {
     );
     let bad = report.invalid.iter();
     let mut bad = bad.filter(|n| n.contains("1 photos could not be classified"));
-    assert!(bad.any(|n| n.contains("`cat.jpg` (1 times)")), "{:?}", report.invalid);
+    assert!(
+        bad.any(|n| n.contains("`cat.jpg` (1 times)")),
+        "{:?}",
+        report.invalid
+    );
 }
 
 /// Answered, and of no class.
@@ -197,13 +201,39 @@ fn no_photo(id: u64) -> Sample {
 #[test]
 fn a_few_bad_inputs_are_a_note_and_more_of_them_or_no_good_ones_are_no_result() {
     let report = |samples: Vec<Sample>| report_of(samples, |_| {}, 0);
-    let few = report((0..100).map(|id| if id == 7 { no_photo(id) } else { sample(id, 0) }).collect());
+    let few = report(
+        (0..100)
+            .map(|id| if id == 7 { no_photo(id) } else { sample(id, 0) })
+            .collect(),
+    );
     assert!(few.invalid.is_empty(), "{:?}", few.invalid);
-    assert!(few.notes.iter().any(|n| n.contains("1 photos could not be classified")), "{:?}", few.notes);
-    let two = report((0..100).map(|id| if id < 2 { no_photo(id) } else { sample(id, 0) }).collect());
-    assert!(two.invalid.iter().any(|i| i.contains("`cat.jpg` (2 times)")), "{:?}", two.invalid);
+    assert!(
+        few.notes
+            .iter()
+            .any(|n| n.contains("1 photos could not be classified")),
+        "{:?}",
+        few.notes
+    );
+    let two = report(
+        (0..100)
+            .map(|id| if id < 2 { no_photo(id) } else { sample(id, 0) })
+            .collect(),
+    );
+    assert!(
+        two.invalid
+            .iter()
+            .any(|i| i.contains("`cat.jpg` (2 times)")),
+        "{:?}",
+        two.invalid
+    );
     let none = report((0..4).map(no_photo).collect());
-    assert!(none.invalid.iter().any(|i| i.contains("nothing was classified, of 4")), "{:?}", none.invalid);
+    assert!(
+        none.invalid
+            .iter()
+            .any(|i| i.contains("nothing was classified, of 4")),
+        "{:?}",
+        none.invalid
+    );
 }
 
 #[test]
@@ -211,11 +241,18 @@ fn why_a_file_is_bad_stands_beside_its_name() {
     let samples = vec![no_photo(0), sample(1, 0), sample(2, 0), sample(3, 0)];
     let report = report_of(
         samples,
-        |r| r.problems.push("photo 0 of endpoint0: 9 bytes that are no JPEG but a PNG".into()),
+        |r| {
+            r.problems
+                .push("photo 0 of endpoint0: 9 bytes that are no JPEG but a PNG".into())
+        },
         0,
     );
     let text = "`cat.jpg` (1 times, 9 bytes that are no JPEG but a PNG)";
-    assert!(report.invalid.iter().any(|i| i.contains(text)), "{:?}", report.invalid);
+    assert!(
+        report.invalid.iter().any(|i| i.contains(text)),
+        "{:?}",
+        report.invalid
+    );
 }
 
 #[test]
@@ -235,7 +272,11 @@ fn a_loss_has_a_name() {
     let report = report_of(samples, |_| {}, 0);
     assert_eq!((report.counts["answered"], report.counts["lost"]), (2, 2));
     let text = "2 without an answer: 1 still waited at the endpoint for the broker to take them, 1 were at the worker";
-    assert!(report.invalid.iter().any(|i| i.contains(text)), "{:?}", report.invalid);
+    assert!(
+        report.invalid.iter().any(|i| i.contains(text)),
+        "{:?}",
+        report.invalid
+    );
 }
 
 #[test]
@@ -273,7 +314,11 @@ fn slips_say_which_side_was_late_and_stalls_and_reconnects_are_told() {
         "stood still 1 times, 30.0 s together",
         "was made again 2 times, 5 messages were sent again, 4 photos were answered late",
     ] {
-        assert!(report.notes.iter().any(|n| n.contains(text)), "no {text:?} in {:?}", report.notes);
+        assert!(
+            report.notes.iter().any(|n| n.contains(text)),
+            "no {text:?} in {:?}",
+            report.notes
+        );
     }
 }
 

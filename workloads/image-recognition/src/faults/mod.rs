@@ -34,7 +34,9 @@ macro_rules! with_each_broker {
 
 async fn with(kind: Kind, name: &str, test: impl AsyncFnOnce(World) -> Outcome) {
     // What sessions say is shown with a test that fails.
-    let log = tracing_subscriber::fmt().with_test_writer().with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_test_writer()
+        .with_ansi(false);
     log.try_init().ok();
     match World::new(kind) {
         Ok(mut world) => {
@@ -106,7 +108,10 @@ async fn paused(world: World, seconds: u32) -> Outcome {
     world.broker.signal(Signal::CONT);
     let outcome = run.ended(40 * SECOND).await;
     assert_eq!(outcome.answered, outcome.asked, "{outcome}");
-    assert_eq!(outcome.classified_at_worker, outcome.asked, "each once: {outcome}");
+    assert_eq!(
+        outcome.classified_at_worker, outcome.asked,
+        "each once: {outcome}"
+    );
     outcome
 }
 
@@ -189,7 +194,9 @@ async fn bounded(mut world: World) -> Outcome {
 /// The worker's own connection breaks while the endpoint's lives: what was published meanwhile went nowhere.
 async fn worker_cut_off(world: World) -> Outcome {
     let link = Link::to(world.broker.address(), None).await;
-    let run = world.start_with_worker_over(link.address(), 20.0, 6.0).await;
+    let run = world
+        .start_with_worker_over(link.address(), 20.0, 6.0)
+        .await;
     tokio::time::sleep(SECOND).await;
     link.reset();
     tokio::time::sleep(SECOND).await;

@@ -60,10 +60,17 @@ impl Broker {
         self.address
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test's own child, ended with it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test's own child, ended with it"
+    )]
     fn spawn(&mut self) {
         let (program, arguments) = self.argv.split_first().unwrap();
-        let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .unwrap();
         let child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())
@@ -83,7 +90,11 @@ impl Broker {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("{:?} does not listen: {}", self.argv, std::fs::read_to_string(&self.log).unwrap());
+        panic!(
+            "{:?} does not listen: {}",
+            self.argv,
+            std::fs::read_to_string(&self.log).unwrap()
+        );
     }
 
     pub(super) fn kill(&mut self) {
@@ -126,14 +137,16 @@ impl World {
         drop(free);
         let argv = match kind {
             Kind::Rumqttd => {
-                let agent = agent().ok_or("continuum-agent is not built; cargo build -p continuum-agent")?;
+                let agent = agent()
+                    .ok_or("continuum-agent is not built; cargo build -p continuum-agent")?;
                 let settings = format!(
                     r#"{{"listen":"{address}","max_connections":200,"max_payload_bytes":{MOST_BYTES}}}"#
                 );
                 vec![agent.display().to_string(), "broker".into(), settings]
             }
             Kind::Mosquitto => {
-                let program = program("mosquitto").ok_or("mosquitto is not installed; apt install mosquitto")?;
+                let program = program("mosquitto")
+                    .ok_or("mosquitto is not installed; apt install mosquitto")?;
                 let config = dir.path().join("mosquitto.conf");
                 let text = format!(
                     "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\n\
@@ -141,7 +154,11 @@ impl World {
                     address.port()
                 );
                 std::fs::write(&config, text).unwrap();
-                vec![program.display().to_string(), "-c".into(), config.display().to_string()]
+                vec![
+                    program.display().to_string(),
+                    "-c".into(),
+                    config.display().to_string(),
+                ]
             }
         };
         let log = dir.path().join("broker.log");
@@ -186,8 +203,14 @@ impl World {
         frequency_hz: f64,
         duration_s: f64,
     ) -> Run {
-        self.run(self.broker.address, link, endpoints, frequency_hz, duration_s)
-            .await
+        self.run(
+            self.broker.address,
+            link,
+            endpoints,
+            frequency_hz,
+            duration_s,
+        )
+        .await
     }
 
     /// With a worker that is at the other end of a link.
@@ -302,7 +325,11 @@ fn events(said: &[u8]) -> Vec<Event> {
 
 impl RoleRun {
     async fn ready(&mut self) {
-        let is_ready = |said: &Vec<u8>| events(said).iter().any(|e| matches!(e, Event::Ready { .. }));
+        let is_ready = |said: &Vec<u8>| {
+            events(said)
+                .iter()
+                .any(|e| matches!(e, Event::Ready { .. }))
+        };
         let ready = self.said.wait_for(is_ready);
         tokio::time::timeout(Duration::from_secs(20), ready)
             .await
@@ -355,7 +382,11 @@ impl Run {
             let ended = tokio::time::timeout(left, &mut role.task).await;
             let said = || String::from_utf8_lossy(&role.said.borrow()).into_owned();
             let Ok(ended) = ended else {
-                panic!("{} still runs after {within:?}: {}", role.out.display(), said());
+                panic!(
+                    "{} still runs after {within:?}: {}",
+                    role.out.display(),
+                    said()
+                );
             };
             let result = ended.expect("it does not panic");
             assert!(
@@ -420,7 +451,13 @@ impl fmt::Display for Outcome {
         write!(
             f,
             "sent {} of {}, answered {}, late {}, resent {}, reconnects {}, waits {}, lost",
-            self.sent, self.asked, self.answered, self.late, self.resent, self.reconnects, self.waits
+            self.sent,
+            self.asked,
+            self.answered,
+            self.late,
+            self.resent,
+            self.reconnects,
+            self.waits
         )?;
         if self.lost.is_empty() {
             return f.write_str(" 0");

@@ -12,8 +12,8 @@ use crate::MAX_MESSAGE_BYTES;
 use bytes::Bytes;
 use connection::Connection;
 use continuum_workload_core::application::{RunError, Stop};
-use outbox::{Message, Outbox};
 pub(crate) use outbox::Tag;
+use outbox::{Message, Outbox};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -195,7 +195,9 @@ impl Session {
         self.shared.work.notify_one();
         let mut status = self.status.clone();
         let ended = async { while status.changed().await.is_ok() {} };
-        tokio::time::timeout(Duration::from_secs(2), ended).await.ok();
+        tokio::time::timeout(Duration::from_secs(2), ended)
+            .await
+            .ok();
     }
 }
 

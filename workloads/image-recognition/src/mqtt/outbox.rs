@@ -160,7 +160,10 @@ mod tests {
         assert_eq!(sent(&mut outbox), [(1, 0), (2, 1), (3, 2), (4, 3)]);
         assert!(outbox.acknowledge(2) && !outbox.acknowledge(2));
         outbox.disconnected();
-        assert!(!outbox.acknowledge(1), "a word of a connection that is gone");
+        assert!(
+            !outbox.acknowledge(1),
+            "a word of a connection that is gone"
+        );
         outbox.push(message(4));
         assert_eq!(sent(&mut outbox), [(5, 0), (6, 2), (7, 3), (8, 4)]);
         assert_eq!(outbox.take_resent(), [0, 2, 3].map(Tag::Photo));
@@ -191,6 +194,10 @@ mod tests {
         outbox.last_id = u16::MAX - 1;
         assert!(outbox.acknowledge(1));
         let next = outbox.next().unwrap();
-        assert!(next.pkid != u16::MAX && !first[2..].iter().any(|(id, _)| *id == next.pkid), "{}", next.pkid);
+        assert!(
+            next.pkid != u16::MAX && !first[2..].iter().any(|(id, _)| *id == next.pkid),
+            "{}",
+            next.pkid
+        );
     }
 }
