@@ -23,6 +23,8 @@ pub fn example(name: &str) -> String {
 pub struct Ctl {
     state: PathBuf,
     env: Vec<(String, String)>,
+    /// Options of commands that take a config.
+    set: Vec<String>,
     /// What goes before the program: the way into a namespace.
     enter: Option<Vec<String>>,
 }
@@ -33,6 +35,7 @@ impl Ctl {
         Self {
             state: state.into(),
             env: Vec::new(),
+            set: Vec::new(),
             enter: None,
         }
     }
@@ -62,6 +65,13 @@ impl Ctl {
         self
     }
 
+    /// With one value of every config another one: `path=value`.
+    #[must_use]
+    pub fn set(mut self, value: impl Into<String>) -> Self {
+        self.set.push(value.into());
+        self
+    }
+
     /// Its state directory.
     pub fn state(&self) -> &Path {
         &self.state
@@ -81,9 +91,11 @@ impl Ctl {
             .split_first()
             .map_or(("env", [].as_slice()), |(p, r)| (p.as_str(), r));
         let mut command = command(program);
+        command.args(first).args(arguments);
+        if matches!(subcommand(arguments), Some("up" | "run" | "bench")) {
+            command.args(self.set.iter().flat_map(|value| ["--set", value]));
+        }
         command
-            .args(first)
-            .args(arguments)
             .current_dir(source())
             .stdin(Stdio::null());
         command
@@ -141,6 +153,19 @@ impl Ctl {
             .context("start continuum-ctl")?;
         Ok(Running { child, log })
     }
+}
+
+/// The command itself, behind the options that all commands have.
+fn subcommand<'a>(arguments: &[&'a str]) -> Option<&'a str> {
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--format" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            command => return Some(command),
+        }
+    }
+    None
 }
 
 impl Drop for Ctl {
