@@ -27,6 +27,8 @@ pub struct Ctl {
     set: Vec<String>,
     /// What goes before the program: the way into a namespace.
     enter: Option<Vec<String>>,
+    program: PathBuf,
+    dir: PathBuf,
 }
 
 impl Ctl {
@@ -37,6 +39,8 @@ impl Ctl {
             env: Vec::new(),
             set: Vec::new(),
             enter: None,
+            program: workspace_program("continuum-ctl"),
+            dir: source(),
         }
     }
 
@@ -55,6 +59,14 @@ impl Ctl {
     pub fn and_through(mut self, argv: &[&str]) -> Self {
         let more = argv.iter().map(|word| (*word).to_owned());
         self.enter.get_or_insert_default().extend(more);
+        self
+    }
+
+    /// From elsewhere than this workspace, started in a directory.
+    #[must_use]
+    pub fn installed(mut self, program: PathBuf, dir: &Path) -> Self {
+        self.program = program;
+        dir.clone_into(&mut self.dir);
         self
     }
 
@@ -86,7 +98,7 @@ impl Ctl {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}")),
         );
-        argv.push(workspace_program("continuum-ctl").display().to_string());
+        argv.push(self.program.display().to_string());
         let (program, first) = argv
             .split_first()
             .map_or(("env", [].as_slice()), |(p, r)| (p.as_str(), r));
@@ -95,9 +107,7 @@ impl Ctl {
         if matches!(subcommand(arguments), Some("up" | "run" | "bench")) {
             command.args(self.set.iter().flat_map(|value| ["--set", value]));
         }
-        command
-            .current_dir(source())
-            .stdin(Stdio::null());
+        command.current_dir(&self.dir).stdin(Stdio::null());
         command
     }
 

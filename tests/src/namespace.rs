@@ -112,7 +112,9 @@ pub fn only_one(path: &Path, what: &str) -> anyhow::Result<File> {
             OTHER_DEADLINE.as_secs()
         );
         if !said {
-            tell(&format!("waiting for another {what} of this machine to end"));
+            tell(&format!(
+                "waiting for another {what} of this machine to end"
+            ));
             said = true;
         }
         pause();

@@ -49,10 +49,7 @@ pub struct Testbed {
 
 /// Why this machine cannot have a testbed; `None` = it can.
 pub fn missing() -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("it needs root".into());
-    }
-    for program in [
+    missing_programs(&[
         "libvirtd",
         "virtlogd",
         "qemu-system-x86_64",
@@ -60,15 +57,20 @@ pub fn missing() -> Option<String> {
         "nsenter",
         "unshare",
         "mount",
-    ] {
-        let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-            .iter()
-            .any(|d| Path::new(d).join(program).exists());
-        if !found {
-            return Some(format!("{program} is not installed"));
-        }
+    ])
+}
+
+/// Why programs cannot be run by root here.
+pub(crate) fn missing_programs(programs: &[&str]) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("it needs root".into());
     }
-    None
+    let is_there = |program: &str| {
+        let mut dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter();
+        dirs.any(|dir| Path::new(dir).join(program).exists())
+    };
+    let missing = programs.iter().find(|program| !is_there(program))?;
+    Some(format!("{missing} is not installed"))
 }
 
 const QEMU_CONF: &str = "\
@@ -151,13 +153,7 @@ impl Testbed {
         let holder = self
             .namespace
             .enter("unshare")
-            .args([
-                "--mount",
-                "--propagation",
-                "private",
-                "sleep",
-                "infinity",
-            ])
+            .args(["--mount", "--propagation", "private", "sleep", "infinity"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -270,7 +266,6 @@ impl Testbed {
             }
         }
     }
-
 
     fn record(&mut self, what: &str, pid: u32) -> anyhow::Result<()> {
         let since = start_time(pid).with_context(|| format!("{what} ended at once"))?;
