@@ -188,10 +188,14 @@ fn locked(mist: &Cluster) -> anyhow::Result<()> {
 fn killed_up(bed: &Arc<Bed>, goes_on: bool) -> anyhow::Result<()> {
     let config = bed.file("two.toml", TWO)?;
     let ctl = bed.ctl();
-    let begun = Instant::now();
-    ctl.expect(0, &["up", &config])?;
-    let whole = begun.elapsed();
-    ctl.expect(0, &["down", "two"])?;
+    let mut whole = Duration::ZERO;
+    // The first may have a disk to unpack.
+    for _ in 0..2 {
+        let begun = Instant::now();
+        ctl.expect(0, &["up", &config])?;
+        whole = begun.elapsed();
+        ctl.expect(0, &["down", "two"])?;
+    }
     bed.check_nothing_left()?;
     for tenths in 1..=9 {
         let after = whole * tenths / 10;
