@@ -149,11 +149,11 @@ impl Sample {
     }
 
     fn from_record(record: &csv::StringRecord) -> Option<Self> {
-        if record.len() != SAMPLE_COLUMNS.split(',').count() {
-            return None;
-        }
         fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
             record.get(at)?.parse().ok()
+        }
+        if record.len() != SAMPLE_COLUMNS.split(',').count() {
+            return None;
         }
         let lost = record.get(17)?;
         Some(Self {

@@ -116,7 +116,7 @@ async fn paused(world: World, seconds: u32) -> Outcome {
 }
 
 async fn cut(world: World, seconds: u32) -> Outcome {
-    let link = Link::to(world.broker.address(), None).await;
+    let link = Link::to(world.broker.address(), None);
     let load_s = f64::from(seconds.min(20)) + 4.0;
     let run = world.start_over(link.address(), 1, 10.0, load_s).await;
     tokio::time::sleep(SECOND).await;
@@ -141,7 +141,7 @@ async fn slow_uplink_for_long(world: World) -> Outcome {
 
 async fn slow(mut world: World, load_s: f64, within: Duration) -> Outcome {
     world.photo_of(825_000);
-    let link = Link::to(world.broker.address(), Some(MBIT)).await;
+    let link = Link::to(world.broker.address(), Some(MBIT));
     let run = world.start_over(link.address(), 1, 1.0, load_s).await;
     let outcome = run.ended(within).await;
     assert_eq!(outcome.answered, outcome.asked, "{outcome}");
@@ -193,7 +193,7 @@ async fn bounded(mut world: World) -> Outcome {
 
 /// The worker's own connection breaks while the endpoint's lives: what was published meanwhile went nowhere.
 async fn worker_cut_off(world: World) -> Outcome {
-    let link = Link::to(world.broker.address(), None).await;
+    let link = Link::to(world.broker.address(), None);
     let run = world
         .start_with_worker_over(link.address(), 20.0, 6.0)
         .await;

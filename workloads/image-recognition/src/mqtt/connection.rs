@@ -173,7 +173,8 @@ async fn reading(
                 }
             }
             Packet::PubAck(ack) => {
-                if shared.lock().outbox.acknowledge(ack.pkid) {
+                let is_known = shared.lock().outbox.acknowledge(ack.pkid);
+                if is_known {
                     shared.changed.send_replace(());
                     shared.work.notify_one();
                 }
