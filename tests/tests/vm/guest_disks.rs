@@ -124,7 +124,6 @@ fn full_disk(bed: &Arc<Bed>) -> anyhow::Result<()> {
         output.status
     );
     eprintln!("a full disk: {}", last_line(&said));
-    ctl.expect(0, &["down", "another"])?;
     ctl.expect(0, &["down", "two"])?;
     let left = of_uml(&state);
     ensure!(left.is_empty(), "{left:?}");

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, example},
-    process::workspace_program,
+    process::{start_time, workspace_program},
     results, skip,
 };
 use serde_json::Value;
@@ -106,8 +106,10 @@ impl User {
     fn check_nothing_left(&self) -> anyhow::Result<()> {
         let mut left = of_uml(&self.home.join("state"));
         for entry in fs::read_dir("/proc")?.flatten() {
-            let is_pid = entry.file_name().to_string_lossy().parse::<u32>().is_ok();
-            if is_pid && entry.metadata().is_ok_and(|m| m.uid() == UID) {
+            let pid = entry.file_name().to_string_lossy().parse().ok();
+            // Whom only its parent has not heard of has ended.
+            let lives = pid.and_then(start_time).is_some();
+            if lives && entry.metadata().is_ok_and(|m| m.uid() == UID) {
                 let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
                 left.push(String::from_utf8_lossy(&line).replace('\0', " "));
             }
