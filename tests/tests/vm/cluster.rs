@@ -68,7 +68,7 @@ impl Cluster {
 
     /// Puts the tools' image on nodes.
     pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
-        let archive = tools_archive(self.bed)?;
+        let archive = tools_archive(&self.bed)?;
         for node in nodes {
             self.import(node, &archive)?;
         }

@@ -139,7 +139,7 @@ fn last_line(said: &str) -> &str {
 
 fn touch(path: &Path) -> anyhow::Result<()> {
     let file = std::fs::File::options().write(true).open(path)?;
-    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(60))?;
+    file.set_modified(std::time::SystemTime::now() + Duration::from_mins(1))?;
     Ok(())
 }
 

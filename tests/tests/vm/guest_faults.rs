@@ -7,14 +7,13 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{
-    ctl::{Ctl, example},
+    ctl::example,
     process::{command, end, pause, start_time},
     results,
 };
 use rustix::process::Signal;
 use serde_json::json;
 use std::{
-    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
     time::{Duration, Instant},

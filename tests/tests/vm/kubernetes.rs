@@ -262,7 +262,7 @@ fn stages(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// A container of the user's own as a pod: two numbers printed are two numbers in the result.
 fn own_container(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
-    let archive = tools_archive(cluster.bed)?;
+    let archive = tools_archive(&cluster.bed)?;
     let benchmark = format!(
         r#"application = "container"
 duration_s = 5

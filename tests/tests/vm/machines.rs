@@ -143,7 +143,7 @@ fn few_rights(machines: &Cluster) -> anyhow::Result<()> {
         let user = status_field(guest, "Uid:")?;
         ensure!(
             user.split_whitespace()
-                .all(|id| id.parse() > Ok(65_535_u32)),
+                .all(|id| id.parse().is_ok_and(|id: u32| id > 65_535)),
             "{node} is user {user}"
         );
         ensure!(status_field(guest, "Groups:")?.is_empty(), "it has groups");
@@ -288,7 +288,7 @@ fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> 
         begun.elapsed().as_secs_f64(),
     );
     for run in [&mut server, &mut sender] {
-        ensure!(run.wait(Duration::from_secs(60))? == 0, "{}", run.said());
+        ensure!(run.wait(Duration::from_mins(1))? == 0, "{}", run.said());
     }
     let said = server.said();
     let payload = said.lines().find_map(|line| line.trim().parse().ok());
@@ -360,7 +360,7 @@ fn half_a_processor(machines: &Cluster) -> anyhow::Result<()> {
     let (after, seconds) = (processor_s(&machine)?, begun.elapsed().as_secs_f64());
     let share = (after - before) / seconds;
     // `timeout` has ended it.
-    loops.wait(Duration::from_secs(60)).ok();
+    loops.wait(Duration::from_mins(1)).ok();
     let load = std::fs::read_to_string("/proc/loadavg")?;
     eprintln!(
         "quota 0.5: {share:.4} of a processor over {seconds:.2} s; load of the host {}",
@@ -390,7 +390,7 @@ fn disk(machines: &Cluster, files: &[&str], asked_mb_s: f64) -> anyhow::Result<(
         .split_once("copied, ")
         .and_then(|(_, rest)| rest.split_once(" s"));
     let seconds: f64 = seconds.with_context(|| said.clone())?.0.parse()?;
-    let rate = (48 << 20) as f64 / 1e6 / seconds;
+    let rate = f64::from(48 << 20) / 1e6 / seconds;
     eprintln!("disk {files:?}: {rate:.2} MB/s, asked {asked_mb_s}");
     ensure!(
         (0.9..=1.1).contains(&(rate / asked_mb_s)),
@@ -427,9 +427,9 @@ fn memory(machines: &Cluster) -> anyhow::Result<()> {
     let bytes: f64 = std::fs::read_to_string(&limit)?.trim().parse()?;
     eprintln!(
         "the guest has {total:.0} MiB, its processes may take {:.0} MiB",
-        bytes / 1048576.0
+        bytes / 1_048_576.0
     );
-    ensure!(bytes / 1048576.0 >= MEMORY_MIB, "{bytes}");
+    ensure!(bytes / 1_048_576.0 >= MEMORY_MIB, "{bytes}");
     // It is the machine that it was.
     let uptime = machines.on("endpoint0", &["cat", "/proc/uptime"])?;
     let up_s: f64 = uptime.split(' ').next().context("a time")?.parse()?;

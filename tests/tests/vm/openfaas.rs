@@ -205,7 +205,7 @@ fn over_time(dir: &Path) -> anyhow::Result<()> {
 }
 
 pub(crate) fn functions(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<Value> {
-    let command = ["functions", cluster.name];
+    let command = ["functions", &*cluster.name];
     cluster.ctl.json(0, &[&command[..], arguments].concat())
 }
 
