@@ -265,9 +265,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_photo_is_turned_as_its_camera_was() {
-        let upright = decode(&encode(&quarters())).unwrap();
-        type Turn = fn(&image::RgbImage) -> image::RgbImage;
         use image::imageops::{flip_horizontal, flip_vertical, rotate90, rotate180, rotate270};
+        type Turn = fn(&image::RgbImage) -> image::RgbImage;
+        let upright = decode(&encode(&quarters())).unwrap();
         // What has to be done to the upright photo, so that doing what the number says makes it upright again.
         let cases: [(u8, Turn); 8] = [
             (1, image::RgbImage::clone),

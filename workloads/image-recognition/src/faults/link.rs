@@ -34,7 +34,7 @@ impl Drop for Link {
 
 impl Link {
     /// To a broker; `bytes_per_s` is what goes up.
-    pub(super) async fn to(broker: SocketAddr, bytes_per_s: Option<u32>) -> Self {
+    pub(super) fn to(broker: SocketAddr, bytes_per_s: Option<u32>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         // What a slow link takes is not what a buffer takes.
