@@ -141,9 +141,8 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
             ended.send(why).ok();
         }),
     )?;
-    for inner in [v4, v5] {
-        start("nodelay", Box::new(move || switch_off_delay(inner)))?;
-    }
+    // Until it listens, clients wait in front of the gate.
+    [v4, v5].into_iter().for_each(switch_off_delay);
     let gate = gate::Settings {
         listen: settings.listen,
         max_connections: settings.max_connections,

@@ -1,6 +1,6 @@
 //! One line per call of a function, as CSV. The columns are the public form of raw results.
 
-use crate::record::{csv_record, csv_records};
+use crate::record::{cell, csv_record, csv_records};
 
 /// Columns of `calls.csv`; times are nanoseconds since 1970 by the endpoint's clock.
 pub const CALL_COLUMNS: &str = "endpoint,function,id,bytes,due_ns,begun_ns,sent_ns,answered_ns,status,is_cold,answer_bytes,pod";
@@ -59,9 +59,6 @@ impl Call {
     }
 
     fn from_record(record: &csv::StringRecord) -> Option<Self> {
-        fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
-            record.get(at)?.parse().ok()
-        }
         if record.len() != CALL_COLUMNS.split(',').count() {
             return None;
         }

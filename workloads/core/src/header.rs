@@ -328,11 +328,11 @@ mod tests {
     fn foreign_messages_are_named() {
         assert_eq!(Header::decode(b"JFIF....").unwrap_err(), HeaderError::Magic);
         assert_eq!(
-            Header::decode(b"CTM1\x02\x01\0\0").unwrap_err(),
-            HeaderError::Version(2)
+            Header::decode(b"CTM1\x09\x01\0\0").unwrap_err(),
+            HeaderError::Version(9)
         );
         assert_eq!(
-            Header::decode(b"CTM1\x01\x09\0\0").unwrap_err(),
+            Header::decode(b"CTM1\x02\x09\0\0").unwrap_err(),
             HeaderError::Kind(9)
         );
     }

@@ -116,6 +116,11 @@ pub fn csv_records(text: &str) -> (Vec<csv::StringRecord>, Vec<String>) {
     (records, bad)
 }
 
+/// A cell of a record, if it is what is expected there.
+pub(crate) fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
+    record.get(at)?.parse().ok()
+}
+
 impl Sample {
     /// One CSV record with its line end.
     pub fn to_csv(&self) -> String {
@@ -149,9 +154,6 @@ impl Sample {
     }
 
     fn from_record(record: &csv::StringRecord) -> Option<Self> {
-        fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
-            record.get(at)?.parse().ok()
-        }
         if record.len() != SAMPLE_COLUMNS.split(',').count() {
             return None;
         }

@@ -169,7 +169,7 @@ impl GuestSpec {
             format!("ubd1r={DISKS}/{SEED_FILE}"),
             format!("mem={}M", self.memory_mib),
             format!(
-                "vec0:transport=raw,ifname={DEVICE},depth=128,mac={}",
+                "vec0:transport=raw,ifname={DEVICE},depth=128,mtu=1500,mac={}",
                 self.mac
             ),
             format!("uml_dir={MEMORY}"),
