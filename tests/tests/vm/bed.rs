@@ -4,15 +4,14 @@ use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::Ctl,
     namespace::{Namespace, only_one},
-    process::{end, start_time},
+    process::{end, pause, start_time},
     testbed::Testbed,
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub(crate) const BOOT: Duration = Duration::from_mins(6);
@@ -51,8 +50,6 @@ pub(crate) struct Bed {
     pub(crate) provider: Provider,
     place: Place,
     pub(crate) dir: PathBuf,
-    /// Control groups of guests of others, which were there before.
-    foreign_groups: BTreeSet<PathBuf>,
 }
 
 impl Bed {
@@ -73,7 +70,6 @@ impl Bed {
             provider,
             place,
             dir,
-            foreign_groups: guest_groups().collect(),
         })
     }
 
@@ -170,7 +166,7 @@ impl Bed {
         let links = self.inside("ip", &["-brief", "link"])?;
         let ours = links.lines().filter(|l| l.starts_with("ct"));
         left.extend(ours.map(str::to_owned));
-        let groups = guest_groups().filter(|group| !self.foreign_groups.contains(group));
+        let groups = guest_groups().filter(|group| is_left(group, state));
         left.extend(groups.map(|group| group.display().to_string()));
         left.extend(of_uml(state));
         left.extend(entries(&state.join("deployments")));
@@ -218,6 +214,27 @@ fn clear(dir: &Path) -> anyhow::Result<()> {
 fn entries(dir: &Path) -> impl Iterator<Item = String> + use<> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|e| e.file_name().to_string_lossy().into_owned())
+}
+
+/// Whether a control group is none of another state directory's guests. One without processes is made or removed just now.
+fn is_left(group: &Path, state: &Path) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let ours = state.display().to_string();
+    while group.exists() {
+        let processes = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        let command = |pid: &str| std::fs::read(format!("/proc/{pid}/cmdline")).ok();
+        let mut commands = processes.lines().filter_map(command);
+        let supervisor = commands.find_map(|line| {
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            line.contains(" guest /").then_some(line)
+        });
+        match supervisor {
+            Some(line) => return line.contains(&format!("{ours}/")),
+            None if Instant::now() > deadline => return true,
+            None => pause(),
+        }
+    }
+    false
 }
 
 /// Control groups of guests, in hierarchies of either version.

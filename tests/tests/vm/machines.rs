@@ -6,6 +6,7 @@ use crate::{
     table::{Body, Fixture, Test, When},
 };
 use anyhow::{Context, ensure};
+use continuum_tests::process::pause;
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -255,7 +256,7 @@ fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> 
     let spec: Value = serde_json::from_slice(&std::fs::read(spec.join("spec.json"))?)?;
     let interface = spec["interface"].as_str().context("an interface")?;
     let exec = |node| ["agent", "machines", node, "exec", "--timeout-s", "60", "--"];
-    let serve = ["python3", &placed[1], "serve", "10"];
+    let serve = ["python3", &placed[1], "serve", "12"];
     let serve = [&exec("endpoint0")[..], &serve].concat();
     let mut server = machines.ctl.start("serve", &serve)?;
     let listens = [
@@ -276,11 +277,22 @@ fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> 
         );
     }
     let endpoint = address(&machines.ctl, "machines", "endpoint0")?;
-    let send = ["python3", &placed[0], "send", &endpoint, "15"];
+    let send = ["python3", &placed[0], "send", &endpoint, "16"];
     let mut sender = machines
         .ctl
         .start("send", &[&exec("edge0")[..], &send].concat())?;
-    wait(Duration::from_secs(3));
+    // From when it flows, and has done so for a while.
+    let idle = bytes_to(machines, interface)?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while bytes_to(machines, interface)? < idle + 200_000 {
+        ensure!(
+            Instant::now() < deadline,
+            "nothing comes: {}",
+            sender.said()
+        );
+        pause();
+    }
+    wait(Duration::from_secs(2));
     let (begun, before) = (Instant::now(), bytes_to(machines, interface)?);
     wait(Duration::from_secs(10));
     let (after, seconds) = (
@@ -352,21 +364,28 @@ fn half_a_processor(machines: &Cluster) -> anyhow::Result<()> {
         "60",
         "--",
     ];
-    let busy = ["timeout", "12", "python3", "-c", "while True: pass"];
+    let busy = ["timeout", "25", "python3", "-c", "while True: pass"];
     let mut loops = machines.ctl.start("busy", &[&exec[..], &busy].concat())?;
     wait(Duration::from_secs(3));
-    let (begun, before) = (Instant::now(), processor_s(&machine)?);
-    wait(Duration::from_secs(5));
-    let (after, seconds) = (processor_s(&machine)?, begun.elapsed().as_secs_f64());
-    let share = (after - before) / seconds;
+    let mut tries: Vec<f64> = Vec::new();
+    // What else this host does takes from it too: one of three tries must be left alone.
+    while !tries.iter().any(|share| (0.48..=0.52).contains(share)) && tries.len() < 3 {
+        let (begun, before) = (Instant::now(), processor_s(&machine)?);
+        wait(Duration::from_secs(5));
+        let (after, seconds) = (processor_s(&machine)?, begun.elapsed().as_secs_f64());
+        tries.push((after - before) / seconds);
+    }
     // `timeout` has ended it.
     loops.wait(Duration::from_mins(1)).ok();
     let load = std::fs::read_to_string("/proc/loadavg")?;
     eprintln!(
-        "quota 0.5: {share:.4} of a processor over {seconds:.2} s; load of the host {}",
+        "quota 0.5: {tries:.4?} of a processor over 5 s; load of the host {}",
         load.trim()
     );
-    ensure!((0.48..=0.52).contains(&share), "{share:.4}");
+    ensure!(
+        tries.iter().all(|share| *share <= 0.52) && tries.last().is_some_and(|s| *s >= 0.48),
+        "{tries:.4?}"
+    );
     Ok(())
 }
 
