@@ -62,6 +62,11 @@ fn serve(path: &std::path::Path) -> anyhow::Result<()> {
         )
         .with_target(false)
         .init();
+    // What cloud-init wrote a moment ago, this agent's configuration among it, must outlive a machine that is killed: when
+    // it answers it counts as made, and its seed is not read again.
+    if config.own_machine {
+        rustix::fs::sync();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
