@@ -268,6 +268,15 @@ fn examples_say_the_same_in_both_spellings_and_when_shown() {
             // A .cfg keeps what is up unless it says otherwise; the native examples do not say it twice.
             let mut other = load(&native, &[]).unwrap().config;
             other.infrastructure.keep = config.infrastructure.keep;
+            // Upstream's spelling names its provider, ours leaves it to the program.
+            assert_eq!(
+                (
+                    &*config.infrastructure.provider,
+                    &*other.infrastructure.provider
+                ),
+                ("qemu", crate::provider::AUTO)
+            );
+            other.infrastructure.provider = config.infrastructure.provider.clone();
             assert_eq!(config, other, "{path:?}");
         }
     }
