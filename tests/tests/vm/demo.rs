@@ -14,13 +14,13 @@ pub(crate) const TESTS: [Test; 2] = [
         &[],
         Body::Alone(demo),
     )
-    .on(When::Always, When::Always),
+    .on(When::Always, When::Long),
     Test::new(
         "demo::an_endpoint_alone_classifies_its_photos",
         &[],
         Body::Alone(endpoint_alone),
     )
-    .on(When::Always, When::Always),
+    .on(When::Always, When::Long),
 ];
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
