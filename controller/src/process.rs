@@ -10,8 +10,7 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> tokio::process::Command 
     command
 }
 
-/// The same for code that runs on a thread of its own.
-#[cfg(feature = "libvirt")]
+/// The same for code that runs on a thread of its own, or without any.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn blocking_command(program: impl AsRef<std::ffi::OsStr>) -> std::process::Command {
     let mut command = std::process::Command::new(program);

@@ -197,7 +197,8 @@ fn currents(dir: &Path) -> Result<BTreeSet<String>, ImageError> {
     Ok(keys)
 }
 
-pub(crate) fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
+/// Bytes of all files below a directory, or of a file.
+pub fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
         let entry = entry.map_err(ImageError::file("list", dir))?;

@@ -128,7 +128,7 @@ pub async fn bench(
     let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock, &before).await;
     if failure.is_none() {
         timeline.begin();
-        let ends = wait_ended(context, deployment, config, &mut watched, deadline);
+        let ends = wait_ended(context, deployment, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
     let (happenings, untimely) = timeline.finish(failure.is_some()).await;
@@ -143,7 +143,7 @@ pub async fn bench(
     places.complete(&mut runs, &agents, begun_unix_ns).await;
     let after = clocks_of_answering(&agents).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
-    let provider = provider::find(&config.infrastructure.provider)?;
+    let provider = provider::find(deployment.provider())?;
     let mut consoles = BTreeMap::new();
     for node in silent {
         let console = provider.console(context, deployment, &node.name).await;

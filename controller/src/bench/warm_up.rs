@@ -32,7 +32,7 @@ pub(super) async fn warm_up(
         }
         wait_ready(&mut started, scene.context, clock, clocks).await?;
         let (context, deployment) = (scene.context, scene.deployment);
-        wait_ended(context, deployment, scene.config, &mut started, deadline).await
+        wait_ended(context, deployment, &mut started, deadline).await
     };
     let ends = run.await;
     // After a failure all of them, and services always: nobody else ends them, and they hold ports.

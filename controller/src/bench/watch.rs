@@ -4,7 +4,6 @@ use super::Runner;
 use crate::{
     agents::{ClockOffset, RunEvent, RunEventKind, RunStart},
     applications::{OwnContainer, Phase, RunPlan},
-    config::Config,
     error::Error,
     provider::{self, Context},
     report::NodeRun,
@@ -207,11 +206,10 @@ pub(super) async fn wait_ready(
 pub(super) async fn wait_ended(
     context: &Context,
     deployment: &Deployment,
-    config: &Config,
     watched: &mut [Watched],
     after: Duration,
 ) -> Result<(), Error> {
-    let provider = provider::find(&config.infrastructure.provider)?;
+    let provider = provider::find(deployment.provider())?;
     let deadline = Instant::now() + after;
     let mut health = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;

@@ -59,6 +59,9 @@ pub(crate) enum Command {
         /// Go on although the provider cannot emulate links
         #[arg(long)]
         allow_unemulated: bool,
+        /// Go on although limits cannot be enforced here; the result says so
+        #[arg(long)]
+        allow_unlimited: bool,
     },
     /// Run the application on what is up; print its tables and write a result directory
     #[command(
@@ -97,6 +100,9 @@ pub(crate) enum Command {
         /// Go on although the provider cannot emulate links
         #[arg(long)]
         allow_unemulated: bool,
+        /// Go on although limits cannot be enforced here; the result says so
+        #[arg(long)]
+        allow_unlimited: bool,
     },
     /// List all deployments
     List,
@@ -175,6 +181,24 @@ pub(crate) enum Command {
     Artifact {
         #[command(subcommand)]
         action: ArtifactAction,
+    },
+    /// The process that a guest of provider uml lives in
+    #[command(name = crate::provider::uml::guests::COMMAND, hide = true)]
+    Guest {
+        /// Its directory
+        dir: PathBuf,
+    },
+    /// The process that keeps an ordinary user's network namespace
+    #[command(name = crate::provider::uml::namespace::COMMAND, hide = true)]
+    HoldNamespace {
+        /// Where it writes down which process it is
+        record: PathBuf,
+    },
+    /// What provider auto stands for, as JSON
+    #[command(hide = true)]
+    ChooseProvider {
+        /// Config file
+        config: String,
     },
     /// Look at this machine and say what is missing, and how to get it
     Doctor {

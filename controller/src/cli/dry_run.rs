@@ -9,7 +9,7 @@ use crate::{
     deploy,
     error::Error,
     plan::{Plan, links_of},
-    provider::Context,
+    provider::{Allow, Context},
     state::timings,
 };
 use serde_json::json;
@@ -77,15 +77,19 @@ pub(super) async fn dry_run(
     context: &Context,
     output: &Output,
     config: &Config,
-    allow_unemulated: bool,
+    allow: Allow,
 ) -> Result<(), Error> {
-    let planned = deploy::plan_of(context, config, allow_unemulated).await?;
+    let planned = deploy::plan_of(context, config, allow).await?;
     warn(&planned.warnings);
     let plan = &planned.plan;
+    let provider = &*planned.choice.provider;
     output.text(&format!(
-        "deployment {} on {}, network {}",
-        plan.name, config.infrastructure.provider, plan.prefix
+        "deployment {} on {provider}, network {}",
+        plan.name, plan.prefix
     ));
+    if let Some(reason) = &planned.choice.reason {
+        output.text(&format!("provider {provider}: {reason}"));
+    }
     output.table(&NODE_COLUMNS, node_rows(plan));
     let links = link_rows(plan, config);
     if links.is_empty() {
@@ -121,8 +125,8 @@ pub(super) async fn dry_run(
         plan.cores(),
         plan.memory_mib()
     ));
-    let expected_s = timings::expected_s(&context.root, config);
-    let usual = timings::usual(config);
+    let expected_s = timings::expected_s(&context.root, config, provider);
+    let usual = timings::usual(config, provider);
     output.text(&time_to_expect(expected_s, &usual));
     let refused = planned.refused.as_ref().map(|e| crate::error::chain(e));
     if let Some(why) = &refused {
@@ -140,6 +144,7 @@ pub(super) async fn dry_run(
         .collect();
     output.json(&json!({
         "name": plan.name,
+        "provider": planned.choice,
         "prefix": plan.prefix.to_string(),
         "nodes": plan.nodes,
         "links": links,

@@ -8,7 +8,7 @@ use crate::{
     deploy::{self, Up},
     error::Error,
     plan::Plan,
-    provider::Context,
+    provider::{Allow, Context},
     report::{self, Validity},
     state::{Deployment, Lock, LockKind, timings},
 };
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct UpOptions {
     pub(super) dry_run: bool,
     pub(super) rollback: bool,
-    pub(super) allow_unemulated: bool,
+    pub(super) allow: Allow,
 }
 
 pub(super) fn warn(warnings: &[String]) {
@@ -73,8 +73,7 @@ pub(super) async fn up(
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
     if options.dry_run {
-        return super::dry_run::dry_run(context, output, &checked.config, options.allow_unemulated)
-            .await;
+        return super::dry_run::dry_run(context, output, &checked.config, options.allow).await;
     }
     let up = up_locked(context, &checked.config, options).await?;
     show_up(context, output, &checked.config, &up);
@@ -86,14 +85,19 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
     // What was there before this command is not this command's to remove.
     let existed = Deployment::load(&context.root, &config.name)?.is_some();
     let begun = std::time::Instant::now();
-    let result = deploy::up(context, config, options.allow_unemulated).await;
+    let result = deploy::up(context, config, options.allow).await;
     let error = match result {
         Ok(up) => {
             warn(&up.warnings);
             let remembered = if existed {
                 Ok(())
             } else {
-                timings::remember(&context.root, config, begun.elapsed().as_secs_f64())
+                timings::remember(
+                    &context.root,
+                    config,
+                    up.deployment.provider(),
+                    begun.elapsed().as_secs_f64(),
+                )
             };
             // It is up, whatever cannot be noted about it.
             for fault in [remembered, ssh::write_files(&up.deployment, &up.plan)] {
@@ -391,14 +395,14 @@ pub(super) async fn run(
     set: &[String],
     keep: bool,
     results: &Path,
-    allow_unemulated: bool,
+    allow: Allow,
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
     let config = &checked.config;
     let options = UpOptions {
         rollback: true,
-        allow_unemulated,
+        allow,
         ..UpOptions::default()
     };
     let up = up_locked(context, config, options).await?;

@@ -6,6 +6,7 @@ mod artifact;
 mod config;
 mod doctor;
 mod dry_run;
+mod enter;
 mod functions;
 mod image;
 mod inspect;
@@ -17,18 +18,26 @@ use crate::{
     config::{Checked, load},
     error::{Error, Exit},
     progress::Progress,
-    provider::Context,
+    provider::{
+        Allow, Context,
+        uml::{namespace, supervisor},
+    },
     state::{Deployment, StateRoot},
 };
 use args::{Arguments, Command};
 use clap::Parser;
 use continuum_images::cache::Cache;
+use enter::Entered;
 use output::Output;
+use serde_json::json;
 use std::{path::Path, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Parses, runs, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
+    // What whoever started this program has open is not for what this program starts: a lock would be held for as long as
+    // a deployment lives, and a reader at the other end of a pipe would wait for that.
+    close_fds::set_fds_cloexec(3, &[]);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -49,6 +58,38 @@ pub fn main() -> ExitCode {
         )
         .with_target(false)
         .init();
+    let output = Output::new(arguments.format);
+    match before_threads(&arguments) {
+        Ok(entered) => with_threads(arguments, &output, entered),
+        Err(error) => finish(&output, &Err(error)),
+    }
+}
+
+/// What only a process without threads can do; some commands do nothing else.
+fn before_threads(arguments: &Arguments) -> Result<Option<Entered>, Error> {
+    match &arguments.command {
+        Command::Guest { dir } => supervisor::supervise(dir).map(|()| None),
+        Command::HoldNamespace { record } => namespace::hold(record).map(|()| None),
+        _ => enter::enter(arguments).map(Some),
+    }
+}
+
+fn finish(output: &Output, result: &Result<(), Error>) -> ExitCode {
+    let exit = match result {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            output.error(error);
+            error.exit()
+        }
+    };
+    output.finish(exit);
+    ExitCode::from(exit as u8)
+}
+
+fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>) -> ExitCode {
+    let Some(entered) = entered else {
+        return ExitCode::SUCCESS;
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -59,18 +100,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(Exit::Failed as u8);
         }
     };
-    let output = Output::new(arguments.format);
-    let result = runtime.block_on(run(arguments, &output));
+    let result = runtime.block_on(run(arguments, output, entered));
     runtime.shutdown_background();
-    let exit = match &result {
-        Ok(()) => Exit::Ok,
-        Err(error) => {
-            output.error(error);
-            error.exit()
-        }
-    };
-    output.finish(exit);
-    ExitCode::from(exit as u8)
+    finish(output, &result)
 }
 
 /// The first interrupt asks to stop, the second stops at once; the state on disk is valid at any time.
@@ -99,7 +131,7 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
     Ok(())
 }
 
-async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
+async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<(), Error> {
     let command = match arguments.command {
         // Needs no directory, so it makes none.
         Command::Config { action } => return config::run(output, action, &arguments.set),
@@ -110,6 +142,7 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         cache: Cache::of_user()?,
         progress: Arc::new(Progress::new(arguments.quiet)),
         cancel: CancellationToken::new(),
+        chosen: entered.chosen.clone(),
     };
     watch_signals(context.cancel.clone())?;
     let set = &arguments.set;
@@ -119,11 +152,15 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
             dry_run,
             rollback,
             allow_unemulated,
+            allow_unlimited,
         } => {
             let options = lifecycle::UpOptions {
                 dry_run,
                 rollback,
-                allow_unemulated,
+                allow: Allow {
+                    unemulated: allow_unemulated,
+                    unlimited: allow_unlimited,
+                },
             };
             lifecycle::up(&context, output, &config, set, options).await
         }
@@ -136,17 +173,13 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
             keep,
             results,
             allow_unemulated,
+            allow_unlimited,
         } => {
-            lifecycle::run(
-                &context,
-                output,
-                &config,
-                set,
-                keep,
-                &results,
-                allow_unemulated,
-            )
-            .await
+            let allow = Allow {
+                unemulated: allow_unemulated,
+                unlimited: allow_unlimited,
+            };
+            lifecycle::run(&context, output, &config, set, keep, &results, allow).await
         }
         Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
         Command::Status { name } => {
@@ -175,7 +208,13 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         Command::Functions { name, action } => {
             or_interrupted(&context, functions::run(&context, output, &name, action)).await
         }
-        Command::Config { .. } => Ok(()),
+        Command::Config { .. } | Command::Guest { .. } | Command::HoldNamespace { .. } => Ok(()),
+        Command::ChooseProvider { config } => {
+            let checked = find_config(&context, &config, set)?;
+            let choice = crate::provider::choose(&context, &checked.config).await?;
+            output.text(&json!(choice).to_string());
+            Ok(())
+        }
         Command::Image { action } => image::run(&context, output, action),
         Command::Artifact { action } => artifact::run(&context, output, action),
         Command::Doctor { config } => {
@@ -184,7 +223,8 @@ async fn run(arguments: Arguments, output: &Output) -> Result<(), Error> {
         }
     };
     context.progress.finish();
-    result
+    let left = enter::leave(&context.root, &entered).await;
+    result.and(left)
 }
 
 /// For commands that only ask: there is nothing to be finished when the user has heard enough.

@@ -9,9 +9,12 @@ use crate::{
 };
 use std::{fmt::Write, os::unix::process::CommandExt};
 
+/// Its printed lines differ: ordinary users have a network namespace.
+const UML: &str = "uml";
+
 /// Whether nodes are machines that one can log in to.
 fn has_machines(deployment: &Deployment) -> bool {
-    deployment.provider() == "qemu"
+    crate::provider::find(deployment.provider()).is_ok_and(crate::provider::Provider::has_machines)
 }
 
 /// Writes `ssh_config` and `known_hosts` into the deployment's directory.
@@ -55,10 +58,15 @@ pub(super) fn lines(deployment: &Deployment, plan: &Plan) -> Vec<String> {
         return Vec::new();
     }
     let config = deployment.dir().join("ssh_config");
-    plan.nodes
-        .iter()
-        .map(|n| format!("ssh -F {} {}", config.display(), n.name))
-        .collect()
+    let line = |node: &str| {
+        if crate::provider::uml::namespace::is_needed() && deployment.provider() == UML {
+            // Their network is none of the host's: this program joins it.
+            format!("continuum-ctl ssh {} {node}", deployment.name())
+        } else {
+            format!("ssh -F {} {node}", config.display())
+        }
+    };
+    plan.nodes.iter().map(|n| line(&n.name)).collect()
 }
 
 /// Becomes ssh.
@@ -73,7 +81,7 @@ pub(super) fn ssh(
     if !has_machines(&deployment) {
         return Err(Error::other(
             format!("log in to node {node}"),
-            "nodes of provider local are processes of this machine; use `continuum-ctl agent … exec`",
+            "its nodes are processes of this machine; use `continuum-ctl agent … exec`",
         ));
     }
     write_files(&deployment, &plan)?;

@@ -91,7 +91,8 @@ macro_rules! pair {
     };
 }
 
-const NO_PROVIDER: &str = "machines of this provider are not supported; use qemu or local";
+const NO_PROVIDER: &str =
+    "machines of this provider are not supported; use auto, qemu, uml or local";
 const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
 
 const GENERAL: [Key; 31] = [
@@ -105,14 +106,14 @@ const GENERAL: [Key; 31] = [
         "infrastructure",
         "provider",
         Kind::Choice(
-            &["qemu", "local"],
+            &["auto", "qemu", "uml", "local"],
             &[
                 ("gcp", NO_PROVIDER),
                 ("aws", NO_PROVIDER),
                 ("baremetal", NO_PROVIDER),
             ],
         ),
-        "where machines come from; required",
+        "where machines come from; auto: qemu where KVM boots a kernel, else uml, else qemu emulated; required",
     ),
     both(
         "infrastructure.infra_only",

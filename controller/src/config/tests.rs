@@ -91,7 +91,7 @@ presett = "4g"
     assert_eq!(found.len(), 8, "{found:#?}");
     assert_eq!(
         found[0],
-        "test.toml:3: infrastructure.provider: `qmu` is not one of qemu, local; did you mean `qemu`?"
+        "test.toml:3: infrastructure.provider: `qmu` is not one of auto, qemu, uml, local; did you mean `qemu`?"
     );
     assert!(
         found

@@ -8,7 +8,7 @@ use crate::{
     config::{self, Config},
     error::Error,
     plan::Plan,
-    provider::{Context, Provider},
+    provider::{Allow, Context, Provider},
     state::Deployment,
 };
 
@@ -46,7 +46,11 @@ pub(super) fn grow(
     // Machines are there: what they take is not asked for once more.
     let prefix = deployment.prefix();
     let plan = Plan::new(wanted, prefix.unwrap_or_else(|| guess(provider, wanted)));
-    let (_, reasons) = preflight::of_config(context, provider, wanted, &plan, true);
+    let everything = Allow {
+        unemulated: true,
+        unlimited: true,
+    };
+    let (_, reasons) = preflight::of_config(context, provider, wanted, &plan, everything);
     if !reasons.is_empty() {
         let name = wanted.name.clone();
         return Err(Error::Preflight { name, reasons });

@@ -140,13 +140,10 @@ pub async fn change_link(
     (a, b): (&str, &str),
     change: Option<LinkChange>,
 ) -> Result<Vec<String>, Error> {
-    if !provider::find(&config.infrastructure.provider)?.emulates_network() {
+    if !provider::find(deployment.provider())?.emulates_network() {
         return Err(Error::other(
             format!("change the link between {a} and {b}"),
-            format!(
-                "provider {} cannot emulate links",
-                config.infrastructure.provider
-            ),
+            format!("provider {} cannot emulate links", deployment.provider()),
         ));
     }
     check_places(plan, config, a, b)?;
@@ -168,7 +165,7 @@ pub async fn restore_links(
     before: &[LinkChange],
 ) -> Result<(), Error> {
     // Nothing was changed where nothing can be.
-    if !provider::find(&config.infrastructure.provider)?.emulates_network() {
+    if !provider::find(deployment.provider())?.emulates_network() {
         return Ok(());
     }
     let back = |now: Vec<LinkChange>| as_before(before, &now, touched);

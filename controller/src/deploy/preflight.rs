@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     managers, models,
     plan::Plan,
-    provider::{Context, Provider},
+    provider::{Allow, Context, Provider},
 };
 
 /// Fails with every reason; returns what the user should know otherwise.
@@ -14,12 +14,13 @@ pub async fn preflight(
     provider: &dyn Provider,
     config: &Config,
     plan: &Plan,
-    allow_unemulated: bool,
+    allow: Allow,
 ) -> Result<Vec<String>, Error> {
-    let (warnings, mut reasons) = of_config(context, provider, config, plan, allow_unemulated);
+    let (mut warnings, mut reasons) = of_config(context, provider, config, plan, allow);
     // What the provider would look up is of no use when the config is refused anyway.
     if reasons.is_empty() {
-        reasons.extend(provider.preflight(context, config, plan).await);
+        reasons.extend(provider.preflight(context, config, plan, allow).await);
+        warnings.extend(provider.warnings(context, plan));
     }
     if reasons.is_empty() {
         Ok(warnings)
@@ -37,7 +38,7 @@ pub(super) fn of_config(
     provider: &dyn Provider,
     config: &Config,
     plan: &Plan,
-    allow_unemulated: bool,
+    allow: Allow,
 ) -> (Vec<String>, Vec<String>) {
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
@@ -82,7 +83,7 @@ pub(super) fn of_config(
     }
     if config.network.is_emulated() && !provider.emulates_network() {
         let text = format!("provider {} cannot emulate links", provider.name());
-        if allow_unemulated {
+        if allow.unemulated {
             warnings.push(format!(
                 "{text}: they are as fast as this machine, and results say so"
             ));

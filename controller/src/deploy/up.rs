@@ -7,7 +7,7 @@ use crate::{
     error::Error,
     managers, models,
     plan::{Plan, Prefix},
-    provider::{self, Context, LimitReport, Provider, Secrets},
+    provider::{self, Allow, Choice, Context, LimitReport, Provider, Secrets},
     state::{Claim, Deployment, Phase},
 };
 
@@ -29,6 +29,8 @@ pub struct Up {
 /// A plan for showing: addresses are those of a live deployment, or those that would be claimed now.
 #[derive(Debug)]
 pub struct Planned {
+    /// Where the machines would come from.
+    pub choice: Choice,
     /// The plan.
     pub plan: Plan,
     /// What the user should know.
@@ -38,12 +40,9 @@ pub struct Planned {
 }
 
 /// The plan of a live deployment, or of a config.
-pub async fn plan_of(
-    context: &Context,
-    config: &Config,
-    allow_unemulated: bool,
-) -> Result<Planned, Error> {
-    let provider = provider::find(&config.infrastructure.provider)?;
+pub async fn plan_of(context: &Context, config: &Config, allow: Allow) -> Result<Planned, Error> {
+    let choice = provider::choose(context, config).await?;
+    let provider = choice.provider()?;
     let live = Deployment::load(&context.root, &config.name)?.and_then(|d| d.prefix());
     let mut refused = None;
     let prefix = match live {
@@ -58,12 +57,12 @@ pub async fn plan_of(
         },
     };
     let plan = Plan::new(config, prefix);
-    let (warnings, reasons) =
-        match preflight(context, provider, config, &plan, allow_unemulated).await {
-            Ok(warnings) => (warnings, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
+    let (warnings, reasons) = match preflight(context, provider, config, &plan, allow).await {
+        Ok(warnings) => (warnings, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     Ok(Planned {
+        choice,
         plan,
         warnings,
         refused: reasons.or(refused),
@@ -141,8 +140,13 @@ pub(super) fn config_of(deployment: &Deployment) -> Result<Config, Error> {
 }
 
 /// Brings a config up. The caller holds the deployment's lock.
-pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> Result<Up, Error> {
-    let provider = provider::find(&config.infrastructure.provider)?;
+pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, Error> {
+    let choice = provider::choose(context, config).await?;
+    let provider = choice.provider()?;
+    if let Some(reason) = &choice.reason {
+        let name = provider.name();
+        context.progress.line(&format!("provider {name}: {reason}"));
+    }
     let text = config::to_toml(config);
     let mut warnings = Vec::new();
     let mut deployment = match Deployment::load(&context.root, &config.name)? {
@@ -153,7 +157,7 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
         Some(live) => live,
         None => {
             // The plan for the check needs a prefix; the real one is claimed afterwards.
-            let planned = plan_of(context, config, allow_unemulated).await?;
+            let planned = plan_of(context, config, allow).await?;
             if let Some(error) = planned.refused {
                 return Err(error);
             }
@@ -166,6 +170,7 @@ pub async fn up(context: &Context, config: &Config, allow_unemulated: bool) -> R
                 &config.infrastructure.libvirt_uri,
             )?;
             new.set_fact(provider::PERSON, provider::person())?;
+            choice.record(&mut new)?;
             new
         }
     };

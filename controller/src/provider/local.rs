@@ -1,6 +1,6 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
-use super::{Context, LimitReport, NodeState, Provider, Secrets};
+use super::{Allow, Context, Fitness, LimitReport, NodeState, Provider, Secrets};
 use crate::{
     config::Config,
     error::Error,
@@ -230,8 +230,16 @@ impl Provider for Local {
         false
     }
 
+    fn has_machines(&self) -> bool {
+        false
+    }
+
     fn default_prefix(&self) -> (u8, u8) {
         (127, 77)
+    }
+
+    async fn fitness(&self, _context: &Context, _libvirt_uri: &str) -> Fitness {
+        Fitness::Unfit("its nodes are processes of this machine; it is chosen by name only".into())
     }
 
     async fn is_taken(
@@ -247,7 +255,13 @@ impl Provider for Local {
         Ok(found.into_iter().any(|listens| listens))
     }
 
-    async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _allow: Allow,
+    ) -> Vec<String> {
         let mut reasons = Vec::new();
         if let Err(error) = agent_program() {
             reasons.push(crate::error::chain(&error));

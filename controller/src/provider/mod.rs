@@ -1,9 +1,13 @@
 //! Where machines come from: one trait, one file (or folder) each, one list.
 
+mod choose;
 mod local;
 #[cfg(feature = "libvirt")]
 mod qemu;
+mod routes;
 mod secrets;
+mod seed;
+pub(crate) mod uml;
 
 use crate::{
     config::Config,
@@ -16,12 +20,14 @@ use continuum_images::cache::Cache;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+pub use choose::{AUTO, Choice, choose};
 pub use secrets::Secrets;
 
 /// Every provider; the only place that names them.
 pub const PROVIDERS: &[&dyn Provider] = &[
     #[cfg(feature = "libvirt")]
     &qemu::Qemu,
+    &uml::Uml,
     &local::Local,
 ];
 
@@ -36,6 +42,28 @@ pub struct Context {
     pub progress: Arc<Progress>,
     /// The user asked to stop.
     pub cancel: CancellationToken,
+    /// What provider `auto` stands for, where that was found out before this command began.
+    pub chosen: Option<Choice>,
+}
+
+/// What the user goes on without.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allow {
+    /// Links that cannot be emulated.
+    pub unemulated: bool,
+    /// Limits that cannot be enforced.
+    pub unlimited: bool,
+}
+
+/// Whether a provider can make machines on this host, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fitness {
+    /// They run on the processor.
+    Native(String),
+    /// They run, many times slower; why not natively.
+    Emulated(String),
+    /// They cannot be made.
+    Unfit(String),
 }
 
 /// State of one node.
@@ -69,6 +97,14 @@ pub trait Provider: Sync + std::fmt::Debug {
     fn summary(&self) -> &'static str;
     /// Whether nodes have a network of their own, on which links can be emulated.
     fn emulates_network(&self) -> bool;
+    /// Whether nodes are machines of their own, that one can log in to.
+    fn has_machines(&self) -> bool;
+    /// Whether ordinary users need a network namespace of the deployment's own for it.
+    fn needs_namespace(&self) -> bool {
+        false
+    }
+    /// Whether machines can be made here. Makes nothing.
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness;
     /// The first numbers of addresses unless the config says otherwise.
     fn default_prefix(&self) -> (u8, u8);
     /// Whether a prefix is in use by somebody, as far as this host can tell.
@@ -79,7 +115,17 @@ pub trait Provider: Sync + std::fmt::Debug {
         prefix: Prefix,
     ) -> Result<bool, Error>;
     /// Everything that would stop `create`, each with what to do. Changes nothing.
-    async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String>;
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        allow: Allow,
+    ) -> Vec<String>;
+    /// What the user should know although it goes on.
+    fn warnings(&self, _context: &Context, _plan: &Plan) -> Vec<String> {
+        Vec::new()
+    }
     /// Makes the first thing by which others see that the prefix is taken. The caller holds the claim meanwhile.
     async fn occupy(
         &self,
@@ -173,6 +219,9 @@ pub fn login_user(deployment: &Deployment, node: &str) -> String {
         .unwrap_or_else(person);
     format!("{node}_{person}").to_lowercase()
 }
+
+/// The fact that says which limits were asked for and are not enforced.
+pub const FACT_UNLIMITED: &str = "limits_not_enforced";
 
 /// The fact that keeps it.
 pub const PERSON: &str = "person";

@@ -108,6 +108,21 @@ impl StateRoot {
         Ok(unused)
     }
 
+    /// Directory of guests of provider `uml`: one directory each.
+    pub fn guests(&self) -> PathBuf {
+        self.dir.join("guests")
+    }
+
+    /// Kernels and base disks that guests of provider `uml` read.
+    pub fn uml(&self) -> PathBuf {
+        self.dir.join("uml")
+    }
+
+    /// Holders of network namespaces, by deployment.
+    pub fn namespaces(&self) -> PathBuf {
+        self.dir.join("namespaces")
+    }
+
     /// Directory of locks.
     pub fn locks(&self) -> PathBuf {
         self.dir.join("locks")

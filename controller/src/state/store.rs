@@ -28,6 +28,10 @@ pub enum ResourceKind {
     Process,
     /// A directory outside the state directory.
     Directory,
+    /// A guest of provider `uml`.
+    Guest,
+    /// A network bridge of the kernel.
+    Bridge,
 }
 
 /// How far it is.

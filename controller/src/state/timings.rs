@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 type Seconds = BTreeMap<String, f64>;
 
 /// Deployments that take about as long as this one.
-fn kind(config: &Config) -> String {
+fn kind(config: &Config, provider: &str) -> String {
     let tiers = &config.infrastructure.tiers;
     format!(
         "{} on {}, {} cloud, {} edge, {} endpoint nodes",
         config.software.resource_manager,
-        config.infrastructure.provider,
+        provider,
         tiers.cloud.nodes,
         tiers.edge.nodes,
         tiers.endpoint.nodes
@@ -27,14 +27,14 @@ fn read(root: &StateRoot) -> Seconds {
 }
 
 /// Seconds that `up` of such a config took last time.
-pub fn expected_s(root: &StateRoot, config: &Config) -> Option<f64> {
-    read(root).get(&kind(config)).copied()
+pub fn expected_s(root: &StateRoot, config: &Config, provider: &str) -> Option<f64> {
+    read(root).get(&kind(config, provider)).copied()
 }
 
 /// Stages with their seconds where none was measured here: machines without KVM (TCG) on two cores. The first three are of
 /// `make bench-cluster`, the last is how long an edge took until it was ready. Nobody measured processes of this machine.
-pub fn usual(config: &Config) -> Vec<(&'static str, f64)> {
-    if config.infrastructure.provider != "qemu" {
+pub fn usual(config: &Config, provider: &str) -> Vec<(&'static str, f64)> {
+    if provider != "qemu" {
         return Vec::new();
     }
     let mut stages = vec![("machines and agents", 45.0)];
@@ -53,9 +53,14 @@ pub fn usual(config: &Config) -> Vec<(&'static str, f64)> {
 }
 
 /// Remembers how long it took.
-pub fn remember(root: &StateRoot, config: &Config, seconds: f64) -> Result<(), Error> {
+pub fn remember(
+    root: &StateRoot,
+    config: &Config,
+    provider: &str,
+    seconds: f64,
+) -> Result<(), Error> {
     let mut all = read(root);
-    all.insert(kind(config), seconds);
+    all.insert(kind(config, provider), seconds);
     let path = root.timings();
     let temporary = path.with_extension(format!("{}.new", std::process::id()));
     let text = serde_json::to_string_pretty(&all)
@@ -80,13 +85,13 @@ mod tests {
                 .unwrap()
                 .config
         };
-        assert_eq!(expected_s(&root, &config(1)), None);
-        remember(&root, &config(1), 42.5).unwrap();
-        assert_eq!(expected_s(&root, &config(1)), Some(42.5));
-        assert_eq!(expected_s(&root, &config(2)), None);
-        assert_eq!(usual(&config(2)), [("machines and agents", 45.0)]);
+        assert_eq!(expected_s(&root, &config(1), "qemu"), None);
+        remember(&root, &config(1), "qemu", 42.5).unwrap();
+        assert_eq!(expected_s(&root, &config(1), "qemu"), Some(42.5));
+        assert_eq!(expected_s(&root, &config(2), "qemu"), None);
+        assert_eq!(usual(&config(2), "qemu"), [("machines and agents", 45.0)]);
         std::fs::write(root.timings(), "not json").unwrap();
-        assert_eq!(expected_s(&root, &config(1)), None);
+        assert_eq!(expected_s(&root, &config(1), "qemu"), None);
     }
 
     #[test]
@@ -98,9 +103,11 @@ mod tests {
                 .unwrap()
                 .config
         };
-        let stages: Vec<_> = usual(&config(text)).into_iter().map(|s| s.0).collect();
+        let stages: Vec<_> = usual(&config(text), "qemu")
+            .into_iter()
+            .map(|s| s.0)
+            .collect();
         assert_eq!(stages, ["machines and agents", "software", "cluster"]);
-        let of_processes = text.replace("qemu", "local");
-        assert!(usual(&config(&of_processes)).is_empty());
+        assert!(usual(&config(text), "local").is_empty());
     }
 }

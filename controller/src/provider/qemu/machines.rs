@@ -5,14 +5,14 @@ use super::{
     accelerator::Accelerator,
     console_path, disks, domain_name, fabric,
     hypervisor::{DomainState, Hypervisor},
-    preflight, seed,
+    preflight,
     xml::{self, Mark},
 };
 use crate::{
     config::Config,
     error::Error,
     plan::{NodePlan, Plan},
-    provider::{Context, LimitReport, NodeState, Secrets},
+    provider::{Context, LimitReport, NodeState, Secrets, seed},
     state::{Deployment, ResourceKind},
 };
 use continuum_images::store::Image;
@@ -118,7 +118,7 @@ pub(super) fn destroy(
                 ResourceKind::Domain => hypervisor.remove_domain(&name),
                 ResourceKind::Volume => hypervisor.remove_volume(&context.root.pool(), &name),
                 ResourceKind::Network => hypervisor.remove_network(&name),
-                ResourceKind::Process | ResourceKind::Directory => Ok(false),
+                _ => Ok(false),
             }?;
             if existed {
                 removed.push(format!("{kind:?} {name}").to_lowercase());

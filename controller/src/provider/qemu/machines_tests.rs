@@ -63,6 +63,7 @@ impl World {
                 cache: Cache::at(dir.path().join("cache")).unwrap(),
                 progress: Arc::new(Progress::new(true)),
                 cancel: CancellationToken::new(),
+                chosen: None,
             },
             image: Image {
                 dir: image_dir,

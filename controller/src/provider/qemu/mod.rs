@@ -5,7 +5,6 @@
 //! machines     machines of a deployment, on any hypervisor
 //! fabric       the network that nodes are attached to
 //! disks        base image, overlays and seeds in a storage pool
-//! seed         the NoCloud disk of a node
 //! xml          descriptions of domains, networks, pools and volumes
 //! accelerator  KVM if it really boots a kernel, else TCG
 //! ```
@@ -22,10 +21,9 @@ mod machines;
 #[cfg(test)]
 mod machines_tests;
 mod preflight;
-mod seed;
 mod xml;
 
-use super::{Context, LimitReport, NodeState, Provider, Secrets};
+use super::{Allow, Context, Fitness, LimitReport, NodeState, Provider, Secrets};
 use crate::{
     config::Config,
     error::Error,
@@ -39,6 +37,10 @@ use hypervisor::Hypervisor;
 use libvirt::Libvirt;
 use std::path::PathBuf;
 use xml::Mark;
+
+/// Said before anything else where there is no KVM.
+const EMULATED: &str = "no usable KVM: guests are emulated (TCG), many times slower than real, and results say so; \
+                        real ones at native speed without KVM: --set infrastructure.provider=uml";
 
 #[derive(Debug)]
 pub(super) struct Qemu;
@@ -72,8 +74,27 @@ impl Provider for Qemu {
         true
     }
 
+    fn has_machines(&self) -> bool {
+        true
+    }
+
     fn default_prefix(&self) -> (u8, u8) {
         (192, 168)
+    }
+
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness {
+        let unfit = |error: Error| Fitness::Unfit(crate::error::chain(&error));
+        let image = match continuum_images::store::current(&context.cache) {
+            Ok(image) => image,
+            Err(error) => return unfit(error.into()),
+        };
+        if let Err(error) = open(libvirt_uri).and_then(|hypervisor| hypervisor.host()) {
+            return unfit(error);
+        }
+        match accelerator::choose("kvm", &image.file("kernel")).await {
+            Ok(_) => Fitness::Native("KVM boots a kernel here".into()),
+            Err(why) => Fitness::Emulated(why),
+        }
     }
 
     async fn is_taken(
@@ -86,7 +107,13 @@ impl Provider for Qemu {
         fabric::is_taken(&hypervisor, prefix).await
     }
 
-    async fn preflight(&self, context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _allow: Allow,
+    ) -> Vec<String> {
         let mut reasons = Vec::new();
         let say = |error: &Error| crate::error::chain(error);
         let mut accelerator = Accelerator::Tcg;
@@ -99,6 +126,9 @@ impl Provider for Qemu {
                 }
             }
             Err(error) => reasons.push(say(&error.into())),
+        }
+        if accelerator == Accelerator::Tcg && reasons.is_empty() {
+            context.progress.line(EMULATED);
         }
         match open(&config.infrastructure.libvirt_uri) {
             Ok(hypervisor) => {
@@ -160,11 +190,7 @@ impl Provider for Qemu {
         deployment.set_fact("accelerator", accelerator.label())?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        if accelerator == Accelerator::Tcg {
-            context.progress.line(
-                "no usable KVM: guests are emulated (TCG), many times slower than real; results are labelled",
-            );
-        }
+        if accelerator == Accelerator::Tcg {}
         let hypervisor = open(&config.infrastructure.libvirt_uri)?;
         let making = machines::Making {
             context,
