@@ -1,9 +1,11 @@
 //! The node's MQTT broker: a supervised child, started again when it dies.
 //!
 //! Its own process because the embedded broker panics above its connection limit and never gives memory back:
-//! neither may take the agent along. Admission is limited in front of it (`admission.rs`).
+//! neither may take the agent along. Admission is limited in front of it, in the kernel (`admission.rs`) and in its own
+//! process (`gate`). What is different from mosquitto all the same stands in `docs/brokers.md`.
 
 mod admission;
+mod gate;
 mod mosquitto;
 mod nodelay;
 pub mod rumqttd;

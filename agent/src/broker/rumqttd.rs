@@ -2,15 +2,24 @@
 //!
 //! Segments are small because rumqttd keeps every message until its segment is full, per topic.
 
-use super::{BrokerSpec, nodelay::switch_off_delay, supervise::child_argv};
+use super::{BrokerSpec, gate, nodelay::switch_off_delay, supervise::child_argv};
 use crate::{config::AgentConfig, error::AgentError};
 use rumqttd::{Broker, Config, meters::MetersLink};
 use serde::{Deserialize, Serialize};
-use std::{io::Write, net::SocketAddr};
+use std::{
+    io::Write,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+};
 
 /// Connections that rumqttd allows beyond those admitted: it panics when its own limit is passed,
 /// and connections that are just closing still count.
 const SPARE_CONNECTIONS: u32 = 64;
+
+/// rumqttd keeps two of them for each filter.
+pub(super) const SEGMENT_BYTES: u64 = 10 << 20;
+/// Messages may take a quarter of the machine's memory, within these bounds.
+const LEAST_MEMORY: u64 = 256 << 20;
+const MOST_MEMORY: u64 = 1 << 30;
 
 /// What the child is told, as JSON on its command line.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +27,9 @@ struct Settings {
     listen: SocketAddr,
     max_connections: u32,
     max_payload_bytes: u32,
+    /// For the messages of all topics; by the machine's memory if it is not said.
+    #[serde(default)]
+    memory_bytes: Option<u64>,
 }
 
 /// Counters as rumqttd keeps them; one JSON line a second on the child's standard output.
@@ -36,6 +48,7 @@ pub(super) fn argv(config: &AgentConfig, spec: &BrokerSpec) -> Result<Vec<String
         listen: spec.listen,
         max_connections: spec.max_connections,
         max_payload_bytes: spec.max_payload_bytes,
+        memory_bytes: None,
     };
     let json = serde_json::to_string(&settings)
         .map_err(|e| AgentError::Invalid(format!("broker settings: {e}")))?;
@@ -50,32 +63,39 @@ pub(super) fn argv(config: &AgentConfig, spec: &BrokerSpec) -> Result<Vec<String
 
 /// rumqttd's settings have private fields: they can only be made from text.
 /// Its timer for meters panics without an interval for alerts, which nobody reads.
-fn configuration(settings: &Settings) -> String {
+fn configuration(settings: &Settings, v4: SocketAddr, v5: SocketAddr) -> String {
+    let connections = format!(
+        "connection_timeout_ms = 10000\n\
+         max_payload_size = {}\n\
+         max_inflight_count = 500\n\
+         dynamic_filters = true\n",
+        settings.max_packet_bytes()
+    );
     format!(
         "id = 0\n\
          [router]\n\
          id = 0\n\
          max_connections = {}\n\
          max_outgoing_packet_count = 200\n\
-         max_segment_size = 10485760\n\
+         max_segment_size = {SEGMENT_BYTES}\n\
          max_segment_count = 2\n\
          [v4.1]\n\
          name = \"v4\"\n\
-         listen = \"{}\"\n\
+         listen = \"{v4}\"\n\
          next_connection_delay_ms = 1\n\
          [v4.1.connections]\n\
-         connection_timeout_ms = 10000\n\
-         max_payload_size = {}\n\
-         max_inflight_count = 500\n\
-         dynamic_filters = true\n\
+         {connections}\
+         [v5.1]\n\
+         name = \"v5\"\n\
+         listen = \"{v5}\"\n\
+         next_connection_delay_ms = 1\n\
+         [v5.1.connections]\n\
+         {connections}\
          [metrics.meters]\n\
          push_interval = 1\n\
          [metrics.alerts]\n\
          push_interval = 3600\n",
         settings.max_connections + SPARE_CONNECTIONS,
-        settings.listen,
-        // The limit is on the whole packet; topic and header come on top of the payload.
-        settings.max_payload_bytes + 1024,
     )
 }
 
@@ -83,8 +103,11 @@ fn configuration(settings: &Settings) -> String {
 pub fn run(settings: &str) -> Result<(), AgentError> {
     let settings: Settings = serde_json::from_str(settings)
         .map_err(|e| AgentError::Invalid(format!("broker settings: {e}")))?;
+    // First of all: it is what somebody else may have.
+    let listener = gate::listener(settings.listen)?;
+    let (v4, v5) = inner_addresses(settings.listen)?;
     let config: Config =
-        toml::from_str(&configuration(&settings)).map_err(|source| AgentError::Config {
+        toml::from_str(&configuration(&settings, v4, v5)).map_err(|source| AgentError::Config {
             path: "rumqttd settings".into(),
             source: Box::new(source),
         })?;
@@ -99,18 +122,80 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
             program: "meters thread".into(),
             source,
         })?;
-    let listen = settings.listen;
-    std::thread::Builder::new()
-        .name("nodelay".into())
-        .spawn(move || switch_off_delay(listen))
-        .map_err(|source| AgentError::Start {
-            program: "nodelay thread".into(),
+    let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let started = thread.spawn(work).map(|_| ());
+        started.map_err(|source| AgentError::Start {
+            program: format!("thread {name}"),
             source,
-        })?;
-    broker.start().map_err(|e| AgentError::Serve {
+        })
+    };
+    let (ended, has_ended) = tokio::sync::oneshot::channel();
+    start(
+        "rumqttd",
+        Box::new(move || {
+            let why = match broker.start() {
+                Ok(()) => "it ended".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            ended.send(why).ok();
+        }),
+    )?;
+    for inner in [v4, v5] {
+        start("nodelay", Box::new(move || switch_off_delay(inner)))?;
+    }
+    let gate = gate::Settings {
         listen: settings.listen,
-        source: e.into(),
+        max_connections: settings.max_connections,
+        max_packet_bytes: settings.max_packet_bytes(),
+        memory_bytes: settings.memory_bytes.unwrap_or_else(memory_for_messages),
+        v4,
+        v5,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|source| AgentError::Start {
+        program: "runtime".into(),
+        source,
+    })?;
+    runtime.block_on(async {
+        tokio::select! {
+            served = gate::serve(listener, gate) => served,
+            // Without it the gate leads nowhere; whoever started this process starts it again.
+            why = has_ended => Err(AgentError::Invalid(format!("rumqttd: {}", why.unwrap_or_default()))),
+        }
     })
+}
+
+impl Settings {
+    /// rumqttd's limit is on the whole packet; topic and header come on top of the payload.
+    fn max_packet_bytes(&self) -> usize {
+        self.max_payload_bytes as usize + 1024
+    }
+}
+
+/// Where rumqttd listens for the gate, and for nobody else.
+fn inner_addresses(listen: SocketAddr) -> Result<(SocketAddr, SocketAddr), AgentError> {
+    let error = |source: std::io::Error| AgentError::Serve {
+        listen,
+        source: source.into(),
+    };
+    // Both at once, so that they differ.
+    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(error);
+    let (v4, v5) = (bind()?, bind()?);
+    Ok((
+        v4.local_addr().map_err(error)?,
+        v5.local_addr().map_err(error)?,
+    ))
+}
+
+fn memory_for_messages() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|l| l.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    let quarter = kib.map_or(0, |kib| (kib << 10) / 4);
+    quarter.clamp(LEAST_MEMORY, MOST_MEMORY)
 }
 
 #[expect(
@@ -151,12 +236,15 @@ mod tests {
             listen: "127.0.0.1:1883".parse().unwrap(),
             max_connections: 1000,
             max_payload_bytes: 1024 * 1024,
+            memory_bytes: None,
         };
-        let config: Config = toml::from_str(&configuration(&settings)).unwrap();
+        let [v4, v5] = ["127.0.0.1:2", "127.0.0.1:3"].map(|a| a.parse().unwrap());
+        let config: Config = toml::from_str(&configuration(&settings, v4, v5)).unwrap();
         assert_eq!(config.router.max_connections, 1064);
-        assert_eq!(
-            config.v4.unwrap()["1"].connections.max_payload_size,
-            1024 * 1024 + 1024
-        );
+        for (servers, listen) in [(config.v4, v4), (config.v5, v5)] {
+            let server = &servers.unwrap()["1"];
+            assert_eq!(server.listen, listen);
+            assert_eq!(server.connections.max_payload_size, 1024 * 1024 + 1024);
+        }
     }
 }

@@ -149,6 +149,7 @@ impl Application for ImageClassification {
                 broker: format!("{}:{BROKER_PORT}", worker.address),
                 classifiers: classifiers(benchmark.worker_cores),
                 endpoints: own.clone().map(|n| n.name.clone()).collect(),
+                photos: Some(load.count()),
                 queue_bytes: QUEUE_BYTES,
                 deadline_s: self.deadline_s(benchmark),
             };

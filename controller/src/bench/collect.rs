@@ -18,15 +18,15 @@ pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<()
     }
     let bytes = runner.collect(&run.remote_id, "samples.csv").await?;
     let text = String::from_utf8_lossy(&bytes);
-    for line in text.lines().skip(1) {
-        match Sample::from_csv(line) {
-            Some(sample) => run.samples.push(sample),
-            None => run
-                .problems
-                .push(format!("a line of samples.csv is not understood: {line}")),
-        }
-    }
+    let (samples, bad) = Sample::read(&text);
+    run.samples = samples;
+    run.problems.extend(not_understood("samples.csv", bad));
     Ok(())
+}
+
+fn not_understood(file: &str, lines: Vec<String>) -> impl Iterator<Item = String> {
+    let lines = lines.into_iter();
+    lines.map(move |line| format!("a line of {file} is not understood: {line}"))
 }
 
 /// Calls of functions that one run made.
@@ -36,14 +36,9 @@ pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), 
     }
     let bytes = runner.collect(&run.remote_id, "calls.csv").await?;
     let text = String::from_utf8_lossy(&bytes);
-    for line in text.lines().skip(1) {
-        match Call::from_csv(line) {
-            Some(call) => run.calls.push(call),
-            None => run
-                .problems
-                .push(format!("a line of calls.csv is not understood: {line}")),
-        }
-    }
+    let (calls, bad) = Call::read(&text);
+    run.calls = calls;
+    run.problems.extend(not_understood("calls.csv", bad));
     Ok(())
 }
 

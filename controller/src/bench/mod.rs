@@ -17,4 +17,5 @@ pub use collect::NodeMetrics;
 pub use functions::FunctionSample;
 pub use run::{Bench, bench};
 pub use runner::Runner;
+pub use stage::photos_of;
 pub use timeline::Happening;

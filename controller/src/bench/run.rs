@@ -75,7 +75,7 @@ pub async fn bench(
     let placed = match &benchmark.dataset {
         Some(dir) => {
             progress
-                .stage("photos", stage::dataset(dir, plan, &agents))
+                .stage("photos", stage::dataset(&config.name, dir, plan, &agents))
                 .await?
         }
         None => Vec::new(),

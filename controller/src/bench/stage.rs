@@ -6,41 +6,69 @@ use crate::{
     error::Error,
     plan::Plan,
 };
-use std::path::Path;
+use continuum_workload_core::record;
+use std::path::{Path, PathBuf};
+
+/// A message with a photo may have 1 MiB, and its header needs some of it.
+const MOST_PHOTO_BYTES: u64 = (1 << 20) - 1024;
+
+/// The photos of a directory in the order of their names, or everything that is wrong with it, by file.
+pub fn photos_of(dir: &Path) -> Result<Vec<PathBuf>, Vec<String>> {
+    let list = std::fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let list = list.map_err(|e| vec![format!("dataset `{}`: {e}", dir.display())])?;
+    let (mut photos, mut faults) = (Vec::new(), Vec::new());
+    for path in list.into_iter().map(|entry| entry.path()) {
+        let is_jpeg = path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"));
+        if !is_jpeg {
+            continue;
+        }
+        let fault = match std::fs::metadata(&path) {
+            Ok(meta) if !meta.is_file() => Some("is no file".to_owned()),
+            Ok(meta) if meta.len() == 0 => Some("is empty".to_owned()),
+            Ok(meta) if meta.len() > MOST_PHOTO_BYTES => Some(format!(
+                "has {} bytes, a photo may have {MOST_PHOTO_BYTES}",
+                meta.len()
+            )),
+            Ok(_) => std::fs::File::open(&path).err().map(|e| e.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        match fault {
+            Some(fault) => faults.push(format!("photo `{}` {fault}", path.display())),
+            None => photos.push(path),
+        }
+    }
+    if photos.is_empty() && faults.is_empty() {
+        faults.push(format!(
+            "dataset `{}` has no .jpg or .jpeg file; those in directories below it are not looked for",
+            dir.display()
+        ));
+    }
+    photos.sort();
+    faults.sort();
+    if faults.is_empty() {
+        Ok(photos)
+    } else {
+        Err(faults)
+    }
+}
 
 /// Sends the photos to all endpoints; returns the directory as the nodes see it, by node.
 pub(super) async fn dataset(
+    deployment: &str,
     dir: &str,
     plan: &Plan,
     agents: &[GrpcAgent],
 ) -> Result<Vec<(String, String)>, Error> {
-    let mut photos = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(Error::file("list", dir))? {
-        let path = entry.map_err(Error::file("list", dir))?.path();
-        let is_jpeg = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"));
-        if is_jpeg {
-            photos.push(path);
-        }
-    }
-    if photos.is_empty() {
-        return Err(Error::other(
-            format!("use dataset `{dir}`"),
-            "it has no .jpg or .jpeg file",
-        ));
-    }
-    photos.sort();
+    let photos = photos_of(Path::new(dir)).map_err(|reasons| Error::Preflight {
+        name: deployment.to_owned(),
+        reasons,
+    })?;
     // Another set of photos goes to another directory: a node takes all that it finds there.
     let mut parts = Vec::new();
     for photo in &photos {
-        parts.push(
-            photo
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-        );
+        parts.push(record::file_name(photo));
         parts.push(continuum_images::hash::file(photo)?);
     }
     let digest = continuum_images::hash::texts(parts.iter().map(String::as_str));
@@ -54,11 +82,7 @@ pub(super) async fn dataset(
         async move {
             let mut placed = String::new();
             for photo in photos {
-                let name = photo
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
+                let name = record::file_name(photo);
                 placed = agent.put(photo, &format!("{place}/{name}")).await?;
             }
             let dir = Path::new(&placed).parent().map(|p| p.display().to_string());
@@ -66,4 +90,39 @@ pub(super) async fn dataset(
         }
     });
     futures_util::future::try_join_all(sends).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_that_is_no_photo_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let faults = photos_of(dir.path()).unwrap_err();
+        assert!(faults[0].contains("no .jpg"), "{faults:?}");
+        for name in ["b.JPG", "a,b.jpeg", "notes.txt"] {
+            std::fs::write(path(name), b"x").unwrap();
+        }
+        assert_eq!(
+            photos_of(dir.path()).unwrap(),
+            [path("a,b.jpeg"), path("b.JPG")]
+        );
+        std::fs::write(path("empty.jpg"), b"").unwrap();
+        std::fs::write(path("phone.jpg"), vec![0; 1 << 20]).unwrap();
+        std::fs::create_dir(path("x.jpg")).unwrap();
+        std::os::unix::fs::symlink("/nosuch/file.jpg", path("dangling.jpg")).unwrap();
+        let faults = photos_of(dir.path()).unwrap_err();
+        let texts = [
+            "dangling.jpg` No such file",
+            "empty.jpg` is empty",
+            "phone.jpg` has 1048576 bytes",
+            "x.jpg` is no file",
+        ];
+        assert_eq!(faults.len(), texts.len(), "{faults:?}");
+        for (fault, text) in faults.iter().zip(texts) {
+            assert!(fault.contains(text), "{fault:?} without {text:?}");
+        }
+    }
 }

@@ -186,8 +186,8 @@ pub(super) async fn bench(
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
-    let (bench, dir) = bench_locked(context, &checked.config, results).await?;
-    show_bench(context, output, &bench, &dir)
+    let done = bench_locked(context, &checked.config, results).await?;
+    show_bench(context, output, done)
 }
 
 /// Benchmark settings may differ from those of `up`; machines, links and software may not.
@@ -223,11 +223,14 @@ fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
     })
 }
 
-async fn bench_locked(
-    context: &Context,
-    config: &Config,
-    results: &Path,
-) -> Result<(Bench, PathBuf), Error> {
+/// A run, where its files are, and whether all of them are there.
+struct Done {
+    bench: Bench,
+    dir: PathBuf,
+    written: Result<(), Error>,
+}
+
+async fn bench_locked(context: &Context, config: &Config, results: &Path) -> Result<Done, Error> {
     let locks = context.root.locks();
     // In this order: who is refused must not write itself into the lock that the other one shares.
     let alone = format!("{}.bench", config.name);
@@ -269,11 +272,21 @@ async fn bench_locked(
         }
     };
     let stages = context.progress.stages();
-    report::write(&dir, config, &plan, &deployment, &done, &stages)?;
-    Ok((done, dir))
+    // What was measured is shown even where it cannot be kept.
+    let written = report::write(&dir, config, &plan, &deployment, &done, &stages);
+    Ok(Done {
+        bench: done,
+        dir,
+        written,
+    })
 }
 
-fn show_bench(context: &Context, output: &Output, bench: &Bench, dir: &Path) -> Result<(), Error> {
+fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Error> {
+    let Done {
+        bench,
+        dir,
+        written,
+    } = done;
     context.progress.finish();
     let report = &bench.report;
     for table in &report.tables {
@@ -328,6 +341,7 @@ fn show_bench(context: &Context, output: &Output, bench: &Bench, dir: &Path) -> 
     }
     output.text(&format!("results: {}", dir.display()));
     output.json(&json!({ "report": report, "results": dir }));
+    written?;
     if bench.interrupted {
         return Err(Error::Interrupted);
     }
@@ -411,7 +425,7 @@ pub(super) async fn run(
         && !config.infrastructure.infra_only;
     let measured = if runs_something {
         match bench_locked(context, config, results).await {
-            Ok((bench, dir)) => show_bench(context, output, &bench, &dir),
+            Ok(done) => show_bench(context, output, done),
             Err(error) => Err(error),
         }
     } else {

@@ -93,10 +93,14 @@ pub(super) fn of_config(
             ));
         }
     }
-    if let Some(dataset) = config.benchmark.as_ref().and_then(|b| b.dataset.as_ref())
-        && !std::path::Path::new(dataset).is_dir()
-    {
-        reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
+    if let Some(dataset) = config.benchmark.as_ref().and_then(|b| b.dataset.as_ref()) {
+        let dataset_path = std::path::Path::new(dataset);
+        if dataset_path.is_dir() {
+            let faults = crate::bench::photos_of(dataset_path).err();
+            reasons.extend(faults.unwrap_or_default());
+        } else {
+            reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
+        }
     }
     for own in config
         .benchmark

@@ -10,7 +10,10 @@ use crate::{
     progress::StageTime,
     state::Deployment,
 };
-use continuum_workload_core::{call::CALL_COLUMNS, record::SAMPLE_COLUMNS};
+use continuum_workload_core::{
+    call::CALL_COLUMNS,
+    record::{SAMPLE_COLUMNS, csv_record},
+};
 use serde_json::json;
 use std::{
     fmt::Write,
@@ -55,10 +58,7 @@ pub fn write(
     bench: &Bench,
     stages: &[StageTime],
 ) -> Result<(), Error> {
-    let save = |name: &str, text: String| {
-        let path = dir.join(name);
-        std::fs::write(&path, text).map_err(Error::file("write", path))
-    };
+    let save = |name: &str, text: String| whole(&dir.join(name), &text);
     let result = json!({
         "schema": SCHEMA_VERSION,
         "name": config.name,
@@ -124,6 +124,17 @@ pub fn write(
         save(&format!("logs/{}.log", run.plan.id), lines)?;
     }
     Ok(())
+}
+
+/// Writes a file whole, or leaves none.
+fn whole(path: &Path, text: &str) -> Result<(), Error> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| {
+        std::fs::remove_file(&part).ok();
+        Error::file("write", path)(error)
+    })
 }
 
 /// Nodes, what is installed on them, and their links.
@@ -209,7 +220,6 @@ fn samples(runs: &[NodeRun], phase: Phase) -> String {
         .flat_map(|r| &r.samples)
     {
         text.push_str(&sample.to_csv());
-        text.push('\n');
     }
     text
 }
@@ -218,7 +228,6 @@ fn calls(runs: &[NodeRun]) -> String {
     let mut text = format!("{CALL_COLUMNS}\n");
     for call in runs.iter().flat_map(|r| &r.calls) {
         text.push_str(&call.to_csv());
-        text.push('\n');
     }
     text
 }
@@ -266,26 +275,36 @@ fn metrics(bench: &Bench) -> String {
 
 fn events(bench: &Bench) -> String {
     let mut text = String::from("node,time_unix_ns,source,text\n");
+    let mut add = |node: &str, at: i64, source: &str, what: &str| {
+        text.push_str(&csv_record([node, &at.to_string(), source, what]));
+    };
     for (node, metrics) in &bench.metrics {
         for e in &metrics.batch.events {
-            writeln!(
-                text,
-                "{node},{},{},\"{}\"",
-                e.time_unix_ns,
-                e.source,
-                e.text.replace('"', "'")
-            )
-            .ok();
+            add(node, e.time_unix_ns, &e.source, &e.text);
         }
     }
     for h in &bench.happenings {
-        let text_of = h.text.replace('"', "'");
-        writeln!(
-            text,
-            "controller,{},{},\"{text_of}\"",
-            h.time_unix_ns, h.source
-        )
-        .ok();
+        add("controller", h.time_unix_ns, h.source, &h.text);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.json");
+        whole(&path, "{}").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
+        // A file cannot be put over a directory: what was begun for it is gone.
+        let taken = dir.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        let error = whole(&taken, "{}").unwrap_err();
+        assert!(error.to_string().contains("taken"), "{error}");
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
 }

@@ -78,7 +78,7 @@ pub fn report(plan: &Plan, benchmark: &Benchmark, runs: &[NodeRun], clocks: &Clo
         report.tables.push(table);
     }
     stages(&mut report, plan.mode, runs, &endpoints, clocks);
-    counts(&mut report, benchmark, runs, &endpoints);
+    counts::add(&mut report, benchmark, runs, &endpoints);
     report
 }
 
@@ -152,6 +152,8 @@ fn worker_table(
     }
     table
 }
+
+mod counts;
 
 /// Answered with a class: what could not be decoded comes back fast, and would make the rest look better.
 fn is_classified(sample: &Sample) -> bool {
@@ -307,83 +309,6 @@ fn stages(
         if let Some(percentiles) = histogram.percentiles() {
             report.stages.insert(name.to_owned(), percentiles);
         }
-    }
-}
-
-fn counts(report: &mut Report, benchmark: &Benchmark, runs: &[NodeRun], endpoints: &[&NodeRun]) {
-    let asked = (benchmark.frequency * benchmark.duration_s)
-        .round()
-        .max(1.0) as u64;
-    let sum =
-        |field: fn(&continuum_workload_core::event::Summary) -> u64, of: &[&NodeRun]| -> u64 {
-            of.iter()
-                .filter_map(|r| r.summary.as_ref())
-                .map(field)
-                .sum()
-        };
-    let all: Vec<&NodeRun> = runs.iter().collect();
-    let answered = endpoints
-        .iter()
-        .flat_map(|r| &r.samples)
-        .filter(|s| is_classified(s))
-        .count() as u64;
-    let mut set = |name: &str, value| report.counts.insert(name.to_owned(), value);
-    set("asked", asked * endpoints.len() as u64);
-    set("sent", sum(|s| s.sent, endpoints));
-    set("answered", answered);
-    set("lost", sum(|s| s.lost, endpoints));
-    set("duplicates", sum(|s| s.duplicates, endpoints));
-    set("slips", sum(|s| s.slips, endpoints));
-    set("dropped", sum(|s| s.dropped, &all));
-    set("bad_inputs", sum(|s| s.bad_inputs, endpoints));
-    set("reconnects", sum(|s| s.reconnects, &all));
-    for run in &all {
-        if !run.is_complete() {
-            let text = format!(
-                "run {} on node {} did not finish: {}",
-                run.plan.id,
-                run.plan.node,
-                run.how_ended()
-            );
-            report.invalid.push(text);
-        }
-    }
-    for run in endpoints {
-        let summary = run.summary.clone().unwrap_or_default();
-        if run.is_complete() && (summary.sent < asked || summary.lost > 0) {
-            report.invalid.push(format!(
-                "endpoint {}: {} of {asked} photos sent, {} without an answer",
-                run.plan.node, summary.sent, summary.lost
-            ));
-        }
-    }
-    // What a run counted and what came of it must be the same, or the tables are about something else.
-    for run in &all {
-        if let Some(summary) = run.summary.as_ref().filter(|_| run.is_complete())
-            && run.samples.len() as u64 != summary.sent
-        {
-            report.invalid.push(format!(
-                "run {}: it counted {} photos, and {} samples are here{}",
-                run.plan.id,
-                summary.sent,
-                run.samples.len(),
-                run.problems
-                    .last()
-                    .map_or_else(String::new, |p| format!(" ({p})")),
-            ));
-        }
-    }
-    let bad = report.counts.get("bad_inputs").copied().unwrap_or_default();
-    if bad > 0 {
-        report.notes.push(format!(
-            "{bad} photos could not be classified and are not in the times"
-        ));
-    }
-    let dropped = report.counts.get("dropped").copied().unwrap_or_default();
-    if dropped > 0 {
-        report.invalid.push(format!(
-            "{dropped} photos were dropped because the worker's queue was full"
-        ));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tables as upstream prints them: text without index under a banner, and CSV with index as it logs them.
 
+use continuum_workload_core::record::csv_record;
+
 /// A cell. Numbers keep their type: text and CSV show them differently.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(untagged)]
@@ -103,10 +105,11 @@ impl Table {
 
     /// With an index column, as pandas writes a frame.
     pub fn to_csv(&self) -> String {
-        let mut out = format!(",{}\n", self.columns.join(","));
+        let head = std::iter::once(String::new()).chain(self.columns.iter().cloned());
+        let mut out = csv_record(head);
         for (index, row) in self.rows.iter().enumerate() {
-            let cells: Vec<String> = row.iter().map(|c| c.plain("")).collect();
-            out.push_str(&format!("{index},{}\n", cells.join(",")));
+            let cells = row.iter().map(|c| c.plain(""));
+            out.push_str(&csv_record(std::iter::once(index.to_string()).chain(cells)));
         }
         out
     }

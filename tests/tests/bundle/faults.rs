@@ -92,6 +92,19 @@ pub(crate) fn interrupted_bench() -> anyhow::Result<()> {
         samples.lines().count() > 5,
         "the samples so far are missing: {samples}"
     );
+    // What was counted is what is there.
+    let rows = results::rows(&dir, "samples.csv")?;
+    let answered = rows
+        .iter()
+        .filter(|row| row.text("answered_endpoint_ns").is_ok_and(|at| at != "0"));
+    let counted = |name: &str| result["counts"][name].as_u64();
+    ensure!(
+        counted("sent") == Some(rows.len() as u64)
+            && counted("answered") == Some(answered.count() as u64),
+        "{} and {} samples",
+        result["counts"],
+        rows.len()
+    );
     Ok(())
 }
 
@@ -168,5 +181,79 @@ pub(crate) fn stalled_agent() -> anyhow::Result<()> {
     let result = results::json(&dir)?;
     let metrics = result["metrics"].as_array().context("metrics")?;
     ensure!(metrics.iter().all(|m| m["broken"].is_null()), "{metrics:?}");
+    Ok(())
+}
+
+/// The broker of a node, which is a child of its agent.
+fn broker_pid(world: &World, node: &str) -> anyhow::Result<i32> {
+    let agent = endpoint_pid(world, node)?.to_string();
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+        let words = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        let stat = String::from_utf8_lossy(&read("stat")).into_owned();
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        if words.contains("broker {") && parent == Some(agent.as_str()) {
+            let pid = entry.file_name();
+            return pid.to_string_lossy().parse().context("a pid");
+        }
+    }
+    anyhow::bail!("agent {agent} of {node} has no broker")
+}
+
+/// A broker that dies takes messages along that it has acknowledged; all photos are answered all the same.
+pub(crate) fn killed_broker() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let results = world.results("results").display().to_string();
+    let mut bench = world
+        .ctl
+        .start("bench", &["bench", "local", "--results", &results])?;
+    bench.wait_for_answers(10, Duration::from_mins(1))?;
+    send(Signal::KILL, broker_pid(&world, "edge0")?)?;
+    ensure!(bench.wait(Duration::from_mins(1))? == 0, "{}", bench.said());
+    let dir = results::only_result(&world.results("results"))?;
+    results::check(&dir, 200)?;
+    let result = results::json(&dir)?;
+    eprintln!("a killed broker: {}", result["counts"]);
+    ensure!(
+        result["counts"]["reconnects"].as_u64() >= Some(5),
+        "{}",
+        result["counts"]
+    );
+    let notes = result["notes"].to_string();
+    ensure!(notes.contains("was made again"), "{notes}");
+    Ok(())
+}
+
+/// A result without a single class is none, and says which files were no photos.
+pub(crate) fn no_photos() -> anyhow::Result<()> {
+    let world = World::new()?;
+    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let photos = world.dir.path().join("photos");
+    std::fs::create_dir(&photos)?;
+    std::fs::write(photos.join("a,b.jpg"), b"\x89PNG\r\n\x1a\n and more")?;
+    let dataset = format!("benchmark.dataset={:?}", photos.display().to_string());
+    let results = world.results("results").display().to_string();
+    let duration = "benchmark.duration_s=2";
+    let errors = world.ctl.refused(
+        6,
+        &[
+            "bench",
+            "local",
+            "--set",
+            &dataset,
+            "--set",
+            duration,
+            "--results",
+            &results,
+        ],
+    )?;
+    ensure!(errors.contains("nothing was classified"), "{errors}");
+    ensure!(
+        errors.contains("`a,b.jpg`") && errors.contains("a PNG"),
+        "{errors}"
+    );
     Ok(())
 }

@@ -59,6 +59,16 @@ fn main() {
             usual,
         ),
         trial(
+            "a_killed_broker_loses_nothing",
+            faults::killed_broker,
+            usual,
+        ),
+        trial(
+            "files_that_are_no_photos_are_no_result_and_named",
+            faults::no_photos,
+            usual,
+        ),
+        trial(
             "an_agent_that_stands_still_loses_nothing",
             faults::stalled_agent,
             usual,

@@ -1,5 +1,7 @@
 //! One line per call of a function, as CSV. The columns are the public form of raw results.
 
+use crate::record::{csv_record, csv_records};
+
 /// Columns of `calls.csv`; times are nanoseconds since 1970 by the endpoint's clock.
 pub const CALL_COLUMNS: &str = "endpoint,function,id,bytes,due_ns,begun_ns,sent_ns,answered_ns,status,is_cold,answer_bytes,pod";
 
@@ -38,59 +40,58 @@ impl Call {
         (200..300).contains(&self.status)
     }
 
-    /// One CSV line without the line end.
+    /// One CSV record with its line end.
     pub fn to_csv(&self) -> String {
-        format!(
-            "{},{},{},{},{},{},{},{},{},{},{},{}",
-            self.endpoint,
-            self.function,
-            self.id,
-            self.bytes,
-            self.due_ns,
-            self.begun_ns,
-            self.sent_ns,
-            self.answered_ns,
-            self.status,
-            u8::from(self.is_cold),
-            self.answer_bytes,
-            self.pod
-        )
+        csv_record([
+            self.endpoint.clone(),
+            self.function.clone(),
+            self.id.to_string(),
+            self.bytes.to_string(),
+            self.due_ns.to_string(),
+            self.begun_ns.to_string(),
+            self.sent_ns.to_string(),
+            self.answered_ns.to_string(),
+            self.status.to_string(),
+            u8::from(self.is_cold).to_string(),
+            self.answer_bytes.to_string(),
+            self.pod.clone(),
+        ])
     }
 
-    /// Reads a line of [`Call::to_csv`]; `None` if it is not one.
-    pub fn from_csv(line: &str) -> Option<Self> {
-        let f: Vec<&str> = line.split(',').collect();
-        let [
-            endpoint,
-            function,
-            id,
-            bytes,
-            due,
-            begun,
-            sent,
-            answered,
-            status,
-            cold,
-            answer,
-            pod,
-        ] = f.as_slice()
-        else {
+    fn from_record(record: &csv::StringRecord) -> Option<Self> {
+        fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
+            record.get(at)?.parse().ok()
+        }
+        if record.len() != CALL_COLUMNS.split(',').count() {
             return None;
-        };
+        }
         Some(Self {
-            endpoint: (*endpoint).to_owned(),
-            function: (*function).to_owned(),
-            id: id.parse().ok()?,
-            bytes: bytes.parse().ok()?,
-            due_ns: due.parse().ok()?,
-            begun_ns: begun.parse().ok()?,
-            sent_ns: sent.parse().ok()?,
-            answered_ns: answered.parse().ok()?,
-            status: status.parse().ok()?,
-            is_cold: *cold == "1",
-            answer_bytes: answer.parse().ok()?,
-            pod: (*pod).to_owned(),
+            endpoint: cell(record, 0)?,
+            function: cell(record, 1)?,
+            id: cell(record, 2)?,
+            bytes: cell(record, 3)?,
+            due_ns: cell(record, 4)?,
+            begun_ns: cell(record, 5)?,
+            sent_ns: cell(record, 6)?,
+            answered_ns: cell(record, 7)?,
+            status: cell(record, 8)?,
+            is_cold: record.get(9)? == "1",
+            answer_bytes: cell(record, 10)?,
+            pod: cell(record, 11)?,
         })
+    }
+
+    /// Reads a file of records, and what of it is none.
+    pub fn read(text: &str) -> (Vec<Self>, Vec<String>) {
+        let (records, mut bad) = csv_records(text);
+        let mut calls = Vec::new();
+        for record in records {
+            match Self::from_record(&record) {
+                Some(call) => calls.push(call),
+                None => bad.push(record.iter().collect::<Vec<_>>().join(",")),
+            }
+        }
+        (calls, bad)
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn csv_round_trip_and_column_count() {
+    fn records_come_back_and_what_is_none_is_named() {
         let call = Call {
             endpoint: "endpoint0".into(),
             function: "image".into(),
@@ -110,10 +111,11 @@ mod tests {
             pod: "image-5d".into(),
             ..Call::default()
         };
-        let line = call.to_csv();
-        assert_eq!(Call::from_csv(&line).unwrap(), call);
+        let text = format!("{CALL_COLUMNS}\n{}endpoint0,image\n", call.to_csv());
         assert!(call.is_good() && !Call::default().is_good());
-        assert_eq!(line.split(',').count(), CALL_COLUMNS.split(',').count());
-        assert!(Call::from_csv("endpoint0,image").is_none());
+        assert_eq!(
+            Call::read(&text),
+            (vec![call], vec!["endpoint0,image".into()])
+        );
     }
 }

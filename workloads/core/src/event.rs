@@ -30,12 +30,13 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// The run is over and its files are complete.
+    /// The run is over, by itself or because it was stopped, and its files are complete.
     Finished(Summary),
 }
 
-/// Counts at the end of a run.
+/// Counts at the end of a run, also of one that was stopped.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Summary {
     /// Messages sent, or items taken in.
     pub sent: u64,
@@ -51,8 +52,22 @@ pub struct Summary {
     pub bad_inputs: u64,
     /// Sends that began more than 10 ms after they were due.
     pub slips: u64,
+    /// Of those, the ones that had to wait until the connection took what was there before them.
+    pub slips_waiting: u64,
     /// Times the connection to the broker was lost and made again.
     pub reconnects: u64,
+    /// Messages that were sent more than once, because a connection broke or a broker lost them.
+    pub resent: u64,
+    /// Answered, after it had to be sent more than once.
+    pub late: u64,
+    /// Times a send waited because the connection took nothing more.
+    pub waits: u64,
+    /// How long it waited, together.
+    pub waited_ms: u64,
+    /// Times the whole process stood still for more than a second.
+    pub stalls: u64,
+    /// How long it stood still, together.
+    pub stalled_ms: u64,
 }
 
 /// Where events go. Cloning shares the output; lines never mix.

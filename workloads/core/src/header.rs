@@ -2,10 +2,21 @@
 //!
 //! ```text
 //! 0      4         5      6      7        8          8+E   ...
-//! "CTM1" version=1 kind   reserved len(E) endpoint   id u64, due i64, sent i64 | body
+//! "CTM1" version=2 kind   reserved len(E) endpoint   id u64, due i64, sent i64, run u64 | body
 //! ```
 //! All numbers are big endian; times are nanoseconds since 1970 by the endpoint's clock. A reply carries the
 //! same header and then [`WorkerStages`] and the classes found. Nothing is allocated from a length in the header.
+//!
+//! ```text
+//! endpoint                                     worker
+//!   Photo ------------------------------------> once for each id, however often it comes
+//!   <------------------------------------ Reply, or Dropped
+//!   Ask (ids without an answer) --------------> says again what it has said
+//!   <--------------------- Missing (of those, the ids that never came)
+//!   <---------------------------------- Hello   its connection was made anew: what is missing?
+//!   End --------------------------------------> sent again until it is heard
+//!   <------------------------------------ End
+//! ```
 
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +25,39 @@ pub enum Kind {
     Photo,
     /// The answer to one.
     Reply,
-    /// The endpoint has sent its last photo.
+    /// The endpoint wants nothing any more; the worker says it back.
     End,
+    /// The endpoint has no answer for these: an [`IdSet`](crate::ids::IdSet).
+    Ask,
+    /// The worker's answer to that: those of them that it never got.
+    Missing,
+    /// The worker had no room for a photo.
+    Dropped,
+    /// The worker's connection was made anew.
+    Hello,
+}
+
+impl Kind {
+    const ALL: [(u8, Self); 7] = [
+        (1, Self::Photo),
+        (2, Self::Reply),
+        (3, Self::End),
+        (4, Self::Ask),
+        (5, Self::Missing),
+        (6, Self::Dropped),
+        (7, Self::Hello),
+    ];
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(b, kind)| (b == byte).then_some(kind))
+    }
+
+    fn byte(self) -> u8 {
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(b, kind)| (kind == self).then_some(b))
+            .unwrap_or_default()
+    }
 }
 
 /// Identity and times of one message.
@@ -31,6 +73,9 @@ pub struct Header {
     pub due_unix_ns: i64,
     /// When it was handed to the network.
     pub sent_unix_ns: i64,
+    /// Which run of the endpoint it is of; a later one has a higher number. What is left over from an earlier one is
+    /// known by it.
+    pub run: u64,
 }
 
 /// When the worker did what, by the worker's clock, nanoseconds since 1970.
@@ -79,7 +124,7 @@ pub enum HeaderError {
     #[error("message does not begin with the magic bytes")]
     Magic,
     /// From another version.
-    #[error("message has version {0}, this program speaks 1")]
+    #[error("message has version {0}, this program speaks {VERSION}")]
     Version(u8),
     /// Unknown kind.
     #[error("message has unknown kind {0}")]
@@ -90,7 +135,7 @@ pub enum HeaderError {
 }
 
 const MAGIC: &[u8; 4] = b"CTM1";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 struct Cursor<'a> {
     rest: &'a [u8],
@@ -114,24 +159,43 @@ impl<'a> Cursor<'a> {
 }
 
 impl Header {
+    /// A message about photos that is none.
+    pub fn about(kind: Kind, endpoint: &str, run: u64, id: u64) -> Self {
+        Self {
+            kind,
+            endpoint: endpoint.to_owned(),
+            id,
+            due_unix_ns: 0,
+            sent_unix_ns: 0,
+            run,
+        }
+    }
+
     /// Header followed by `body`.
     pub fn encode(&self, body: &[u8]) -> Vec<u8> {
         let name = self.endpoint.as_bytes();
         let name = name.get(..name.len().min(255)).unwrap_or_default();
-        let mut out = Vec::with_capacity(32 + name.len() + body.len());
+        let mut out = Vec::with_capacity(40 + name.len() + body.len());
         out.extend_from_slice(MAGIC);
-        let kind = match self.kind {
-            Kind::Photo => 1,
-            Kind::Reply => 2,
-            Kind::End => 3,
-        };
+        let kind = self.kind.byte();
         out.extend_from_slice(&[VERSION, kind, 0, name.len() as u8]);
         out.extend_from_slice(name);
         out.extend_from_slice(&self.id.to_be_bytes());
         out.extend_from_slice(&self.due_unix_ns.to_be_bytes());
         out.extend_from_slice(&self.sent_unix_ns.to_be_bytes());
+        out.extend_from_slice(&self.run.to_be_bytes());
         out.extend_from_slice(body);
         out
+    }
+
+    /// Writes another time of sending into a message that is made already: when it was made is not when it could go.
+    pub fn set_sent(message: &mut [u8], sent_unix_ns: i64) {
+        let name = message.get(7).copied().map_or(0, usize::from);
+        // Magic and fixed part, the name, number and due time are before it.
+        let at = 8 + name + 16;
+        if let Some(place) = message.get_mut(at..at + 8) {
+            place.copy_from_slice(&sent_unix_ns.to_be_bytes());
+        }
     }
 
     /// Splits a message into header and body.
@@ -147,12 +211,7 @@ impl Header {
         if version != VERSION {
             return Err(HeaderError::Version(version));
         }
-        let kind = match kind {
-            1 => Kind::Photo,
-            2 => Kind::Reply,
-            3 => Kind::End,
-            other => return Err(HeaderError::Kind(other)),
-        };
+        let kind = Kind::from_byte(kind).ok_or(HeaderError::Kind(kind))?;
         let endpoint = std::str::from_utf8(cursor.take(usize::from(name_len))?)
             .map_err(|_| HeaderError::Name)?
             .to_owned();
@@ -162,6 +221,7 @@ impl Header {
             id: u64::from_be_bytes(cursor.array()?),
             due_unix_ns: i64::from_be_bytes(cursor.array()?),
             sent_unix_ns: i64::from_be_bytes(cursor.array()?),
+            run: u64::from_be_bytes(cursor.array()?),
         };
         Ok((header, cursor.rest))
     }
@@ -228,12 +288,15 @@ mod tests {
         }
 
         #[test]
-        fn decode_inverts_encode(endpoint in "[a-z0-9]{0,40}", id: u64, due: i64, sent: i64, body in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let header = Header { kind: Kind::Photo, endpoint, id, due_unix_ns: due, sent_unix_ns: sent };
+        fn decode_inverts_encode(endpoint in "[a-z0-9]{0,40}", id: u64, due: i64, sent: i64, run: u64, body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let header = Header { kind: Kind::Photo, endpoint, id, due_unix_ns: due, sent_unix_ns: sent, run };
             let bytes = header.encode(&body);
             let (back, rest) = Header::decode(&bytes).unwrap();
-            prop_assert_eq!(back, header);
+            prop_assert_eq!(&back, &header);
             prop_assert_eq!(rest, &body[..]);
+            let mut later = bytes.clone();
+            Header::set_sent(&mut later, 77);
+            prop_assert_eq!(later, Header { sent_unix_ns: 77, ..header }.encode(&body));
         }
     }
 
@@ -245,6 +308,7 @@ mod tests {
             id: 7,
             due_unix_ns: 1,
             sent_unix_ns: 2,
+            run: 3,
         };
         let bytes = header.encode(&[]);
         for n in 0..bytes.len() {

@@ -11,6 +11,7 @@ pub mod call;
 pub mod clock;
 pub mod event;
 pub mod header;
+pub mod ids;
 pub mod record;
 pub mod spec;
 pub mod stats;

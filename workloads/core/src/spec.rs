@@ -95,6 +95,9 @@ pub struct Subscriber {
     pub classifiers: u32,
     /// Endpoints that will say when they are done.
     pub endpoints: Vec<String>,
+    /// Photos that each of them sends: one that has all its answers and is silent is done, whatever became of its word.
+    #[serde(default)]
+    pub photos: Option<u64>,
     /// Bytes of photos that may wait; what comes beyond is dropped and counted.
     pub queue_bytes: u64,
     /// Ends the run if the endpoints have not said that they are done by then.

@@ -4,8 +4,10 @@ use crate::{
     MAX_MESSAGE_BYTES,
     classifier::ClassifierFactory,
     dataset::Dataset,
+    endpoint::Ticks,
+    journal::Journal,
     pacing::{Pace, SLIP},
-    publisher::{stopped, write_samples},
+    photo,
     queue::ByteQueue,
     workers::{Classified, Job, Workers},
 };
@@ -13,7 +15,7 @@ use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
     event::{Event, Summary},
-    record::Sample,
+    record::{Loss, Sample},
     spec::Combined,
 };
 use std::{sync::Arc, time::Duration};
@@ -42,85 +44,152 @@ pub(crate) async fn run(
     )
     .await?;
     context.events.send(&Event::Ready {
-        detail: factory.describe(),
+        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
     });
 
-    let total = spec.load.count();
-    let pace = Pace::new(Instant::now() + Duration::from_millis(100), spec.load);
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut summary = Summary::default();
-    let mut last_report = Instant::now();
-    for id in 0..total {
-        let due = pace.due(id);
+    let mut alone = Alone {
+        context,
+        clock,
+        dataset,
+        queue: &queue,
+        samples: Vec::new(),
+        summary: Summary::default(),
+        journal: Journal::create(context.out)?,
+        ticks: Ticks::start(),
+        last_report: Instant::now(),
+        last_result: None,
+        total: spec.load.count(),
+    };
+    let result = alone.work(spec, &mut results).await;
+    queue.close();
+    if result.is_ok() {
+        workers.join();
+    }
+    alone.finish(result)
+}
+
+struct Alone<'a> {
+    context: &'a RunContext<'a>,
+    clock: AnchoredClock,
+    dataset: Dataset,
+    queue: &'a ByteQueue<Job<u64>>,
+    samples: Vec<Sample>,
+    summary: Summary,
+    journal: Journal,
+    ticks: Ticks,
+    last_report: Instant,
+    last_result: Option<Instant>,
+    total: u64,
+}
+
+impl Alone<'_> {
+    async fn work(
+        &mut self,
+        spec: &Combined,
+        results: &mut mpsc::UnboundedReceiver<Classified<u64>>,
+    ) -> Result<(), RunError> {
+        let pace = Pace::new(Instant::now() + Duration::from_millis(100), spec.load);
+        for id in 0..self.total {
+            let due = pace.due(id);
+            self.until(results, tokio::time::sleep_until(due)).await?;
+            self.generate(id, due).await?;
+        }
+        while self.summary.answered + self.summary.bad_inputs + self.queue.dropped() < self.total
+            && Instant::now() < pace.deadline(self.last_result)
+        {
+            let look = tokio::time::sleep(Duration::from_millis(20));
+            self.until(results, look).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for something and takes results meanwhile; ends early only when the run is to end.
+    async fn until(
+        &mut self,
+        results: &mut mpsc::UnboundedReceiver<Classified<u64>>,
+        what: impl Future<Output = ()>,
+    ) -> Result<(), RunError> {
+        tokio::pin!(what);
         loop {
             tokio::select! {
                 biased;
-                () = context.stop.requested() => return stopped(context, &samples),
-                Some(result) = results.recv() => take(&mut samples, &mut summary, &result),
-                () = tokio::time::sleep_until(due) => break,
+                () = self.context.stop.requested() => return Err(RunError::Stopped),
+                Some(result) = results.recv() => self.take(&result),
+                () = &mut what => return Ok(()),
+                () = tokio::time::sleep_until(self.ticks.next()) => {
+                    self.ticks.tick(&mut self.summary);
+                    if self.last_report.elapsed() >= Duration::from_secs(1) {
+                        self.last_report = Instant::now();
+                        self.context.events.send(&Event::Progress {
+                            done: self.summary.answered,
+                            total: Some(self.total),
+                        });
+                    }
+                }
             }
         }
+    }
+
+    async fn generate(&mut self, id: u64, due: Instant) -> Result<(), RunError> {
         if due.elapsed() > SLIP {
-            summary.slips += 1;
+            self.summary.slips += 1;
         }
-        let (path, photo) = dataset.file(id);
-        let begun_ns = clock.now_unix_ns();
-        let jpeg = tokio::fs::read(path)
-            .await
-            .map_err(|source| RunError::File {
-                doing: "read photo",
-                path: path.display().to_string(),
-                source,
-            })?;
-        let bytes = jpeg.len() as u64;
-        let sent_ns = clock.now_unix_ns();
-        samples.push(Sample {
-            endpoint: context.spec.node.clone(),
+        let (path, photo) = self.dataset.file(id);
+        let begun_ns = self.clock.now_unix_ns();
+        let jpeg = tokio::select! {
+            jpeg = tokio::fs::read(path) => jpeg,
+            () = self.context.stop.requested() => return Err(RunError::Stopped),
+        };
+        let jpeg = jpeg.map_err(|source| RunError::File {
+            doing: "read photo",
+            path: path.display().to_string(),
+            source,
+        })?;
+        let sent_ns = self.clock.now_unix_ns();
+        let mut sample = Sample {
+            endpoint: self.context.spec.node.clone(),
             id,
             photo,
-            bytes,
-            due_ns: clock.at_unix_ns(due.into_std()),
+            bytes: jpeg.len() as u64,
+            due_ns: self.clock.at_unix_ns(due.into_std()),
             begun_ns,
             sent_ns,
             class: -1,
+            sends: 1,
             ..Sample::default()
-        });
-        summary.sent += 1;
-        queue.push(Job {
+        };
+        self.summary.sent += 1;
+        let has_room = self.queue.push(Job {
             tag: id,
             jpeg,
             received_unix_ns: sent_ns,
         });
-        if last_report.elapsed() >= Duration::from_secs(1) {
-            last_report = Instant::now();
-            context.events.send(&Event::Progress {
-                done: summary.answered,
-                total: Some(total),
-            });
+        sample.lost = (!has_room).then_some(Loss::NoRoom);
+        self.journal.add(&sample);
+        self.samples.push(sample);
+        Ok(())
+    }
+
+    fn take(&mut self, result: &Classified<u64>) {
+        self.last_result = Some(Instant::now());
+        take(&mut self.samples, &mut self.summary, result);
+        let sample = usize::try_from(result.tag).ok();
+        if let Some(sample) = sample.and_then(|i| self.samples.get(i)) {
+            self.journal.add(sample);
         }
     }
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    let mut answered = None;
-    while summary.answered + summary.bad_inputs + queue.dropped() < total {
-        tokio::select! {
-            () = context.stop.requested() => return stopped(context, &samples),
-            Some(result) = results.recv() => {
-                answered = Some(Instant::now());
-                take(&mut samples, &mut summary, &result);
-            }
-            _ = tick.tick() => {
-                context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
-            }
-            () = tokio::time::sleep_until(pace.deadline(answered)) => break,
+
+    /// The end, however it came.
+    fn finish(mut self, result: Result<(), RunError>) -> Result<(), RunError> {
+        for sample in self.samples.iter_mut().filter(|s| !s.is_answered()) {
+            sample.lost = sample.lost.or(Some(Loss::AtWorker));
+            self.summary.lost += 1;
         }
+        self.summary.dropped = self.queue.dropped();
+        let written = self.journal.replace(&self.samples);
+        self.context.events.send(&Event::Finished(self.summary));
+        result.and(written)
     }
-    queue.close();
-    workers.join();
-    summary.dropped = queue.dropped();
-    summary.lost = samples.iter().filter(|s| !s.is_answered()).count() as u64;
-    write_samples(context.out, &samples)?;
-    context.events.send(&Event::Finished(summary));
-    Ok(())
 }
 
 fn take(samples: &mut [Sample], summary: &mut Summary, result: &Classified<u64>) {
@@ -184,11 +253,8 @@ mod tests {
         };
         run(&context, &spec, &FakeFactory).await.unwrap();
         let csv = std::fs::read_to_string(out.path().join("samples.csv")).unwrap();
-        let samples: Vec<Sample> = csv
-            .lines()
-            .skip(1)
-            .map(|l| Sample::from_csv(l).unwrap())
-            .collect();
+        let (samples, bad) = Sample::read(&csv);
+        assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(samples.len(), 10);
         for sample in &samples {
             assert!(sample.is_answered());

@@ -1,7 +1,7 @@
 //! The photos of a run: JPEG files of one directory, in the order of their names.
 
 use crate::MAX_MESSAGE_BYTES;
-use continuum_workload_core::application::RunError;
+use continuum_workload_core::{application::RunError, record};
 use std::path::{Path, PathBuf};
 
 /// Files used round-robin.
@@ -49,12 +49,7 @@ impl Dataset {
     pub fn file(&self, id: u64) -> (&Path, String) {
         // `open` refuses an empty list, so the index is in range.
         let path = &self.files[(id % self.files.len() as u64) as usize];
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        (path, name)
+        (path, record::file_name(path))
     }
 }
 

@@ -18,7 +18,12 @@ use continuum_workload_core::{
 pub mod classifier;
 mod combined;
 pub mod dataset;
+mod endpoint;
+#[cfg(test)]
+mod faults;
 pub mod function;
+mod journal;
+mod ledger;
 #[cfg(feature = "torch")]
 mod legacy;
 mod mqtt;

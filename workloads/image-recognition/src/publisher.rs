@@ -3,205 +3,164 @@
 use crate::{
     TOPIC_PHOTOS, TOPIC_REPLIES,
     dataset::Dataset,
-    mqtt::Session,
+    endpoint::{Endpoint, Heard},
+    mqtt::{Seen, Session, Tag},
     pacing::{Pace, SLIP},
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
-    event::{Event, Summary},
-    header::{Header, Kind, Reply},
-    record::{SAMPLE_COLUMNS, Sample},
+    event::Event,
+    header::{Header, Kind},
+    record::Sample,
     spec::Publisher,
 };
-use std::{io::Write, path::Path, time::Duration};
+use std::time::Duration;
 use tokio::{sync::mpsc, time::Instant};
 
-struct Answer {
-    id: u64,
-    reply: Reply,
-    at_unix_ns: i64,
-}
+/// How often the worker is told of the end until it has heard it, and for how long.
+const END_EVERY: Duration = Duration::from_secs(2);
+const END_WITHIN: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<(), RunError> {
     let clock = AnchoredClock::start();
     let dataset = Dataset::open(&context.bundle.join(&spec.dataset))?;
-    let node = context.spec.node.clone();
-    let (answer_tx, mut answers) = mpsc::unbounded_channel();
+    let node = &context.spec.node;
+    let run = clock.now_unix_ns() as u64;
+    let (heard_tx, heard) = mpsc::unbounded_channel();
     let session = Session::connect(
         &spec.broker,
         &format!("{node}-publisher"),
         Some(format!("{TOPIC_REPLIES}/{node}")),
-        move |_topic, payload, received| {
-            let decoded = Header::decode(payload)
-                .and_then(|(header, body)| Ok((header.id, Reply::decode(body)?)));
-            match decoded {
-                Ok((id, reply)) => {
-                    let at_unix_ns = clock.at_unix_ns(received);
-                    answer_tx
-                        .send(Answer {
-                            id,
-                            reply,
-                            at_unix_ns,
-                        })
-                        .ok();
-                }
+        &context.stop,
+        move |seen| {
+            let heard = match seen {
+                Seen::Reconnected => Ok(Heard::Reconnected),
+                Seen::Message(message, at) => Heard::decode(message, run, clock.at_unix_ns(at)),
+            };
+            match heard {
+                // Nobody listens any more once the run is over.
+                Ok(heard) => drop(heard_tx.send(heard)),
                 Err(error) => tracing::warn!("answer ignored: {error}"),
             }
         },
     )
     .await?;
+    let total = spec.load.count();
+    let mut endpoint = Endpoint::new(context, session, clock, dataset, heard, total, run)?;
     context.events.send(&Event::Ready {
         detail: format!("broker {}", spec.broker),
     });
+    let result = work(&mut endpoint, spec).await;
+    endpoint.finish(result)
+}
 
-    let total = spec.load.count();
+async fn work(endpoint: &mut Endpoint<'_>, spec: &Publisher) -> Result<(), RunError> {
     let pace = Pace::new(Instant::now() + Duration::from_millis(100), spec.load);
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut summary = Summary::default();
-    let mut last_report = Instant::now();
-    for id in 0..total {
+    // Until when the connection took nothing more.
+    let mut waited_until = None;
+    for id in 0..endpoint.total {
         let due = pace.due(id);
-        loop {
-            tokio::select! {
-                biased;
-                () = context.stop.requested() => return stopped(context, &samples),
-                Some(answer) = answers.recv() => take(&mut samples, &mut summary, &answer),
-                () = tokio::time::sleep_until(due) => break,
-            }
+        endpoint.until(tokio::time::sleep_until(due)).await?;
+        if due.elapsed() > SLIP {
+            endpoint.summary.slips += 1;
+            endpoint.summary.slips_waiting += u64::from(waited_until.is_some_and(|at| at > due));
         }
-        samples.push(send(&session, &dataset, clock, &node, id, due, &mut summary).await?);
-        if last_report.elapsed() >= Duration::from_secs(1) {
-            last_report = Instant::now();
-            context.events.send(&Event::Progress {
-                done: summary.answered,
-                total: Some(total),
-            });
+        if let Some(at) = send(endpoint, id, due).await? {
+            waited_until = Some(at);
         }
     }
-    let end = Header {
-        kind: Kind::End,
-        endpoint: node,
-        id: total,
-        due_unix_ns: 0,
-        sent_unix_ns: 0,
-    };
-    session.publish(TOPIC_PHOTOS, end.encode(&[])).await?;
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    let mut answered = None;
-    while summary.answered + summary.bad_inputs < total {
-        tokio::select! {
-            () = context.stop.requested() => return stopped(context, &samples),
-            Some(answer) = answers.recv() => {
-                answered = Some(Instant::now());
-                take(&mut samples, &mut summary, &answer);
-            }
-            _ = tick.tick() => {
-                context.events.send(&Event::Progress { done: summary.answered, total: Some(total) });
-            }
-            () = tokio::time::sleep_until(pace.deadline(answered)) => break,
-        }
+    while !endpoint.open.is_empty() && Instant::now() < pace.deadline(endpoint.last_answer) {
+        endpoint.until(tokio::time::sleep(LOOK)).await?;
     }
-    session
-        .flush(
-            pace.deadline(None)
-                .max(Instant::now() + Duration::from_secs(1)),
-        )
-        .await;
-    summary.reconnects = session.close().await;
-    summary.lost = samples.iter().filter(|s| !s.is_answered()).count() as u64;
-    write_samples(context.out, &samples)?;
-    context.events.send(&Event::Finished(summary));
-    Ok(())
+    end(endpoint).await
 }
 
-/// Keeps what there is.
-pub(crate) fn stopped(context: &RunContext<'_>, samples: &[Sample]) -> Result<(), RunError> {
-    write_samples(context.out, samples)?;
-    Err(RunError::Stopped)
-}
-
+/// Sends one photo; returns when there was room for it, if there was none at first.
 async fn send(
-    session: &Session,
-    dataset: &Dataset,
-    clock: AnchoredClock,
-    node: &str,
+    endpoint: &mut Endpoint<'_>,
     id: u64,
     due: Instant,
-    summary: &mut Summary,
-) -> Result<Sample, RunError> {
-    if due.elapsed() > SLIP {
-        summary.slips += 1;
-    }
-    let due_ns = clock.at_unix_ns(due.into_std());
-    let (path, photo) = dataset.file(id);
-    let begun_ns = clock.now_unix_ns();
-    let jpeg = tokio::fs::read(path)
-        .await
-        .map_err(|source| RunError::File {
-            doing: "read photo",
-            path: path.display().to_string(),
-            source,
-        })?;
-    let sent_ns = clock.now_unix_ns();
-    let header = Header {
-        kind: Kind::Photo,
-        endpoint: node.to_owned(),
-        id,
-        due_unix_ns: due_ns,
-        sent_unix_ns: sent_ns,
-    };
-    let message = header.encode(&jpeg);
-    let bytes = message.len() as u64;
-    session.publish(TOPIC_PHOTOS, message).await?;
-    summary.sent += 1;
-    Ok(Sample {
-        endpoint: node.to_owned(),
+) -> Result<Option<Instant>, RunError> {
+    let (_, photo) = endpoint.dataset.file(id);
+    let mut sample = Sample {
+        endpoint: endpoint.context.spec.node.clone(),
         id,
         photo,
-        bytes,
-        due_ns,
-        begun_ns,
-        sent_ns,
+        due_ns: endpoint.clock.at_unix_ns(due.into_std()),
+        begun_ns: endpoint.clock.now_unix_ns(),
         class: -1,
+        sends: 1,
         ..Sample::default()
-    })
-}
-
-fn take(samples: &mut [Sample], summary: &mut Summary, answer: &Answer) {
-    let Some(sample) = usize::try_from(answer.id)
-        .ok()
-        .and_then(|i| samples.get_mut(i))
-    else {
-        tracing::warn!("answer to photo {} that was not sent", answer.id);
-        return;
     };
-    sample.copies += 1;
-    if sample.copies > 1 {
-        summary.duplicates += 1;
-        return;
+    let mut message = endpoint.message(id, &sample).await?;
+    let bytes = message.len() as u64;
+    let mut waited = None;
+    if !endpoint.session.has_room(bytes) {
+        let begun = Instant::now();
+        let waiting = endpoint.session.waiting_bytes();
+        tracing::warn!("photo {id} waits: the broker has not taken the {waiting} bytes before it");
+        let session = std::sync::Arc::clone(&endpoint.session);
+        let room = endpoint.until(session.room(bytes)).await;
+        endpoint.summary.waits += 1;
+        endpoint.summary.waited_ms += begun.elapsed().as_millis() as u64;
+        room?;
+        waited = Some(Instant::now());
     }
-    sample.answered_ns = answer.at_unix_ns;
-    sample.stages = answer.reply.stages;
-    if let Some(best) = answer.reply.scores.first() {
-        sample.class = i32::from(best.class);
-        sample.probability = best.probability;
-        summary.answered += 1;
-    } else {
-        summary.bad_inputs += 1;
-    }
+    sample.sent_ns = endpoint.clock.now_unix_ns();
+    sample.bytes = bytes;
+    Header::set_sent(&mut message, sample.sent_ns);
+    endpoint
+        .session
+        .publish(TOPIC_PHOTOS, message, Tag::Photo(id));
+    endpoint.summary.sent += 1;
+    endpoint.open.insert(id);
+    endpoint.journal.add(&sample);
+    endpoint.samples.push(sample);
+    Ok(waited)
 }
 
-/// Writes `samples.csv`.
-pub(crate) fn write_samples(out: &Path, samples: &[Sample]) -> Result<(), RunError> {
-    let path = out.join("samples.csv");
-    let mut text = format!("{SAMPLE_COLUMNS}\n").into_bytes();
-    for sample in samples {
-        writeln!(text, "{}", sample.to_csv()).ok();
+/// Tells the worker that there will be nothing more, until it has said so back.
+async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
+    let give_up = Instant::now() + END_WITHIN;
+    let mut say_at = Instant::now();
+    let session = std::sync::Arc::clone(&endpoint.session);
+    while !endpoint.is_ended && Instant::now() < give_up {
+        if say_at <= Instant::now() {
+            say_at = Instant::now() + END_EVERY;
+            if !session.has(Tag::End) {
+                let header = Header::about(
+                    Kind::End,
+                    &endpoint.context.spec.node,
+                    endpoint.run,
+                    endpoint.total,
+                );
+                session.publish(TOPIC_PHOTOS, header.encode(&[]), Tag::End);
+            }
+        }
+        endpoint.until(tokio::time::sleep(LOOK)).await?;
     }
-    std::fs::write(&path, text).map_err(|source| RunError::File {
-        doing: "write",
-        path: path.display().to_string(),
-        source,
-    })
+    if !endpoint.is_ended {
+        // With all answers the worker knows by itself that this is the end.
+        if !endpoint.open.is_empty() {
+            return Err(RunError::Deadline {
+                what: format!(
+                    "the worker to answer {} photos, and to hear that this is the end",
+                    endpoint.open.len()
+                ),
+                seconds: END_WITHIN.as_secs(),
+            });
+        }
+        tracing::warn!("the worker did not say that it has heard of the end");
+        return Ok(());
+    }
+    endpoint
+        .until(tokio::time::timeout(
+            Duration::from_secs(2),
+            session.flush(),
+        ))
+        .await?
+        .ok();
+    endpoint.until(session.close()).await
 }

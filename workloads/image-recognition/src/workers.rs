@@ -9,7 +9,7 @@ use continuum_workload_core::{
     application::RunError,
     clock::AnchoredClock,
     event::{Event, EventSink},
-    header::{Score, WorkerStages},
+    header::{Header, Score, WorkerStages},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +20,24 @@ pub(crate) struct Job<T> {
     pub(crate) tag: T,
     pub(crate) jpeg: Vec<u8>,
     pub(crate) received_unix_ns: i64,
+}
+
+/// What a result is matched with.
+pub(crate) trait Tagged {
+    /// Which photo that is, for people.
+    fn label(&self) -> String;
+}
+
+impl Tagged for u64 {
+    fn label(&self) -> String {
+        format!("photo {self}")
+    }
+}
+
+impl Tagged for Header {
+    fn label(&self) -> String {
+        format!("photo {} of {}", self.id, self.endpoint)
+    }
 }
 
 impl<T> HasBytes for Job<T> {
@@ -45,7 +63,7 @@ const LOAD_DEADLINE: Duration = Duration::from_mins(5);
 
 impl Workers {
     /// Starts `count` threads and returns when all have loaded their network.
-    pub(crate) async fn start<T: Send + std::fmt::Debug + 'static>(
+    pub(crate) async fn start<T: Tagged + Send + 'static>(
         count: u32,
         factory: &dyn ClassifierFactory,
         queue: &Arc<ByteQueue<Job<T>>>,
@@ -100,7 +118,7 @@ impl Workers {
     }
 }
 
-fn work<T: std::fmt::Debug>(
+fn work<T: Tagged>(
     mut classifier: Box<dyn Classifier>,
     queue: &ByteQueue<Job<T>>,
     clock: AnchoredClock,
@@ -115,7 +133,7 @@ fn work<T: std::fmt::Debug>(
         };
         let bad_input = |why: String| {
             events.send(&Event::BadInput {
-                what: format!("{:?}", job.tag),
+                what: job.tag.label(),
                 why,
             });
             Vec::new()

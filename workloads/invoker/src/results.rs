@@ -20,6 +20,7 @@ pub(crate) fn sample(call: &Call, photo: String, answer: &[u8]) -> Sample {
         due_ns: call.due_ns,
         begun_ns: call.begun_ns,
         sent_ns: call.sent_ns,
+        sends: 1,
         class: -1,
         ..Sample::default()
     };
@@ -52,12 +53,9 @@ pub(crate) fn write(out: &Path, all: &[Done]) -> Result<(), RunError> {
     save(&out.join("samples.csv"), SAMPLE_COLUMNS, samples)
 }
 
-fn save(path: &Path, columns: &str, lines: impl Iterator<Item = String>) -> Result<(), RunError> {
+fn save(path: &Path, columns: &str, records: impl Iterator<Item = String>) -> Result<(), RunError> {
     let mut text = format!("{columns}\n");
-    for line in lines {
-        text.push_str(&line);
-        text.push('\n');
-    }
+    text.extend(records);
     std::fs::write(path, text).map_err(|source| RunError::File {
         doing: "write",
         path: path.display().to_string(),

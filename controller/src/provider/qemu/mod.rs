@@ -190,7 +190,6 @@ impl Provider for Qemu {
         deployment.set_fact("accelerator", accelerator.label())?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        if accelerator == Accelerator::Tcg {}
         let hypervisor = open(&config.infrastructure.libvirt_uri)?;
         let making = machines::Making {
             context,

@@ -266,12 +266,11 @@ impl Provider for Uml {
         deployment.set_fact(FACT_RELEASE, release)?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        let bridge = match &config.infrastructure.bridge {
-            Some(bridge) => bridge.clone(),
-            None => {
-                let owner = owner_of(context, deployment);
-                fabric::create(&owner, plan.prefix, deployment).await?
-            }
+        let bridge = if let Some(bridge) = &config.infrastructure.bridge {
+            bridge.clone()
+        } else {
+            let owner = owner_of(context, deployment);
+            fabric::create(&owner, plan.prefix, deployment).await?
         };
         let groups = ControlGroups::of_host();
         if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {

@@ -9,6 +9,7 @@ use crate::{
 use continuum_workload_core::{
     event::Summary,
     header::WorkerStages,
+    record::Loss,
     spec::{Role, RunSpec, Sleep},
 };
 
@@ -73,6 +74,8 @@ fn sample(id: u64, ahead_ns: i64) -> Sample {
         class: 281,
         probability: 0.9,
         copies: 1,
+        sends: 1,
+        lost: None,
     }
 }
 
@@ -178,12 +181,145 @@ fn what_was_not_classified_is_not_in_the_times() {
         (report.counts["answered"], report.stages["5_infer"].count),
         (3, 3)
     );
+    let bad = report.invalid.iter();
+    let mut bad = bad.filter(|n| n.contains("1 photos could not be classified"));
     assert!(
-        report
-            .notes
-            .iter()
-            .any(|n| n.contains("1 photos could not be classified"))
+        bad.any(|n| n.contains("`cat.jpg` (1 times)")),
+        "{:?}",
+        report.invalid
     );
+}
+
+/// Answered, and of no class.
+fn no_photo(id: u64) -> Sample {
+    Sample {
+        class: -1,
+        ..sample(id, 0)
+    }
+}
+
+#[test]
+fn a_few_bad_inputs_are_a_note_and_more_of_them_or_no_good_ones_are_no_result() {
+    let report = |samples: Vec<Sample>| report_of(samples, |_| {}, 0);
+    let few = report(
+        (0..100)
+            .map(|id| if id == 7 { no_photo(id) } else { sample(id, 0) })
+            .collect(),
+    );
+    assert!(few.invalid.is_empty(), "{:?}", few.invalid);
+    assert!(
+        few.notes
+            .iter()
+            .any(|n| n.contains("1 photos could not be classified")),
+        "{:?}",
+        few.notes
+    );
+    let two = report(
+        (0..100)
+            .map(|id| if id < 2 { no_photo(id) } else { sample(id, 0) })
+            .collect(),
+    );
+    assert!(
+        two.invalid
+            .iter()
+            .any(|i| i.contains("`cat.jpg` (2 times)")),
+        "{:?}",
+        two.invalid
+    );
+    let none = report((0..4).map(no_photo).collect());
+    assert!(
+        none.invalid
+            .iter()
+            .any(|i| i.contains("nothing was classified, of 4")),
+        "{:?}",
+        none.invalid
+    );
+}
+
+#[test]
+fn why_a_file_is_bad_stands_beside_its_name() {
+    let samples = vec![no_photo(0), sample(1, 0), sample(2, 0), sample(3, 0)];
+    let report = report_of(
+        samples,
+        |r| {
+            r.problems
+                .push("photo 0 of endpoint0: 9 bytes that are no JPEG but a PNG".into());
+        },
+        0,
+    );
+    let text = "`cat.jpg` (1 times, 9 bytes that are no JPEG but a PNG)";
+    assert!(
+        report.invalid.iter().any(|i| i.contains(text)),
+        "{:?}",
+        report.invalid
+    );
+}
+
+#[test]
+fn a_loss_has_a_name() {
+    let lost = |id, lost| Sample {
+        answered_ns: 0,
+        class: -1,
+        lost: Some(lost),
+        ..sample(id, 0)
+    };
+    let samples = vec![
+        sample(0, 0),
+        sample(1, 0),
+        lost(2, Loss::NotTaken),
+        lost(3, Loss::AtWorker),
+    ];
+    let report = report_of(samples, |_| {}, 0);
+    assert_eq!((report.counts["answered"], report.counts["lost"]), (2, 2));
+    let text = "2 without an answer: 1 still waited at the endpoint for the broker to take them, 1 were at the worker";
+    assert!(
+        report.invalid.iter().any(|i| i.contains(text)),
+        "{:?}",
+        report.invalid
+    );
+}
+
+#[test]
+fn counts_of_a_run_that_was_ended_are_those_of_its_samples() {
+    let mut samples: Vec<Sample> = (0..4).map(|id| sample(id, 0)).collect();
+    samples[3].answered_ns = 0;
+    samples[2].begun_ns += 20 * MS;
+    let report = report_of(
+        samples,
+        |r| {
+            r.summary = None;
+            r.exit.as_mut().unwrap().code = None;
+        },
+        0,
+    );
+    let counts = ["sent", "answered", "lost", "slips"].map(|name| report.counts[name]);
+    assert_eq!(counts, [4, 3, 1, 1]);
+}
+
+#[test]
+fn slips_say_which_side_was_late_and_stalls_and_reconnects_are_told() {
+    let report = report_of(
+        (0..4).map(|id| sample(id, 0)).collect(),
+        |r| {
+            let summary = r.summary.as_mut().unwrap();
+            (summary.slips, summary.slips_waiting) = (3, 2);
+            (summary.stalls, summary.stalled_ms) = (1, 30_000);
+            (summary.reconnects, summary.resent, summary.late) = (2, 5, 4);
+        },
+        0,
+    );
+    for text in [
+        "3 of 4 sends began more than 10 ms late, 2 because the broker had not taken",
+        "1 because the endpoint itself was late",
+        "stood still 1 times, 30.0 s together",
+        "was made again 2 times, 5 messages were sent again, 4 photos were answered late",
+    ] {
+        assert!(
+            report.notes.iter().any(|n| n.contains(text)),
+            "no {text:?} in {:?}",
+            report.notes
+        );
+    }
 }
 
 #[test]
