@@ -371,7 +371,9 @@ fn next_packet(gate: &Gate, client: &Client, bytes: &[u8]) -> Result<Option<Fram
         };
         let filters = frames::filters(frame, packet, client.version == Version::V5);
         let mut state = gate.lock();
-        filters.iter().for_each(|f| state.memory.subscribe(f));
+        for filter in &filters {
+            state.memory.subscribe(filter);
+        }
     }
     if frame.is_publish() {
         let Some(topic_end) = frames::topic_end(frame, bytes) else {

@@ -243,7 +243,7 @@ fn why_a_file_is_bad_stands_beside_its_name() {
         samples,
         |r| {
             r.problems
-                .push("photo 0 of endpoint0: 9 bytes that are no JPEG but a PNG".into())
+                .push("photo 0 of endpoint0: 9 bytes that are no JPEG but a PNG".into());
         },
         0,
     );

@@ -173,10 +173,12 @@ async fn reading(
                 }
             }
             Packet::PubAck(ack) => {
-                if shared.lock().outbox.acknowledge(ack.pkid) {
+                let is_new = shared.lock().outbox.acknowledge(ack.pkid);
+                if is_new {
                     shared.changed.send_replace(());
-                    shared.work.notify_one();
                 }
+                // The window may have room again.
+                shared.work.notify_one();
             }
             Packet::PingResp => shared.lock().is_asked = false,
             _ => {}
