@@ -5,7 +5,7 @@ PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-syste
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image components demo test test-torch test-long check check-torch bench bench-gateway bench-cluster
+.PHONY: deps build image kernel components demo test test-torch test-long check check-torch bench bench-gateway bench-cluster
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
 
@@ -21,9 +21,13 @@ components: image
 	$(CTL) artifact build
 	$(CTL) image build --role kubernetes
 
+# The kernel of guests at native speed where there is no KVM: minutes once.
+kernel: image
+	$(CTL) artifact build uml-kernel
+
 # Makes an edge and an endpoint machine, measures, and removes them again. More options: make demo DEMO="--keep"
-demo: image
-	target/debug/testbed $(CTL) run examples/mist-edge.toml $(DEMO)
+demo: kernel
+	$(CTL) run examples/mist-edge.toml $(DEMO)
 
 # All tiers; what this machine cannot run is skipped with the reason.
 test: build

@@ -7,6 +7,7 @@
 //! broker/   the MQTT broker, a supervised child
 //! workload/ runs of applications, supervised children in control groups
 //! metrics/  one sample a second, ten minutes kept
+//! machine   what kind of machine this is, and what follows from it
 //! process   the only place that starts programs: argv, never a shell
 //! ```
 //! Invariants: without CA, certificate and key it does not start. It links neither `virt` nor `tch`.
@@ -21,6 +22,7 @@ pub mod files;
 mod https;
 pub mod install;
 pub mod logs;
+mod machine;
 pub mod metrics;
 pub mod network;
 pub mod process;

@@ -115,7 +115,6 @@ pub(crate) mod fake {
         sync::Mutex,
     };
 
-    #[derive(Default)]
     pub(crate) struct RecordingSystem {
         pub(crate) commands: Mutex<Vec<String>>,
         pub(crate) files: Mutex<BTreeMap<String, String>>,
@@ -125,9 +124,34 @@ pub(crate) mod fake {
         /// What it says then.
         pub(crate) said: &'static str,
         /// A command that begins with the first prints the second.
-        pub(crate) answer: Option<(&'static str, &'static str)>,
+        pub(crate) answers: Vec<(&'static str, &'static str)>,
         /// Nobody listens anywhere.
         pub(crate) is_deaf: bool,
+    }
+
+    impl Default for RecordingSystem {
+        /// A machine whose kernel has modules.
+        fn default() -> Self {
+            Self {
+                commands: Mutex::default(),
+                files: Mutex::default(),
+                present: Mutex::new(["/proc/modules".to_owned()].into()),
+                fail_on: None,
+                said: "",
+                answers: Vec::new(),
+                is_deaf: false,
+            }
+        }
+    }
+
+    impl RecordingSystem {
+        /// Where a command that begins with `command` prints `text`.
+        pub(crate) fn answering(command: &'static str, text: &'static str) -> Self {
+            Self {
+                answers: vec![(command, text)],
+                ..Self::default()
+            }
+        }
     }
 
     #[async_trait::async_trait]
@@ -146,8 +170,11 @@ pub(crate) mod fake {
                     said: format!("told to fail {}", self.said),
                 });
             }
-            let printed = self.answer.filter(|(to, _)| line.starts_with(to));
-            Ok(printed.map(|(_, text)| text.to_owned()).unwrap_or_default())
+            let mut printed = self.answers.iter().filter(|(to, _)| line.starts_with(to));
+            Ok(printed
+                .next()
+                .map(|(_, text)| (*text).to_owned())
+                .unwrap_or_default())
         }
         async fn write(&self, path: &str, content: &str, _mode: u32) -> Result<bool, AgentError> {
             let old = self

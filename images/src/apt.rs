@@ -30,10 +30,21 @@ struct Mirror {
 impl Apt {
     /// For a Debian release, from the mirror that the host's apt is configured with.
     pub fn new(cache: &Cache, suite: &str) -> Result<Self, ImageError> {
+        Self::of(cache, suite, None)
+    }
+
+    /// For a Debian release and one that is served beside it, such as its backports. Its own directories again, so that
+    /// nobody who wants the plain release at the same time gets the other one.
+    pub fn beside(cache: &Cache, suite: &str, other: &str) -> Result<Self, ImageError> {
+        Self::of(cache, suite, Some(other))
+    }
+
+    fn of(cache: &Cache, suite: &str, other: Option<&str>) -> Result<Self, ImageError> {
         let mirror = host_mirror()?;
-        let dir = cache.subdir("apt")?;
+        let name = other.map_or_else(|| "apt".to_owned(), |other| format!("apt-{other}"));
+        let dir = cache.subdir(&name)?;
         for sub in ["state/lists/partial", "cache/archives/partial", "etc"] {
-            cache.subdir(Path::new("apt").join(sub))?;
+            cache.subdir(Path::new(&name).join(sub))?;
         }
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
@@ -42,7 +53,7 @@ impl Apt {
                 .map(|()| path)
         };
         write("status", "")?;
-        write("etc/sources.list", &sources(&mirror, suite))?;
+        write("etc/sources.list", &sources(&mirror, suite, other))?;
         let config = write("apt.conf", &configuration(&dir))?;
         Ok(Self {
             config,
@@ -52,7 +63,11 @@ impl Apt {
     }
 
     fn apt_get(&self, doing: &str) -> Program {
-        Program::new(doing, "apt-get")
+        self.apt(doing, "apt-get")
+    }
+
+    fn apt(&self, doing: &str, program: &str) -> Program {
+        Program::new(doing, program)
             .env("APT_CONFIG", self.config.display().to_string())
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("LC_ALL", "C.UTF-8")
@@ -95,6 +110,28 @@ impl Apt {
             asked,
             packages,
         })
+    }
+
+    /// The package with the greatest number in its name that is served; `wanted` has `*` where the number is, or is a
+    /// name. `None` = there is none.
+    pub fn newest(&self, wanted: &str) -> Result<Option<LockedPackage>, ImageError> {
+        let prefix = wanted.trim_end_matches('*');
+        let names = self
+            .apt("list Debian packages", "apt-cache")
+            .args(["pkgnames", prefix])
+            .run()?;
+        for name in by_number(&names, wanted) {
+            // A name alone is no package: others may only speak of it.
+            let served = self
+                .apt_get("look for a Debian package")
+                .args(["-o", "Acquire::ForceHash=SHA256", "--print-uris"])
+                .args(["download", name])
+                .run();
+            if let Some(package) = served.ok().and_then(|t| t.lines().find_map(parse_uri_line)) {
+                return Ok(Some(package));
+            }
+        }
+        Ok(None)
     }
 
     /// Downloads what the cache lacks, and checks every digest.
@@ -183,13 +220,35 @@ fn parse_uri_line(line: &str) -> Option<LockedPackage> {
     })
 }
 
-fn sources(mirror: &Mirror, suite: &str) -> String {
+/// Of some names those that are wanted, the greatest number first: 7.10 is greater than 7.9.
+fn by_number<'a>(names: &'a str, wanted: &str) -> Vec<&'a str> {
+    let prefix = wanted.strip_suffix('*');
+    let number = |name: &str| -> Option<Vec<u32>> {
+        let Some(prefix) = prefix else {
+            return (name == wanted).then(Vec::new);
+        };
+        let parts = name.strip_prefix(prefix)?.split('.');
+        parts.map(|part| part.parse().ok()).collect()
+    };
+    let mut found: Vec<_> = names
+        .lines()
+        .filter_map(|name| Some((number(name)?, name)))
+        .collect();
+    found.sort();
+    found.reverse();
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+fn sources(mirror: &Mirror, suite: &str, other: Option<&str>) -> String {
     let line = |uri: &str, suite: &str| {
         format!("deb [arch=amd64 signed-by={KEYRING}] {uri} {suite} main\n")
     };
     let mut text = line(&mirror.main, suite) + &line(&mirror.main, &format!("{suite}-updates"));
     if let Some(security) = &mirror.security {
         text.push_str(&line(security, &format!("{suite}-security")));
+    }
+    if let Some(other) = other {
+        text.push_str(&line(&mirror.main, other));
     }
     text
 }
@@ -252,14 +311,28 @@ mod tests {
     }
 
     #[test]
+    fn the_greatest_number_comes_first_and_other_names_do_not() {
+        let names = "linux-source-7.9\nlinux-source-7.10\nlinux-source-7.2-rt\nlinux-source-7.x\nlinux-source-6.12\n";
+        assert_eq!(
+            by_number(names, "linux-source-7.*"),
+            ["linux-source-7.10", "linux-source-7.9"]
+        );
+        assert_eq!(by_number(names, "linux-source-6.12"), ["linux-source-6.12"]);
+        assert!(by_number(names, "linux-source-6.1").is_empty());
+    }
+
+    #[test]
     fn the_mirror_is_the_hosts() {
         let text = "Other|stable|http://other.example/\nDebian|bookworm|http://mirror.example/debian/\n\
                     Debian-Security|bookworm-security|http://mirror.example/security/\n";
         let mirror = parse_mirror(text).unwrap();
         assert_eq!(mirror.main, "http://mirror.example/debian/");
-        let sources = sources(&mirror, "trixie");
-        assert_eq!(sources.lines().count(), 3);
-        assert!(sources.contains("http://mirror.example/security/ trixie-security main"));
+        let plain = sources(&mirror, "trixie", None);
+        assert_eq!(plain.lines().count(), 3);
+        assert!(plain.contains("http://mirror.example/security/ trixie-security main"));
+        let both = sources(&mirror, "trixie", Some("trixie-backports"));
+        assert!(both.ends_with("http://mirror.example/debian/ trixie-backports main\n"));
+        assert!(both.starts_with(&plain));
         assert!(parse_mirror("Other|x|y").is_none());
     }
 }

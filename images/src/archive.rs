@@ -13,6 +13,7 @@ use crate::{
 use std::{
     collections::BTreeSet,
     io::{BufReader, BufWriter, Write},
+    os::unix::fs::PermissionsExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -96,7 +97,10 @@ fn write(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<(), Imag
                 .map_err(ImageError::file("read", &file))?;
             let name = file.file_name().unwrap_or_default();
             let inside = Path::new(kind.dir()).join(key).join(name);
-            let mut header = oci::header(tar::EntryType::Regular, meta.len(), 0o644);
+            // Kernels that are programs are started from where they lie.
+            let is_program = meta.permissions().mode() & 0o100 != 0;
+            let mode = if is_program { 0o755 } else { 0o644 };
+            let mut header = oci::header(tar::EntryType::Regular, meta.len(), mode);
             archive
                 .append_data(&mut header, inside, content)
                 .map_err(ImageError::file("pack", &file))?;
@@ -182,6 +186,10 @@ fn unpack(from: &Path, into: &Path) -> Result<BTreeSet<Entry>, ImageError> {
         let mut out =
             std::fs::File::create_new(&target).map_err(ImageError::file("create", &target))?;
         std::io::copy(&mut entry, &mut out).map_err(ImageError::file("unpack", &target))?;
+        if entry.header().mode().map_err(read())? & 0o100 != 0 {
+            out.set_permissions(PermissionsExt::from_mode(0o755))
+                .map_err(ImageError::file("set the mode of", &target))?;
+        }
         entries.insert((kind, key));
     }
     if entries.is_empty() {
@@ -218,6 +226,8 @@ mod tests {
         let from = dir.path().join("from");
         std::fs::create_dir(&from).unwrap();
         std::fs::write(from.join("tool"), "program").unwrap();
+        let executable = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(from.join("tool"), executable).unwrap();
         let stored = components::add(&here, &component(), &from).unwrap();
         World {
             dir,
@@ -247,6 +257,11 @@ mod tests {
                 .unwrap();
             assert_eq!(found.files, world.stored.files);
             found.verify().unwrap();
+            let mode = |name: &str| {
+                let meta = std::fs::metadata(found.dir.join(name)).unwrap();
+                meta.permissions().mode() & 0o111
+            };
+            assert_eq!((mode("tool"), mode("component.json")), (0o111, 0));
         }
         let marks = |cache: &Cache| {
             let names = files(&cache.path("components")).unwrap();

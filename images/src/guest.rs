@@ -235,6 +235,31 @@ mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
 
+    /// The same image is the disk of virtual machines and of guests that are processes.
+    #[test]
+    fn nothing_of_ours_names_the_guests_disk() {
+        fn look(dir: &Path, seen: &mut Vec<String>) {
+            for entry in std::fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    look(&path, seen);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                for disk in ["/dev/vd", "/dev/ubd", "/dev/sd"] {
+                    assert!(!text.contains(disk), "{disk} in {}", path.display());
+                }
+                seen.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            }
+        }
+        let mut seen = Vec::new();
+        look(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("overlay"),
+            &mut seen,
+        );
+        assert!(seen.contains(&"fstab".to_owned()), "{seen:?}");
+    }
+
     #[test]
     fn access_times_are_settled_and_others_kept() {
         let dir = tempfile::tempdir().unwrap();

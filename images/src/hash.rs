@@ -2,7 +2,13 @@
 
 use crate::error::ImageError;
 use sha2::{Digest, Sha256, Sha512};
-use std::{io::Read, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    io::Read,
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::Path,
+};
+
+const BLOCK: usize = 1 << 20;
 
 /// Of a file.
 pub fn file(path: &Path) -> Result<String, ImageError> {
@@ -24,6 +30,11 @@ fn file_with<D: Digest>(path: &Path) -> Result<String, ImageError> {
     }
 }
 
+/// Fails when a file does not have the digest that [`sparse`] should give.
+pub fn verify_sparse(path: &Path, want: &str) -> Result<(), ImageError> {
+    compare(path, want, sparse(path)?)
+}
+
 /// Fails when a file does not have the digest it should have.
 pub fn verify(path: &Path, want: &str) -> Result<(), ImageError> {
     compare(path, want, file(path)?)
@@ -32,6 +43,34 @@ pub fn verify(path: &Path, want: &str) -> Result<(), ImageError> {
 /// The same with SHA-512, which some publish beside their files.
 pub fn verify_sha512(path: &Path, want: &str) -> Result<(), ImageError> {
     compare(path, want, file_with::<Sha512>(path)?)
+}
+
+/// Of a file most of which is holes, as disks are: nothing is read of those. Where zeros are holes and where they are
+/// written does not matter. Not the digest that [`file`] gives.
+pub fn sparse(path: &Path) -> Result<String, ImageError> {
+    let error = || ImageError::file("read", path);
+    let file = std::fs::File::open(path).map_err(error())?;
+    let size = file.metadata().map_err(error())?.len();
+    let mut hasher = Sha256::new();
+    hasher.update(size.to_be_bytes());
+    let (mut block, zeros) = (vec![0; BLOCK], vec![0; BLOCK]);
+    let mut at = 0;
+    while at < size {
+        match rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(at)) {
+            Ok(data) => at = data - data % BLOCK as u64,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(e) => return Err(error()(e.into())),
+        }
+        let length = (size - at).min(BLOCK as u64);
+        block.resize(usize::try_from(length).unwrap_or(BLOCK), 0);
+        file.read_exact_at(&mut block, at).map_err(error())?;
+        if zeros.get(..block.len()) != Some(&block) {
+            hasher.update(at.to_be_bytes());
+            hasher.update(&block);
+        }
+        at += length;
+    }
+    Ok(hex::encode(hasher.finalize()))
 }
 
 fn compare(path: &Path, want: &str, have: String) -> Result<(), ImageError> {
@@ -115,6 +154,31 @@ mod tests {
         assert_eq!(tree(dir.path()).unwrap(), first);
         set(0o755);
         assert_ne!(tree(dir.path()).unwrap(), first);
+    }
+
+    #[test]
+    fn holes_are_zeros_and_bytes_count_with_their_places() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let of = |writes: &[(u64, &[u8])], size: u64| {
+            let file = std::fs::File::create(&path).unwrap();
+            file.set_len(size).unwrap();
+            for (at, bytes) in writes {
+                file.write_all_at(bytes, *at).unwrap();
+            }
+            sparse(&path).unwrap()
+        };
+        let size = (5 << 20) + 7;
+        let zeros = vec![0; 3 << 20];
+        let word = (4 << 20, b"word".as_slice());
+        let first = of(&[word], size);
+        assert_eq!(of(&[(0, &zeros), word], size), first);
+        assert_ne!(of(&[(0, b"word")], size), first);
+        assert_ne!(of(&[word], size + 1), first);
+        let last = (size - 1, b"x".as_slice());
+        assert_ne!(of(&[word, last], size), first);
+        assert_eq!(of(&[], size), of(&[(0, &zeros)], size));
+        assert!(verify_sparse(&path, &first).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!   build root ── binaries ──> continuum-agent, continuum-workload, continuum-workload-torch (cached by sources)
 //!   binaries + libraries + weights + photos ── bundle ──> workload bundle (cached by content)
 //!   guest tree + overlay + agent + bundle ── guest ──> ext4 -> qcow2, kernel, initrd, manifest
+//!   qcow2 ── raw ──> the same as a plain file, for guests that are processes
 //! ```
 //! Each step has a key made of its inputs; a step whose result is in the cache is not done again, and a result gets
 //! its final name only when it is complete.

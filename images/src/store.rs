@@ -1,6 +1,6 @@
 //! Finished images: found, listed, verified, pruned.
 
-use crate::{cache::Cache, error::ImageError, hash, lock::Lock};
+use crate::{cache::Cache, error::ImageError, hash, lock::Lock, raw};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -145,11 +145,13 @@ pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
     write_current(&cache.path(pointer(&role)), &dir)
 }
 
-/// Images, bundles and compiled programs that are neither the current ones nor kept, with their sizes in bytes. Programs
-/// lie in images and bundles too, and linking them anew takes seconds.
+/// Images, their raw disks, bundles and compiled programs that are neither the current ones nor kept, with their sizes in
+/// bytes. Programs lie in images and bundles too, and linking them anew takes seconds.
 pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u64)>, ImageError> {
     let mut found = Vec::new();
     let mut kept = kept.clone();
+    kept.extend(currents(&cache.subdir(KIND)?)?);
+    found.extend(raw::unused(cache, &kept)?);
     // Images first: a kept one keeps its bundle.
     for kind in [KIND, "bundles", "binaries"] {
         let dir = cache.subdir(kind)?;
@@ -195,7 +197,8 @@ fn currents(dir: &Path) -> Result<BTreeSet<String>, ImageError> {
     Ok(keys)
 }
 
-pub(crate) fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
+/// Bytes of all files below a directory, or of a file.
+pub fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
         let entry = entry.map_err(ImageError::file("list", dir))?;
@@ -287,6 +290,7 @@ mod tests {
             let text = serde_json::to_string(&manifest).unwrap();
             let at = cache.subdir(Path::new(KIND).join(image)).unwrap();
             std::fs::write(at.join("manifest.json"), text).unwrap();
+            cache.subdir(Path::new("raw").join(image)).unwrap();
             let at = cache.subdir(Path::new("bundles").join(bundle)).unwrap();
             std::fs::write(at.join("bin"), "12345").unwrap();
         }
@@ -299,7 +303,7 @@ mod tests {
             .iter()
             .map(|(p, _)| p.strip_prefix(dir.path()).unwrap().display().to_string())
             .collect();
-        assert_eq!(names, ["bundles/b-old", "images/old"]);
+        assert_eq!(names, ["bundles/b-old", "images/old", "raw/old"]);
         assert_eq!(unused[0].1, 5);
         // The image of a role is only taken when its guest is the current one.
         let (image, why) = current_for(&cache, Some("kubernetes")).unwrap();

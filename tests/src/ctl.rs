@@ -23,8 +23,12 @@ pub fn example(name: &str) -> String {
 pub struct Ctl {
     state: PathBuf,
     env: Vec<(String, String)>,
+    /// Options of commands that take a config.
+    set: Vec<String>,
     /// What goes before the program: the way into a namespace.
     enter: Option<Vec<String>>,
+    program: PathBuf,
+    dir: PathBuf,
 }
 
 impl Ctl {
@@ -33,7 +37,10 @@ impl Ctl {
         Self {
             state: state.into(),
             env: Vec::new(),
+            set: Vec::new(),
             enter: None,
+            program: workspace_program("continuum-ctl"),
+            dir: source(),
         }
     }
 
@@ -55,10 +62,25 @@ impl Ctl {
         self
     }
 
+    /// From elsewhere than this workspace, started in a directory.
+    #[must_use]
+    pub fn installed(mut self, program: PathBuf, dir: &Path) -> Self {
+        self.program = program;
+        dir.clone_into(&mut self.dir);
+        self
+    }
+
     /// With a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With one value of every config another one: `path=value`.
+    #[must_use]
+    pub fn set(mut self, value: impl Into<String>) -> Self {
+        self.set.push(value.into());
         self
     }
 
@@ -76,16 +98,16 @@ impl Ctl {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}")),
         );
-        argv.push(workspace_program("continuum-ctl").display().to_string());
+        argv.push(self.program.display().to_string());
         let (program, first) = argv
             .split_first()
             .map_or(("env", [].as_slice()), |(p, r)| (p.as_str(), r));
         let mut command = command(program);
-        command
-            .args(first)
-            .args(arguments)
-            .current_dir(source())
-            .stdin(Stdio::null());
+        command.args(first).args(arguments);
+        if matches!(subcommand(arguments), Some("up" | "run" | "bench")) {
+            command.args(self.set.iter().flat_map(|value| ["--set", value]));
+        }
+        command.current_dir(&self.dir).stdin(Stdio::null());
         command
     }
 
@@ -141,6 +163,19 @@ impl Ctl {
             .context("start continuum-ctl")?;
         Ok(Running { child, log })
     }
+}
+
+/// The command itself, behind the options that all commands have.
+fn subcommand<'a>(arguments: &[&'a str]) -> Option<&'a str> {
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        match *word {
+            "--format" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            command => return Some(command),
+        }
+    }
+    None
 }
 
 impl Drop for Ctl {

@@ -1,6 +1,7 @@
 //! What end-to-end tests share: programs of the workspace, results, and the testbed.
 
 pub mod ctl;
+pub mod namespace;
 pub mod process;
 pub mod results;
 pub mod skip;

@@ -41,6 +41,18 @@ pub fn machines() -> Option<String> {
         .or_else(|| (!has).then(|| "no guest image; continuum-ctl image build".into()))
 }
 
+/// No image or kernel, or no machine on which a guest of provider `uml` can be started by root.
+pub fn uml() -> Option<String> {
+    let has = cache().is_some_and(|c| c.join("images/current").exists());
+    let kernel = || stored_program("uml-kernel", "linux").is_err();
+    programs()
+        .or_else(|| testbed::missing_programs(&["bwrap", "setpriv", "ip", "nsenter", "unshare"]))
+        .or_else(|| (!has).then(|| "no guest image; continuum-ctl image build".into()))
+        .or_else(|| {
+            kernel().then(|| "no uml-kernel in the store; continuum-ctl artifact build".into())
+        })
+}
+
 /// Takes minutes: only in `make test-long`.
 pub fn long() -> Option<String> {
     let is_long = std::env::var_os("CONTINUUM_LONG").is_some();

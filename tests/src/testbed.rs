@@ -8,12 +8,14 @@
 //! What it starts is recorded with pid and start time and ended by those; what a killed run left is ended by the
 //! next one. Not `ip netns exec`: that remounts /sys, and libvirt loses its control groups.
 
-use crate::process::{command, end, pause, start_time};
+use crate::{
+    namespace::{Namespace, lives_in, only_one, run},
+    process::{command, end, pause, start_time},
+};
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::{
@@ -24,9 +26,9 @@ use std::{
 };
 
 const NAMESPACE: &str = "continuum-testbed";
+/// Of what was started, in its directory.
+const RECORD: &str = "processes.json";
 const START_DEADLINE: Duration = Duration::from_mins(1);
-/// For another one, which may be in the middle of a test.
-const OTHER_DEADLINE: Duration = Duration::from_mins(30);
 
 /// A process as recorded.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,15 +43,13 @@ struct Started {
 pub struct Testbed {
     dir: PathBuf,
     processes: Vec<Started>,
+    namespace: Namespace,
     _lock: std::fs::File,
 }
 
 /// Why this machine cannot have a testbed; `None` = it can.
 pub fn missing() -> Option<String> {
-    if !rustix::process::geteuid().is_root() {
-        return Some("it needs root".into());
-    }
-    for program in [
+    missing_programs(&[
         "libvirtd",
         "virtlogd",
         "qemu-system-x86_64",
@@ -57,15 +57,20 @@ pub fn missing() -> Option<String> {
         "nsenter",
         "unshare",
         "mount",
-    ] {
-        let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"]
-            .iter()
-            .any(|d| Path::new(d).join(program).exists());
-        if !found {
-            return Some(format!("{program} is not installed"));
-        }
+    ])
+}
+
+/// Why programs cannot be run by root here.
+pub(crate) fn missing_programs(programs: &[&str]) -> Option<String> {
+    if !rustix::process::geteuid().is_root() {
+        return Some("it needs root".into());
     }
-    None
+    let is_there = |program: &str| {
+        let mut dirs = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter();
+        dirs.any(|dir| Path::new(dir).join(program).exists())
+    };
+    let missing = programs.iter().find(|program| !is_there(program))?;
+    Some(format!("{missing} is not installed"))
 }
 
 const QEMU_CONF: &str = "\
@@ -106,27 +111,16 @@ impl Testbed {
         for sub in ["etc/qemu", "run", "lib/dnsmasq", "log/qemu", "cache"] {
             std::fs::create_dir_all(dir.join(sub)).with_context(|| format!("create {sub}"))?;
         }
-        let lock = std::fs::File::create(dir.join("lock")).context("create the testbed's lock")?;
-        let deadline = Instant::now() + OTHER_DEADLINE;
-        let mut said = false;
-        while let Err(error) = lock.try_lock() {
-            ensure!(
-                matches!(error, std::fs::TryLockError::WouldBlock) && Instant::now() < deadline,
-                "another testbed of this machine did not end within {} s: {error}",
-                OTHER_DEADLINE.as_secs()
-            );
-            if !said {
-                tell("waiting for another testbed of this machine to end");
-                said = true;
-            }
-            pause();
-        }
+        let lock = only_one(&dir.join("lock"), "testbed")?;
+        // Before the old namespace goes: it is how guests of a killed run are known.
+        end_guests(&dir);
+        end_recorded(&dir);
         let mut testbed = Self {
             dir,
             processes: Vec::new(),
+            namespace: Namespace::make(NAMESPACE)?,
             _lock: lock,
         };
-        testbed.end_leftovers();
         // Definitions of machines and networks that a killed run left would only be in the way.
         for (sub, again) in [("etc", "etc/qemu"), ("run", "run"), ("lib", "lib/dnsmasq")] {
             std::fs::remove_dir_all(testbed.dir.join(sub)).ok();
@@ -139,14 +133,6 @@ impl Testbed {
         testbed.write("etc/libvirt.conf", "")?;
         // libvirt asks QEMU again and again about a /dev/kvm that its user cannot use: hide it.
         testbed.write("no-kvm", "")?;
-        // So would its bridges.
-        if Path::new("/run/netns").join(NAMESPACE).exists() {
-            run(command("ip").args(["netns", "del", NAMESPACE]))?;
-        }
-        run(command("ip").args(["netns", "add", NAMESPACE]))?;
-        run(command("nsenter")
-            .arg(format!("--net=/run/netns/{NAMESPACE}"))
-            .args(["ip", "link", "set", "lo", "up"]))?;
         for (_, target) in PRIVATE {
             std::fs::create_dir_all(target).with_context(|| format!("create {target}"))?;
         }
@@ -164,16 +150,10 @@ impl Testbed {
 
     /// A process that keeps the mount namespace, into which the others go. Its mounts are private to it.
     fn hold_namespace(&mut self) -> anyhow::Result<()> {
-        let holder = command("nsenter")
-            .arg(format!("--net=/run/netns/{NAMESPACE}"))
-            .args([
-                "unshare",
-                "--mount",
-                "--propagation",
-                "private",
-                "sleep",
-                "infinity",
-            ])
+        let holder = self
+            .namespace
+            .enter("unshare")
+            .args(["--mount", "--propagation", "private", "sleep", "infinity"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -225,7 +205,7 @@ impl Testbed {
             .map_or(0, |p| p.pid);
         let mut enter = command("nsenter");
         enter
-            .arg(format!("--net=/run/netns/{NAMESPACE}"))
+            .arg(self.namespace.option())
             .arg(format!("--mount=/proc/{holder}/ns/mnt"))
             .arg(format!(
                 "--wdns={}",
@@ -287,10 +267,6 @@ impl Testbed {
         }
     }
 
-    fn record_path(&self) -> PathBuf {
-        self.dir.join("processes.json")
-    }
-
     fn record(&mut self, what: &str, pid: u32) -> anyhow::Result<()> {
         let since = start_time(pid).with_context(|| format!("{what} ended at once"))?;
         self.processes.push(Started {
@@ -298,43 +274,8 @@ impl Testbed {
             pid,
             since,
         });
-        std::fs::write(self.record_path(), serde_json::to_vec(&self.processes)?)
+        std::fs::write(self.dir.join(RECORD), serde_json::to_vec(&self.processes)?)
             .context("record a process")
-    }
-
-    /// Ends what an earlier run left: guests first (found by the testbed's own pid files), then the daemons.
-    fn end_leftovers(&self) {
-        let text = std::fs::read_to_string(self.record_path()).unwrap_or_default();
-        let left: Vec<Started> = serde_json::from_str(&text).unwrap_or_default();
-        self.end_guests();
-        for process in left.iter().rev() {
-            end(process.pid, process.since, Duration::from_secs(10));
-        }
-        std::fs::remove_file(self.record_path()).ok();
-    }
-
-    /// QEMU processes write their pids below `run`, which only this libvirt uses.
-    fn end_guests(&self) {
-        let Ok(entries) = std::fs::read_dir(self.dir.join("run/qemu")) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if path.extension().is_none_or(|e| e != "pid") {
-                continue;
-            }
-            let pid = std::fs::read_to_string(&path)
-                .ok()
-                .and_then(|t| t.trim().parse().ok());
-            let Some(pid) = pid else { continue };
-            // A pid file outlives a reboot, and its number may be anybody's then.
-            if is_in_namespace(pid)
-                && let Some(started) = start_time(pid)
-            {
-                end(pid, started, Duration::from_secs(5));
-            }
-            std::fs::remove_file(path).ok();
-        }
     }
 
     /// Runs a command inside; its exit status.
@@ -371,45 +312,45 @@ impl Testbed {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
-        self.end_guests();
-        for process in self.processes.iter().rev() {
-            end(process.pid, process.since, Duration::from_secs(10));
-        }
-        std::fs::remove_file(self.record_path()).ok();
-        command("ip")
-            .args(["netns", "del", NAMESPACE])
-            .status()
-            .ok();
+        end_guests(&self.dir);
+        end_recorded(&self.dir);
         for controller in ["cpu", "cpuacct", "blkio", "unified"] {
             std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(controller).join("machine")).ok();
         }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a wait says what it waits for")]
-fn tell(text: &str) {
-    eprintln!("testbed: {text}");
-}
-
-/// Whether a process lives in the testbed's network.
-fn is_in_namespace(pid: u32) -> bool {
-    let of_process = std::fs::metadata(format!("/proc/{pid}/ns/net"));
-    let of_testbed = std::fs::metadata(Path::new("/run/netns").join(NAMESPACE));
-    match (of_process, of_testbed) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
+/// Ends the processes that are written down, the last first.
+fn end_recorded(dir: &Path) {
+    let path = dir.join(RECORD);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let left: Vec<Started> = serde_json::from_str(&text).unwrap_or_default();
+    for process in left.iter().rev() {
+        end(process.pid, process.since, Duration::from_secs(10));
     }
+    std::fs::remove_file(path).ok();
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .output()
-        .with_context(|| format!("start {command:?}"))?;
-    ensure!(
-        output.status.success(),
-        "{command:?} ended with {}: {}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(())
+/// QEMU processes write their pids below `run`, which only this libvirt uses.
+fn end_guests(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir.join("run/qemu")) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|e| e != "pid") {
+            continue;
+        }
+        let pid = std::fs::read_to_string(&path)
+            .ok()
+            .and_then(|t| t.trim().parse().ok());
+        let Some(pid) = pid else { continue };
+        // A pid file outlives a reboot, and its number may be anybody's then.
+        if lives_in(pid, NAMESPACE)
+            && let Some(started) = start_time(pid)
+        {
+            end(pid, started, Duration::from_secs(5));
+        }
+        std::fs::remove_file(path).ok();
+    }
 }

@@ -177,10 +177,10 @@ mod tests {
     #[tokio::test]
     async fn an_image_of_the_same_digest_is_not_imported_again() {
         let system = RecordingSystem {
-            answer: Some((
+            answers: vec![(
                 "ctr --namespace=k8s.io images list name==local/tool:1",
                 "local/tool:1 x/y sha256:aa 1 MiB",
-            )),
+            )],
             ..RecordingSystem::default()
         };
         system.present.lock().unwrap().insert(SOCKET.to_owned());

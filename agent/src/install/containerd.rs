@@ -1,7 +1,11 @@
 //! containerd from the guest image: configured and started.
 
-use super::{InstallSpec, Installer, Progress, StepState, emulation, unit};
-use crate::{error::AgentError, system::System};
+use super::{InstallSpec, Installer, Progress, StepState, unit};
+use crate::{
+    error::AgentError,
+    machine::{ContainerProgram, Machine},
+    system::System,
+};
 use std::time::Duration;
 
 /// The package is in the image, switched off; this writes its configuration and starts it.
@@ -13,7 +17,7 @@ const CONFIG: &str = "/etc/containerd/config.toml";
 pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it. Option
 /// `sandbox_image` names the image that holds a pod's namespaces.
-fn config_text(spec: &InstallSpec, is_emulated: bool) -> String {
+fn config_text(spec: &InstallSpec, program: ContainerProgram) -> String {
     // A name of an image has no quotes; one that has them is somebody's joke.
     let sandbox = spec
         .options
@@ -22,7 +26,10 @@ fn config_text(spec: &InstallSpec, is_emulated: bool) -> String {
             let image: String = image.chars().filter(|c| !"\"\\\n".contains(*c)).collect();
             format!("[plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = \"{image}\"\n")
         });
-    let program = if is_emulated { CRUN_TEXT } else { "" };
+    let program = match program {
+        ContainerProgram::Crun => CRUN_TEXT,
+        ContainerProgram::Runc => "",
+    };
     format!("version = 2\n{sandbox}{CONFIG_TEXT}{program}")
 }
 
@@ -35,8 +42,6 @@ const CONFIG_TEXT: &str = "\
 [plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.runc.options]
   SystemdCgroup = true
 ";
-/// Each container takes five to six starts of the runtime's program. runc is in Go, with a runtime of its own to start;
-/// crun does the same by the same specification in C, and emulated starts a container in half the time.
 const CRUN_TEXT: &str = "  BinaryName = \"/usr/bin/crun\"\n";
 const UNIT: &str = "containerd.service";
 const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(2);
@@ -65,8 +70,8 @@ impl Installer for Containerd {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        let is_emulated = emulation::is_emulated(system).await;
-        let text = config_text(spec, is_emulated);
+        let program = Machine::read(system).await.policy().container_program;
+        let text = config_text(spec, program);
         let changed = system.write(CONFIG, &text, 0o644).await?;
         progress.report(
             "configuration",
@@ -96,11 +101,10 @@ impl Installer for Containerd {
             .unwrap_or("unknown version")
             .trim()
             .to_owned();
-        let runtime = if is_emulated { "crun" } else { "runc" };
         let said = system
-            .run(&[runtime, "--version"], SYSTEMCTL_DEADLINE)
+            .run(&[program.name(), "--version"], SYSTEMCTL_DEADLINE)
             .await?;
-        let runtime = said.lines().next().unwrap_or(runtime);
+        let runtime = said.lines().next().unwrap_or(program.name());
         progress.report("service", StepState::Done, format!("{version}, {runtime}"));
         Ok(())
     }
@@ -144,11 +148,12 @@ mod tests {
 
     #[tokio::test]
     async fn only_where_it_is_emulated_containers_are_made_by_crun() {
-        for (kind, program) in [("qemu\n", "crun --version"), ("kvm\n", "runc --version")] {
-            let system = RecordingSystem {
-                answer: Some(("systemd-detect-virt", kind)),
-                ..RecordingSystem::default()
-            };
+        for (kind, program) in [
+            ("qemu\n", "crun --version"),
+            ("kvm\n", "runc --version"),
+            ("uml\n", "runc --version"),
+        ] {
+            let system = RecordingSystem::answering("systemd-detect-virt", kind);
             let progress = Progress::new(tokio::sync::mpsc::unbounded_channel().0);
             Containerd
                 .apply(&InstallSpec::default(), &system, &progress)

@@ -3,11 +3,12 @@
 mod container_images;
 mod containerd;
 mod docker;
-mod emulation;
 mod kubeedge;
 mod kubernetes;
+mod modules;
 mod mqtt;
 mod packages;
+mod processor;
 mod unit;
 
 use crate::{error::AgentError, store::Artifact, system::System};
@@ -157,13 +158,10 @@ mod tests {
     #[tokio::test]
     async fn applying_twice_is_harmless_and_removing_twice_too() {
         for installer in INSTALLERS {
-            let system = RecordingSystem {
-                // What is waited for is there.
-                present: std::sync::Mutex::new(
-                    ["/etc/kubeedge/certs/server.crt".to_owned()].into(),
-                ),
-                ..RecordingSystem::default()
-            };
+            let system = RecordingSystem::default();
+            // What is waited for is there.
+            let certificate = "/etc/kubeedge/certs/server.crt".to_owned();
+            system.present.lock().unwrap().insert(certificate);
             let (sender, _keep) = mpsc::unbounded_channel();
             let progress = Progress::new(sender);
             let spec = InstallSpec {

@@ -9,6 +9,10 @@ const PACKET_BYTES: f64 = 1514.0;
 /// How much the queue holds beyond what is in flight. A sender may offer more than the rate for a while;
 /// a second of it must wait in line rather than be lost.
 const BACKLOG_MS: f64 = 1000.0;
+/// How late a timer may be without cost.
+const BURST_MS: f64 = 1.0;
+/// What `tc` takes by itself: a full packet.
+const LEAST_BURST_BYTES: u64 = 1600;
 /// netem's own default; never less.
 const LEAST_PACKETS: u32 = 1000;
 
@@ -68,11 +72,19 @@ fn netem(class: &LinkClass) -> String {
 }
 
 fn htb(class: &LinkClass) -> String {
+    let burst = burst_bytes(class);
     // Rates in bit/s: `tc` rounds fractions of other units.
     format!(
-        "htb rate {}bit quantum 15140",
+        "htb rate {}bit burst {burst}b cburst {burst}b quantum 15140",
         (class.rate_mbit * 1e6).round() as u64
     )
+}
+
+/// Bytes that may leave at once after a pause: what a millisecond carries, or a packet. By itself `tc` allows a packet,
+/// which lasts 13 us at 1000 Mbit/s, and every timer that is later than that costs the link some of its rate.
+fn burst_bytes(class: &LinkClass) -> u64 {
+    let carried = class.rate_mbit * 1e6 / 8.0 * BURST_MS / 1000.0;
+    (carried.ceil() as u64).max(LEAST_BURST_BYTES)
 }
 
 /// Lines for `tc -batch`, for a device without a root qdisc of ours.
@@ -153,9 +165,9 @@ mod tests {
         assert_eq!(
             script("ens2", &classes),
             "qdisc add dev ens2 root handle 1: htb\n\
-             class add dev ens2 parent 1: classid 1:1 htb rate 7210000bit quantum 15140\n\
+             class add dev ens2 parent 1: classid 1:1 htb rate 7210000bit burst 1600b cburst 1600b quantum 15140\n\
              qdisc add dev ens2 parent 1:1 handle 10: netem limit 1000 delay 45.000ms 5.000ms distribution normal\n\
-             class add dev ens2 parent 1: classid 1:2 htb rate 1000000000bit quantum 15140\n\
+             class add dev ens2 parent 1: classid 1:2 htb rate 1000000000bit burst 125000b cburst 125000b quantum 15140\n\
              qdisc add dev ens2 parent 1:2 handle 20: netem limit 84008 delay 7.500ms 2.500ms distribution normal\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 192.168.100.2/32 classid 1:1\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 192.168.100.3/32 classid 1:2\n\

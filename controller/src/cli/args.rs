@@ -1,6 +1,7 @@
 //! Commands and options.
 
 use clap::{Parser, Subcommand, ValueEnum};
+use continuum_openfaas_api::client::JSON;
 use std::path::PathBuf;
 
 /// How results are printed.
@@ -159,7 +160,7 @@ pub(crate) enum Command {
     },
     /// Functions of a deployment with execution model openfaas
     #[command(
-        after_help = "Examples:\n  continuum-ctl functions openfaas-cloud list\n  continuum-ctl functions openfaas-cloud deploy hello --image example.org/hello:1\n  continuum-ctl functions openfaas-cloud invoke fibonacci --data '{\"n\":30}'\n  continuum-ctl functions openfaas-cloud invoke image --file cat.jpg\n  continuum-ctl functions openfaas-cloud logs image --follow\n  continuum-ctl functions openfaas-cloud scale image 0"
+        after_help = "Examples:\n  continuum-ctl functions openfaas-cloud list\n  continuum-ctl functions openfaas-cloud deploy hello --image example.org/hello:1\n  continuum-ctl functions openfaas-cloud invoke fibonacci --data '{\"n\":30}'\n  continuum-ctl functions openfaas-cloud invoke image --file cat.jpg --content-type image/jpeg\n  curl -s https://example.org/cat.jpg | continuum-ctl functions openfaas-cloud invoke image\n  continuum-ctl functions openfaas-cloud logs image --follow\n  continuum-ctl functions openfaas-cloud scale image 0"
     )]
     Functions {
         /// Name of the deployment
@@ -319,12 +320,15 @@ pub(crate) enum FunctionsAction {
     Invoke {
         /// Which one
         function: String,
-        /// Body
+        /// Body; without it and --file, standard input is, unless it is a terminal
         #[arg(long, conflicts_with = "file")]
         data: Option<String>,
-        /// File with the body
+        /// File with the body; - is standard input, terminal or not
         #[arg(long)]
         file: Option<PathBuf>,
+        /// What the body is, as image/jpeg
+        #[arg(long, default_value = JSON)]
+        content_type: String,
     },
     /// What its replicas said
     Logs {

@@ -4,9 +4,12 @@ use super::{find_config, output::Output};
 use crate::{
     deploy,
     error::Error,
-    provider::{Allow, Context},
+    provider::{Allow, Context, Fitness, PROVIDERS},
 };
 use serde_json::json;
+
+/// Where machines of provider qemu are unless a config says otherwise.
+const LIBVIRT_URI: &str = "qemu:///system";
 
 struct Finding {
     check: String,
@@ -31,13 +34,14 @@ fn bad(check: &str, result: impl Into<String>, fix: impl Into<String>) -> Findin
 }
 
 /// Programs with the Debian package that has each.
-const PROGRAMS: [(&str, &str, &str); 9] = [
+const PROGRAMS: [(&str, &str, &str); 10] = [
     ("qemu-system-x86_64", "qemu-system-x86", "guests"),
     ("qemu-img", "qemu-utils", "image build"),
     ("virsh", "libvirt-clients", "disk limits"),
     ("mmdebstrap", "mmdebstrap", "image build"),
-    ("bwrap", "bubblewrap", "image build"),
-    ("setpriv", "util-linux", "image build"),
+    ("bwrap", "bubblewrap", "image build, uml"),
+    ("setpriv", "util-linux", "image build, uml"),
+    ("nsenter", "util-linux", "uml"),
     ("python3", "python3-pip", "image build"),
     ("ip", "iproute2", "addresses"),
     ("ssh", "openssh-client", "logging in"),
@@ -65,66 +69,28 @@ fn programs() -> Vec<Finding> {
         .collect()
 }
 
-fn processor() -> Finding {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let flags = cpuinfo
-        .lines()
-        .find(|l| l.starts_with("flags"))
-        .unwrap_or_default();
-    let has = flags.split_whitespace().any(|f| f == "vmx" || f == "svm");
-    if has && std::path::Path::new("/dev/kvm").exists() {
-        ok("KVM", "offered; tried for real before the first guest")
-    } else {
-        // Not a fault: everything works, only slower.
-        ok(
-            "KVM",
-            "not usable: guests are emulated (TCG), many times slower; results are labelled",
-        )
+/// Each provider of machines, and whether it works here. One of them is enough.
+async fn providers(context: &Context) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for provider in PROVIDERS.iter().filter(|p| p.has_machines()) {
+        let fitness = provider.fitness(context, LIBVIRT_URI).await;
+        found.push((provider.name(), provider.summary(), fitness));
     }
-}
-
-#[cfg(feature = "libvirt")]
-fn libvirt() -> Finding {
-    let (answer, answers) = std::sync::mpsc::sync_channel(1);
-    // A daemon that hangs must not hang the doctor.
-    std::thread::spawn(move || {
-        virt::error::clear_error_callback();
-        let version = virt::connect::Connect::open(Some("qemu:///system"))
-            .map_err(|e| e.message().to_owned())
-            .map(|mut connection| {
-                let version = connection.get_lib_version().unwrap_or_default();
-                connection.close().ok();
-                version
-            });
-        answer.send(version).ok();
-    });
-    let deadline = std::time::Duration::from_secs(15);
-    let answer = answers.recv_timeout(deadline).unwrap_or_else(|_| {
-        Err(format!(
-            "its daemon gave no answer within {} s",
-            deadline.as_secs()
-        ))
-    });
-    match answer {
-        Ok(version) => ok(
-            "libvirt",
-            format!("version {}.{}", version / 1_000_000, version / 1000 % 1000),
-        ),
-        Err(why) => bad(
-            "libvirt",
-            why,
-            "apt-get install libvirt-daemon-system && systemctl start libvirtd (without systemd: run the command in `testbed`)",
-        ),
-    }
-}
-
-#[cfg(not(feature = "libvirt"))]
-fn libvirt() -> Finding {
-    bad(
-        "libvirt",
-        "this program was built without it",
-        "cargo build -p continuum-controller (default features)",
-    )
+    let is_any_fit = found
+        .iter()
+        .any(|(_, _, f)| !matches!(f, Fitness::Unfit(_)));
+    found
+        .into_iter()
+        .map(|(name, summary, fitness)| {
+            let check = format!("provider {name}");
+            match fitness {
+                Fitness::Native(why) => ok(&check, format!("native speed: {why}")),
+                Fitness::Emulated(why) => ok(&check, format!("emulated, many times slower: {why}")),
+                Fitness::Unfit(why) if is_any_fit => ok(&check, format!("not here: {why}")),
+                Fitness::Unfit(why) => bad(&check, why, summary),
+            }
+        })
+        .collect()
 }
 
 fn images(context: &Context) -> Vec<Finding> {
@@ -170,8 +136,7 @@ pub(super) async fn run(
     set: &[String],
 ) -> Result<(), Error> {
     let mut findings = programs();
-    findings.push(processor());
-    findings.push(libvirt());
+    findings.extend(providers(context).await);
     findings.extend(images(context));
     findings.push(disk(context));
     if let Some(given) = config {

@@ -16,7 +16,11 @@ use continuum_openfaas_api::{
     client::{ClientError, Gateway},
 };
 use serde_json::json;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io::{IsTerminal, Read},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 /// What functions of the suite run in.
 fn suite_image() -> Result<Option<String>, Error> {
@@ -49,6 +53,37 @@ fn pairs(what: &str, given: &[String]) -> Result<Option<Texts>, Error> {
     };
     let all: Texts = given.iter().map(split).collect::<Result<_, _>>()?;
     Ok(Some(all).filter(|a| !a.is_empty()))
+}
+
+/// The body of a call: what was given, or what `rest` reads.
+async fn body(
+    data: Option<String>,
+    file: Option<PathBuf>,
+    is_terminal: bool,
+    rest: impl Read + Send + 'static,
+) -> Result<Vec<u8>, Error> {
+    match (data, file) {
+        (Some(data), _) => Ok(data.into_bytes()),
+        (None, Some(path)) if path != *"-" => {
+            std::fs::read(&path).map_err(Error::file("read", &path))
+        }
+        // Somebody who sits there and types nothing means nothing.
+        (None, None) if is_terminal => Ok(Vec::new()),
+        (None, _) => all_of(rest).await,
+    }
+}
+
+/// Everything. A thread reads it that nobody waits for at the end of this program.
+async fn all_of(mut from: impl Read + Send + 'static) -> Result<Vec<u8>, Error> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = from.read_to_end(&mut all).map(|_| all);
+        sender.send(read).ok();
+    });
+    let read = receiver.await.map_err(std::io::Error::other);
+    read.flatten()
+        .map_err(|error| Error::other("read standard input", error))
 }
 
 pub(super) async fn run(
@@ -111,13 +146,15 @@ pub(super) async fn run(
             function,
             data,
             file,
+            content_type,
         } => {
-            let body = match file {
-                Some(path) => std::fs::read(&path).map_err(Error::file("read", &path))?,
-                None => data.unwrap_or_default().into_bytes(),
+            let stdin = std::io::stdin();
+            let body = body(data, file, stdin.is_terminal(), stdin);
+            let Some(body) = context.cancel.run_until_cancelled(body).await else {
+                return Err(Error::Interrupted);
             };
             let doing = format!("call function {function}");
-            let done = gateway.invoke(&function, body.into()).await;
+            let done = gateway.invoke(&function, &content_type, body?.into()).await;
             let done = done.map_err(failed(doing.clone()))?;
             let text = String::from_utf8_lossy(&done.body);
             if !done.status.is_success() {
@@ -188,4 +225,27 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_body_of_a_call_is_what_was_given_or_standard_input() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "of the file").unwrap();
+        let path = Some(file.path().to_owned());
+        let dash = Some(PathBuf::from("-"));
+        for (data, file, is_terminal, wanted) in [
+            (Some("given"), None, false, "given"),
+            (None, path, false, "of the file"),
+            (None, None, false, "piped"),
+            (None, None, true, ""),
+            (None, dash, true, "piped"),
+        ] {
+            let got = body(data.map(str::to_owned), file, is_terminal, &b"piped"[..]).await;
+            assert_eq!(got.unwrap(), wanted.as_bytes());
+        }
+    }
 }

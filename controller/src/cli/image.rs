@@ -4,7 +4,7 @@ use super::{args::ImageAction, output::Output};
 use crate::{error::Error, provider::Context, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
-    binaries, build, cache as image_cache, leftovers,
+    binaries, build, cache as image_cache, leftovers, raw,
     spec::SourceTree,
     store,
 };
@@ -212,6 +212,12 @@ fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error>
         let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
         unused.push((path, bytes));
     }
+    // What guests of provider uml read: raw disks by image, kernels by component.
+    let copies = continuum_images::cache::Cache::at(context.root.uml())?;
+    let mut with_disks = kept.clone();
+    with_disks.extend(currents.iter().cloned());
+    unused.extend(raw::unused(&copies, &with_disks)?);
+    unused.extend(crate::provider::uml::unused_kernels(context)?);
     let left = leftovers::all(&context.cache)?;
     if !dry_run {
         for (path, _) in &unused {

@@ -35,6 +35,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Parses, runs, and turns the outcome into an exit code.
 pub fn main() -> ExitCode {
+    // What whoever started this program has open is not for what this program starts: a lock would be held for as long as
+    // a deployment lives, and a reader at the other end of a pipe would wait for that.
+    close_fds::set_fds_cloexec(3, &[]);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 /// Emulated guests on a busy host take a minute and more.
 const BOOT_DEADLINE: Duration = Duration::from_mins(7);
 const TRY_DEADLINE: Duration = Duration::from_secs(10);
-const RETRY: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(100);
 /// The provider is asked about the machine every so many tries.
-const STATE_EVERY: u32 = 10;
+const STATE_EVERY: u32 = 20;
 
 /// Returns when all agents answer as the right node of the right deployment, with the life of each.
 pub(super) async fn wait_for_agents(

@@ -50,7 +50,8 @@ pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error>
     }
     let mut found = Vec::new();
     for provider in PROVIDERS.iter().filter(|p| p.has_machines()) {
-        let fitness = provider.fitness(context, config).await;
+        let uri = &config.infrastructure.libvirt_uri;
+        let fitness = provider.fitness(context, uri).await;
         let is_native = matches!(fitness, Fitness::Native(_));
         found.push((provider.name(), fitness));
         if is_native {

@@ -238,7 +238,7 @@ impl Provider for Local {
         (127, 77)
     }
 
-    async fn fitness(&self, _context: &Context, _config: &Config) -> Fitness {
+    async fn fitness(&self, _context: &Context, _libvirt_uri: &str) -> Fitness {
         Fitness::Unfit("its nodes are processes of this machine; it is chosen by name only".into())
     }
 

@@ -104,7 +104,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         false
     }
     /// Whether machines can be made here. Makes nothing.
-    async fn fitness(&self, context: &Context, config: &Config) -> Fitness;
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness;
     /// The first numbers of addresses unless the config says otherwise.
     fn default_prefix(&self) -> (u8, u8);
     /// Whether a prefix is in use by somebody, as far as this host can tell.
@@ -219,6 +219,9 @@ pub fn login_user(deployment: &Deployment, node: &str) -> String {
         .unwrap_or_else(person);
     format!("{node}_{person}").to_lowercase()
 }
+
+/// The fact that says which limits were asked for and are not enforced.
+pub const FACT_UNLIMITED: &str = "limits_not_enforced";
 
 /// The fact that keeps it.
 pub const PERSON: &str = "person";

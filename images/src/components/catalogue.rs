@@ -36,8 +36,22 @@ pub struct Component {
     /// For `url`: files by name; those of a folder that is joined have it before their names.
     #[serde(default)]
     pub urls: BTreeMap<String, Published>,
-    /// For `debian`: names of packages.
+    /// For `debian`: names of packages. For `kernel`: of those that build it.
     #[serde(default)]
+    pub packages: Vec<String>,
+    /// For `kernel`: where its source comes from.
+    pub kernel: Option<KernelSource>,
+}
+
+/// Where a kernel's source comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KernelSource {
+    /// Debian release that it is built in.
+    pub suite: String,
+    /// Served beside that one.
+    pub beside: String,
+    /// Names of packages, the best first; `*` stands for any number, of which the greatest is meant.
     pub packages: Vec<String>,
 }
 
@@ -93,6 +107,7 @@ impl Component {
             .chain(programs)
             .chain(self.members.iter().cloned())
             .chain(self.packages.iter().cloned())
+            .chain(self.kernel.iter().map(|kernel| format!("{kernel:?}")))
             .chain(self.joined.iter().map(|(k, v)| format!("{k}={v}")))
             .chain(
                 self.urls

@@ -6,6 +6,7 @@
 //!                              ├─ static  our own programs that stand alone in images
 //!                              ├─ bundle  the workload bundle as a container image
 //!                              ├─ debian  packages of the guest's release
+//!                              ├─ kernel  Linux as a process, built from Debian's kernel source
 //!                              ├─ url   downloaded from where it is published
 //!                              └─ file  brought by the user
 //!                                  └─> store: components/KEY/{component.json, files…}, complete or not there at all
@@ -18,6 +19,7 @@ mod catalogue;
 mod debian;
 mod file;
 mod go;
+mod kernel;
 mod members;
 mod oci;
 mod store;
@@ -30,7 +32,10 @@ use crate::{
 use std::path::Path;
 
 pub use bundle::command as workload_command;
-pub use catalogue::{Carried, Catalogue, Component, ContainerImage, Published, Role, Stack};
+pub use catalogue::{
+    Carried, Catalogue, Component, ContainerImage, KernelSource, Published, Role, Stack,
+};
+pub use kernel::library_place;
 pub(crate) use store::mark_imported;
 pub use store::{Stored, StoredFile, add, all, find, obtain, unused};
 
@@ -59,6 +64,7 @@ pub const WAYS: &[&dyn Way] = &[
     &bundle::Bundle,
     &alone::Alone,
     &debian::Debian,
+    &kernel::Kernel,
     &url::Url,
     &file::File,
 ];

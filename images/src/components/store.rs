@@ -279,6 +279,7 @@ mod tests {
             urls: BTreeMap::new(),
             packages: Vec::new(),
             joined: BTreeMap::new(),
+            kernel: None,
         }
     }
 

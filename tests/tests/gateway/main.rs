@@ -13,6 +13,7 @@ mod queue;
 mod scaling;
 mod speed;
 mod types;
+mod websocket;
 mod world;
 
 use continuum_tests::skip;
@@ -31,6 +32,7 @@ const CASES: &[(&str, Case)] = &[
     ("manifests_of_both_distributions_are_taken", api::manifests),
     ("rights_and_jobs_of_kubeedge_are_taken", kubeedge::taken),
     ("calls_go_through_whole", calls::through),
+    ("a_websocket_goes_through_both_ways", websocket::through),
     ("calls_that_cannot_be_made_say_why", calls::faults),
     ("a_replica_that_is_gone_costs_no_call", calls::gone_replica),
     ("an_update_loses_no_call", calls::update),

@@ -380,6 +380,22 @@ impl World {
         Ok(replica)
     }
 
+    /// A listener that is a ready replica, whatever it says.
+    pub(crate) fn listening_replica(
+        &self,
+        function: &str,
+        pod: &str,
+    ) -> anyhow::Result<std::net::TcpListener> {
+        let address = self.address();
+        let listener = std::net::TcpListener::bind((address, self.function_port))?;
+        self.ready_pod(function, pod, address)?;
+        Self::until("the replica to be known", || {
+            let status = self.runtime.block_on(self.api().status(function))?;
+            Ok(status.available_replicas > 0)
+        })?;
+        Ok(listener)
+    }
+
     /// Where the only replica of a function listens.
     pub(crate) fn function_address(&self, function: &str) -> anyhow::Result<String> {
         let ours = kube::api::ListParams::default().labels(&format!("faas_function={function}"));

@@ -1,21 +1,28 @@
 //! The software stage of `up` against plain scripts on the same image, in turn. Not tests: they print a ratio.
 
-use crate::{bed::Bed, cluster::Cluster};
+use crate::{
+    bed::{Bed, Provider},
+    cluster::{Cluster, kubectl_program},
+    table::{Body, Need, Test, When},
+};
 use anyhow::{Context, ensure};
 use continuum_tests::{
-    ctl::{Ctl, Running},
-    skip,
+    ctl::{Ctl, Running, example},
+    results, skip,
 };
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Two nodes with a manager, or without anything: then no node is the controller, so that all of a tier are alike.
 const CONFIG: &str = r#"
 [infrastructure]
-provider = "qemu"
+provider = "auto"
 infra_only = INFRA_ONLY
 [infrastructure.cloud]
 nodes = CLOUDS
-cores = 2
+cores = CORES
 memory_mib = 2560
 [infrastructure.edge]
 nodes = EDGES
@@ -28,24 +35,183 @@ resource_manager_only = true
 const DEADLINE: Duration = Duration::from_mins(15);
 const PODS: [&str; 2] = ["10.244.0.0/24", "10.244.1.0/24"];
 
-type Round = fn(&Bed) -> anyhow::Result<f64>;
+type Round = fn(&Arc<Bed>) -> anyhow::Result<f64>;
+
+const KUBERNETES: &[Need] = &[Need::Benchmark, Need::Kubernetes];
+
+pub(crate) const TESTS: [Test; 5] = [
+    Test::new(
+        "benchmark_of_the_software_stage",
+        KUBERNETES,
+        Body::Alone(software_stage),
+    )
+    .on(When::Always, When::Always),
+    Test::new(
+        "benchmark_of_the_edge_stage",
+        &[Need::Benchmark, Need::Kubernetes, Need::KubeEdge],
+        Body::Alone(edge_stage),
+    )
+    .on(When::Always, When::Always),
+    Test::new(
+        "benchmark_of_up_until_agents_answer",
+        &[Need::Benchmark],
+        Body::Alone(three_machines),
+    )
+    .on(When::Always, When::Never),
+    Test::new(
+        "benchmark_of_a_photo_beside_the_host",
+        &[Need::Benchmark],
+        Body::Alone(photos),
+    )
+    .on(When::Always, When::Never),
+    Test::new(
+        "benchmark_of_a_cluster_from_nothing",
+        KUBERNETES,
+        Body::Alone(cluster_from_nothing),
+    )
+    .on(When::Always, When::Always),
+];
+
+const PHOTOS: &str = r#"
+[infrastructure.endpoint]
+nodes = 1
+cores = 1
+memory_mib = 2048
+[software]
+resource_manager = "none"
+[benchmark]
+application = "image_classification"
+frequency = 5
+duration_s = 20
+"#;
+
+/// A hundred photos on the host, by the same programs, and a hundred in a guest, in turn.
+fn photos(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let guest = bed.ctl();
+    let host = Ctl::new(bed.dir.join("host"));
+    let mut medians = [Vec::new(), Vec::new()];
+    let mut configs = Vec::new();
+    for (provider, ctl) in [("local", &host), (bed.provider.name(), &guest)] {
+        let text =
+            format!("name = \"photos\"\n[infrastructure]\nprovider = \"{provider}\"\n{PHOTOS}");
+        let config = bed.file(&format!("photos-{provider}.toml"), &text)?;
+        ctl.expect(0, &["up", &config])?;
+        configs.push(config);
+    }
+    for round in 0..rounds(5) {
+        for (who, (ctl, config)) in [&host, &guest].into_iter().zip(&configs).enumerate() {
+            let (dir, text) = bed.results(&format!("photos-{who}-{round}"));
+            ctl.expect(0, &["bench", config, "--results", &text])?;
+            let result = results::json(&results::only_result(&dir)?)?;
+            let median = result["stages_ms"]["5_infer"]["p50_ms"].as_f64();
+            let median = median.with_context(|| result["stages_ms"].to_string())?;
+            medians.get_mut(who).context("one of two")?.push(median);
+        }
+    }
+    let [host_ms, guest_ms] = medians;
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    eprintln!(
+        "a photo: on the host {host_ms:.2?} ms, in a guest {guest_ms:.2?} ms, ratio of medians {:.3}; load {}",
+        crate::bed::median(guest_ms.clone())? / crate::bed::median(host_ms.clone())?,
+        load.trim()
+    );
+    host.expect(0, &["down", "photos"])?;
+    guest.expect(0, &["down", "photos"])?;
+    bed.check_nothing_left()
+}
+
+/// The example of a cluster, from nothing until its nodes are ready.
+fn cluster_from_nothing(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    let config = example("kubernetes-cloud.toml");
+    let mut seconds = Vec::new();
+    for _ in 0..rounds(3) {
+        let begun = Instant::now();
+        let up = ctl.json(0, &["up", &config])?;
+        seconds.push(begun.elapsed().as_secs_f64());
+        eprintln!("kubernetes-cloud: stages {}", up["stage_times"]);
+        ctl.expect(0, &["down", "kubernetes-cloud"])?;
+    }
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    eprintln!(
+        "kubernetes-cloud from nothing: {}; load {}",
+        summary(&seconds),
+        load.trim()
+    );
+    bed.check_nothing_left()
+}
 
 /// kubeadm init and join.
-pub(crate) fn software_stage(bed: &Bed) -> anyhow::Result<()> {
+fn software_stage(bed: &Arc<Bed>) -> anyhow::Result<()> {
     in_turn(bed, |bed| by_up(bed, "kubernetes"), by_script)
 }
 
 /// The same with cloudcore and edgecore.
-pub(crate) fn edge_stage(bed: &Bed) -> anyhow::Result<()> {
+fn edge_stage(bed: &Arc<Bed>) -> anyhow::Result<()> {
     in_turn(bed, |bed| by_up(bed, "kubeedge"), by_edge_script)
 }
 
+/// `CONTINUUM_BENCH` is how often.
+fn rounds(usual: usize) -> usize {
+    let asked = std::env::var("CONTINUUM_BENCH").ok();
+    asked.and_then(|r| r.parse().ok()).unwrap_or(usual)
+}
+
+/// An edge and two endpoints of the demo, from nothing until their agents answer.
+fn three_machines(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    let config = example("mist-edge.toml");
+    let up = ["up", &config, "--set", "infrastructure.endpoint.nodes=2"];
+    let (mut until_agents, mut whole) = (Vec::new(), Vec::new());
+    // The first has a disk to unpack.
+    for round in 0..=rounds(5) {
+        let begun = Instant::now();
+        let said = ctl.json(0, &up)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        ctl.expect(0, &["down", "mist-edge"])?;
+        if round == 0 {
+            eprintln!("once: {seconds:.2} s, stages {}", said["stage_times"]);
+            continue;
+        }
+        let stages = said["stage_times"].as_array().context("stage times")?;
+        let named = |name: &str| stages.iter().position(|s| s["stage"] == name);
+        let last = named("agents").context("a stage of agents")?;
+        let spent = stages
+            .iter()
+            .take(last + 1)
+            .filter_map(|s| s["seconds"].as_f64());
+        until_agents.push(spent.sum::<f64>());
+        whole.push(seconds);
+    }
+    let load = std::fs::read_to_string("/proc/loadavg")?;
+    eprintln!(
+        "up of three machines: agents answer after {}; the whole command {}; load {}",
+        summary(&until_agents),
+        summary(&whole),
+        load.trim()
+    );
+    Ok(())
+}
+
+/// Median and spread.
+fn summary(seconds: &[f64]) -> String {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    format!(
+        "median {:.2} s ({:.2} to {:.2}, {} runs)",
+        at(sorted.len() / 2),
+        at(0),
+        at(sorted.len().saturating_sub(1)),
+        sorted.len()
+    )
+}
+
 /// Seconds of `up` and of the script, in turn.
-fn in_turn(bed: &Bed, by_up: Round, by_script: Round) -> anyhow::Result<()> {
+fn in_turn(bed: &Arc<Bed>, by_up: Round, by_script: Round) -> anyhow::Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     // `CONTINUUM_BENCH` is how often; each round takes about seven minutes under emulation.
-    let rounds = std::env::var("CONTINUUM_BENCH").ok();
-    for round in 0..rounds.and_then(|r| r.parse().ok()).unwrap_or(2) {
+    for round in 0..rounds(2) {
         ours.push(by_up(bed).with_context(|| format!("round {round} of up"))?);
         floor.push(by_script(bed).with_context(|| format!("round {round} of the script"))?);
         eprintln!("round {round}: up {ours:.1?} s, script {floor:.1?} s");
@@ -59,22 +225,28 @@ fn in_turn(bed: &Bed, by_up: Round, by_script: Round) -> anyhow::Result<()> {
 }
 
 fn config(bed: &Bed, name: &str, manager: &str, infra_only: bool) -> anyhow::Result<String> {
-    let path = bed.dir.join(format!("{name}.toml"));
     let (clouds, edges) = if manager == "kubeedge" {
         ("1", "1")
     } else {
         ("2", "0")
     };
+    // A guest kernel for one processor is the faster one.
+    let cores = if bed.provider == Provider::Uml {
+        "1"
+    } else {
+        "2"
+    };
     let text = CONFIG
         .replace("INFRA_ONLY", if infra_only { "true" } else { "false" })
         .replace("CLOUDS", clouds)
+        .replace("CORES", cores)
         .replace("EDGES", edges)
         .replace("MANAGER", manager);
-    std::fs::write(&path, format!("name = \"{name}\"\n{text}"))?;
-    Ok(path.display().to_string())
+    let text = format!("name = \"{name}\"\n{text}");
+    bed.file(&format!("{name}.toml"), &text)
 }
 
-fn by_up(bed: &Bed, manager: &str) -> anyhow::Result<f64> {
+fn by_up(bed: &Arc<Bed>, manager: &str) -> anyhow::Result<f64> {
     let ctl = bed.ctl();
     let config = config(bed, "ours", manager, false)?;
     let up = ctl.json(0, &["up", &config])?;
@@ -90,18 +262,17 @@ fn by_up(bed: &Bed, manager: &str) -> anyhow::Result<f64> {
 }
 
 /// Machines without software, for a script.
-struct Floor<'a> {
-    bed: &'a Bed,
-    cluster: Cluster<'a>,
+struct Floor {
+    cluster: Cluster,
     config: String,
     /// Names and addresses.
     nodes: Vec<(String, String)>,
 }
 
-impl<'a> Floor<'a> {
-    fn up(bed: &'a Bed, manager: &str) -> anyhow::Result<Self> {
+impl Floor {
+    fn up(bed: &Arc<Bed>, manager: &str) -> anyhow::Result<Self> {
         let name = "floor";
-        let cluster = Cluster::new(bed, name)?;
+        let cluster = Cluster::new(bed, name);
         let config = config(bed, name, manager, true)?;
         cluster.ctl.expect(0, &["up", &config])?;
         let status = cluster.ctl.json(0, &["status", name])?;
@@ -112,7 +283,6 @@ impl<'a> Floor<'a> {
         }
         ensure!(nodes.len() == 2, "{status}");
         Ok(Self {
-            bed,
             cluster,
             config,
             nodes,
@@ -125,15 +295,15 @@ impl<'a> Floor<'a> {
 
     fn put(&self, node: &str, file: &std::path::Path, name: &str) -> anyhow::Result<String> {
         let file = file.display().to_string();
-        let put = ["agent", self.cluster.name, node, "put", &file, name];
+        let put = ["agent", &*self.cluster.name, node, "put", &file, name];
         let path = self.ctl().json(0, &put)?["path"].clone();
         path.as_str().map(str::to_owned).context("a path")
     }
 
     /// A script on both nodes.
     fn script(&self, name: &str, text: &str) -> anyhow::Result<Vec<String>> {
-        let script = self.bed.dir.join(name);
-        std::fs::write(&script, text)?;
+        self.cluster.bed.file(name, text)?;
+        let script = self.cluster.bed.dir.join(name);
         let nodes = self.nodes.iter();
         nodes
             .map(|(node, _)| self.put(node, &script, name))
@@ -141,7 +311,7 @@ impl<'a> Floor<'a> {
     }
 
     fn start(&self, node: &str, argv: &[&str]) -> anyhow::Result<Running> {
-        let name = self.cluster.name;
+        let name = &*self.cluster.name;
         let exec = ["agent", name, node, "exec", "--timeout-s", "900", "--"];
         let label = format!("floor-{node}");
         self.ctl().start(&label, &[&exec[..], argv].concat())
@@ -149,7 +319,13 @@ impl<'a> Floor<'a> {
 
     /// Where `kubectl` finds the cluster that the script made.
     fn kubeconfig(&self) -> anyhow::Result<String> {
-        let admin = self.bed.dir.join("floor.conf").display().to_string();
+        let admin = self
+            .cluster
+            .bed
+            .dir
+            .join("floor.conf")
+            .display()
+            .to_string();
         let show = ["cat", "/etc/kubernetes/admin.conf"];
         let text = self.cluster.on(&self.nodes[0].0, &show)?;
         std::fs::write(&admin, text)?;
@@ -160,16 +336,18 @@ impl<'a> Floor<'a> {
     fn wait_there(&self, admin: &str, node: &str) -> anyhow::Result<()> {
         let wait = ["wait", "--for=create", "--timeout=600s", node];
         let argv = [&["--kubeconfig", admin][..], &wait].concat();
-        self.bed
-            .inside(self.cluster.kubectl_program(), &argv)
+        self.cluster
+            .bed
+            .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
 
     fn wait_ready(&self, admin: &str, nodes: &[&str]) -> anyhow::Result<()> {
         let wait = ["wait", "--for=condition=Ready", "--timeout=600s"];
         let argv = [&["--kubeconfig", admin][..], &wait, nodes].concat();
-        self.bed
-            .inside(self.cluster.kubectl_program(), &argv)
+        self.cluster
+            .bed
+            .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
 
@@ -179,7 +357,7 @@ impl<'a> Floor<'a> {
 }
 
 /// Both nodes at once, then until both are ready.
-fn by_script(bed: &Bed) -> anyhow::Result<f64> {
+fn by_script(bed: &Arc<Bed>) -> anyhow::Result<f64> {
     let floor = Floor::up(bed, "kubernetes")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let [(control, control_at), (worker, worker_at)] = &floor.nodes[..] else {
@@ -216,7 +394,7 @@ fn by_script(bed: &Bed) -> anyhow::Result<f64> {
 }
 
 /// The control plane, cloudcore beside it, then edgecore with the token that cloudcore made, until both are ready.
-fn by_edge_script(bed: &Bed) -> anyhow::Result<f64> {
+fn by_edge_script(bed: &Arc<Bed>) -> anyhow::Result<f64> {
     let floor = Floor::up(bed, "kubeedge")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let edge_placed = floor.script("floor_edge.sh", include_str!("floor_edge.sh"))?;

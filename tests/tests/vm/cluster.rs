@@ -10,52 +10,54 @@ use continuum_tests::{
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::Output,
+    sync::Arc,
 };
 
 /// Image of the tools that tests use inside pods.
 pub(crate) const TOOLS: &str = "continuum.test/busybox:1";
 const BUSYBOX: &str = "/bin/busybox";
 
-/// A deployment with a cluster.
-pub(crate) struct Cluster<'a> {
-    pub(crate) bed: &'a Bed,
+/// A deployment that tests ask things of, with a cluster on it or without.
+pub(crate) struct Cluster {
+    pub(crate) bed: Arc<Bed>,
     pub(crate) ctl: Ctl,
-    pub(crate) name: &'a str,
-    kubectl: String,
+    pub(crate) name: String,
 }
 
-impl<'a> Cluster<'a> {
-    pub(crate) fn new(bed: &'a Bed, name: &'a str) -> anyhow::Result<Self> {
+impl Cluster {
+    pub(crate) fn new(bed: &Arc<Bed>, name: &str) -> Self {
         Self::with(bed, name, bed.ctl())
     }
 
     /// By a program with another cache.
-    pub(crate) fn with(bed: &'a Bed, name: &'a str, ctl: Ctl) -> anyhow::Result<Self> {
-        let kubectl = skip::stored_program("kubernetes", "kubectl")?;
-        Ok(Self {
-            bed,
+    pub(crate) fn with(bed: &Arc<Bed>, name: &str, ctl: Ctl) -> Self {
+        Self {
+            bed: Arc::clone(bed),
             ctl,
-            name,
-            kubectl: kubectl.display().to_string(),
-        })
+            name: name.to_owned(),
+        }
     }
 
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let state = self.ctl.state().join("deployments").join(self.name);
+        let state = self.ctl.state().join("deployments").join(&self.name);
         let kubeconfig = state.join("kubeconfig").display().to_string();
         let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
-        self.bed
-            .inside(&self.kubectl, &[&common[..], arguments].concat())
-    }
-
-    /// For clusters that are not ours.
-    pub(crate) fn kubectl_program(&self) -> &str {
-        &self.kubectl
+        let argv = [&common[..], arguments].concat();
+        self.bed.inside(&kubectl_program()?, &argv)
     }
 
     /// Runs a program on a node.
     pub(crate) fn on(&self, node: &str, argv: &[&str]) -> anyhow::Result<String> {
-        let exec = ["agent", self.name, node, "exec", "--timeout-s", "300", "--"];
+        let exec = [
+            "agent",
+            &self.name,
+            node,
+            "exec",
+            "--timeout-s",
+            "300",
+            "--",
+        ];
         self.ctl.expect(0, &[&exec[..], argv].concat())
     }
 
@@ -66,7 +68,7 @@ impl<'a> Cluster<'a> {
 
     /// Puts the tools' image on nodes.
     pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
-        let archive = tools_archive(self.bed)?;
+        let archive = tools_archive(&self.bed)?;
         for node in nodes {
             self.import(node, &archive)?;
         }
@@ -77,15 +79,33 @@ impl<'a> Cluster<'a> {
     pub(crate) fn import(&self, node: &str, archive: &Path) -> anyhow::Result<()> {
         let here = archive.display().to_string();
         let name = archive.file_name().context("a file")?.to_string_lossy();
-        let put = ["agent", self.name, node, "put", &here, &name];
+        let put = ["agent", &self.name, node, "put", &here, &name];
         let there = self.ctl.json(0, &put)?["path"].clone();
         let there = there.as_str().context("a path")?.to_owned();
         let import = ["ctr", "--namespace=k8s.io", "images", "import", &there];
         self.on(node, &import).map(|_| ())
     }
 
+    /// Runs a program on a node, which may fail.
+    pub(crate) fn try_on(&self, node: &str, argv: &[&str]) -> anyhow::Result<Output> {
+        let exec = [
+            "agent",
+            &self.name,
+            node,
+            "exec",
+            "--timeout-s",
+            "300",
+            "--",
+        ];
+        self.ctl.run(&[&exec[..], argv].concat())
+    }
+
     /// What a control plane said last: machines are gone by the time somebody reads why a test failed.
     pub(crate) fn last_words(&self, node: &str) {
+        let kubeconfig = self.ctl.state().join("deployments").join(&self.name);
+        if !kubeconfig.join("kubeconfig").exists() {
+            return;
+        }
         let pods = ["find", "/var/log/pods", "-path", "*kube-apiserver*"];
         let kubelet = ["journalctl", "--unit=kubelet", "--lines=40", "--no-pager"];
         let kernel = ["journalctl", "--dmesg", "--lines=10", "--no-pager"];
@@ -118,6 +138,12 @@ impl<'a> Cluster<'a> {
         ensure!(ready == count, "{nodes}");
         Ok(())
     }
+}
+
+/// Of the store, for whichever cluster.
+pub(crate) fn kubectl_program() -> anyhow::Result<String> {
+    let kubectl = skip::stored_program("kubernetes", "kubectl")?;
+    Ok(kubectl.display().to_string())
 }
 
 /// Debian's static busybox, from the guest's own packages, and the scripts of the example of a user's own application.

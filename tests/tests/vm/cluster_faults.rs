@@ -1,6 +1,6 @@
 //! What a cluster must survive, or complain about clearly.
 
-use crate::cluster::Cluster;
+use crate::{bed::wait, cluster::Cluster};
 use anyhow::ensure;
 use continuum_tests::{process::pause, results};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const ARTIFACTS: &str = "/var/lib/continuum-agent/artifacts";
 /// What an application's pod runs is gone from the node, the image and the archive that it came from: a bench brings both
 /// again.
 pub(crate) fn image_gone(
-    cluster: &Cluster<'_>,
+    cluster: &Cluster,
     image: &str,
     bench: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -35,7 +35,7 @@ pub(crate) fn image_gone(
 
 /// The API server goes for a minute while photos are classified: nothing is lost.
 pub(crate) fn api_server_gone(
-    cluster: &Cluster<'_>,
+    cluster: &Cluster,
     bench: &[&str],
     photos: usize,
 ) -> anyhow::Result<()> {
@@ -44,11 +44,7 @@ pub(crate) fn api_server_gone(
     let mut run = cluster.ctl.start("bench", &arguments)?;
     run.wait_for("workers: done", Duration::from_mins(6))?;
     cluster.on("cloud_controller", &["mv", MANIFEST, AWAY])?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how long it is away is what this test is about"
-    )]
-    std::thread::sleep(Duration::from_mins(1));
+    wait(Duration::from_mins(1));
     let gone = cluster.kubectl(&["get", "--raw", "/readyz"]);
     cluster.on("cloud_controller", &["mv", AWAY, MANIFEST])?;
     ensure!(gone.is_err(), "the API server answered: {gone:?}");
@@ -60,7 +56,7 @@ pub(crate) fn api_server_gone(
 
 /// An API server that answers has not finished its start, and ends itself when that takes too long. While it was away all
 /// kubelets were silent, which is found out afterwards, and forgotten when they are heard again.
-fn settled(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn settled(cluster: &Cluster) -> anyhow::Result<()> {
     let deadline = Instant::now() + SETTLE_DEADLINE;
     let mut since = None;
     loop {
@@ -82,7 +78,7 @@ fn settled(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 /// An image that no node has and nobody gives is told with the kubelet's reason, long before the run should have ended.
-pub(crate) fn image_missing(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+pub(crate) fn image_missing(cluster: &Cluster, config: &str) -> anyhow::Result<()> {
     let (_, text) = cluster.bed.results("no-image");
     let bench = ["bench", config, "--results", &text];
     let mut run = cluster.ctl.start("no-image", &bench)?;
@@ -98,7 +94,7 @@ pub(crate) fn image_missing(cluster: &Cluster<'_>, config: &str) -> anyhow::Resu
 }
 
 /// A node whose kubelet is silent takes no run; when it speaks again, it does.
-pub(crate) fn kubelet_stopped(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+pub(crate) fn kubelet_stopped(cluster: &Cluster, bench: &[&str]) -> anyhow::Result<()> {
     cluster.on("cloud0", &["systemctl", "stop", "kubelet"])?;
     let silent = ["wait", "--for=condition=Ready=Unknown", "--timeout=240s"];
     cluster.kubectl(&[&silent[..], &["node/cloud0"]].concat())?;

@@ -3,13 +3,31 @@
 use crate::{
     bed::{BOOT, Bed},
     cluster::Cluster,
+    table::{Body, Need, Test, When},
 };
 use anyhow::{Context, ensure};
-use continuum_tests::results;
-use std::time::Duration;
+use continuum_tests::{ctl::Ctl, results};
+use std::{sync::Arc, time::Duration};
 
 /// What takes too long is told by the program itself; this is only against a test without an end.
 const CLUSTER: Duration = Duration::from_mins(40);
+
+const NEEDS: &[Need] = &[Need::Kubernetes];
+
+pub(crate) const TESTS: [Test; 2] = [
+    Test::new(
+        "clusters::four_small_workers_run_twenty_pods",
+        NEEDS,
+        Body::Alone(many_small_workers),
+    )
+    .on(When::Long, When::Long),
+    Test::new(
+        "clusters::two_come_up_at_once_and_one_loses_a_worker",
+        NEEDS,
+        Body::Alone(two_at_once),
+    )
+    .on(When::Long, When::Long),
+];
 
 /// One control plane and small workers, with an application that sleeps.
 fn config(
@@ -23,7 +41,7 @@ fn config(
         r#"
 name = "{name}"
 [infrastructure]
-provider = "qemu"
+provider = "auto"
 [infrastructure.cloud]
 nodes = {}
 cores = 1
@@ -43,29 +61,28 @@ cache_worker = true
 "#,
         workers + 1
     );
-    let path = bed.dir.join(format!("{name}.toml"));
-    std::fs::write(&path, text)?;
-    Ok(path.display().to_string())
+    bed.file(&format!("{name}.toml"), &text)
+}
+
+/// The program on a host that says it has so many gigabytes.
+pub(crate) fn with_memory(bed: &Bed, gigabytes: u64) -> anyhow::Result<Ctl> {
+    let kib = gigabytes << 20;
+    let memory = format!("MemTotal: {kib} kB\nMemFree: {kib} kB\nMemAvailable: {kib} kB\n");
+    let memory = bed.file("meminfo", &memory)?;
+    let hide = format!("mount --bind {memory} /proc/meminfo && exec \"$@\"");
+    Ok(bed
+        .ctl()
+        .and_through(&["unshare", "--mount", "sh", "-c", &hide, "sh"]))
 }
 
 /// A host of four gigabytes, as far as it says itself, is too small for this; it is told before anything is made.
 fn too_small_a_host(bed: &Bed, config: &str) -> anyhow::Result<()> {
-    let memory = bed.dir.join("meminfo");
-    std::fs::write(
-        &memory,
-        "MemTotal: 4194304 kB\nMemFree: 4194304 kB\nMemAvailable: 4194304 kB\n",
-    )?;
-    let hide = format!(
-        "mount --bind {} /proc/meminfo && exec \"$@\"",
-        memory.display()
-    );
-    let ctl = bed.ctl();
-    let ctl = ctl.and_through(&["unshare", "--mount", "sh", "-c", &hide, "sh"]);
+    let ctl = with_memory(bed, 4)?;
     let said = ctl.refused(5, &["up", config])?;
     for part in [
         "the nodes need",
         "guests 5632 MiB",
-        "only 3072 MiB are usable",
+        "only 3072 MiB",
         "available 4096 MiB",
     ] {
         ensure!(said.contains(part), "no `{part}` in {said}");
@@ -78,10 +95,10 @@ fn too_small_a_host(bed: &Bed, config: &str) -> anyhow::Result<()> {
 }
 
 /// Four workers of 768 MiB run twenty pods; the table says when each came to be.
-pub(crate) fn many_small_workers(bed: &Bed) -> anyhow::Result<()> {
+fn many_small_workers(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let config = config(bed, "many", 4, 768, 5)?;
     too_small_a_host(bed, &config)?;
-    let cluster = Cluster::new(bed, "many")?;
+    let cluster = Cluster::new(bed, "many");
     let (dir, text) = bed.results("many");
     let mut run = cluster
         .ctl
@@ -117,28 +134,21 @@ pub(crate) fn many_small_workers(bed: &Bed) -> anyhow::Result<()> {
 
 /// Two clusters come up at once; a worker of one dies while it joins. The other does not mind; the same `up` again
 /// mends it; a full disk is told as what it is.
-pub(crate) fn two_at_once(bed: &Bed) -> anyhow::Result<()> {
+fn two_at_once(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let (first, second) = (
         config(bed, "first", 1, 1536, 1)?,
         config(bed, "second", 1, 1536, 1)?,
     );
-    let cluster = Cluster::new(bed, "first")?;
+    let cluster = Cluster::new(bed, "first");
     // A program that is dropped takes everything down, so both live until the end.
-    let other = Cluster::new(bed, "second")?;
+    let other = Cluster::new(bed, "second");
     let ctl = &cluster.ctl;
     let mut ups = [
         ctl.start("first", &["up", &first])?,
         ctl.start("second", &["up", &second])?,
     ];
     ups[1].wait_for("cloud0: kubeadm join running", BOOT)?;
-    let list = ctl.json(0, &["list"])?;
-    let all = list["deployments"].as_array().context("deployments")?;
-    let id = all
-        .iter()
-        .find(|d| d["name"] == "second")
-        .and_then(|d| d["id"].as_str());
-    let domain = format!("ct-{}-cloud0", id.context("an id")?);
-    bed.virsh(&["destroy", &domain])?;
+    bed.kill(ctl, "second", "cloud0")?;
     let code = ups[1].wait(CLUSTER)?;
     let said = ups[1].said();
     ensure!(
@@ -166,12 +176,12 @@ fn last_error(said: &str) -> &str {
         .unwrap_or_default()
 }
 
-fn full_disk(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+fn full_disk(cluster: &Cluster, config: &str) -> anyhow::Result<()> {
     // More than the disk has; what fits stays.
     let fill = ["dd", "if=/dev/zero", "of=/var/filler", "bs=1M"];
     let exec = [
         "agent",
-        cluster.name,
+        &cluster.name,
         "cloud0",
         "exec",
         "--timeout-s",

@@ -1,12 +1,17 @@
 //! `OpenFaaS`'s own tests of providers and its command line, wherever somebody built them and says where they are.
 
-use crate::{bed::Bed, cluster::Cluster};
+use crate::{
+    bed::Bed,
+    cluster::Cluster,
+    table::{Body, Fixture, Need, Test},
+};
 use anyhow::{Context, ensure};
 use continuum_images::{cache::Cache, error::Silent, oci, root, store};
 use continuum_tests::{ctl::example, process::pause, skip};
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,34 +21,47 @@ const NAMESPACE: &str = "certifier-test";
 const ALPINE: &str = "docker.io/functions/alpine:latest";
 const REDIRECTOR: &str = "docker.io/theaxer/redirector:latest";
 
-/// Both, in the order in which a user would come by them.
-pub(crate) fn conformance(bed: &Bed) -> anyhow::Result<()> {
-    let programs = std::env::var_os(skip::OPENFAAS_PROGRAMS).map(PathBuf::from);
-    let programs = programs.context("a directory with the programs")?;
-    let cluster = Cluster::new(bed, "openfaas-cloud")?;
-    let config = example("openfaas-cloud.cfg");
-    cluster.ctl.expect(0, &["up", &config])?;
-    for image in [ALPINE, REDIRECTOR] {
-        cluster.import("cloud0", &stand_in(bed, image)?)?;
-    }
-    let gateway = ["functions", cluster.name, "gateway"];
-    let gateway = cluster.ctl.json(0, &gateway)?;
-    let of = |field: &str| {
-        let value = gateway[field].as_str();
-        value.with_context(|| format!("no {field} in {gateway}"))
-    };
-    let caller = Caller {
-        bed,
-        programs: &programs,
-        url: of("address")?.to_owned(),
-        home: bed.dir.join("openfaas-home").display().to_string(),
-    };
-    std::fs::create_dir_all(&caller.home)?;
-    caller.command_line(of("password")?)?;
-    caller.certifier(&cluster)?;
-    cluster.ctl.expect(0, &["down", &config])?;
-    bed.check_nothing_left()
-}
+const NEEDS: &[Need] = &[Need::Kubernetes, Need::Functions, Need::OpenFaasPrograms];
+
+/// A cluster with the images that the tests deploy.
+static CLUSTER: Fixture = Fixture {
+    name: "conformance",
+    make: |bed| {
+        let cluster = Cluster::new(bed, "openfaas-cloud");
+        cluster
+            .ctl
+            .expect(0, &["up", &example("openfaas-cloud.cfg")])?;
+        for image in [ALPINE, REDIRECTOR] {
+            cluster.import("cloud0", &stand_in(bed, image)?)?;
+        }
+        Ok(cluster)
+    },
+};
+
+pub(crate) const TESTS: [Test; 3] = [
+    Test::new(
+        "conformance::the_command_line_of_openfaas_works",
+        NEEDS,
+        Body::With(&CLUSTER, |cluster| {
+            let (caller, password) = Caller::of(cluster)?;
+            caller.command_line(&password)
+        }),
+    ),
+    Test::new(
+        "conformance::the_tests_of_openfaas_pass",
+        NEEDS,
+        Body::With(&CLUSTER, |cluster| {
+            let (caller, password) = Caller::of(cluster)?;
+            caller.log_in(&password)?;
+            caller.certifier(cluster)
+        }),
+    ),
+    Test::new(
+        "conformance::down_leaves_nothing",
+        NEEDS,
+        Body::End(&CLUSTER),
+    ),
+];
 
 /// These two share one deadline with eight deployments before them, which take longer where processors are emulated: then
 /// the list is not even asked for, and is asked for by itself.
@@ -67,14 +85,42 @@ fn seconds(results: &[&str], name: &str) -> f64 {
     took.next().unwrap_or(0.0)
 }
 
-struct Caller<'a> {
-    bed: &'a Bed,
-    programs: &'a Path,
+struct Caller {
+    bed: Arc<Bed>,
+    programs: PathBuf,
     url: String,
     home: String,
 }
 
-impl Caller<'_> {
+impl Caller {
+    /// With the gateway's password.
+    fn of(cluster: &Cluster) -> anyhow::Result<(Self, String)> {
+        let programs = std::env::var_os(skip::OPENFAAS_PROGRAMS).map(PathBuf::from);
+        let programs = programs.context("a directory with the programs")?;
+        let gateway = ["functions", &*cluster.name, "gateway"];
+        let gateway = cluster.ctl.json(0, &gateway)?;
+        let of = |field: &str| {
+            let value = gateway[field].as_str().map(str::to_owned);
+            value.with_context(|| format!("no {field} in {gateway}"))
+        };
+        let bed = Arc::clone(&cluster.bed);
+        let home = bed.dir.join("openfaas-home").display().to_string();
+        std::fs::create_dir_all(&home)?;
+        let caller = Self {
+            bed,
+            programs,
+            url: of("address")?,
+            home,
+        };
+        Ok((caller, of("password")?))
+    }
+
+    fn log_in(&self, password: &str) -> anyhow::Result<()> {
+        let url = format!("OPENFAAS_URL={}", self.url);
+        self.run("faas-cli", &[&url], &["login", "--password", password])
+            .map(|_| ())
+    }
+
     fn run(&self, program: &str, env: &[&str], arguments: &[&str]) -> anyhow::Result<String> {
         let home = format!("HOME={}", self.home);
         let program = self.programs.join(program).display().to_string();
@@ -91,8 +137,7 @@ impl Caller<'_> {
 
     /// Everything that a user of functions does, but building images.
     fn command_line(&self, password: &str) -> anyhow::Result<()> {
-        let url = format!("OPENFAAS_URL={}", self.url);
-        self.run("faas-cli", &[&url], &["login", "--password", password])?;
+        self.log_in(password)?;
         let told = |arguments: &[&str], part: &str| {
             let said = self.cli(arguments)?;
             ensure!(said.contains(part), "{arguments:?}: no `{part}` in\n{said}");
@@ -160,7 +205,7 @@ impl Caller<'_> {
     /// The provider's tests, each by itself and on a cluster that has nothing else to do: they leave their functions behind,
     /// two of which have less memory than a container needs to start, and are started again and again. None may fail, but
     /// for want of time.
-    fn certifier(&self, cluster: &Cluster<'_>) -> anyhow::Result<()> {
+    fn certifier(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let listed = self.certify(&["-test.list", "."])?;
         let names: Vec<&str> = listed.lines().filter(|l| l.starts_with("Test_")).collect();
         ensure!(names.len() >= FEWEST_TESTS, "tests: {listed}");
@@ -215,7 +260,7 @@ impl Caller<'_> {
 }
 
 /// Takes away what a test left, and waits until its last pod has gone: a replica may finish its calls first.
-fn clear(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn clear(cluster: &Cluster) -> anyhow::Result<()> {
     for namespace in ["openfaas-fn", NAMESPACE] {
         let of = ["--namespace", namespace];
         let delete = ["delete", "deployment", "--all", "--wait=false"];

@@ -2,11 +2,12 @@
 
 use crate::{
     bed::{BOOT, Bed},
-    cluster::tools_archive,
+    cluster::{Cluster, tools_archive},
+    table::{Body, Fixture, Need, Test, When},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{ctl::example, results};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const CONFIG: &str = r#"
 name = "containers"
@@ -28,74 +29,105 @@ endpoint_cores = 0.5
 endpoint_memory_mib = 1024
 "#;
 
-/// The same application in containerd and in docker on one machine, held to half a core by both.
-pub(crate) fn both_runtimes(bed: &Bed) -> anyhow::Result<()> {
-    let ctl = bed.ctl();
-    let config = bed.dir.join("containers.toml");
-    std::fs::write(&config, CONFIG)?;
-    let config = config.display().to_string();
-    ctl.expect(0, &["up", &config])?;
-    for runtime in ["containerd", "docker"] {
-        let (dir, text) = bed.results(&format!("containers-{runtime}"));
-        let set = format!("software.container_runtime={runtime}");
-        let bench = ["bench", &config, "--set", &set, "--results", &text];
-        let mut run = ctl.start(runtime, &bench)?;
-        run.wait_for("endpoints: done", BOOT)?;
-        let list: &[&str] = match runtime {
-            "docker" => &["docker", "ps", "--format={{.ID}} {{.Image}} {{.Status}}"],
-            _ => &["ctr", "--namespace=k8s.io", "tasks", "list"],
-        };
-        let exec = ["agent", "containers", "endpoint0", "exec", "--"];
-        let running = ctl.expect(0, &[&exec[..], list].concat())?;
-        ensure!(
-            running.contains("RUNNING") || running.contains("continuum.local/workload:0.1.0 Up"),
-            "{running}"
-        );
-        // The container's group lies below the one that the limits are set on.
-        let find = [
-            "find",
-            "/sys/fs/cgroup/system.slice/continuum-agent.service",
-            "-mindepth",
-            "2",
-        ];
-        let groups = ctl.expect(0, &[&exec[..], &find, &["-type", "d"]].concat())?;
-        ensure!(
-            groups
-                .lines()
-                .any(|l| l.contains("/run-") && l.contains("-endpoint0/")),
-            "{groups}"
-        );
-        let code = run.wait(Duration::from_mins(5))?;
-        ensure!(code == 0, "exit {code}: {}", run.said());
-        let dir = results::only_result(&dir)?;
-        results::check(&dir, 6)?;
-        let result = results::json(&dir)?;
-        let run = result["runs"].get(0).context("a run")?;
-        ensure!(
-            run["limits"]["cpu_max"] == "50000 100000"
-                && run["limits"]["memory_max"] == (1024_u64 << 20).to_string().as_str(),
-            "{run}"
-        );
-        let docker = result["facts"]["running docker endpoint0"].as_str();
-        ensure!(
-            docker.is_some_and(|v| v.starts_with("26.1")),
-            "{}",
-            result["facts"]
-        );
-        // What it used was counted in the same group.
-        let used = run["exit"]["cpu_us"].as_u64().unwrap_or_default();
-        let peak = run["exit"]["memory_peak_bytes"]
-            .as_u64()
-            .unwrap_or_default();
-        eprintln!("{runtime}: {used} us of CPU, {peak} bytes at most");
-        ensure!(used > 1_000_000 && peak > 64 << 20, "{run}");
-    }
-    ctl.expect(0, &["down", &config])?;
-    bed.check_nothing_left()
+/// One machine with both runtimes.
+static MACHINE: Fixture = Fixture {
+    name: "containers",
+    make: |bed| {
+        let config = bed.file("containers.toml", CONFIG)?;
+        let cluster = Cluster::new(bed, "containers");
+        cluster.ctl.expect(0, &["up", &config])?;
+        Ok(cluster)
+    },
+};
+
+const NEEDS: &[Need] = &[Need::WorkloadImage];
+
+pub(crate) const TESTS: [Test; 4] = [
+    Test::new(
+        "containers::an_application_of_the_users_own_is_measured",
+        &[],
+        Body::Alone(own_application),
+    )
+    .on(When::Always, When::Long),
+    Test::new(
+        "containers::containerd_holds_an_application_to_its_limits",
+        NEEDS,
+        Body::With(&MACHINE, |machine| held_to_limits(machine, "containerd")),
+    ),
+    Test::new(
+        "containers::docker_holds_an_application_to_its_limits",
+        NEEDS,
+        Body::With(&MACHINE, |machine| held_to_limits(machine, "docker")),
+    ),
+    Test::new(
+        "containers::down_leaves_nothing",
+        NEEDS,
+        Body::End(&MACHINE),
+    ),
+];
+
+/// Half a core, on one machine with both.
+fn held_to_limits(machine: &Cluster, runtime: &str) -> anyhow::Result<()> {
+    let (bed, ctl) = (&machine.bed, &machine.ctl);
+    let config = bed.dir.join("containers.toml").display().to_string();
+    let (dir, text) = bed.results(&format!("containers-{runtime}"));
+    let set = format!("software.container_runtime={runtime}");
+    let bench = ["bench", &config, "--set", &set, "--results", &text];
+    let mut run = ctl.start(runtime, &bench)?;
+    run.wait_for("endpoints: done", BOOT)?;
+    let list: &[&str] = match runtime {
+        "docker" => &["docker", "ps", "--format={{.ID}} {{.Image}} {{.Status}}"],
+        _ => &["ctr", "--namespace=k8s.io", "tasks", "list"],
+    };
+    let exec = ["agent", "containers", "endpoint0", "exec", "--"];
+    let running = ctl.expect(0, &[&exec[..], list].concat())?;
+    ensure!(
+        running.contains("RUNNING") || running.contains("continuum.local/workload:0.1.0 Up"),
+        "{running}"
+    );
+    // The container's group lies below the one that the limits are set on.
+    let find = [
+        "find",
+        "/sys/fs/cgroup/system.slice/continuum-agent.service",
+        "-mindepth",
+        "2",
+    ];
+    let groups = ctl.expect(0, &[&exec[..], &find, &["-type", "d"]].concat())?;
+    ensure!(
+        groups
+            .lines()
+            .any(|l| l.contains("/run-") && l.contains("-endpoint0/")),
+        "{groups}"
+    );
+    let code = run.wait(Duration::from_mins(5))?;
+    ensure!(code == 0, "exit {code}: {}", run.said());
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, 6)?;
+    let result = results::json(&dir)?;
+    let run = result["runs"].get(0).context("a run")?;
+    ensure!(
+        run["limits"]["cpu_max"] == "50000 100000"
+            && run["limits"]["memory_max"] == (1024_u64 << 20).to_string().as_str(),
+        "{run}"
+    );
+    let docker = result["facts"]["running docker endpoint0"].as_str();
+    ensure!(
+        docker.is_some_and(|v| v.starts_with("26.1")),
+        "{}",
+        result["facts"]
+    );
+    // What it used was counted in the same group.
+    let used = run["exit"]["cpu_us"].as_u64().unwrap_or_default();
+    let peak = run["exit"]["memory_peak_bytes"]
+        .as_u64()
+        .unwrap_or_default();
+    eprintln!("{runtime}: {used} us of CPU, {peak} bytes at most");
+    ensure!(used > 1_000_000 && peak > 64 << 20, "{run}");
+    Ok(())
 }
 
 /// The example of an application of the user's own, in containerd on an edge and an endpoint: its scripts, its metrics.
-pub(crate) fn own_application(bed: &Bed) -> anyhow::Result<()> {
+fn own_application(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let ctl = bed.ctl();
     let archive = tools_archive(bed)?.display().to_string();
     let images = [

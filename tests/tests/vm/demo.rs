@@ -1,13 +1,38 @@
 //! The two configs that a user begins with.
 
-use crate::bed::Bed;
+use crate::{
+    bed::Bed,
+    table::{Body, Test, When},
+};
 use anyhow::{Context, ensure};
-use continuum_tests::{ctl::example, results};
+use continuum_tests::{ctl::example, results, skip};
+use std::sync::Arc;
 
-/// `make demo`, twice in a row, the second time with fewer photos: complete, right, nothing left.
-pub(crate) fn demo(bed: &Bed) -> anyhow::Result<()> {
+pub(crate) const TESTS: [Test; 2] = [
+    Test::new(
+        "demo::it_is_complete_and_leaves_nothing_twice_in_a_row",
+        &[],
+        Body::Alone(demo),
+    )
+    .on(When::Always, When::Always),
+    Test::new(
+        "demo::an_endpoint_alone_classifies_its_photos",
+        &[],
+        Body::Alone(endpoint_alone),
+    )
+    .on(When::Always, When::Always),
+];
+
+/// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
+fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let fewer = ["--set", "benchmark.duration_s=5"];
-    for (round, set, photos) in [("first", &[][..], 20), ("second", &fewer[..], 5)] {
+    let is_all = !bed.is_slow() || skip::long().is_none();
+    let first = if is_all {
+        (&[][..], 20)
+    } else {
+        (&fewer[..], 5)
+    };
+    for (round, (set, photos)) in [("first", first), ("second", (&fewer[..], 5))] {
         let (dir, text) = bed.results(round);
         let ctl = bed.ctl();
         let config = example("mist-edge.toml");
@@ -41,10 +66,17 @@ pub(crate) fn demo(bed: &Bed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Upstream's first tutorial config: one endpoint alone, at half a core. Photos come ten seconds apart: fifteen seconds for
-/// each were seen on a slow host, and the last must be answered two minutes after the end.
-pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
+/// Upstream's first tutorial config: one endpoint alone, at half a core. Emulated photos come ten seconds apart: fifteen
+/// seconds for each were seen on a slow host, and the last must be answered two minutes after the end.
+fn endpoint_alone(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let (dir, text) = bed.results("endpoint");
+    let (frequency, duration, photos) = match (bed.is_slow(), skip::long().is_none()) {
+        (true, true) => ("0.1", "100", 10),
+        (true, false) => ("0.1", "50", 5),
+        (false, _) => ("1", "10", 10),
+    };
+    let frequency = format!("benchmark.frequency={frequency}");
+    let duration = format!("benchmark.duration_s={duration}");
     let ctl = bed.ctl();
     let out = ctl.expect(
         0,
@@ -54,9 +86,9 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
             "--results",
             &text,
             "--set",
-            "benchmark.frequency=0.1",
+            &frequency,
             "--set",
-            "benchmark.duration_s=100",
+            &duration,
             "--set",
             "infrastructure.keep=false",
         ],
@@ -65,6 +97,6 @@ pub(crate) fn endpoint_alone(bed: &Bed) -> anyhow::Result<()> {
         out.contains("ENDPOINT OUTPUT") && out.contains("endpoint_id"),
         "{out}"
     );
-    results::check(&results::only_result(&dir)?, 10)?;
+    results::check(&results::only_result(&dir)?, photos)?;
     bed.check_nothing_left()
 }

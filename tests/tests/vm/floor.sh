@@ -18,7 +18,8 @@ version = 2
   SystemdCgroup = true
 END
 systemctl enable --quiet --now containerd
-modprobe -a br_netfilter overlay
+# Built in where nothing can be loaded.
+modprobe -a br_netfilter overlay 2>/dev/null || true
 sysctl -q -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
 ip route replace "$other_prefix" via "$other_address"
 mkdir -p /etc/cni/net.d

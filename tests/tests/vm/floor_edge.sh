@@ -41,7 +41,7 @@ version = 2
   SystemdCgroup = true
 END
 systemctl enable --quiet --now containerd
-modprobe -a br_netfilter overlay
+modprobe -a br_netfilter overlay 2>/dev/null || true
 sysctl -q -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
 mkdir -p /etc/cni/net.d
 cat > /etc/cni/net.d/10-floor.conflist <<END

@@ -1,11 +1,15 @@
 //! `KubeEdge` with the real cloudcore and edgecore, wherever the store has them.
 
-use crate::{bed::Bed, cluster::Cluster};
+use crate::{
+    bed::{Bed, address, median, ping_times},
+    cluster::Cluster,
+    kubeedge_faults::{beside_a_kubelet, expired, rebooted, wrong_token},
+    table::{Body, Fixture, Need, Test, When},
+};
 use anyhow::{Context, ensure};
-use continuum_controller::keys::{self, Identity};
-use continuum_tests::{ctl::example, results, skip};
+use continuum_tests::{ctl::example, results};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Few: an emulated edge takes ten seconds for each, and twice that when its host is busy.
 const PHOTOS: usize = 6;
@@ -15,16 +19,98 @@ const SET: [&str; 4] = [
     "--set",
     "benchmark.duration_s=30",
 ];
-const BENCH: Duration = Duration::from_mins(15);
+pub(crate) const BENCH: Duration = Duration::from_mins(15);
 
-/// Upstream's third tutorial config, and what is special about edges.
-pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "kubeedge-edge")?;
-    let config = example("kubeedge-edge.cfg");
-    let own = [&[&*config], &SET[..]].concat();
-    let (dir, text) = bed.results("kubeedge");
-    let run = [&["run"], &own[..], &["--results", &text]].concat();
-    let out = cluster.ctl.expect(0, &run)?;
+/// Upstream's third tutorial config.
+pub(crate) static CLUSTER: Fixture = Fixture {
+    name: "kubeedge",
+    make: |bed| {
+        let cluster = Cluster::new(bed, "kubeedge-edge");
+        let up = cluster.ctl.json(0, &words(&with_own("up", &[])))?;
+        eprintln!("kubeedge: stages {}", up["stage_times"]);
+        Ok(cluster)
+    },
+};
+
+const NEEDS: &[Need] = &[Need::Kubernetes, Need::KubeEdge];
+
+const fn on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
+    Test::new(name, NEEDS, Body::With(&CLUSTER, run))
+}
+
+const fn long_on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
+    on_the_cluster(name, run).on(When::Long, When::Long)
+}
+
+/// In this order.
+pub(crate) const TESTS: [Test; 14] = [
+    on_the_cluster("kubeedge::photos_are_classified_on_the_edge", photos),
+    on_the_cluster("kubeedge::a_second_up_changes_nothing", second_up),
+    on_the_cluster(
+        "kubeedge::the_edge_runs_nothing_of_the_clouds_own",
+        edge_node,
+    ),
+    on_the_cluster(
+        "kubeedge::logs_and_exec_reach_a_pod_on_the_edge",
+        logs_and_exec,
+    ),
+    on_the_cluster("kubeedge::a_link_is_changed_and_restored", changed_link),
+    on_the_cluster("kubeedge::a_cut_link_lets_nothing_through", cut_link),
+    on_the_cluster(
+        "kubeedge::an_edge_without_its_cloud_loses_no_photo",
+        autonomy,
+    ),
+    on_the_cluster(
+        "kubeedge::a_cloudcore_that_started_again_is_found",
+        cloudcore_restarted,
+    ),
+    long_on_the_cluster(
+        "kubeedge::a_token_of_another_cluster_is_refused",
+        wrong_token,
+    ),
+    long_on_the_cluster(
+        "kubeedge::an_edge_with_a_kubelet_is_refused",
+        beside_a_kubelet,
+    ),
+    long_on_the_cluster("kubeedge::up_renews_an_expired_certificate", expired),
+    long_on_the_cluster(
+        "kubeedge::an_edge_that_starts_again_makes_a_run_invalid",
+        rebooted,
+    ),
+    Test::new("kubeedge::down_leaves_nothing", NEEDS, Body::End(&CLUSTER)),
+    Test::new("kubeedge::two_edges_join_at_once", NEEDS, Body::Alone(many))
+        .on(When::Long, When::Long),
+];
+
+/// The example, with few photos.
+fn own() -> [String; 5] {
+    let [first, second, third, fourth] = SET.map(str::to_owned);
+    [example("kubeedge-edge.cfg"), first, second, third, fourth]
+}
+
+pub(crate) fn with_own(command: &'static str, rest: &[&str]) -> Vec<String> {
+    let mut argv = vec![command.to_owned()];
+    argv.extend(own());
+    argv.extend(rest.iter().map(|word| (*word).to_owned()));
+    argv
+}
+
+pub(crate) fn words(argv: &[String]) -> Vec<&str> {
+    argv.iter().map(String::as_str).collect()
+}
+
+/// Runs the benchmark of the example; the result.
+pub(crate) fn bench(cluster: &Cluster, name: &str) -> anyhow::Result<(String, Value)> {
+    let (dir, text) = cluster.bed.results(name);
+    let bench = with_own("bench", &["--results", &text]);
+    let out = cluster.ctl.expect(0, &words(&bench))?;
+    let dir = results::only_result(&dir)?;
+    results::check(&dir, PHOTOS)?;
+    Ok((out, results::json(&dir)?))
+}
+
+fn photos(cluster: &Cluster) -> anyhow::Result<()> {
+    let (out, result) = bench(cluster, "kubeedge")?;
     for part in [
         "EDGE OUTPUT",
         "proc_time/data (ms)",
@@ -33,10 +119,6 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
     ] {
         ensure!(out.contains(part), "no `{part}` in\n{out}");
     }
-    let dir = results::only_result(&dir)?;
-    results::check(&dir, PHOTOS)?;
-    let result = results::json(&dir)?;
-    eprintln!("stages {}", result["stage_times"]);
     let runs = result["runs"].as_array().context("runs")?;
     let worker = runs.iter().find(|r| r["phase"] == "worker");
     let pod = &worker.context("a worker")?["pod"];
@@ -44,25 +126,18 @@ pub(crate) fn kubeedge(bed: &Bed) -> anyhow::Result<()> {
         pod["node"] == "edge0" && pod["cpu_max"] == "50000 100000",
         "{pod}"
     );
-    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
+    Ok(())
+}
+
+fn second_up(cluster: &Cluster) -> anyhow::Result<()> {
+    let again = cluster.ctl.expect(0, &words(&with_own("up", &[])))?;
     ensure!(again.contains("nothing was changed"), "{again}");
-    edge_node(&cluster)?;
-    logs_and_exec(&cluster)?;
-    links(&cluster)?;
-    autonomy(&cluster)?;
-    faults(&cluster, &own)?;
-    if skip::long().is_none() {
-        refusals(&cluster)?;
-        expired(&cluster, &own)?;
-        rebooted(&cluster, &own)?;
-    }
-    cluster.ctl.expect(0, &["down", &config])?;
-    bed.check_nothing_left()
+    Ok(())
 }
 
 /// Two edges join at once, each with a pod, two endpoints and mosquitto, to which edgecore's event bus goes as well.
-pub(crate) fn many(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "kubeedge-many")?;
+fn many(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "kubeedge-many");
     let config = example("kubeedge-many.toml");
     let own = [
         &config,
@@ -109,7 +184,7 @@ pub(crate) fn many(bed: &Bed) -> anyhow::Result<()> {
 }
 
 /// The edge is ready, says whose it is, and has no pod of the cluster's own.
-fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn edge_node(cluster: &Cluster) -> anyhow::Result<()> {
     let node: Value =
         serde_json::from_str(&cluster.kubectl(&["get", "node", "edge0", "-o", "json"])?)?;
     let version = node["status"]["nodeInfo"]["kubeletVersion"].as_str();
@@ -146,7 +221,7 @@ fn edge_node(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 /// `kubectl logs` and `exec` of a pod on the edge, through cloudcore's tunnel.
-fn logs_and_exec(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn logs_and_exec(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.bring_tools(&["edge0"])?;
     let pod = json!({
         "apiVersion": "v1",
@@ -162,9 +237,8 @@ fn logs_and_exec(cluster: &Cluster<'_>) -> anyhow::Result<()> {
             }],
         },
     });
-    let manifest = cluster.bed.dir.join("talker.json");
-    std::fs::write(&manifest, pod.to_string())?;
-    cluster.kubectl(&["apply", "-f", &manifest.display().to_string()])?;
+    let manifest = cluster.bed.file("talker.json", &pod.to_string())?;
+    cluster.kubectl(&["apply", "-f", &manifest])?;
     let ready = [
         "wait",
         "--for=condition=Ready",
@@ -179,59 +253,49 @@ fn logs_and_exec(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The link between two nodes changes and comes back; one that is cut lets nothing through.
-fn links(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    let (ctl, name) = (&cluster.ctl, cluster.name);
-    let status = ctl.json(0, &["status", name])?;
-    let address = |node: &str| {
-        let nodes = status["nodes"].as_array();
-        let node = nodes.and_then(|all| all.iter().find(|n| n["node"] == node));
-        node.and_then(|n| n["address"].as_str().map(str::to_owned))
-    };
-    let edge = address("edge0").context("an address")?;
-    let ping = |node: &str| {
-        let exec = [
-            "agent", name, node, "exec", "--", "ping", "-c", "3", "-W", "3", &edge,
-        ];
-        ctl.run(&exec)
-    };
-    let set = [
-        "network",
-        name,
-        "set",
-        "endpoint0",
-        "edge0",
-        "latency_ms=150",
-    ];
+/// Whether a node reaches the edge, and how long that takes.
+fn ping_edge(cluster: &Cluster, node: &str) -> anyhow::Result<(bool, Vec<f64>)> {
+    let edge = address(&cluster.ctl, &cluster.name, "edge0")?;
+    let ping = cluster.try_on(node, &["ping", "-c", "3", "-W", "3", &edge])?;
+    let times = ping_times(&String::from_utf8_lossy(&ping.stdout));
+    Ok((ping.status.success(), times))
+}
+
+fn changed_link(cluster: &Cluster) -> anyhow::Result<()> {
+    let (ctl, name) = (&cluster.ctl, &*cluster.name);
+    let link = ["endpoint0", "edge0"];
+    let set = [&["network", name, "set"], &link[..], &["latency_ms=150"]].concat();
     let said = ctl.expect(0, &set)?;
     ensure!(said.contains("changed on edge0, endpoint0"), "{said}");
-    let slow = crate::bed::median(crate::bed::ping_times(&String::from_utf8_lossy(
-        &ping("endpoint0")?.stdout,
-    )))?;
+    let slow = median(ping_edge(cluster, "endpoint0")?.1)?;
     ensure!((300.0..400.0).contains(&slow), "{slow} ms for 300 asked");
+    ctl.expect(0, &[&["network", name, "restore"], &link[..]].concat())?;
+    let back = median(ping_edge(cluster, "endpoint0")?.1)?;
+    ensure!(back < 100.0, "{back} ms after it was restored");
+    Ok(())
+}
+
+fn cut_link(cluster: &Cluster) -> anyhow::Result<()> {
+    let (ctl, name) = (&cluster.ctl, &*cluster.name);
     ctl.expect(0, &["network", name, "cut", "cloud", "edge"])?;
-    ensure!(
-        !ping("cloud_controller")?.status.success(),
-        "the cut link answers"
-    );
-    ensure!(ping("endpoint0")?.status.success(), "another link is cut");
+    let cut = ping_edge(cluster, "cloud_controller")?.0;
+    let other = ping_edge(cluster, "endpoint0")?.0;
     ctl.expect(0, &["network", name, "restore", "cloud", "edge"])?;
-    ensure!(
-        ping("cloud_controller")?.status.success(),
-        "it is still cut"
-    );
-    ctl.expect(0, &["network", name, "restore", "endpoint0", "edge0"])?;
+    ensure!(!cut, "the cut link answers");
+    ensure!(other, "another link is cut");
+    let restored = ping_edge(cluster, "cloud_controller")?.0;
+    ensure!(restored, "it is still cut");
     ctl.refused(1, &["network", name, "cut", "cloud", "moon"])?;
     Ok(())
 }
 
 /// The built-in experiment, on the machines that are there: the edge loses the cloud in the middle of a run, every photo
 /// is answered, and the times of it all are known.
-fn autonomy(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn autonomy(cluster: &Cluster) -> anyhow::Result<()> {
     let (dir, text) = cluster.bed.results("autonomy");
     let config = example("kubeedge-autonomy.toml");
     let name = format!("name={}", cluster.name);
-    let arguments = [
+    let mut arguments = vec![
         "bench",
         &config,
         "--results",
@@ -239,13 +303,26 @@ fn autonomy(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         "--set",
         &name,
         "--set",
-        "benchmark.frequency=0.05",
     ];
+    let photos = if cluster.bed.is_slow() {
+        arguments.push("benchmark.frequency=0.05");
+        12
+    } else {
+        // The cloud gives a silent node up after 40 to 50 s.
+        arguments.extend([
+            "benchmark.frequency=0.25",
+            "--set",
+            "benchmark.duration_s=100",
+            "--set",
+            "benchmark.timeline=[\"5 cut cloud edge\", \"60 restart edge0 edgecore\", \"75 restore cloud edge\"]",
+        ]);
+        25
+    };
     let mut run = cluster.ctl.start("autonomy", &arguments)?;
     let code = run.wait(BENCH)?;
     ensure!(code == 0, "exit {code}: {}", run.said());
     let dir = results::only_result(&dir)?;
-    results::check(&dir, 12)?;
+    results::check(&dir, photos)?;
     let result = results::json(&dir)?;
     let timeline = result["timeline"].as_array().context("a timeline")?;
     let at = |part: &str| {
@@ -273,166 +350,7 @@ fn autonomy(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// cloudcore starts again, and the edge does: both go on.
-fn faults(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
+fn cloudcore_restarted(cluster: &Cluster) -> anyhow::Result<()> {
     cluster.on("cloud_controller", &["systemctl", "restart", "cloudcore"])?;
-    let (dir, text) = cluster.bed.results("cloudcore-restarted");
-    let again = [&["bench"][..], bench, &["--results", &text]].concat();
-    cluster.ctl.expect(0, &again)?;
-    results::check(&results::only_result(&dir)?, PHOTOS)
-}
-
-fn wait_ready(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    let ready = [
-        "wait",
-        "--for=condition=Ready",
-        "--timeout=300s",
-        "node/edge0",
-    ];
-    cluster.kubectl(&ready).map(|_| ())
-}
-
-/// An edge with a token of another cluster, and one that has a kubelet, say so.
-fn refusals(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    let (certificates, away) = ("/etc/kubeedge/certs", "/etc/kubeedge/certs.away");
-    cluster.on("edge0", &["mv", certificates, away])?;
-    let token = format!("edge_token={}.a.b.c", "0".repeat(64));
-    let install = [
-        "agent",
-        cluster.name,
-        "edge0",
-        "install",
-        "kubeedge-edgecore",
-        "node=edge0",
-        "address=192.168.100.3",
-        "control_plane=192.168.100.2",
-        "pod_prefix=10.244.1.0/24",
-        "routes=10.244.0.0/24=192.168.100.2",
-        "event_bus=internal",
-        "broker_port=1883",
-        "pause=continuum.local/pause:1.0.0",
-        &token,
-    ];
-    let said = cluster.ctl.refused(1, &install)?;
-    ensure!(said.contains("failed to validate CA certificate"), "{said}");
-    eprintln!("a wrong token: {}", said.lines().last().unwrap_or_default());
-    // One that was right an hour ago.
-    let expired = format!("edge_token={}", expired_token(cluster)?);
-    let before = &install[..install.len() - 1];
-    let said = cluster.ctl.refused(1, &[before, &[&*expired]].concat())?;
-    ensure!(said.contains("token"), "{said}");
-    eprintln!(
-        "an expired token: {}",
-        said.lines().last().unwrap_or_default()
-    );
-    // A unit that is active counts as one, whatever it does.
-    let (routes, kubelet) = (
-        "/etc/systemd/system/continuum-routes.service",
-        "/etc/systemd/system/kubelet.service",
-    );
-    cluster.on("edge0", &["cp", routes, kubelet])?;
-    cluster.on("edge0", &["systemctl", "start", "kubelet.service"])?;
-    let said = cluster.ctl.refused(1, &install)?;
-    ensure!(said.contains("a kubelet runs on this node"), "{said}");
-    cluster.on("edge0", &["systemctl", "stop", "kubelet.service"])?;
-    cluster.on("edge0", &["rm", kubelet])?;
-    cluster.on("edge0", &["rm", "-rf", certificates])?;
-    cluster.on("edge0", &["mv", away, certificates])?;
-    cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
-    wait_ready(cluster)
-}
-
-/// An edge whose certificate has expired is lost to its cloud; `up` gives it another.
-fn expired(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
-    let authority = edge_authority(cluster)?;
-    let (certificate, key) = expired_certificate(&authority, "edge0")?;
-    for (text, place) in [(&certificate, "server.crt"), (&key, "server.key")] {
-        let file = cluster.bed.dir.join(place);
-        std::fs::write(&file, text)?;
-        let file = file.display().to_string();
-        let put = ["agent", cluster.name, "edge0", "put", &file, place];
-        let put = cluster.ctl.json(0, &put)?;
-        let from = put["path"].as_str().context("a path")?;
-        let to = format!("/etc/kubeedge/certs/{place}");
-        cluster.on("edge0", &["install", "-m", "0600", from, &to])?;
-    }
-    cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
-    let lost = [
-        "wait",
-        "--for=condition=Ready=Unknown",
-        "--timeout=300s",
-        "node/edge0",
-    ];
-    cluster.kubectl(&lost)?;
-    let up = cluster.ctl.run(&[&["up"], bench].concat())?;
-    let said = String::from_utf8_lossy(&up.stderr).into_owned();
-    ensure!(
-        up.status.success() && said.contains("its certificate has expired"),
-        "{said}"
-    );
-    wait_ready(cluster)
-}
-
-/// As cloudcore signs them: edgecore throws away one that is for another name, and asks for a new one with its token.
-fn expired_certificate(authority: &Identity, node: &str) -> anyhow::Result<(String, String)> {
-    let issuer = rcgen::Issuer::from_ca_cert_pem(
-        &authority.certificate_pem,
-        rcgen::KeyPair::from_pem(&authority.key_pem)?,
-    )?;
-    let now = time::OffsetDateTime::now_utc();
-    let mut params = rcgen::CertificateParams::default();
-    let name = &mut params.distinguished_name;
-    name.push(rcgen::DnType::CommonName, format!("system:node:{node}"));
-    name.push(rcgen::DnType::OrganizationName, "system:nodes");
-    (params.not_before, params.not_after) = (
-        now - time::Duration::days(2),
-        now - time::Duration::hours(1),
-    );
-    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = params.signed_by(&key, &issuer)?;
-    Ok((certificate.pem(), key.serialize_pem()))
-}
-
-fn edge_authority(cluster: &Cluster<'_>) -> anyhow::Result<Identity> {
-    let secrets = cluster
-        .ctl
-        .state()
-        .join("deployments")
-        .join(cluster.name)
-        .join("secrets");
-    let read = |name: &str| {
-        std::fs::read_to_string(secrets.join(name)).with_context(|| format!("read {name}"))
-    };
-    Ok(Identity {
-        certificate_pem: read("edge-ca.pem")?,
-        key_pem: read("edge-ca.key")?,
-    })
-}
-
-/// Signed by the deployment's own authority for edges.
-fn expired_token(cluster: &Cluster<'_>) -> anyhow::Result<String> {
-    let authority = edge_authority(cluster)?;
-    Ok(keys::edge_token(&authority, time::Duration::hours(-1))?)
-}
-
-/// An edge that starts again in the middle of a run makes it invalid, by name; `up` makes it whole.
-fn rebooted(cluster: &Cluster<'_>, bench: &[&str]) -> anyhow::Result<()> {
-    let (_, text) = cluster.bed.results("edge-rebooted");
-    let arguments = [&["bench"][..], bench, &["--results", &text]].concat();
-    let mut run = cluster.ctl.start("rebooted", &arguments)?;
-    run.wait_for("workers: done", Duration::from_mins(6))?;
-    cluster.on(
-        "edge0",
-        &["systemd-run", "--on-active=1", "systemctl", "reboot"],
-    )?;
-    let code = run.wait(BENCH)?;
-    let said = run.said();
-    ensure!(code == 6 && said.contains("edge0"), "exit {code}: {said}");
-    cluster.ctl.expect(0, &[&["up"], bench].concat())?;
-    wait_ready(cluster)?;
-    let (dir, text) = cluster.bed.results("edge-back");
-    let again = [&["bench"][..], bench, &["--results", &text]].concat();
-    cluster.ctl.expect(0, &again)?;
-    results::check(&results::only_result(&dir)?, PHOTOS)
+    bench(cluster, "cloudcore-restarted").map(|_| ())
 }

@@ -3,13 +3,15 @@
 use crate::{
     bed::Bed,
     cluster::{Cluster, TOOLS, tools_archive},
-    cluster_faults, openfaas, pods,
+    cluster_faults, pods,
+    table::{Body, Fixture, Need, Test},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, example},
-    results, skip,
+    results,
 };
+use std::sync::Arc;
 
 const PHOTOS: usize = 10;
 const SET: [&str; 4] = [
@@ -28,25 +30,85 @@ const A_MINUTE: [&str; 4] = [
     "benchmark.duration_s=60",
 ];
 
-/// Upstream's second tutorial config on one cluster, and what can go wrong there; then functions on top of it.
-pub(crate) fn kubernetes(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?)?;
-    let config = example("kubernetes-cloud.cfg");
-    said_before(&cluster, &config)?;
-    let done = on_one_cluster(&cluster, &config);
-    if done.is_err() {
-        cluster.last_words("cloud_controller");
-    }
-    done?;
-    cluster.ctl.expect(0, &["down", cluster.name])?;
-    bed.check_nothing_left()
+/// Upstream's second tutorial config.
+pub(crate) static CLUSTER: Fixture = Fixture {
+    name: "kubernetes",
+    make,
+};
+
+pub(crate) const NEEDS: &[Need] = &[Need::Kubernetes];
+
+const fn on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
+    Test::new(name, NEEDS, Body::With(&CLUSTER, run))
 }
 
-fn on_one_cluster(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
+/// In this order; what comes on top of the cluster follows, and its end.
+pub(crate) const TESTS: [Test; 13] = [
+    on_the_cluster(
+        "kubernetes::a_dry_run_says_versions_sizes_and_times",
+        said_before,
+    ),
+    on_the_cluster(
+        "kubernetes::a_file_of_the_store_that_changed_is_refused",
+        changed_file,
+    ),
+    on_the_cluster("kubernetes::photos_are_classified_in_pods", photos),
+    on_the_cluster("kubernetes::a_second_up_changes_nothing", second_up),
+    on_the_cluster("kubernetes::its_own_pods_are_ready", own_pods),
+    on_the_cluster(
+        "kubernetes::pods_reach_each_other_by_address_and_name",
+        pods::reach_each_other,
+    ),
+    on_the_cluster(
+        "kubernetes::what_pods_send_crosses_the_emulated_link",
+        pods::cross_the_link,
+    ),
+    on_the_cluster("kubernetes::an_own_container_runs_as_a_pod", |cluster| {
+        own_container(cluster, "own-pod")
+    }),
+    on_the_cluster(
+        "kubernetes::an_image_that_is_gone_is_brought_again",
+        |cluster| {
+            own_container(cluster, "own-pod-before")?;
+            cluster_faults::image_gone(cluster, TOOLS, || own_container(cluster, "own-pod-again"))
+        },
+    ),
+    on_the_cluster(
+        "kubernetes::an_image_that_nobody_gives_is_named",
+        |cluster| cluster_faults::image_missing(cluster, &own_pod(cluster, "no-image", NO_IMAGE)?),
+    ),
+    on_the_cluster(
+        "kubernetes::no_photo_is_lost_while_the_api_server_is_away",
+        |cluster| {
+            let config = example("kubernetes-cloud.cfg");
+            let minute = [&[&*config], &A_MINUTE[..]].concat();
+            cluster_faults::api_server_gone(cluster, &minute, PHOTOS_OF_A_MINUTE)
+        },
+    ),
+    on_the_cluster(
+        "kubernetes::a_node_with_a_silent_kubelet_takes_no_run",
+        |cluster| {
+            let config = example("kubernetes-cloud.cfg");
+            cluster_faults::kubelet_stopped(cluster, &[&[&*config], &SET[..]].concat())
+        },
+    ),
+    on_the_cluster("kubernetes::stages_of_pods_have_times_in_order", stages),
+];
+
+fn make(bed: &Arc<Bed>) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::with(bed, "kubernetes-cloud", carried(bed)?);
+    let up = cluster
+        .ctl
+        .json(0, &["up", &example("kubernetes-cloud.cfg")])?;
+    eprintln!("kubernetes: stages {}", up["stage_times"]);
+    Ok(cluster)
+}
+
+fn photos(cluster: &Cluster) -> anyhow::Result<()> {
     let (dir, text) = cluster.bed.results("kubernetes");
-    let own = [&[config], &SET[..]].concat();
+    let config = example("kubernetes-cloud.cfg");
     // The config says that it stays up.
-    let run = [&["run"], &own[..], &["--results", &text]].concat();
+    let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
     let out = cluster.ctl.expect(0, &run)?;
     for part in [
         "CLOUD OUTPUT",
@@ -62,7 +124,6 @@ fn on_one_cluster(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     let dir = results::only_result(&dir)?;
     results::check(&dir, PHOTOS)?;
     let result = results::json(&dir)?;
-    eprintln!("stages {}", result["stage_times"]);
     in_a_pod(&result)?;
     let facts = &result["facts"];
     let running = facts["running cloud0"].as_str().unwrap_or_default();
@@ -74,33 +135,31 @@ fn on_one_cluster(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     in_the_image(cluster, facts)?;
     let digest = facts["component kubernetes 1.35.4 kubelet"].as_str();
     ensure!(digest.is_some_and(|d| d.starts_with("sha256:")), "{facts}");
-
-    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
-    ensure!(again.contains("nothing was changed"), "{again}");
-    cluster.check_nodes(2)?;
-    // The cluster's own pods, kube-proxy by nftables and CoreDNS among them.
-    let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
-    cluster.kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())?;
-    pods::traffic(cluster)?;
-    own_container(cluster, "own-pod")?;
-    cluster_faults::image_gone(cluster, TOOLS, || own_container(cluster, "own-pod-again"))?;
-    cluster_faults::image_missing(cluster, &own_pod(cluster, "no-image", NO_IMAGE)?)?;
-    let minute = [&[config], &A_MINUTE[..]].concat();
-    cluster_faults::api_server_gone(cluster, &minute, PHOTOS_OF_A_MINUTE)?;
-    cluster_faults::kubelet_stopped(cluster, &own)?;
-    // On the node that was silent.
-    stages(cluster)?;
-    match skip::functions() {
-        Some(why) => eprintln!("skipped: functions on this cluster: {why}"),
-        None => openfaas::openfaas(cluster)?,
-    }
     Ok(())
 }
 
-/// What is said before anything is made: versions, sizes, memory and the time to expect; and that a file of the store is
-/// not what it was.
-fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
-    let dry_run = ["up", config, "--dry-run"];
+fn second_up(cluster: &Cluster) -> anyhow::Result<()> {
+    let again = ["up", &example("kubernetes-cloud.cfg")];
+    let again = cluster.ctl.expect(0, &again)?;
+    ensure!(again.contains("nothing was changed"), "{again}");
+    cluster.check_nodes(2)
+}
+
+/// kube-proxy by nftables and CoreDNS among them.
+fn own_pods(cluster: &Cluster) -> anyhow::Result<()> {
+    let all = ["--namespace=kube-system", "pod", "--all", "--timeout=300s"];
+    cluster
+        .kubectl(&[&["wait", "--for=condition=Ready"], &all[..]].concat())
+        .map(|_| ())
+}
+
+/// A deployment that is not there yet, of the same config.
+const ANOTHER: [&str; 2] = ["--set", "name=another"];
+
+/// Versions, sizes, memory and the time to expect, before anything is made.
+fn said_before(cluster: &Cluster) -> anyhow::Result<()> {
+    let config = example("kubernetes-cloud.cfg");
+    let dry_run = [&["up", &*config, "--dry-run"], &ANOTHER[..]].concat();
     let out = cluster.ctl.expect(0, &dry_run)?;
     for part in [
         "kubernetes 1.35.4",
@@ -109,12 +168,17 @@ fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
         "runc_1.1",
         "MB",
         "10240 MiB",
+        // This machine has made one.
         "time to expect: about",
-        "cluster 145 s",
+        "as on this machine",
     ] {
         ensure!(out.contains(part), "no `{part}` in\n{out}");
     }
     ensure!(!out.contains("would be refused"), "{out}");
+    Ok(())
+}
+
+fn changed_file(cluster: &Cluster) -> anyhow::Result<()> {
     let components = cluster.bed.dir.join("cache/components");
     let mut broken = None;
     for entry in std::fs::read_dir(&components)? {
@@ -126,25 +190,22 @@ fn said_before(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
     let mut bad = good.clone();
     *bad.last_mut().context("a byte")? ^= 1;
     std::fs::write(&broken, bad)?;
-    let said = cluster.ctl.refused(5, &["up", config])?;
+    let config = example("kubernetes-cloud.cfg");
+    let up = [&["up", &*config], &ANOTHER[..]].concat();
+    let said = cluster.ctl.refused(5, &up);
+    std::fs::write(&broken, good)?;
+    let said = said?;
     ensure!(
         said.contains("kubelet") && said.contains("is not as it came"),
         "{said}"
     );
-    std::fs::write(&broken, good)?;
-    ensure!(
-        !cluster
-            .ctl
-            .state()
-            .join("deployments/kubernetes-cloud")
-            .exists(),
-        "a refused up left something"
-    );
+    let another = cluster.ctl.state().join("deployments/another");
+    ensure!(!another.exists(), "a refused up left something");
     Ok(())
 }
 
 /// Machines were made of the image that has Kubernetes in it, so that nothing of it is sent to them.
-fn in_the_image(cluster: &Cluster<'_>, facts: &serde_json::Value) -> anyhow::Result<()> {
+fn in_the_image(cluster: &Cluster, facts: &serde_json::Value) -> anyhow::Result<()> {
     let key = facts["image"].as_str().context("an image")?;
     let image = cluster.bed.dir.join("cache/images").join(key);
     let manifest = std::fs::read_to_string(image.join("manifest.json"))?;
@@ -166,16 +227,15 @@ const NO_IMAGE: &str =
     "application = \"container\"\nduration_s = 5\nworker_image = \"nowhere.test/app:1\"\n";
 
 /// The same machines, in the other spelling, with another application.
-fn own_pod(cluster: &Cluster<'_>, name: &str, benchmark: &str) -> anyhow::Result<String> {
+fn own_pod(cluster: &Cluster, name: &str, benchmark: &str) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(example("kubernetes-cloud.toml"))?;
     let (machines, _) = text.split_once("[benchmark]").context("a benchmark")?;
-    let config = cluster.bed.dir.join(format!("{name}.toml"));
-    std::fs::write(&config, format!("{machines}[benchmark]\n{benchmark}"))?;
-    Ok(config.display().to_string())
+    let text = format!("{machines}[benchmark]\n{benchmark}");
+    cluster.bed.file(&format!("{name}.toml"), &text)
 }
 
 /// Two pods on one worker that do nothing, after a warm-up: when each of them came to be, stage by stage.
-fn stages(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn stages(cluster: &Cluster) -> anyhow::Result<()> {
     let benchmark = "application = \"empty\"\nsleep_time_s = 2\nworker_cores = 0.2\nworker_memory_mib = 96\n\
                      applications_per_worker = 2\ncache_worker = true\n";
     let config = own_pod(cluster, "stages", benchmark)?;
@@ -201,8 +261,8 @@ fn stages(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 /// A container of the user's own as a pod: two numbers printed are two numbers in the result.
-fn own_container(cluster: &Cluster<'_>, name: &str) -> anyhow::Result<()> {
-    let archive = tools_archive(cluster.bed)?;
+fn own_container(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
+    let archive = tools_archive(&cluster.bed)?;
     let benchmark = format!(
         r#"application = "container"
 duration_s = 5
@@ -233,7 +293,7 @@ worker_command = ["/bin/busybox", "printf", 'a line for people\n{{"metric":"answ
 }
 
 /// A program whose cache has nothing but what was exported from this machine's, in a namespace without a network.
-fn carried(bed: &Bed) -> anyhow::Result<Ctl> {
+fn carried(bed: &Arc<Bed>) -> anyhow::Result<Ctl> {
     let links = bed.inside("ip", &["-brief", "link"])?;
     ensure!(
         links
@@ -243,6 +303,10 @@ fn carried(bed: &Bed) -> anyhow::Result<Ctl> {
     );
     let cache = bed.dir.join("cache").display().to_string();
     let (here, there) = (bed.ctl(), bed.ctl().env("CONTINUUM_CACHE", cache));
+    // Several fixtures may be made of it.
+    if bed.dir.join("cache").exists() {
+        return Ok(there);
+    }
     let archive = bed.dir.join("archive.tar");
     let path = archive.display().to_string();
     // One after the other: each is as large as what it holds.

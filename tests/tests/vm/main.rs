@@ -1,4 +1,7 @@
-//! Real virtual machines. Skipped with the reason where this machine cannot run them.
+//! Real machines: guests of provider `uml` as far as can be, and what is about libvirt itself on emulated ones. What this
+//! machine cannot run is skipped, with the reason.
+//!
+//! `cargo test -p continuum-tests --test vm -- uml::kubernetes` runs some of them, alone as well as together.
 #![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
 
 mod bed;
@@ -9,24 +12,32 @@ mod cluster_long;
 mod conformance;
 mod containers;
 mod demo;
+mod guest_disks;
+mod guest_faults;
 mod kubeedge;
+mod kubeedge_faults;
 mod kubernetes;
+mod machines;
+mod many;
 mod openfaas;
+mod openfaas_suite;
 mod pods;
 mod side_by_side;
+mod table;
+mod user;
 
-use bed::Bed;
-use continuum_tests::skip;
+use anyhow::Context;
+use bed::Provider;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
+    collections::BTreeMap,
     io::{Read, Write},
     net::TcpStream,
     process::ExitCode,
     sync::Arc,
     time::Duration,
 };
-
-type Case = fn(&Bed) -> anyhow::Result<()>;
+use table::{Body, House, Test};
 
 /// First argument of this program when it is to count how many MQTT connections are admitted at the same time.
 pub(crate) const CONNECT: &str = "--count-connections";
@@ -82,125 +93,63 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // One at a time: they share the machine's two cores.
     arguments.test_threads = Some(1);
-    let missing = skip::machines();
-    let bed = match &missing {
-        Some(why) => {
-            eprintln!("skipped: {why}");
-            None
-        }
-        None if arguments.list => None,
-        None => match Bed::start() {
-            Ok(bed) => Some(Arc::new(bed)),
-            Err(error) => {
-                eprintln!("the testbed did not start: {error:#}");
-                None
-            }
-        },
-    };
-    let no_cluster = missing.clone().or_else(skip::cluster);
-    let no_kubeedge = no_cluster.clone().or_else(skip::kubeedge);
-    if let (None, Some(why)) = (&missing, &no_kubeedge) {
-        eprintln!("skipped: kubeedge_on_an_edge: {why}");
-    }
-    let no_functions = no_cluster.clone().or_else(skip::functions);
-    let no_long_cluster = no_cluster.clone().or_else(skip::long);
-    if let (None, Some(why)) = (&missing, &no_cluster) {
-        eprintln!("skipped: a_kubernetes_cluster: {why}");
-    }
-    if let (None, Some(why)) = (&missing, &no_long_cluster) {
-        eprintln!("skipped: many_small_workers, two_clusters_at_once: {why}");
-    }
-    let no_conformance = no_functions.clone().or_else(skip::openfaas_programs);
-    if let (None, Some(why)) = (&missing, &no_conformance) {
-        eprintln!("skipped: conformance_with_openfaas: {why}");
-    }
-    let no_long_kubeedge = no_kubeedge.clone().or_else(skip::long);
-    let no_long_functions = no_functions.clone().or_else(skip::long);
-    if let (None, Some(why)) = (&missing, &no_long_functions) {
-        eprintln!("skipped: functions_with_the_links_of_an_edge, the_suite_of_functions: {why}");
-    }
-    if let (None, Some(why)) = (&missing, &no_long_kubeedge) {
-        eprintln!("skipped: two_edges_at_once: {why}");
-    }
-    let no_containers = missing
-        .clone()
-        .or_else(skip::long)
-        .or_else(skip::workload_image);
-    if let (None, Some(why)) = (&missing, &no_containers) {
-        eprintln!("skipped: containers_without_a_cluster: {why}");
-    }
-    let no_benchmark = no_cluster.clone().or_else(skip::benchmark);
-    let no_edge_benchmark = no_kubeedge.clone().or_else(skip::benchmark);
-    let tests: [(&str, Case, &Option<String>); 15] = [
-        ("the_demo_twice_in_a_row", demo::demo, &missing),
-        ("an_endpoint_alone", demo::endpoint_alone, &missing),
-        (
-            "two_deployments_side_by_side",
-            side_by_side::side_by_side,
-            &missing,
-        ),
-        (
-            "an_application_of_the_users_own",
-            containers::own_application,
-            &missing,
-        ),
-        (
-            "containers_without_a_cluster",
-            containers::both_runtimes,
-            &no_containers,
-        ),
-        (
-            "benchmark_of_the_software_stage",
-            benchmark::software_stage,
-            &no_benchmark,
-        ),
-        (
-            "benchmark_of_the_edge_stage",
-            benchmark::edge_stage,
-            &no_edge_benchmark,
-        ),
-        ("a_kubernetes_cluster", kubernetes::kubernetes, &no_cluster),
-        (
-            "conformance_with_openfaas",
-            conformance::conformance,
-            &no_conformance,
-        ),
-        ("kubeedge_on_an_edge", kubeedge::kubeedge, &no_kubeedge),
-        (
-            "functions_with_the_links_of_an_edge",
-            openfaas::edge,
-            &no_long_functions,
-        ),
-        (
-            "the_suite_of_functions",
-            openfaas::suite_as_a_file,
-            &no_long_functions,
-        ),
-        ("two_edges_at_once", kubeedge::many, &no_long_kubeedge),
-        (
-            "many_small_workers",
-            cluster_long::many_small_workers,
-            &no_long_cluster,
-        ),
-        (
-            "two_clusters_at_once",
-            cluster_long::two_at_once,
-            &no_long_cluster,
-        ),
-    ];
-    let trials = tests
-        .into_iter()
-        .map(|(name, test, why)| {
-            let own = bed.clone();
-            let run = move || {
-                let bed = own.as_ref().ok_or_else(|| Failed::from("no testbed"))?;
-                test(bed).map_err(|e| Failed::from(format!("{e:#}")))
+    let house = Arc::new(House::default());
+    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut trials = Vec::new();
+    for provider in [Provider::Uml, Provider::Qemu] {
+        for test in tests() {
+            let Some(title) = test.title(provider) else {
+                continue;
             };
-            Trial::test(name, run).with_ignored_flag(why.is_some())
-        })
-        .collect();
+            let missing = test.missing(provider);
+            if let Some(why) = &missing {
+                skipped.entry(why.clone()).or_default().push(title.clone());
+            }
+            let house = Arc::clone(&house);
+            let run = move || {
+                let done = house.run(&test, provider);
+                done.map_err(|e| Failed::from(format!("{e:#}")))
+            };
+            trials.push(Trial::test(title, run).with_ignored_flag(missing.is_some()));
+        }
+    }
+    if !arguments.list {
+        for (why, titles) in &skipped {
+            eprintln!("skipped: {why}: {}", titles.join(", "));
+        }
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // Before the process ends, so that nothing is left.
-    drop(bed);
+    // Before the process ends, so that nothing is left: first the machines, then their networks.
+    house.empty();
+    drop(Arc::into_inner(house).context("the testbeds")?);
     Ok(conclusion.exit_code())
+}
+
+/// All, in the order in which they run: those that share something stand together.
+fn tests() -> Vec<Test> {
+    let kubernetes_end = Test::new(
+        "kubernetes::down_leaves_nothing",
+        kubernetes::NEEDS,
+        Body::End(&kubernetes::CLUSTER),
+    );
+    [
+        &demo::TESTS[..],
+        &machines::TESTS,
+        &guest_faults::TESTS,
+        &guest_disks::TESTS,
+        &user::TESTS,
+        &many::TESTS,
+        &side_by_side::TESTS,
+        &kubernetes::TESTS,
+        &openfaas::ON_THE_CLUSTER,
+        &[kubernetes_end],
+        &conformance::TESTS,
+        &kubeedge::TESTS,
+        &openfaas::TESTS,
+        &openfaas_suite::TESTS,
+        &containers::TESTS,
+        &cluster_long::TESTS,
+        &benchmark::TESTS,
+    ]
+    .concat()
 }

@@ -1,10 +1,15 @@
 //! Functions on a real cluster, behind the gateway.
 
-use crate::{bed::Bed, cluster::Cluster};
+use crate::{
+    bed::Bed,
+    cluster::Cluster,
+    kubernetes,
+    table::{Body, Need, Test},
+};
 use anyhow::{Context, ensure};
 use continuum_tests::{ctl::example, results};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 const PHOTOS: usize = 6;
 const SET: [&str; 4] = [
@@ -26,32 +31,86 @@ const CALLS: [&str; 8] = [
 ];
 const CALLS_PER_S: usize = 3;
 /// How long calls go on. A new replica takes a minute and more where emulation is slow.
-const UPDATE_S: usize = 110;
-const KILL_S: usize = 50;
+fn load_s(cluster: &Cluster, emulated: usize) -> usize {
+    if cluster.bed.is_slow() { emulated } else { 30 }
+}
 const BENCH: Duration = Duration::from_mins(8);
 const GATEWAY: &str = "continuum-gateway";
 
-/// The example as it is, but for the name and the endpoint's memory, which are those of the cluster that is there.
-fn on_the_cluster(name: &str) -> [String; 4] {
-    let set = "--set".to_owned();
-    let memory = "infrastructure.endpoint.memory_mib=2048".to_owned();
-    [set.clone(), format!("name={name}"), set, memory]
+pub(crate) const NEEDS: &[Need] = &[Need::Kubernetes, Need::Functions];
+
+const fn on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
+    Test::new(name, NEEDS, Body::With(&kubernetes::CLUSTER, run))
 }
 
-/// Functions come on top of a cluster that is up: photos through one, the suite, to zero and back, an update and a dead
-/// gateway under load.
-pub(crate) fn openfaas(cluster: &Cluster<'_>) -> anyhow::Result<()> {
-    let config = example("openfaas-cloud.cfg");
-    let there = on_the_cluster(cluster.name);
-    let there: Vec<&str> = there.iter().map(String::as_str).collect();
-    let own = [&[&*config], &there[..], &SET[..]].concat();
+/// Functions come on top of a cluster that is up.
+pub(crate) const ON_THE_CLUSTER: [Test; 7] = [
+    on_the_cluster("openfaas::a_cluster_without_it_takes_no_bench", not_yet),
+    on_the_cluster("openfaas::it_comes_on_top_of_a_cluster_that_is_up", on_top),
+    on_the_cluster("openfaas::each_function_of_the_suite_answers", suite),
+    on_the_cluster("openfaas::what_cannot_be_called_says_why", refused_calls),
+    on_the_cluster(
+        "openfaas::a_call_of_nothing_brings_a_replica",
+        zero_and_back,
+    ),
+    on_the_cluster(
+        "openfaas::an_update_under_load_loses_no_call",
+        update_under_load,
+    ),
+    on_the_cluster(
+        "openfaas::a_killed_gateway_loses_no_call_that_comes_later",
+        killed_gateway,
+    ),
+];
+
+/// Of a cluster of its own.
+pub(crate) const TESTS: [Test; 1] = [Test::new(
+    "openfaas::photos_come_over_the_links_of_an_edge",
+    NEEDS,
+    Body::Alone(edge),
+)];
+
+/// The example as it is, but for the name and the endpoint's memory, which are those of the cluster that is there.
+fn own(cluster: &Cluster) -> Vec<String> {
+    let mut own = vec![example("openfaas-cloud.cfg")];
+    let name = format!("name={}", cluster.name);
+    for value in [&*name, "infrastructure.endpoint.memory_mib=2048"] {
+        own.extend(["--set".to_owned(), value.to_owned()]);
+    }
+    own.extend(SET.map(str::to_owned));
+    own
+}
+
+fn command(words: &[&str], own: &[String], rest: &[&str]) -> Vec<String> {
+    let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    [owned(words), own.to_vec(), owned(rest)].concat()
+}
+
+fn words(argv: &[String]) -> Vec<&str> {
+    argv.iter().map(String::as_str).collect()
+}
+
+/// The gateway is there, from an earlier test or by now.
+fn with_functions(cluster: &Cluster) -> anyhow::Result<()> {
+    let up = command(&["up"], &own(cluster), &[]);
+    cluster.ctl.expect(0, &words(&up)).map(|_| ())
+}
+
+fn not_yet(cluster: &Cluster) -> anyhow::Result<()> {
+    let bench = command(&["bench"], &own(cluster), &[]);
+    let said = cluster.ctl.refused(5, &words(&bench))?;
+    ensure!(said.contains("it has no openfaas yet"), "{said}");
+    Ok(())
+}
+
+/// Photos through a function, on the same nodes as before.
+fn on_top(cluster: &Cluster) -> anyhow::Result<()> {
     let (dir, text) = cluster.bed.results("openfaas");
     let nodes = || cluster.kubectl(&["get", "nodes", "--output=jsonpath={.items[*].metadata.uid}"]);
     let before = nodes()?;
-    let said = cluster.ctl.refused(5, &[&["bench"], &own[..]].concat())?;
-    ensure!(said.contains("it has no openfaas yet"), "{said}");
-    let run = [&["run"], &own[..], &["--results", &text]].concat();
-    let out = cluster.ctl.expect(0, &run)?;
+    let own = own(cluster);
+    let run = command(&["run"], &own, &["--results", &text]);
+    let out = cluster.ctl.expect(0, &words(&run))?;
     ensure!(nodes()? == before, "other nodes than before");
     for part in [
         "ENDPOINT OUTPUT",
@@ -75,16 +134,20 @@ pub(crate) fn openfaas(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         result["facts"]
     );
     over_time(&dir)?;
-    let again = cluster.ctl.expect(0, &[&["up"], &own[..]].concat())?;
+    let again = cluster
+        .ctl
+        .expect(0, &words(&command(&["up"], &own, &[])))?;
     ensure!(again.contains("nothing was changed"), "{again}");
-    suite(cluster)?;
-    zero_and_back(cluster)?;
-    let update = |cluster: &Cluster<'_>| {
-        let functions = ["functions", cluster.name, "deploy", "sleep"];
+    Ok(())
+}
+
+fn update_under_load(cluster: &Cluster) -> anyhow::Result<()> {
+    let duration_s = load_s(cluster, 110);
+    let calls = under_load(cluster, ("update", duration_s), |cluster| {
+        let functions = ["functions", &*cluster.name, "deploy", "sleep"];
         let changed = ["--env", "changed=1"];
         cluster.ctl.expect(0, &[&functions[..], &changed].concat())
-    };
-    let calls = under_load(cluster, &own, ("update", UPDATE_S), update)?;
+    })?;
     let pods: BTreeSet<&str> = calls.iter().map(|c| &*c.pod).collect();
     let failed = calls.iter().filter(|c| c.status != "200").count();
     eprintln!(
@@ -95,7 +158,12 @@ pub(crate) fn openfaas(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         failed == 0 && pods.len() >= 2,
         "{failed} calls failed; answered by {pods:?}"
     );
-    let calls = under_load(cluster, &own, ("gateway", KILL_S), |cluster| {
+    Ok(())
+}
+
+fn killed_gateway(cluster: &Cluster) -> anyhow::Result<()> {
+    let duration_s = load_s(cluster, 50);
+    let calls = under_load(cluster, ("gateway", duration_s), |cluster| {
         let pid = cluster.on("cloud_controller", &["pidof", GATEWAY])?;
         cluster.on("cloud_controller", &["kill", "-9", pid.trim()])
     })?;
@@ -110,8 +178,8 @@ pub(crate) fn openfaas(cluster: &Cluster<'_>) -> anyhow::Result<()> {
 }
 
 /// The example with the links of an edge, as upstream's last tutorial config has them.
-pub(crate) fn edge(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "openfaas-edge")?;
+fn edge(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let cluster = Cluster::new(bed, "openfaas-edge");
     let config = example("openfaas-edge.cfg");
     let (dir, text) = bed.results("openfaas-edge");
     let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
@@ -122,137 +190,6 @@ pub(crate) fn edge(bed: &Bed) -> anyhow::Result<()> {
     results::check(&results::only_result(&dir)?, PHOTOS)?;
     cluster.ctl.expect(0, &["down", &config])?;
     bed.check_nothing_left()
-}
-
-/// The suite as its example has it, a little slower; then the loads that no other test makes.
-pub(crate) fn suite_as_a_file(bed: &Bed) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "functions-suite")?;
-    let config = example("functions-suite.toml");
-    let (dir, text) = bed.results("suite");
-    let slower = "benchmark.functions=[\"fibonacci 0.2 {\\\"n\\\": 20}\", \"io 0.2 {\\\"mib\\\": 1}\", \
-                  \"matrix 0.2 {\\\"size\\\": 16}\", \"memory 0.2 {\\\"mib\\\": 4}\", \
-                  \"sleep 0.4 {\\\"ms\\\": 100}\"]";
-    let run = [
-        "run",
-        &config,
-        "--keep",
-        "--results",
-        &text,
-        "--set",
-        slower,
-        "--set",
-        "benchmark.duration_s=30",
-    ];
-    let out = cluster.ctl.expect(0, &run)?;
-    eprintln!(
-        "{}",
-        out.split("FUNCTION OUTPUT").nth(1).unwrap_or_default()
-    );
-    let calls = calls(&results::only_result(&dir)?)?;
-    ensure!(calls.len() == 36, "{} calls", calls.len());
-    ensure!(calls.iter().all(|c| c.status == "200"), "a call failed");
-    one_after_the_other(&cluster, &config)?;
-    with_loading(&cluster, &config)?;
-    cluster.ctl.expect(0, &["down", &config])?;
-    bed.check_nothing_left()
-}
-
-/// Closed loop, a process per call, and replicas that go when idle for shorter than calls are apart.
-fn one_after_the_other(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
-    let (dir, text) = cluster.bed.results("closed");
-    let bench = [
-        "bench",
-        config,
-        "--results",
-        &text,
-        "--set",
-        "benchmark.functions=[\"fibonacci 0.01 {\\\"n\\\": 20}\", \"sleep 0.5 {\\\"ms\\\": 2500}\"]",
-        "--set",
-        "benchmark.duration_s=200",
-        "--set",
-        "benchmark.loop=closed",
-        "--set",
-        "benchmark.per_request=true",
-        "--set",
-        "benchmark.zero_after_s=5",
-    ];
-    let said = cluster.ctl.expect(0, &bench)?;
-    let calls = calls(&results::only_result(&dir)?)?;
-    let of = |name: &str| {
-        calls
-            .iter()
-            .filter(|c| c.function == name)
-            .collect::<Vec<_>>()
-    };
-    ensure!(
-        calls.iter().all(|c| c.status == "200"),
-        "a call failed: {said}"
-    );
-    let (fibonacci, sleep) = (of("fibonacci"), of("sleep"));
-    let cold = fibonacci.iter().filter(|c| c.is_cold).count();
-    eprintln!(
-        "closed loop: {} calls of sleep; {cold} of {} of fibonacci were cold",
-        sleep.len(),
-        fibonacci.len()
-    );
-    // 100 s apart, the second not sooner than the first is answered, and idle for 5 s is enough. The first may find the
-    // replica that was waited for.
-    ensure!(fibonacci.len() == 2 && fibonacci[1].is_cold);
-    // Due every two seconds, but each waits for the one before.
-    let overlap = sleep
-        .windows(2)
-        .filter(|w| w[1].begun_ns < w[0].answered_ns)
-        .count();
-    ensure!(
-        sleep.len() == 100 && overlap == 0,
-        "{} calls, {overlap} overlap",
-        sleep.len()
-    );
-    // Those of the bench before are gone, and do not take the machine.
-    let list = functions(cluster, &["list"])?;
-    ensure!(
-        list["functions"].as_array().is_some_and(|l| l.len() == 2),
-        "{list}"
-    );
-    let logs = cluster
-        .ctl
-        .expect(0, &["functions", cluster.name, "logs", "sleep"])?;
-    ensure!(
-        logs.contains("Forking fprocess - continuum-function run sleep"),
-        "{logs}"
-    );
-    Ok(())
-}
-
-/// The network is loaded for each photo, which is the cost of every start.
-fn with_loading(cluster: &Cluster<'_>, config: &str) -> anyhow::Result<()> {
-    let (dir, text) = cluster.bed.results("loading");
-    let bench = [
-        "bench",
-        config,
-        "--results",
-        &text,
-        "--set",
-        "benchmark.application=image_classification",
-        "--set",
-        "benchmark.functions=[]",
-        "--set",
-        "benchmark.frequency=0.02",
-        "--set",
-        "benchmark.duration_s=100",
-        "--set",
-        "benchmark.per_request=true",
-        "--set",
-        "benchmark.worker_cores=1",
-        "--set",
-        "benchmark.worker_memory_mib=1000",
-    ];
-    let out = cluster.ctl.expect(0, &bench)?;
-    eprintln!(
-        "loaded for each call:{}",
-        out.split("ENDPOINT OUTPUT").nth(1).unwrap_or_default()
-    );
-    results::check(&results::only_result(&dir)?, 2)
 }
 
 /// Replicas, CPU and memory were seen while photos were classified.
@@ -267,13 +204,14 @@ fn over_time(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn functions(cluster: &Cluster<'_>, arguments: &[&str]) -> anyhow::Result<Value> {
-    let command = ["functions", cluster.name];
+pub(crate) fn functions(cluster: &Cluster, arguments: &[&str]) -> anyhow::Result<Value> {
+    let command = ["functions", &*cluster.name];
     cluster.ctl.json(0, &[&command[..], arguments].concat())
 }
 
 /// Each function of the suite is deployed, called, and says what it did.
-fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn suite(cluster: &Cluster) -> anyhow::Result<()> {
+    with_functions(cluster)?;
     for (name, parameters, field, want) in [
         ("fibonacci", r#"{"n":20}"#, "value", json!(6765)),
         ("io", r#"{"mib":1}"#, "read_bytes", json!(1 << 20)),
@@ -291,14 +229,22 @@ fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
             body["duration_ns"].as_f64().unwrap_or_default() / 1e6
         );
     }
+    // That of the photos may be there too.
     let list = functions(cluster, &["list"])?;
     ensure!(
-        list["functions"].as_array().is_some_and(|l| l.len() == 6),
+        list["functions"].as_array().is_some_and(|l| l.len() >= 5),
         "{list}"
     );
+    Ok(())
+}
+
+/// A function that fails, and one that is not there.
+fn refused_calls(cluster: &Cluster) -> anyhow::Result<()> {
+    with_functions(cluster)?;
+    functions(cluster, &["deploy", "fibonacci"])?;
     let bad = [
         "functions",
-        cluster.name,
+        &cluster.name,
         "invoke",
         "fibonacci",
         "--data",
@@ -308,7 +254,7 @@ fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     ensure!(said.contains("500"), "{said}");
     let logs = cluster
         .ctl
-        .expect(0, &["functions", cluster.name, "logs", "fibonacci"])?;
+        .expect(0, &["functions", &cluster.name, "logs", "fibonacci"])?;
     ensure!(
         logs.contains("Forking fprocess - continuum-function run fibonacci")
             && logs.contains("parameter n is 99"),
@@ -316,13 +262,16 @@ fn suite(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     );
     let said = cluster
         .ctl
-        .refused(1, &["functions", cluster.name, "invoke", "nobody"])?;
+        .refused(1, &["functions", &cluster.name, "invoke", "nobody"])?;
     ensure!(said.contains("404"), "{said}");
     Ok(())
 }
 
 /// A call of a function without replicas is held until there is one.
-fn zero_and_back(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+fn zero_and_back(cluster: &Cluster) -> anyhow::Result<()> {
+    with_functions(cluster)?;
+    functions(cluster, &["deploy", "fibonacci"])?;
+    functions(cluster, &["invoke", "fibonacci", "--data", "{\"n\":10}"])?;
     functions(cluster, &["scale", "fibonacci", "0"])?;
     let gone = [
         "--namespace=openfaas-fn",
@@ -346,17 +295,17 @@ fn zero_and_back(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Call {
-    function: String,
-    status: String,
-    pod: String,
-    is_cold: bool,
-    begun_ns: i64,
-    answered_ns: i64,
+pub(crate) struct Call {
+    pub(crate) function: String,
+    pub(crate) status: String,
+    pub(crate) pod: String,
+    pub(crate) is_cold: bool,
+    pub(crate) begun_ns: i64,
+    pub(crate) answered_ns: i64,
 }
 
 /// Those that a result has, by function and number.
-fn calls(dir: &Path) -> anyhow::Result<Vec<Call>> {
+pub(crate) fn calls(dir: &Path) -> anyhow::Result<Vec<Call>> {
     let call = |row: results::Row| {
         Ok(Call {
             function: row.text("function")?.to_owned(),
@@ -373,16 +322,16 @@ fn calls(dir: &Path) -> anyhow::Result<Vec<Call>> {
 
 /// Does something in the middle of a bench of so many seconds; returns the calls that were made.
 fn under_load<T>(
-    cluster: &Cluster<'_>,
-    own: &[&str],
+    cluster: &Cluster,
     (name, duration_s): (&str, usize),
-    act: impl FnOnce(&Cluster<'_>) -> anyhow::Result<T>,
+    act: impl FnOnce(&Cluster) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<Call>> {
     let (dir, text) = cluster.bed.results(&format!("load-{name}"));
     let duration = format!("benchmark.duration_s={duration_s}");
-    let rest = ["--set", &duration, "--results", &text];
-    let arguments = [&["bench"][..], own, &CALLS, &rest].concat();
-    let mut run = cluster.ctl.start(name, &arguments)?;
+    with_functions(cluster)?;
+    let rest = [&CALLS[..], &["--set", &duration, "--results", &text]].concat();
+    let arguments = command(&["bench"], &own(cluster), &rest);
+    let mut run = cluster.ctl.start(name, &words(&arguments))?;
     run.wait_for_answers(30, BENCH)?;
     act(cluster)?;
     let code = run.wait(BENCH)?;

@@ -1,7 +1,7 @@
 //! Traffic of pods: to each other, to services, by name, and to endpoints.
 
 use crate::{
-    bed::{median, ping_times},
+    bed::{address, median, ping_times},
     cluster::{Cluster, TOOLS},
 };
 use anyhow::{Context, ensure};
@@ -25,8 +25,8 @@ fn pod(name: &str, node: &str, command: &[&str]) -> Value {
     })
 }
 
-/// A web server on the control plane's node, a client on the worker.
-pub(crate) fn traffic(cluster: &Cluster<'_>) -> anyhow::Result<()> {
+/// A web server on the control plane's node, a client on the worker, a service; the server's address.
+fn server_and_client(cluster: &Cluster) -> anyhow::Result<String> {
     cluster.bring_tools(&["cloud_controller", "cloud0"])?;
     let serve = ["httpd", "-f", "-p", "8080", "-h", "/etc"];
     let service = json!({
@@ -41,26 +41,31 @@ pub(crate) fn traffic(cluster: &Cluster<'_>) -> anyhow::Result<()> {
         service,
     ];
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
-    let manifest = cluster.bed.dir.join("traffic.json");
-    std::fs::write(&manifest, list.to_string())?;
-    let manifest = manifest.display().to_string();
+    let manifest = cluster.bed.file("traffic.json", &list.to_string())?;
     // A check for unknown fields would first fetch the definitions of everything, for which an emulated API server has
     // taken longer than a minute.
     cluster.kubectl(&["apply", "--validate=ignore", "-f", &manifest])?;
     let ready = ["wait", "--for=condition=Ready", "--timeout=240s"];
     cluster.kubectl(&[&ready[..], &["pod/web", "pod/client"]].concat())?;
-    let dns = [
+    let ip = ["get", "pod", "web", "-o", "jsonpath={.status.podIP}"];
+    let web = cluster.kubectl(&ip)?.trim().to_owned();
+    ensure!(web.starts_with("10.244.0."), "pod web has address {web}");
+    Ok(web)
+}
+
+/// From node to node, through a service, by its name.
+pub(crate) fn reach_each_other(cluster: &Cluster) -> anyhow::Result<()> {
+    let web = server_and_client(cluster)?;
+    let ready = [
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=240s",
         "--namespace=kube-system",
         "pod",
         "--selector=k8s-app=kube-dns",
     ];
-    cluster.kubectl(&[&ready[..], &dns[..]].concat())?;
-
-    let address = ["get", "pod", "web", "-o", "jsonpath={.status.podIP}"];
-    let web = cluster.kubectl(&address)?.trim().to_owned();
-    ensure!(web.starts_with("10.244.0."), "pod web has address {web}");
+    cluster.kubectl(&ready)?;
     let get = |url: &str| cluster.tool("client", &["wget", "-T", "30", "-q", "-O", "-", url]);
-    // From node to node, through a service, by its name.
     for url in [
         format!("http://{web}:8080/hostname"),
         "http://web/hostname".to_owned(),
@@ -76,25 +81,19 @@ pub(crate) fn traffic(cluster: &Cluster<'_>) -> anyhow::Result<()> {
     let plain = "/bin/busybox wget -T 30 -O - http://kubernetes.default.svc:443/ 2>&1; true";
     let said = cluster.tool("client", &["sh", "-c", plain])?;
     ensure!(said.contains("400 Bad Request"), "{said}");
-
-    latency(cluster, &web)?;
-    cluster.kubectl(&["delete", "--wait=false", "-f", &manifest])?;
     Ok(())
 }
 
 /// What pods send to an endpoint is as slow as what their node sends; what they send within the cloud is not.
-fn latency(cluster: &Cluster<'_>, web: &str) -> anyhow::Result<()> {
-    let status = cluster.ctl.json(0, &["status", cluster.name])?;
-    let nodes = status["nodes"].as_array().context("nodes")?;
-    let endpoint = nodes.iter().find(|n| n["node"] == "endpoint0");
-    let endpoint = endpoint.and_then(|n| n["address"].as_str());
-    let endpoint = endpoint.with_context(|| format!("no address of endpoint0 in {status}"))?;
+pub(crate) fn cross_the_link(cluster: &Cluster) -> anyhow::Result<()> {
+    let web = server_and_client(cluster)?;
+    let endpoint = address(&cluster.ctl, &cluster.name, "endpoint0")?;
     let ping = |to: &str| -> anyhow::Result<f64> {
         let argv = ["ping", "-c", "30", "-i", "0.2", to];
         median(ping_times(&cluster.tool("client", &argv)?))
     };
-    let (far, near) = (ping(endpoint)?, ping(web)?);
-    let links = cluster.ctl.json(0, &["network", cluster.name, "show"])?;
+    let (far, near) = (ping(&endpoint)?, ping(&web)?);
+    let links = cluster.ctl.json(0, &["network", &cluster.name, "show"])?;
     let one_way = |from: &str, to: &str| {
         let classes = links["links"][from].as_array();
         let class = classes.and_then(|all| all.iter().find(|c| c["name"] == to));

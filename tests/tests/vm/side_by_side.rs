@@ -2,7 +2,8 @@
 
 use crate::{
     CONNECT,
-    bed::{BOOT, Bed, median, ping_times},
+    bed::{BOOT, Bed, machine_name, median, ping_times},
+    table::{Body, Test, When},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{
@@ -11,7 +12,7 @@ use continuum_tests::{
 };
 use rustix::process::Signal;
 use serde_json::Value;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// A second deployment with everything that the first has not: another broker, a service, limits.
 const OTHER: &str = r#"
@@ -39,8 +40,15 @@ application = "empty"
 sleep_time_s = 1
 "#;
 
-/// Two deployments side by side, through interruptions, losses and hands from outside.
-pub(crate) fn side_by_side(bed: &Bed) -> anyhow::Result<()> {
+/// One test: each part begins where the one before ended, and machines that are emulated take a minute to start.
+pub(crate) const TESTS: [Test; 1] = [Test::new(
+    "libvirt::two_deployments_side_by_side_through_interruptions_and_losses",
+    &[],
+    Body::Alone(side_by_side),
+)
+.on(When::Never, When::Always)];
+
+fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let ctl = bed.ctl();
     let other = bed.dir.join("other.toml");
     std::fs::write(&other, OTHER)?;
@@ -135,8 +143,7 @@ fn second_software_and_limits(bed: &Bed, ctl: &Ctl) -> anyhow::Result<()> {
     ensure!(log.contains("New connection"), "{log}");
     // Limits as libvirt has them, live.
     let domains = bed.virsh(&["list", "--name"])?;
-    let id = list_id(ctl, "other")?;
-    let domain = format!("ct-{id}-edge0");
+    let domain = machine_name(ctl, "other", "edge0")?;
     ensure!(domains.contains(&domain), "no {domain} in {domains}");
     let schedule = bed.virsh(&["schedinfo", &domain, "--live"])?;
     ensure!(
@@ -168,16 +175,6 @@ fn second_software_and_limits(bed: &Bed, ctl: &Ctl) -> anyhow::Result<()> {
         "{accepted} of 9 connections were admitted instead of 5"
     );
     Ok(())
-}
-
-fn list_id(ctl: &Ctl, name: &str) -> anyhow::Result<String> {
-    let list = ctl.json(0, &["list"])?;
-    let all = list["deployments"].as_array().context("deployments")?;
-    let found = all
-        .iter()
-        .find(|d| d["name"] == name)
-        .with_context(|| format!("no {name} in {list}"))?;
-    Ok(found["id"].as_str().unwrap_or_default().to_owned())
 }
 
 fn debugging(ctl: &Ctl) -> anyhow::Result<()> {
@@ -263,7 +260,6 @@ fn links(bed: &Bed, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
 /// A machine that goes away ends the run, and `up` brings it back; one undefined by hand is no obstacle to `down`.
 fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
     let (dir, text) = bed.results("lost");
-    let id = list_id(ctl, "mist-edge")?;
     let mut bench = ctl.start(
         "lost",
         &[
@@ -278,7 +274,7 @@ fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
         ],
     )?;
     bench.wait_for_answers(2, Duration::from_mins(4))?;
-    bed.virsh(&["destroy", &format!("ct-{id}-edge0")])?;
+    bed.kill(ctl, "mist-edge", "edge0")?;
     ensure!(bench.wait(Duration::from_mins(2))? == 6, "{}", bench.said());
     ensure!(bench.said().contains("edge0"), "{}", bench.said());
     let result_dir = results::only_result(&dir)?;
@@ -307,7 +303,7 @@ fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
     );
 
     // By hand, and without its state.
-    let domain = format!("ct-{id}-endpoint0");
+    let domain = machine_name(ctl, "mist-edge", "endpoint0")?;
     bed.virsh(&["destroy", &domain])?;
     bed.virsh(&["undefine", &domain])?;
     std::fs::remove_file(bed.dir.join("state/deployments/mist-edge/state.json"))?;

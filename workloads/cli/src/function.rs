@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     if arguments.once {
         return once(&arguments);
     }
-    let mut config = <Config as clap::Parser>::try_parse_from(["continuum-workload"])?;
+    let mut config = Config::read(["continuum-workload"])?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

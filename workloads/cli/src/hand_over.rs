@@ -14,15 +14,25 @@ const PROGRAM: &str = "continuum-workload-torch";
 const LOADER: &str = "ld-linux-x86-64.so.2";
 
 /// For libtorch, oneDNN and OpenBLAS on a processor that QEMU emulates: each lane of a wide instruction is computed by
-/// itself there, and a fused multiply-add takes longer than its two halves.
+/// itself there, and a fused multiply-add takes longer than its two halves. What else is done differently on an emulated
+/// machine stands in the agent's `machine` module; this program runs without an agent too, and looks for itself.
 const EMULATED: [(&str, &str); 3] = [
     ("ATEN_CPU_CAPABILITY", "default"),
     ("DNNL_MAX_CPU_ISA", "SSE41"),
     ("OPENBLAS_CORETYPE", "Nehalem"),
 ];
 
+/// Debian's libtorch is linked with MPI, whose communication library watches memory by writing over the C library's code.
+/// Nothing of it is used; under User Mode Linux, where addresses are small, it writes wrong code and the program ends.
+const ALWAYS: [(&str, &str); 1] = [("UCX_MEM_MMAP_HOOK_MODE", "none")];
+
 fn is_emulated(cpuinfo: &str) -> bool {
     cpuinfo.contains("QEMU TCG CPU")
+}
+
+fn environment(is_emulated: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let emulated = EMULATED.into_iter().filter(move |_| is_emulated);
+    ALWAYS.into_iter().chain(emulated)
 }
 
 /// Becomes that program, with these arguments and the same pid; returns only why it could not.
@@ -34,9 +44,8 @@ pub(crate) fn to_torch(arguments: impl IntoIterator<Item = OsString>) -> anyhow:
     let (program, before) = command(&exe);
     // Where nothing can be read, nothing is known.
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let env = EMULATED
-        .iter()
-        .filter(|(name, _)| is_emulated(&cpuinfo) && std::env::var_os(name).is_none());
+    let env = environment(is_emulated(&cpuinfo));
+    let env = env.filter(|(name, _)| std::env::var_os(name).is_none());
     #[expect(
         clippy::disallowed_methods,
         reason = "it takes this process's place, which whoever started this one ends"
@@ -44,7 +53,7 @@ pub(crate) fn to_torch(arguments: impl IntoIterator<Item = OsString>) -> anyhow:
     let source = Command::new(program)
         .args(before)
         .args(arguments)
-        .envs(env.copied())
+        .envs(env)
         .exec();
     if source.kind() == ErrorKind::NotFound {
         return RunError::NotBuiltIn { feature: "torch" }.into();
@@ -69,6 +78,17 @@ fn command(exe: &Path) -> (PathBuf, Vec<OsString>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn libtorch_watches_no_memory_and_is_narrow_only_where_it_is_emulated() {
+        let names = |is_emulated| {
+            environment(is_emulated)
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(false), ["UCX_MEM_MMAP_HOOK_MODE"]);
+        assert_eq!(names(true).len(), 4, "{:?}", names(true));
+    }
 
     #[test]
     fn an_emulated_processor_says_so() {

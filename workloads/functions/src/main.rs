@@ -87,7 +87,7 @@ fn run(name: &str, parameters: Option<String>) -> anyhow::Result<()> {
 async fn serve(name: &str) -> anyhow::Result<()> {
     let function = find(name)?;
     process::log_to_stderr();
-    let config = Config::try_parse_from(["continuum-function"])?;
+    let config = Config::read(["continuum-function"])?;
     process::run(config, |_| Ok(Served(function))).await
 }
 

@@ -1,9 +1,8 @@
 //! `continuum-gateway`: see the library.
 #![expect(clippy::print_stderr, reason = "the last words go to standard error")]
 
-use clap::Parser;
 use continuum_gateway::{config::Config, kubernetes::Clients, serve};
-use continuum_http_service::until_told_to_end;
+use continuum_http_service::{parse, until_told_to_end};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -12,7 +11,8 @@ fn main() -> ExitCode {
         .with_target(false)
         .with_ansi(false)
         .init();
-    match run(Config::parse()) {
+    let config: Config = parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -5,6 +5,16 @@ use prometheus::{
 };
 use std::time::Duration;
 
+/// Methods that have series of their own; a caller can think of any number of others.
+const METHODS: [&str; 9] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+];
+
+fn known(method: &str) -> &'static str {
+    let found = METHODS.iter().find(|known| **known == method);
+    found.copied().unwrap_or("other")
+}
+
 /// All of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -112,7 +122,7 @@ impl Metrics {
     /// A request of the API, not of a function.
     pub(crate) fn api_request(&self, code: u16, method: &str, path: &str, took: Duration) {
         let code = code.to_string();
-        let labels = [&*code, method, path];
+        let labels = [&*code, known(method), path];
         self.api_requests.with_label_values(&labels).inc();
         self.api_seconds
             .with_label_values(&labels)
@@ -158,6 +168,12 @@ mod tests {
         let line =
             r#"provider_http_requests_total{code="200",method="GET",path="/system/functions"} 1"#;
         assert!(metrics.text().contains(line));
+        for invented in ["BREW", "get", "X"] {
+            metrics.api_request(405, invented, "/system/functions", Duration::ZERO);
+        }
+        let line =
+            r#"provider_http_requests_total{code="405",method="other",path="/system/functions"} 3"#;
+        assert!(metrics.text().contains(line), "{}", metrics.text());
         metrics.forget("f.ns");
         assert!(!metrics.text().contains("gateway_service_count{"));
     }

@@ -6,19 +6,28 @@ use hyper::{
     server::conn::http1,
     service::{Service, service_fn},
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_io_timeout::TimeoutStream;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 
 /// Before a socket is asked again that gave an error, as one without free file descriptors does.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Of one connection, whatever its caller sends: as large as headers may be.
 const BUFFER_BYTES: usize = 64 << 10;
+
+/// A caller who says nothing for so long is asked whether he is still there, so often, and is let go.
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+const KEEPALIVE_EACH: Duration = Duration::from_secs(15);
+const KEEPALIVE_TIMES: u32 = 4;
 
 /// What connections may be.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +44,37 @@ pub struct Peer(pub SocketAddr);
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The connection that a request came over, in its extensions: who goes on with it, as a `WebSocket` does, holds a clone.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    ending: CancellationToken,
+    _slot: OwnedSemaphorePermit,
+    _task: TaskTrackerToken,
+}
+
+impl Connection {
+    /// Until nobody is let in any more.
+    pub async fn ending(&self) {
+        self.held.ending.cancelled().await;
+    }
+}
+
+/// Callers that vanish without a word are noticed, even those who only listen.
+fn set_up(stream: &TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_AFTER)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_EACH)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_TIMES)?;
+    Ok(())
+}
+
 /// Serves connections until `stop`; calls that are in flight then may take `longest` to be answered.
 pub async fn accept<S, B>(
     listener: TcpListener,
@@ -50,7 +90,8 @@ pub async fn accept<S, B>(
     B::Data: Send,
     B::Error: Into<AnyError>,
 {
-    let graceful = GracefulShutdown::new();
+    let tasks = TaskTracker::new();
+    let ending = CancellationToken::new();
     let slots = Arc::new(Semaphore::new(limits.connections));
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -70,31 +111,47 @@ pub async fn accept<S, B>(
             }
             (_, Err(_)) => break,
         };
-        stream.set_nodelay(true).ok();
+        // One that is gone already says so when it is used.
+        set_up(&stream).ok();
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.silence));
+        let held = Arc::new(Held {
+            ending: ending.clone(),
+            _slot: slot,
+            _task: tasks.token(),
+        });
         let service = service.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            let held = Arc::clone(&held);
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(Connection { held });
             service.call(request)
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.silence)
             .max_buf_size(BUFFER_BYTES)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service)
+            .with_upgrades();
+        let ending = ending.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = ending.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!("connection: {error}");
             }
-            drop(slot);
         });
     }
     drop(listener);
-    tokio::time::timeout(longest, graceful.shutdown())
-        .await
-        .ok();
+    ending.cancel();
+    tasks.close();
+    tokio::time::timeout(longest, tasks.wait()).await.ok();
 }
 
 #[cfg(test)]
@@ -107,7 +164,6 @@ mod tests {
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
     };
-    use tokio_util::sync::CancellationToken;
 
     const LARGE: usize = 64 << 20;
 

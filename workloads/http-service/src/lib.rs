@@ -1,10 +1,18 @@
-//! What the HTTP servers for functions share: connections within limits, an end that loses no call, and how options are
-//! written.
+//! What the HTTP servers for functions share: connections within limits, an end that loses no call, connections that
+//! change their protocol, calls over TLS, and how options are written.
 
 mod accept;
+mod error;
+mod headers;
 mod options;
 mod signals;
+mod tls;
+mod upgrade;
 
-pub use accept::{Limits, Peer, accept};
-pub use options::duration;
+pub use accept::{Connection, Limits, Peer, accept};
+pub use error::with_causes;
+pub use headers::strip;
+pub use options::{duration, parse};
 pub use signals::until_told_to_end;
+pub use tls::{Connector, connector};
+pub use upgrade::Upgrade;

@@ -22,6 +22,9 @@ const ASK_DEADLINE: Duration = Duration::from_secs(30);
 /// long as for any call, which are five minutes unless it was told otherwise.
 const DEPLOY_DEADLINE: Duration = Duration::from_mins(6);
 
+/// What bodies are that nobody says anything else of.
+pub const JSON: &str = "application/json";
+
 /// Why a gateway was of no help.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -91,12 +94,13 @@ impl Gateway {
         &self,
         method: Method,
         path: &str,
+        content_type: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
-            .header(header::CONTENT_TYPE, "application/json");
+            .header(header::CONTENT_TYPE, content_type);
         // The password is the gateway's; functions see the headers of their calls.
         if !path.starts_with("/function/") {
             request = request.header(header::AUTHORIZATION, &self.authorization);
@@ -117,7 +121,7 @@ impl Gateway {
         body: Bytes,
     ) -> Result<Bytes, ClientError> {
         let asking = async {
-            let response = self.send(method, path, body).await?;
+            let response = self.send(method, path, JSON, body).await?;
             let status = response.status();
             let body = response.into_body().collect().await;
             let body = body.map_err(ClientError::none)?.to_bytes();
@@ -210,11 +214,15 @@ impl Gateway {
         self.write(Method::POST, &path, &request).await
     }
 
-    /// Calls a function and waits for its answer as long as the gateway does.
-    pub async fn invoke(&self, name: &str, body: Bytes) -> Result<Invoked, ClientError> {
-        let response = self
-            .send(Method::POST, &format!("/function/{name}"), body)
-            .await?;
+    /// Calls a function with a body of a type, and waits for its answer as long as the gateway does.
+    pub async fn invoke(
+        &self,
+        name: &str,
+        content_type: &str,
+        body: Bytes,
+    ) -> Result<Invoked, ClientError> {
+        let path = format!("/function/{name}");
+        let response = self.send(Method::POST, &path, content_type, body).await?;
         let status = response.status();
         let text = |name: &str| {
             let value = response.headers().get(name);
@@ -243,7 +251,7 @@ impl Gateway {
         if let Some(tail) = tail {
             write!(path, "&tail={tail}").ok();
         }
-        let response = self.send(Method::GET, &path, Bytes::new()).await?;
+        let response = self.send(Method::GET, &path, JSON, Bytes::new()).await?;
         let status = response.status();
         let mut body = response.into_body();
         let mut rest = Vec::new();
@@ -265,5 +273,39 @@ impl Gateway {
         }
         let text = String::from_utf8_lossy(&rest).trim().to_owned();
         Err(ClientError::Refused { status, text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    #[tokio::test]
+    async fn a_body_goes_with_its_type_and_without_the_password() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"photo") {
+                assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\ncat";
+            stream.write_all(answer).await.unwrap();
+            String::from_utf8_lossy(&request).into_owned()
+        });
+        let gateway = Gateway::new(&address, "secret");
+        let photo = Bytes::from_static(b"photo");
+        let done = gateway.invoke("image", "image/jpeg", photo).await.unwrap();
+        assert_eq!(&*done.body, b"cat");
+        let request = server.await.unwrap();
+        assert!(request.contains("content-type: image/jpeg"), "{request}");
+        assert!(!request.contains("authorization"), "{request}");
+        let broken = gateway.invoke("image", "a\nb", Bytes::new()).await;
+        assert!(broken.is_err());
     }
 }

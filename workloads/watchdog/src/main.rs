@@ -1,10 +1,9 @@
 //! `continuum-watchdog`: see the library.
 #![expect(clippy::print_stderr, reason = "the last words go to standard error")]
 
-use clap::Parser;
 use continuum_watchdog::{
     config::{Config, Mode},
-    handlers::{Fork, Upstream},
+    handlers::{Fork, Static, Upstream},
     process,
 };
 use std::process::ExitCode;
@@ -12,9 +11,10 @@ use std::process::ExitCode;
 #[tokio::main]
 async fn main() -> ExitCode {
     process::log_to_stderr();
-    let config = Config::parse();
+    let config = Config::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let ended = match config.mode {
         Mode::Http => process::run(config, Upstream::start).await,
+        Mode::Static => process::run(config, Static::new).await,
         Mode::Streaming | Mode::Serializing => process::run(config, Fork::new).await,
     };
     match ended {

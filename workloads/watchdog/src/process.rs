@@ -1,6 +1,6 @@
 //! A watchdog as a whole process: a port, signals, an end.
 
-use crate::{Handler, config::Config, serve};
+use crate::{Handler, absent, config::Config, serve};
 use anyhow::Context;
 use continuum_http_service::until_told_to_end;
 use tokio::net::TcpListener;
@@ -8,11 +8,12 @@ use tokio::net::TcpListener;
 /// Serves on the port of the options until somebody wants an end.
 ///
 /// # Errors
-/// A port that cannot be had, or what `make` says.
+/// A port that cannot be had, an option that cannot be left out of account, or what `make` says.
 pub async fn run<H: Handler>(
     config: Config,
     make: impl FnOnce(&Config) -> anyhow::Result<H>,
 ) -> anyhow::Result<()> {
+    absent::tell()?;
     let stop = until_told_to_end()?;
     let port = config.port;
     let listener = TcpListener::bind(("0.0.0.0", port))

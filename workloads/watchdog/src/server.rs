@@ -1,8 +1,8 @@
 //! The HTTP side: health, a limit of calls, and an end that loses none.
 
 use crate::{Body, answer, config::Config};
-use continuum_http_service::{Limits, accept};
-use http::{HeaderValue, Request, Response, StatusCode};
+use continuum_http_service::{Limits, accept, duration};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as _, Incoming},
@@ -14,7 +14,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,16 @@ pub trait Handler: Send + Sync + 'static {
     /// Whether calls can be made now.
     fn is_ready(&self) -> bool {
         true
+    }
+    /// Calls in flight had their time: what makes them is to come to an end.
+    fn hurry(&self) {}
+    /// How much longer calls may take that were told to hurry.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+    /// There are no more calls: what was started for them is ended.
+    fn end(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
     }
 }
 
@@ -55,19 +65,56 @@ impl Drop for Slot {
 }
 
 impl<H: Handler> Shared<H> {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        match request.uri().path() {
-            "/_/health" | "/_/ready" => {
-                if self.is_ending.load(Ordering::Relaxed) {
-                    return answer(StatusCode::SERVICE_UNAVAILABLE, "it is ending");
-                }
-                if !self.handler.is_ready() {
-                    return answer(StatusCode::SERVICE_UNAVAILABLE, "it has not begun yet");
-                }
-                return answer(StatusCode::OK, "OK");
-            }
-            _ => {}
+    /// Why calls cannot be made now; `is_full` = also if there are too many.
+    fn hindrance(&self, is_full: bool) -> Option<(StatusCode, &'static str)> {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return Some((StatusCode::SERVICE_UNAVAILABLE, "it is ending"));
         }
+        if !self.handler.is_ready() {
+            return Some((StatusCode::SERVICE_UNAVAILABLE, "it has not begun yet"));
+        }
+        let most = self.config.max_inflight;
+        if is_full && most > 0 && self.in_flight.load(Ordering::Relaxed) >= most {
+            return Some((
+                StatusCode::TOO_MANY_REQUESTS,
+                "it has as many calls as it takes",
+            ));
+        }
+        None
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let is_ready = match request.uri().path() {
+            "/_/health" => false,
+            "/_/ready" => true,
+            _ => return self.within_limit(request).await,
+        };
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, "ask with GET");
+        }
+        if let Some((status, why)) = self.hindrance(is_ready) {
+            return answer(status, why);
+        }
+        if is_ready && !self.config.ready_path.is_empty() {
+            return self.ask_function(request).await;
+        }
+        answer(StatusCode::OK, "OK")
+    }
+
+    /// The function knows best; it is asked outside the limit of calls.
+    async fn ask_function(&self, mut request: Request<Incoming>) -> Response<Body> {
+        match self.config.ready_path.parse::<Uri>() {
+            Ok(path) if path.path().starts_with('/') => *request.uri_mut() = path,
+            _ => {
+                let text = format!("ready_path `{}` is no path", self.config.ready_path);
+                return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
+            }
+        }
+        *request.method_mut() = Method::GET;
+        self.make(request, None).await
+    }
+
+    async fn within_limit(&self, mut request: Request<Incoming>) -> Response<Body> {
         let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         let in_flight = InFlight {
             _slot: Arc::new(Slot(Arc::clone(&self.in_flight))),
@@ -77,8 +124,29 @@ impl<H: Handler> Shared<H> {
             let text = format!("{most} calls are in flight, which is the most");
             return answer(StatusCode::TOO_MANY_REQUESTS, text);
         }
-        let begun = Instant::now();
+        request.extensions_mut().insert(in_flight.clone());
+        self.make(request, Some(in_flight)).await
+    }
+
+    /// The time of a call. Its caller may ask for less than it would have.
+    fn limit(&self, headers: &HeaderMap) -> Duration {
         let limit = self.config.limit();
+        let asked = headers.get("x-timeout").and_then(|v| v.to_str().ok());
+        match asked.and_then(|text| duration(text).ok()) {
+            Some(asked) if !self.config.exec_timeout.is_zero() && !asked.is_zero() => {
+                asked.min(limit)
+            }
+            _ => limit,
+        }
+    }
+
+    async fn make(
+        &self,
+        request: Request<Incoming>,
+        in_flight: Option<InFlight>,
+    ) -> Response<Body> {
+        let begun = Instant::now();
+        let limit = self.limit(request.headers());
         let call = self
             .handler
             .call(request.map(|body| self.within_time(body)));
@@ -113,7 +181,7 @@ impl<H: Handler> Shared<H> {
 }
 
 /// Serves until `stop`. After it, calls are still taken for a moment, since not everyone has heard of it, and those in
-/// flight are finished.
+/// flight are finished. When they had their time, what makes them is asked to end, and at last everything is.
 ///
 /// # Errors
 /// Never once it runs: what a call does is its own.
@@ -134,15 +202,29 @@ pub async fn serve<H: Handler>(
         let own = Arc::clone(&own);
         async move { Ok::<_, Infallible>(own.answer(request).await) }
     });
-    let ending = async move {
+    let interval = config.healthcheck_interval;
+    let ending = async {
         stop.cancelled().await;
         shared.is_ending.store(true, Ordering::Relaxed);
-        tokio::time::sleep(shared.config.healthcheck_interval).await;
+        tokio::time::sleep(interval).await;
+    };
+    let hurry = async {
+        stop.cancelled().await;
+        tokio::time::sleep(interval.saturating_add(config.write_timeout)).await;
+        shared.handler.hurry();
+        std::future::pending::<()>().await;
     };
     let limits = Limits {
         connections: Semaphore::MAX_PERMITS,
         silence: config.read_timeout,
     };
-    accept(listener, service, limits, ending, config.write_timeout).await;
+    let longest = config
+        .write_timeout
+        .saturating_add(shared.handler.patience());
+    tokio::select! {
+        () = accept(listener, service, limits, ending, longest) => {}
+        () = hurry => {}
+    }
+    shared.handler.end().await;
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::{
         kubernetes::{node, option},
         unit,
     },
+    machine::Machine,
     system::System,
 };
 
@@ -127,7 +128,8 @@ impl Installer for CloudCore {
         unit::enable(UNIT, system).await?;
         let waits = format!("waits for {socket}");
         progress.report("cloudcore", StepState::Running, waits);
-        bring_up(UNIT, || system.listens(&socket), &[], system).await?;
+        let patience = Machine::read(system).await.policy().patience;
+        bring_up(UNIT, || system.listens(&socket), &[], patience, system).await?;
         progress.report("cloudcore", StepState::Done, "it listens");
         Ok(())
     }

@@ -4,10 +4,11 @@ use super::{SHORT, bring_up, certificate, documents, wait_for};
 use crate::{
     error::AgentError,
     install::{
-        InstallSpec, Installer, Progress, StepState, container_images, emulation,
+        InstallSpec, Installer, Progress, StepState, container_images,
         kubernetes::{node, option, parse_routes},
         unit,
     },
+    machine::Machine,
     system::System,
 };
 
@@ -94,7 +95,8 @@ impl Installer for EdgeCore {
         }
         let ours = documents::edgecore(&edge);
         let mut changed = system.write(OURS, &ours, 0o600).await?;
-        let hold = emulation::is_emulated(system).await.then_some(HOLD);
+        let policy = Machine::read(system).await.policy();
+        let hold = policy.holds_edgecore.then_some(HOLD);
         if let Some(file) = hold {
             system.write(file, &documents::hold(), 0o600).await?;
         }
@@ -118,9 +120,10 @@ impl Installer for EdgeCore {
         let cloudcore = format!("{}:{}", edge.cloud, documents::HTTPS_PORT);
         let waits = format!("waits for cloudcore at {cloudcore}");
         progress.report("edgecore", StepState::Running, waits);
-        wait_for(&cloudcore, system).await?;
+        wait_for(&cloudcore, policy.patience, system).await?;
         let has_certificate = || system.exists(documents::CERTIFICATE);
-        let up = bring_up(UNIT, has_certificate, &HOPELESS, system).await;
+        let patience = policy.patience;
+        let up = bring_up(UNIT, has_certificate, &HOPELESS, patience, system).await;
         // It has served, or it is wrong.
         forget_token(&ours, system).await?;
         up?;

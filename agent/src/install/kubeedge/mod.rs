@@ -22,20 +22,18 @@ pub use documents::rights;
 pub use edgecore::EdgeCore;
 
 const SHORT: Duration = Duration::from_mins(2);
-/// Emulated machines pull themselves up slowly.
-const START_DEADLINE: Duration = Duration::from_mins(14);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Lines of a unit that an error brings.
 const LAST_WORDS: usize = 6;
 
 /// Waits until somebody listens.
-async fn wait_for(socket: &str, system: &dyn System) -> Result<(), AgentError> {
-    let deadline = Instant::now() + START_DEADLINE;
+async fn wait_for(socket: &str, patience: Duration, system: &dyn System) -> Result<(), AgentError> {
+    let deadline = Instant::now() + patience;
     while !system.listens(socket).await {
         if Instant::now() > deadline {
             return Err(AgentError::Deadline {
                 what: format!("{socket} to listen"),
-                after: START_DEADLINE,
+                after: patience,
                 last_seen: "it does not take connections".into(),
             });
         }
@@ -50,10 +48,11 @@ async fn bring_up<F: Future<Output = bool>>(
     unit: &'static str,
     is_up: impl Fn() -> F,
     hopeless: &[&str],
+    patience: Duration,
     system: &dyn System,
 ) -> Result<(), AgentError> {
     let begun = unit::restart(unit, system).await?;
-    let deadline = Instant::now() + START_DEADLINE;
+    let deadline = Instant::now() + patience;
     loop {
         if is_up().await {
             return Ok(());
@@ -67,7 +66,7 @@ async fn bring_up<F: Future<Output = bool>>(
             unit::stop(unit, system).await?;
             ("it cannot get up, and was stopped".to_owned(), line.clone())
         } else if Instant::now() > deadline {
-            let how = format!("not up within {} min", START_DEADLINE.as_secs() / 60);
+            let how = format!("not up within {} min", patience.as_secs() / 60);
             let last = &words[words.len().saturating_sub(LAST_WORDS)..];
             (how, last.join(" | "))
         } else {

@@ -136,9 +136,9 @@ async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
 
 #[tokio::test]
 async fn only_where_it_is_emulated_edgecore_reads_its_pods_later() {
-    for (kind, is_held) in [("qemu\n", true), ("kvm\n", false)] {
+    for (kind, is_held) in [("qemu\n", true), ("kvm\n", false), ("uml\n", false)] {
         let system = RecordingSystem {
-            answer: Some(("systemd-detect-virt", kind)),
+            answers: vec![("systemd-detect-virt", kind)],
             ..with(documents::CERTIFICATE)
         };
         EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
@@ -161,7 +161,7 @@ async fn an_edge_whose_certificate_has_expired_asks_for_another() {
     for (until_year, restarts) in [(2101, 1), (2001, 2)] {
         let pem: &'static str = certificate::tests::certificate(until_year).leak();
         let system = RecordingSystem {
-            answer: Some(("cat /etc/kubeedge/certs", pem)),
+            answers: vec![("cat /etc/kubeedge/certs", pem)],
             ..with(documents::CERTIFICATE)
         };
         for _ in 0..2 {
@@ -191,12 +191,12 @@ async fn a_kubelet_on_the_node_is_named_and_nothing_is_done() {
 #[tokio::test]
 async fn a_token_that_is_wrong_is_told_at_once_and_not_kept() {
     let system = RecordingSystem {
-        answer: Some((
+        answers: vec![(
             "journalctl",
             "panic: failed to apply the edge certs, err: failed to validate CA certificate. tokenCAhash: x\n\
              goroutine 107 [running]:\nhub.Start()\n\tcertmanager.go:82\nkeeper()\n\tcore.go:102\ncreated by modules\n\
              \tcore.go:50\nedgecore.service: Failed with result 'exit-code'.",
-        )),
+        )],
         ..RecordingSystem::default()
     };
     let error = EdgeCore

@@ -3,7 +3,8 @@
 use super::{CA, DONE, SHORT, Settings, documents, explain, node, option};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Installer, Progress, StepState, emulation},
+    install::{InstallSpec, Installer, Progress, StepState},
+    machine::Policy,
     system::System,
 };
 use std::time::Duration;
@@ -22,8 +23,6 @@ const UNTIL_API_SERVER: &str = "--skip-phases=control-plane/controller-manager,c
 /// All others. `kubelet-finalize` would only start the kubelet anew, for it to read its certificate from another file.
 const SINCE_API_SERVER: &str = "--skip-phases=preflight,certs,kubeconfig,etcd,control-plane/apiserver,kubelet-start,\
     kubelet-finalize,show-join-command";
-/// Emulated machines pull themselves up slowly.
-const API_SERVER_DEADLINE: Duration = Duration::from_mins(12);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So that somebody who watches sees what it waits for.
 const SAY_EVERY: Duration = Duration::from_secs(30);
@@ -32,11 +31,13 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct ControlPlane;
 
-/// On a machine that is emulated: programs run for longer at a time, and one that wakes up waits for its turn. At each
-/// change from one to another an emulated core forgets which translated code belongs to which address; a busy control
-/// plane changes 3000 times in a second, and a third of QEMU's time went into looking it up again. Nothing is measured on this node.
-async fn calm_emulated(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-    if emulation::is_emulated(system).await {
+/// Has the kernel's scheduler change from one program to another less often, where that is worth it.
+async fn lengthen_turns(
+    policy: &Policy,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    if policy.has_long_turns {
         system
             .write(documents::SCHEDULER, documents::SCHEDULER_TEXT, 0o644)
             .await?;
@@ -47,7 +48,7 @@ async fn calm_emulated(system: &dyn System, progress: &Progress) -> Result<(), A
         let (state, text) = match system.run(&write, SHORT).await {
             Ok(_) => (
                 StepState::Done,
-                "fewer changes on emulated cores".to_owned(),
+                "changes less often from one program to another".to_owned(),
             ),
             Err(error) => (StepState::Unchanged, format!("stays as it is: {error}")),
         };
@@ -63,11 +64,12 @@ async fn init(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
+    let (again, patience) = (node::CHECK_FAILED, settings.policy.patience);
     let first = ["init", UNTIL_API_SERVER];
-    node::kubeadm(&first, CONFIG, node::CHECK_FAILED, system, progress).await?;
+    node::kubeadm(&first, CONFIG, again, patience, system, progress).await?;
     wait_for_api_server(settings, ca, system, progress).await?;
     let rest = ["init", SINCE_API_SERVER];
-    node::kubeadm(&rest, CONFIG, node::CHECK_FAILED, system, progress).await
+    node::kubeadm(&rest, CONFIG, again, patience, system, progress).await
 }
 
 /// Waits until it says that it is healthy, which it does when the rights of everybody are written.
@@ -77,7 +79,7 @@ async fn wait_for_api_server(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let deadline = Instant::now() + API_SERVER_DEADLINE;
+    let deadline = Instant::now() + settings.policy.patience;
     let mut say_at = Instant::now() + SAY_EVERY;
     let socket = format!("{}:6443", settings.address);
     let waits = format!("waits until the API server at {socket} is healthy");
@@ -89,7 +91,7 @@ async fn wait_for_api_server(
         if Instant::now() > deadline {
             return Err(AgentError::Deadline {
                 what: format!("the API server at {socket} to be healthy"),
-                after: API_SERVER_DEADLINE,
+                after: settings.policy.patience,
                 last_seen: seen,
             });
         }
@@ -126,9 +128,9 @@ impl Installer for ControlPlane {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        let settings = Settings::read(spec)?;
+        let settings = Settings::read(spec, system).await?;
         let (ca, key) = (option(spec, "ca_certificate")?, option(spec, "ca_key")?);
-        calm_emulated(system, progress).await?;
+        lengthen_turns(settings.policy, system, progress).await?;
         if system.exists(DONE).await {
             progress.report(
                 "kubeadm init",
@@ -171,7 +173,8 @@ impl Installer for ControlPlane {
         {
             // The API server is still busy with its own start, and kubeadm's client gives up after ten seconds.
             let addons = ["init", "phase", "addon", "all"];
-            made = node::kubeadm(&addons, CONFIG, ADDONS_FAILED, system, progress).await;
+            let patience = settings.policy.patience;
+            made = node::kubeadm(&addons, CONFIG, ADDONS_FAILED, patience, system, progress).await;
         }
         if let Err(error) = made {
             return Err(explain(system, error).await);

@@ -2,6 +2,7 @@
 
 use super::Settings;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub(in crate::install) const SOCKET: &str = "unix:///run/containerd/containerd.sock";
 /// Where all images of ours are from; nothing is pulled from anywhere.
@@ -12,8 +13,7 @@ const IGNORED: [&str; 4] = ["NumCPU", "Mem", "ImagePull", "SystemVerification"];
 /// Where kubeadm finds what is to be different in the pods of the control plane.
 const PATCHES: &str = "/etc/kubernetes/continuum-patches";
 
-/// What is written into the kernel's scheduler on an emulated control plane, in the words of systemd-tmpfiles. A boot
-/// forgets it.
+/// What is written into the kernel's scheduler for long turns, in the words of systemd-tmpfiles. A boot forgets it.
 pub(super) const SCHEDULER: &str = "/etc/kubernetes/continuum-scheduler.conf";
 pub(super) const SCHEDULER_TEXT: &str = "\
 w /sys/kernel/debug/sched/base_slice_ns - - - - 20000000
@@ -51,8 +51,8 @@ fn registration(settings: &Settings<'_>) -> Value {
     })
 }
 
-fn timeouts() -> Value {
-    let long = "12m0s";
+fn timeouts(patience: Duration) -> Value {
+    let long = format!("{}s", patience.as_secs());
     json!({
         "controlPlaneComponentHealthCheck": long,
         "kubeletHealthCheck": long,
@@ -78,7 +78,7 @@ pub(super) fn init(settings: &Settings<'_>) -> String {
             "localAPIEndpoint": { "advertiseAddress": settings.address, "bindPort": 6443 },
             "nodeRegistration": registration(settings),
             "patches": { "directory": PATCHES },
-            "timeouts": timeouts(),
+            "timeouts": timeouts(settings.policy.patience),
         }),
         json!({
             "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -162,7 +162,7 @@ pub(super) fn join(settings: &Settings<'_>) -> String {
             },
         },
         "nodeRegistration": registration(settings),
-        "timeouts": timeouts(),
+        "timeouts": timeouts(settings.policy.patience),
     })])
 }
 

@@ -13,15 +13,20 @@ mod routes;
 mod worker;
 
 use super::{InstallSpec, unit};
-use crate::{error::AgentError, system::System};
+use crate::{
+    error::AgentError,
+    machine::{Machine, Policy},
+    system::System,
+};
 use std::time::Duration;
 
 pub use control_plane::ControlPlane;
 pub use routes::PodRoutes;
 pub use worker::Worker;
 
-/// Emulated machines pull themselves up slowly.
-const KUBEADM_DEADLINE: Duration = Duration::from_mins(14);
+/// kubeadm gives up by itself when its patience is over; this is for one that does not.
+const BEYOND_PATIENCE: Duration = Duration::from_mins(2);
+const RESET_DEADLINE: Duration = Duration::from_mins(14);
 const SHORT: Duration = Duration::from_mins(2);
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
 /// Written last: without it a half-made node is reset first.
@@ -45,6 +50,8 @@ struct Settings<'a> {
     pod_network: &'a str,
     /// Networks of other nodes' pods with the node that leads there.
     routes: Vec<(&'a str, &'a str)>,
+    /// What this node's machine asks for.
+    policy: &'static Policy,
 }
 
 pub(super) fn option<'a>(spec: &'a InstallSpec, name: &str) -> Result<&'a str, AgentError> {
@@ -65,7 +72,7 @@ pub(super) fn parse_routes(text: &str) -> Result<Vec<(&str, &str)>, AgentError> 
 }
 
 impl<'a> Settings<'a> {
-    fn read(spec: &'a InstallSpec) -> Result<Self, AgentError> {
+    async fn read(spec: &'a InstallSpec, system: &dyn System) -> Result<Self, AgentError> {
         Ok(Self {
             node: option(spec, "node")?,
             address: option(spec, "address")?,
@@ -78,6 +85,7 @@ impl<'a> Settings<'a> {
             pod_prefix: option(spec, "pod_prefix")?,
             pod_network: option(spec, "pod_network")?,
             routes: parse_routes(option(spec, "routes")?)?,
+            policy: Machine::read(system).await.policy(),
         })
     }
 }

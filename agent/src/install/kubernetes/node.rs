@@ -3,14 +3,16 @@
 use super::{SHORT, Settings, documents, routes};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Progress, StepState, container_images, unit},
+    install::{InstallSpec, Progress, StepState, container_images, modules, processor, unit},
     system::System,
 };
+use std::time::Duration;
 
 pub(in crate::install) const KUBELET: &str = "kubelet.service";
 pub(in crate::install) const KUBELET_FILE: &str = "/etc/systemd/system/kubelet.service";
 const PROGRAMS: &str = "/usr/local/bin";
-const MODULES: &str = "/etc/modules-load.d/kubernetes.conf";
+/// What its modules are for.
+const PURPOSE: &str = "kubernetes";
 const SYSCTL: &str = "/etc/sysctl.d/90-kubernetes.conf";
 const CNI: &str = "/etc/cni/net.d/10-continuum.conflist";
 
@@ -62,16 +64,14 @@ pub(in crate::install) async fn programs(
     Ok(())
 }
 
-/// Modules and settings for the traffic of pods.
+/// Modules and settings for the traffic of pods, and what the kubelet reads of the kernel.
 pub(in crate::install) async fn kernel(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let modules = "br_netfilter\noverlay\n";
-    let mut changed = system.write(MODULES, modules, 0o644).await?;
-    system
-        .run(&["modprobe", "--all", "br_netfilter", "overlay"], SHORT)
-        .await?;
+    processor::tell_frequency(system, progress).await?;
+    let needed = &[modules::BRIDGE_FILTER, modules::OVERLAY];
+    let mut changed = modules::load(PURPOSE, needed, system).await?;
     changed |= system.write(SYSCTL, documents::SYSCTL, 0o644).await?;
     let load = format!("--load={SYSCTL}");
     system.run(&["sysctl", "--quiet", &load], SHORT).await?;
@@ -101,13 +101,14 @@ pub(in crate::install) async fn pod_network(
     Ok(())
 }
 
-/// Takes away what these three made.
+/// Takes away what these made.
 pub(in crate::install) async fn remove_common(system: &dyn System) -> Result<(), AgentError> {
     routes::unset(system).await?;
-    for path in [documents::RESOLV_CONF, CNI, MODULES, SYSCTL] {
+    for path in [documents::RESOLV_CONF, CNI, SYSCTL] {
         system.remove(path).await?;
     }
-    Ok(())
+    modules::forget(PURPOSE, system).await?;
+    processor::forget_frequency(system).await
 }
 
 /// Takes away what [`prepare`] and kubeadm made.
@@ -132,7 +133,7 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
         "--force",
         "--cri-socket=unix:///run/containerd/containerd.sock",
     ];
-    system.run(&argv, super::KUBEADM_DEADLINE).await.map(|_| ())
+    system.run(&argv, super::RESET_DEADLINE).await.map(|_| ())
 }
 
 /// Runs kubeadm with a configuration; what fails with the words of `again` is tried again. Its own checks are such: they
@@ -141,15 +142,17 @@ pub(super) async fn kubeadm(
     verb: &[&str],
     config: &str,
     again: &str,
+    patience: Duration,
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let config = format!("--config={config}");
     let argv = [&["kubeadm"], verb, &[&*config]].concat();
+    let deadline = patience + super::BEYOND_PATIENCE;
     let mut tries = 0;
     loop {
         tries += 1;
-        match system.run(&argv, super::KUBEADM_DEADLINE).await {
+        match system.run(&argv, deadline).await {
             Err(error) if tries < TRIES && error.to_string().contains(again) => {
                 let words = verb.iter().copied().filter(|word| !word.starts_with("--"));
                 let words: Vec<&str> = words.collect();

@@ -60,7 +60,7 @@ impl Installer for Worker {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        let settings = Settings::read(spec)?;
+        let settings = Settings::read(spec, system).await?;
         if system.exists(DONE).await {
             progress.report("kubeadm join", StepState::Unchanged, "the node has joined");
             return Ok(());
@@ -84,8 +84,8 @@ impl Installer for Worker {
         let mut deadline = None;
         loop {
             system.write(CONFIG, &join, 0o600).await?;
-            let joined = node::kubeadm(&["join"], CONFIG, node::CHECK_FAILED, system, progress);
-            match joined.await {
+            let (again, patience) = (node::CHECK_FAILED, settings.policy.patience);
+            match node::kubeadm(&["join"], CONFIG, again, patience, system, progress).await {
                 Ok(()) => break,
                 // From the first refusal on: until then it waits for a control plane that comes up.
                 Err(error)

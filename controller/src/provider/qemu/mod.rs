@@ -38,6 +38,10 @@ use libvirt::Libvirt;
 use std::path::PathBuf;
 use xml::Mark;
 
+/// Said before anything else where there is no KVM.
+const EMULATED: &str = "no usable KVM: guests are emulated (TCG), many times slower than real, and results say so; \
+                        real ones at native speed without KVM: --set infrastructure.provider=uml";
+
 #[derive(Debug)]
 pub(super) struct Qemu;
 
@@ -78,15 +82,13 @@ impl Provider for Qemu {
         (192, 168)
     }
 
-    async fn fitness(&self, context: &Context, config: &Config) -> Fitness {
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness {
         let unfit = |error: Error| Fitness::Unfit(crate::error::chain(&error));
         let image = match continuum_images::store::current(&context.cache) {
             Ok(image) => image,
             Err(error) => return unfit(error.into()),
         };
-        if let Err(error) =
-            open(&config.infrastructure.libvirt_uri).and_then(|hypervisor| hypervisor.host())
-        {
+        if let Err(error) = open(libvirt_uri).and_then(|hypervisor| hypervisor.host()) {
             return unfit(error);
         }
         match accelerator::choose("kvm", &image.file("kernel")).await {
@@ -124,6 +126,9 @@ impl Provider for Qemu {
                 }
             }
             Err(error) => reasons.push(say(&error.into())),
+        }
+        if accelerator == Accelerator::Tcg && reasons.is_empty() {
+            context.progress.line(EMULATED);
         }
         match open(&config.infrastructure.libvirt_uri) {
             Ok(hypervisor) => {
@@ -185,11 +190,6 @@ impl Provider for Qemu {
         deployment.set_fact("accelerator", accelerator.label())?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        if accelerator == Accelerator::Tcg {
-            context.progress.line(
-                "no usable KVM: guests are emulated (TCG), many times slower than real; results are labelled",
-            );
-        }
         let hypervisor = open(&config.infrastructure.libvirt_uri)?;
         let making = machines::Making {
             context,

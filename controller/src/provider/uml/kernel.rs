@@ -16,16 +16,11 @@ const COMPONENT: &str = "uml-kernel";
 /// For one core, and for several: a kernel for several is slower on one.
 const ONE_CORE: &str = "linux";
 const SEVERAL_CORES: &str = "linux-smp";
-/// Says which release of Linux it is.
-const RELEASE_FILE: &str = "release";
-
 /// A kernel that guests can be started from.
 #[derive(Debug, Clone)]
 pub(super) struct Kernel {
     /// Directory with kernel, loader and libraries.
     pub(super) dir: PathBuf,
-    /// As `7.2.12`.
-    pub(super) release: String,
 }
 
 impl Kernel {
@@ -68,13 +63,28 @@ pub(super) fn kernel(context: &Context) -> Result<Kernel, Error> {
             &stored.dir,
         ))
     })?;
-    let release_path = dir.join(RELEASE_FILE);
-    let release =
-        std::fs::read_to_string(&release_path).map_err(Error::file("read", &release_path))?;
-    Ok(Kernel {
-        dir,
-        release: release.trim().to_owned(),
-    })
+    Ok(Kernel { dir })
+}
+
+/// Copies of kernels other than the catalogue's, with their sizes. A guest that runs keeps what it was started from.
+pub(super) fn unused(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let current = kernel(context).ok().map(|kernel| kernel.dir);
+    let dir = context.root.uml().join("kernels");
+    if !dir.exists() {
+        return Ok(Vec::new());
+    }
+    let mut unused = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(Error::file("list", &dir))? {
+        let path = entry.map_err(Error::file("list", &dir))?.path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
+        if Some(&path) != current.as_ref() && !is_hidden {
+            let bytes = continuum_images::store::size_of_tree(&path)?;
+            unused.push((path, bytes));
+        }
+    }
+    Ok(unused)
 }
 
 /// Kernels and what describes them into the directory, libraries into `lib` below it; all for everybody to read.
@@ -101,5 +111,5 @@ fn copy(names: &[String], from: &Path, to: &Path) -> std::io::Result<()> {
 /// The image's disk as a raw file that guests read and never write.
 pub(super) fn base(context: &Context, image: &Image) -> Result<PathBuf, Error> {
     let copies = readable_copies(context)?;
-    Ok(raw::base(&copies, image, &*context.progress)?)
+    Ok(raw::obtain(&copies, image, &*context.progress)?.path)
 }

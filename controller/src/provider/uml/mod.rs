@@ -9,12 +9,14 @@
 //! guests           directories and supervisors of a deployment
 //! fabric           the bridge that guests are attached to
 //! control_groups   CPU quota, memory and cores of the host's processes that guests are
+//! disk_limits      in the guest's own kernel
 //! namespace        of ordinary users: where bridges can be made without root
 //! preflight        what a host must have (pure)
 //! ```
 
 mod console;
 mod control_groups;
+mod disk_limits;
 mod fabric;
 pub(crate) mod guests;
 mod kernel;
@@ -41,13 +43,17 @@ use std::{path::PathBuf, time::Duration};
 
 /// For the kernel to say its version from inside the sandbox.
 const PROBE_DEADLINE: Duration = Duration::from_secs(10);
-const PROGRAM_DEADLINE: Duration = Duration::from_secs(30);
 /// Numbers of users that no distribution gives to anybody: above those of containers, below the sign.
 const FIRST_USER: u32 = 0x7000_0000;
 const FACT_RELEASE: &str = "uml_kernel";
 
 #[derive(Debug)]
 pub(super) struct Uml;
+
+/// Copies of kernels that no new guest would be started from, with their sizes in bytes.
+pub(crate) fn unused_kernels(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    kernel::unused(context)
+}
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -169,7 +175,7 @@ impl Provider for Uml {
         (192, 168)
     }
 
-    async fn fitness(&self, context: &Context, _config: &Config) -> Fitness {
+    async fn fitness(&self, context: &Context, _libvirt_uri: &str) -> Fitness {
         let looked = async {
             let kernel = kernel::kernel(context)?;
             probe(context, &kernel).await
@@ -254,22 +260,22 @@ impl Provider for Uml {
             image
         };
         let kernel = kernel::kernel(context)?;
+        let release = probe(context, &kernel).await?;
         let base = kernel::base(context, &image)?;
-        deployment.set_fact(
-            "accelerator",
-            format!("uml (User Mode Linux {})", kernel.release),
-        )?;
-        deployment.set_fact(FACT_RELEASE, kernel.release.clone())?;
+        deployment.set_fact("accelerator", format!("uml (User Mode Linux {release})"))?;
+        deployment.set_fact(FACT_RELEASE, release)?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        let bridge = match &config.infrastructure.bridge {
-            Some(bridge) => bridge.clone(),
-            None => {
-                let owner = owner_of(context, deployment);
-                fabric::create(&owner, plan.prefix, deployment).await?
-            }
+        let bridge = if let Some(bridge) = &config.infrastructure.bridge {
+            bridge.clone()
+        } else {
+            let owner = owner_of(context, deployment);
+            fabric::create(&owner, plan.prefix, deployment).await?
         };
         let groups = ControlGroups::of_host();
+        if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
+            deployment.set_fact(crate::provider::FACT_UNLIMITED, warning.clone())?;
+        }
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
@@ -312,7 +318,7 @@ impl Provider for Uml {
         let mut reports = Vec::new();
         for node in &plan.nodes {
             reports.extend(limit_cpu(&groups, deployment, node)?);
-            reports.extend(limit_disk(deployment, node).await?);
+            reports.extend(disk_limits::limit(deployment, node).await?);
         }
         Ok(reports)
     }
@@ -440,15 +446,4 @@ fn limit_cpu(
         });
     }
     Ok(Some(report(node, "cpu_quota", node.quota, quota)))
-}
-
-/// The host sees a guest's disk through its own memory, so that its limits act on something else: the guest's kernel
-/// limits what runs in it.
-async fn limit_disk(deployment: &Deployment, node: &NodePlan) -> Result<Vec<LimitReport>, Error> {
-    if node.disk_read_mb_s == 0 && node.disk_write_mb_s == 0 {
-        return Ok(Vec::new());
-    }
-    let agent = Secrets::open(deployment)?.connect(node)?;
-    let _ = (agent, PROGRAM_DEADLINE);
-    Ok(Vec::new())
 }

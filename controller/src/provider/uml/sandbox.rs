@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// Where things lie in the guest process's view.
 const KERNEL: &str = "/linux";
-const BASE: &str = "/base.raw";
+/// Not in the root directory: from there the kernel cannot tell the path that it notes in the overlay.
+const BASE: &str = "/base/disk.raw";
 const DISKS: &str = "/disk";
 /// Memory of the guest is a file in a memory file system here.
 const MEMORY: &str = "/memory";
@@ -181,7 +182,6 @@ impl GuestSpec {
             [
                 "root=/dev/ubda",
                 "rootfstype=ext4",
-                "rootflags=noatime",
                 "rw",
                 // One console, written to standard output.
                 "con=null",

@@ -9,7 +9,12 @@ use super::{
     sandbox::{DEVICE, Descriptors, GuestSpec},
 };
 use crate::{error::Error, process, state::write_secret};
-use rustix::{fd::AsFd, io::FdFlags, pipe::PipeFlags};
+use rustix::{
+    fd::AsFd,
+    io::FdFlags,
+    pipe::PipeFlags,
+    process::{Resource, Rlimit},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::File,
@@ -71,6 +76,12 @@ struct SandboxInfo {
 pub(crate) fn supervise(dir: &Path) -> Result<(), Error> {
     // A session of its own: what ends a terminal does not end a guest. It fails only where that is so already.
     rustix::process::setsid().ok();
+    // A kernel that panics aborts: its core would be all of the guest's memory.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(Resource::Core, none).ok();
     let started = start(dir);
     let status = match &started {
         Ok(guest) => &guest.status,
@@ -182,7 +193,17 @@ fn attach(spec: &GuestSpec, pid: u32) -> Result<(), Error> {
         &[
             "ip", "link", "add", name, "type", "veth", "peer", "name", DEVICE, "netns", &pid_text,
         ],
-        &["ip", "link", "set", name, "master", &spec.bridge, "up"],
+        &[
+            "ip",
+            "link",
+            "set",
+            name,
+            "master",
+            &spec.bridge,
+            "gso_max_segs",
+            "1",
+            "up",
+        ],
         &["nsenter", &inside, "--", "ip", "link", "set", DEVICE, "up"],
     ];
     for argv in commands {

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 /// Where functions find their secrets.
 pub(crate) const SECRETS_DIR: &str = "/var/openfaas/secrets";
 pub(crate) const PROCESS: &str = "fprocess";
-/// A replica that is taken away may finish its calls for so long beyond the longest call.
-const GRACE_S: u64 = 5;
+/// A replica that is taken away may finish its calls for so long beyond the longest call: it takes new ones for a moment,
+/// and at last its programs are asked to end.
+const GRACE_S: u64 = 10;
 
 fn resources(wanted: &FunctionDeployment) -> Result<Value, ApiError> {
     let one = |what: &str, given: &Option<FunctionResources>| {

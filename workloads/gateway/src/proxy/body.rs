@@ -161,16 +161,24 @@ impl Body for Shared {
 
 /// An answer's body. It ends when the call's time is over, and the call is counted until then.
 pub(crate) struct Reply {
-    body: Pin<Box<DeadlineBody<Incoming>>>,
-    _in_flight: InFlight,
+    /// None = it has none.
+    body: Option<Pin<Box<DeadlineBody<Incoming>>>>,
+    _in_flight: Option<InFlight>,
 }
 
 impl Reply {
     pub(super) fn new(body: Incoming, in_flight: InFlight, deadline: Instant) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         Self {
-            body: Box::pin(DeadlineBody::new(left, body)),
-            _in_flight: in_flight,
+            body: Some(Box::pin(DeadlineBody::new(left, body))),
+            _in_flight: Some(in_flight),
+        }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self {
+            body: None,
+            _in_flight: None,
         }
     }
 }
@@ -183,14 +191,18 @@ impl Body for Reply {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.body.as_mut().poll_frame(context)
+        match &mut self.body {
+            Some(body) => body.as_mut().poll_frame(context),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let hint = self.body.as_ref().map(Body::size_hint);
+        hint.unwrap_or_else(|| SizeHint::with_exact(0))
     }
 }

@@ -2,7 +2,6 @@
 
 mod body;
 mod client;
-mod headers;
 mod wait;
 
 pub(crate) use body::{Limits, Reply, Source};
@@ -16,6 +15,7 @@ use crate::{
     world::{Busy, Function, Replica, World},
 };
 use body::Fault;
+use continuum_http_service::{Upgrade, strip, with_causes};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::HeaderName,
 };
@@ -68,6 +68,8 @@ pub(crate) struct Call {
     pub(crate) body: Source,
     /// Who makes it; none = the queue.
     pub(crate) peer: Option<SocketAddr>,
+    /// Another protocol that the caller wants.
+    pub(crate) upgrade: Option<Upgrade>,
 }
 
 /// A call from its start to the end of its answer, however that comes.
@@ -130,33 +132,53 @@ impl Proxy {
     }
 
     /// Makes a call. The answer's body holds on to what counts it.
-    pub(crate) async fn call(&self, call: Call) -> Result<Response<Reply>, ApiError> {
+    pub(crate) async fn call(&self, mut call: Call) -> Result<Response<Reply>, ApiError> {
+        let upgrade = call.upgrade.take();
         let function = self.find(&call.key).await?;
         let mut in_flight = InFlight::start(function, &self.metrics);
         let deadline = in_flight.begun + self.config.upstream_timeout;
-        let answer = self.forward(call, &mut in_flight, deadline).await;
+        let answer = self
+            .forward(call, upgrade.as_ref(), &mut in_flight, deadline)
+            .await;
         in_flight.status = match &answer {
             Ok(response) => response.status(),
             Err(error) => error.status,
         };
         let took = in_flight.begun.elapsed();
-        answer.map(|mut response| {
+        answer.and_then(|mut response| {
             let seconds = format!("{:.6}", took.as_secs_f64());
             if let Ok(value) = HeaderValue::from_str(&seconds) {
                 response.headers_mut().insert(DURATION, value);
             }
-            response.map(|incoming| Reply::new(incoming, in_flight, deadline))
+            if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(response.map(|incoming| Reply::new(incoming, in_flight, deadline)));
+            }
+            let Some(upgrade) = upgrade else {
+                in_flight.status = StatusCode::BAD_GATEWAY;
+                let text = format!(
+                    "{} changed its protocol, which nobody had asked for",
+                    in_flight.name
+                );
+                return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
+            };
+            // It is in flight as long as they talk.
+            upgrade.join(&mut response, in_flight);
+            Ok(response.map(|_| Reply::empty()))
         })
     }
 
     async fn forward(
         &self,
         call: Call,
+        upgrade: Option<&Upgrade>,
         in_flight: &mut InFlight,
         deadline: Instant,
     ) -> Result<Response<hyper::body::Incoming>, ApiError> {
         let function = Arc::clone(&in_flight.function);
-        let (headers, call_id, start_time) = Self::prepare(call.headers, call.peer);
+        let (mut headers, call_id, start_time) = Self::prepare(call.headers, call.peer);
+        if let Some(upgrade) = upgrade {
+            upgrade.announce(&mut headers);
+        }
         let body = call.body.shared();
         let mut tried = Vec::new();
         let mut was_cold = false;
@@ -181,7 +203,7 @@ impl Proxy {
                     return Err(ApiError::new(StatusCode::GATEWAY_TIMEOUT, text));
                 }
                 Ok(Ok(mut response)) => {
-                    headers::strip(response.headers_mut());
+                    strip(response.headers_mut());
                     // The function's version is not ours.
                     *response.version_mut() = http::Version::HTTP_11;
                     let mut add = |name, value: &str| {
@@ -205,9 +227,9 @@ impl Proxy {
                         return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, text));
                     }
                     Some(Fault::Caller(why)) => return Err(ApiError::bad_request(why)),
-                    None if error.is_connect() && !body.is_touched() => error.to_string(),
+                    None if error.is_connect() && !body.is_touched() => with_causes(&error),
                     None => {
-                        let text = format!("{} broke off: {error}", function.key);
+                        let text = format!("{} broke off: {}", function.key, with_causes(&error));
                         return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
                     }
                 },
@@ -241,7 +263,7 @@ impl Proxy {
 
     /// Headers for the function, the call's id and its start.
     fn prepare(mut headers: HeaderMap, peer: Option<SocketAddr>) -> (HeaderMap, String, String) {
-        headers::strip(&mut headers);
+        strip(&mut headers);
         // Whoever expects to go on was told so by us.
         headers.remove(http::header::EXPECT);
         if let Some(host) = headers.remove(http::header::HOST) {

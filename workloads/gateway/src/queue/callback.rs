@@ -3,6 +3,7 @@
 use super::Waiting;
 use crate::config::Config;
 use bytes::Bytes;
+use continuum_http_service::{Connector, connector, with_causes};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::Authority};
 use http_body_util::Full;
 use hyper_util::{
@@ -55,38 +56,59 @@ fn address(config: &Config, callback: &str) -> Result<Uri, String> {
     Uri::from_parts(parts).map_err(|e| format!("its address: {e}"))
 }
 
-pub(super) async fn tell(
-    config: &Config,
-    callback: &str,
-    call: &Waiting,
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<(), String> {
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = address(config, callback)?;
-    let own = request.headers_mut();
-    own.extend(headers);
-    own.remove(header::CONTENT_LENGTH);
-    for (name, value) in [
-        ("x-call-id", &*call.id),
-        ("x-function-name", &*call.key.name),
-        ("x-function-status", status.as_str()),
-    ] {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            own.insert(name, value);
+/// Tells callers what came of their calls.
+pub(super) struct Callbacks {
+    config: Config,
+    /// Or why nobody can be told.
+    client: Result<Client<Connector, Full<Bytes>>, String>,
+}
+
+impl Callbacks {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        let connector = connector(http).map_err(|error| format!("{error:#}"));
+        let mut builder = Client::builder(TokioExecutor::new());
+        // Each goes somewhere else.
+        builder.pool_max_idle_per_host(0);
+        Self {
+            config: config.clone(),
+            client: connector.map(|connector| builder.build(connector)),
         }
     }
-    let client: Client<HttpConnector, Full<Bytes>> =
-        Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-    match tokio::time::timeout(DEADLINE, client.request(request)).await {
-        Err(_) => Err(format!("no answer within {DEADLINE:?}")),
-        Ok(Err(error)) => Err(error.to_string()),
-        Ok(Ok(response)) if response.status().is_server_error() => {
-            Err(format!("it answered {}", response.status()))
+
+    /// An error is why it was not taken.
+    pub(super) async fn tell(
+        &self,
+        callback: &str,
+        call: &Waiting,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<(), String> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = address(&self.config, callback)?;
+        let own = request.headers_mut();
+        own.extend(headers);
+        own.remove(header::CONTENT_LENGTH);
+        for (name, value) in [
+            ("x-call-id", &*call.id),
+            ("x-function-name", &*call.key.name),
+            ("x-function-status", status.as_str()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                own.insert(name, value);
+            }
         }
-        Ok(Ok(_)) => Ok(()),
+        let client = self.client.as_ref().map_err(Clone::clone)?;
+        match tokio::time::timeout(DEADLINE, client.request(request)).await {
+            Err(_) => Err(format!("no answer within {DEADLINE:?}")),
+            Ok(Err(error)) => Err(with_causes(&error)),
+            Ok(Ok(response)) if response.status().is_success() => Ok(()),
+            // Redirections, too: who asked knows where he wants to be told.
+            Ok(Ok(response)) => Err(format!("it answered {}", response.status())),
+        }
     }
 }
 
@@ -112,5 +134,59 @@ mod tests {
         let bound = Config::parse_from(["gateway", "--listen=127.0.0.9:8088"]);
         let goes = address(&bound, "http://gateway/x").unwrap();
         assert_eq!(goes.to_string(), "http://127.0.0.9:8088/x");
+    }
+
+    #[tokio::test]
+    async fn a_callback_is_taken_or_its_status_is_told() {
+        let answer = |status: u16| async move { http::StatusCode::from_u16(status).unwrap() };
+        let router = axum::Router::new().route(
+            "/{status}",
+            axum::routing::post(
+                async move |axum::extract::Path(status): axum::extract::Path<u16>| {
+                    answer(status).await
+                },
+            ),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let limits = continuum_http_service::Limits {
+            connections: 10,
+            silence: DEADLINE,
+        };
+        let never = std::future::pending();
+        tokio::spawn(continuum_http_service::accept(
+            listener, service, limits, never, DEADLINE,
+        ));
+        let callbacks = Callbacks::new(&Config::parse_from(["gateway"]));
+        let call = Waiting {
+            object: Waiting::new_object(),
+            id: "1".into(),
+            key: crate::functions::Key::parse("f", "fn"),
+            method: Method::POST,
+            path: "/".into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            callback: None,
+            attempts: 1,
+        };
+        let tell = async |to: &str| {
+            let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"answer"));
+            callbacks
+                .tell(to, &call, StatusCode::OK, headers, body)
+                .await
+        };
+        for status in [200, 202, 204] {
+            assert_eq!(tell(&format!("http://{address}/{status}")).await, Ok(()));
+        }
+        for status in [301, 308, 400, 404, 410, 500, 503] {
+            let why = tell(&format!("http://{address}/{status}"))
+                .await
+                .unwrap_err();
+            assert!(why.contains(&status.to_string()), "{status}: {why}");
+        }
+        // It speaks no TLS.
+        let why = tell(&format!("https://{address}/200")).await.unwrap_err();
+        assert!(why.len() > "client error (Connect)".len(), "{why}");
     }
 }

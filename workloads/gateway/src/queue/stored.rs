@@ -33,6 +33,17 @@ struct Meta {
     callback: Option<String>,
 }
 
+/// A header's value, each byte of which is a letter.
+fn text(value: &HeaderValue) -> String {
+    value.as_bytes().iter().copied().map(char::from).collect()
+}
+
+/// The bytes of such a text.
+fn bytes(text: String) -> Vec<u8> {
+    let letters: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+    letters.unwrap_or_else(|_| text.into_bytes())
+}
+
 impl Waiting {
     /// Name of its object: ids are the callers' own, and need neither be names nor differ.
     pub(super) fn object(&self) -> &str {
@@ -53,7 +64,7 @@ impl Waiting {
             method: self.method.to_string(),
             path: self.path.clone(),
             headers: headers
-                .filter_map(|(k, v)| Some((k.to_string(), v.to_str().ok()?.to_owned())))
+                .map(|(name, value)| (name.to_string(), text(value)))
                 .collect(),
             callback: self.callback.clone(),
         };
@@ -82,7 +93,7 @@ impl Waiting {
         let meta: Meta = serde_json::from_slice(&data.get("call")?.0).ok()?;
         let annotations = secret.metadata.annotations.as_ref();
         let header = |(name, value): (String, String)| {
-            let value = HeaderValue::from_str(&value).ok()?;
+            let value = HeaderValue::from_bytes(&bytes(value)).ok()?;
             Some((name.parse::<HeaderName>().ok()?, value))
         };
         Some(Self {
@@ -119,10 +130,16 @@ mod tests {
             key: Key::parse("f", "fn"),
             method: Method::PUT,
             path: "/x?y=1".into(),
-            headers: HeaderMap::from_iter([(
-                HeaderName::from_static("content-type"),
-                HeaderValue::from_static("image/jpeg"),
-            )]),
+            headers: HeaderMap::from_iter([
+                (
+                    HeaderName::from_static("content-type"),
+                    HeaderValue::from_static("image/jpeg"),
+                ),
+                (
+                    HeaderName::from_static("x-latin"),
+                    HeaderValue::from_bytes(b"caf\xe9").unwrap(),
+                ),
+            ]),
             body: bytes::Bytes::from_static(&[0, 255, 7]),
             callback: Some("http://10.0.0.1/done".into()),
             attempts: 2,

@@ -2,7 +2,7 @@
 
 use super::{
     Queue, Waiting,
-    callback::{DEADLINE as CALLBACK_DEADLINE, tell},
+    callback::{Callbacks, DEADLINE as CALLBACK_DEADLINE},
     is_worth_another,
 };
 use crate::{
@@ -37,6 +37,7 @@ pub(crate) async fn run(
     let longest = config.upstream_timeout + CALLBACK_DEADLINE;
     let worker = Arc::new(Worker {
         slots: Semaphore::new(config.queue_workers.max(1)),
+        callbacks: Callbacks::new(&config),
         queue,
         proxy,
         config,
@@ -82,6 +83,7 @@ struct Worker {
     queue: Queue,
     proxy: Arc<Proxy>,
     config: Config,
+    callbacks: Callbacks,
     /// Calls at a time; those that pause before another attempt have none.
     slots: Semaphore,
     stop: CancellationToken,
@@ -152,9 +154,15 @@ impl Worker {
             call.attempts
         );
         if let Some(callback) = &call.callback
-            && let Err(why) = tell(&self.config, callback, &call, status, headers, body).await
+            && let Err(why) = self
+                .callbacks
+                .tell(callback, &call, status, headers, body)
+                .await
         {
-            tracing::warn!("tell {callback} about call {}: {why}", call.id);
+            tracing::warn!(
+                "the callback {callback} of call {} was not taken: {why}",
+                call.id
+            );
         }
         true
     }
@@ -173,6 +181,7 @@ async fn attempt(proxy: &Proxy, waiting: &Waiting) -> (StatusCode, HeaderMap, By
         headers: waiting.headers.clone(),
         body: Source::bytes(waiting.body.clone()),
         peer: None,
+        upgrade: None,
     };
     let answered = async {
         let response = proxy.call(call).await?;

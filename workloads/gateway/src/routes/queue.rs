@@ -28,9 +28,11 @@ pub(super) async fn put(
         let text = v.to_str().unwrap_or_default().to_owned();
         let uri = text.parse::<http::Uri>();
         match uri {
-            Ok(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => Ok(text),
+            Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() => {
+                Ok(text)
+            }
             _ => Err(ApiError::bad_request(format!(
-                "header X-Callback-Url is `{text}`; write it as http://HOST/PATH"
+                "header X-Callback-Url is `{text}`; write it as http://HOST/PATH or https://HOST/PATH"
             ))),
         }
     });

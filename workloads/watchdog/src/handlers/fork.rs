@@ -1,22 +1,23 @@
 //! A process per request: the body on standard input, the answer from standard output.
 
+use super::environment::environment;
 use crate::{
-    Body, BodyError, Handler, answer, broken_body,
+    Body, BodyError, Handler, InFlight, answer, broken_body,
     config::{Config, Mode},
-    full, program,
+    full,
+    programs::{Program, Programs},
 };
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use rustix::process::{Pid, Signal};
 use std::{
     process::{ExitStatus, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStdin, ChildStdout, Command},
+    process::{ChildStdin, ChildStdout},
     sync::mpsc,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,10 +29,11 @@ const CHUNK: usize = 64 << 10;
 pub struct Fork {
     argv: Vec<String>,
     config: Config,
+    programs: Programs,
 }
 
 impl Fork {
-    /// For the program of the options.
+    /// For the program of the options. One process has one of these: all processes without a parent come to it.
     ///
     /// # Errors
     /// No program.
@@ -41,71 +43,35 @@ impl Fork {
         Ok(Self {
             argv,
             config: config.clone(),
+            programs: Programs::new(config),
         })
     }
 
-    fn command(&self, request: &http::request::Parts) -> Command {
-        let mut command = program::command(&self.argv);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(if self.config.combine_output {
-                Stdio::piped()
-            } else {
-                // Into the log of the function.
-                Stdio::inherit()
-            })
-            .process_group(0);
-        if self.config.cgi_headers {
-            command.envs(environment(request));
-        }
-        command
-    }
-}
-
-/// `x-call-id` is `X_Call_Id`, as Go writes it.
-fn canonical(name: &str) -> String {
-    let part = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| {
-            first.to_ascii_uppercase().to_string() + letters.as_str()
+    fn start(&self, request: &http::request::Parts) -> Result<Program, (StatusCode, String)> {
+        let environment = if self.config.cgi_headers {
+            environment(request).map_err(|why| (StatusCode::BAD_REQUEST, why))?
+        } else {
+            Vec::new()
+        };
+        let in_flight = request.extensions.get::<InFlight>().cloned();
+        let started = self.programs.start(&self.argv, in_flight, |command| {
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(if self.config.combine_output {
+                    Stdio::piped()
+                } else {
+                    // Into the log of the function.
+                    self.programs.log()
+                })
+                .envs(environment);
+        });
+        started.map_err(|error| {
+            let text = format!("start `{}`: {error}", self.argv[0]);
+            tracing::error!("{text}");
+            (StatusCode::INTERNAL_SERVER_ERROR, text)
         })
-    };
-    let parts: Vec<String> = name.split('-').map(part).collect();
-    parts.join("_")
-}
-
-/// What a program learns of its call, under the names that `OpenFaaS` gives.
-fn environment(request: &http::request::Parts) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = request
-        .headers
-        .iter()
-        // Programs take HTTP_PROXY for their own proxy, in whatever case.
-        .filter(|(name, _)| *name != "proxy")
-        .filter_map(|(name, value)| {
-            let value = value.to_str().ok()?.to_owned();
-            Some((format!("Http_{}", canonical(name.as_str())), value))
-        })
-        .collect();
-    let length = request.headers.get(header::CONTENT_LENGTH);
-    let length = length.and_then(|v| v.to_str().ok()).unwrap_or("-1");
-    let host = request.headers.get(header::HOST);
-    for (name, value) in [
-        ("Http_Method", request.method.as_str()),
-        ("Http_Path", request.uri.path()),
-        ("Http_Query", request.uri.query().unwrap_or_default()),
-        ("Http_ContentLength", length),
-        ("Http_Content_Length", length),
-        (
-            "Http_Host",
-            host.and_then(|v| v.to_str().ok()).unwrap_or_default(),
-        ),
-    ] {
-        if !value.is_empty() {
-            all.push((name.to_owned(), value.to_owned()));
-        }
     }
-    all
 }
 
 /// Hands the body on. A program that does not read all of it is no fault.
@@ -128,56 +94,33 @@ async fn read_all(from: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u
     Ok(all)
 }
 
-/// A program, with whatever it started: all of it is killed when nobody waits for it any more.
-struct Group {
-    child: Child,
-    /// None = it is over.
-    leader: Option<Pid>,
-}
-
-impl Group {
-    fn new(child: Child) -> Self {
-        let leader = child.id().and_then(|id| i32::try_from(id).ok());
-        Self {
-            child,
-            leader: leader.and_then(Pid::from_raw),
-        }
-    }
-
-    /// It ended, and has said all that it had to say.
-    async fn ended(&mut self) -> std::io::Result<ExitStatus> {
-        let status = self.child.wait().await;
-        self.leader = None;
-        status
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(leader) = self.leader {
-            rustix::process::kill_process_group(leader, Signal::KILL).ok();
-        }
-    }
-}
-
 impl Handler for Fork {
     async fn call(&self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let begun = Instant::now();
         tracing::info!("Forking fprocess - {}", self.argv.join(" "));
-        let spawned = self.command(&parts).spawn();
-        let mut group = match spawned {
-            Ok(child) => Group::new(child),
-            Err(error) => {
-                let text = format!("start `{}`: {error}", self.argv[0]);
-                tracing::error!("{text}");
-                return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
+        let mut program = match self.start(&parts) {
+            Ok(program) => program,
+            Err((status, why)) => return answer(status, why),
+        };
+        if !self.config.combine_output {
+            program.log(false);
+        }
+        let stdin = program.pipes().and_then(|child| child.stdin.take());
+        let feeding = async {
+            match stdin {
+                Some(stdin) => feed(body, stdin).await,
+                None => Ok(()),
             }
         };
-        let feeding = group.child.stdin.take().map(|stdin| feed(body, stdin));
-        let mut response = match self.config.mode {
-            Mode::Streaming => self.stream(group, feeding, begun).await,
-            _ => self.whole(group, feeding, begun).await,
+        let hurried = program.hurried();
+        let mut response = if self.config.mode == Mode::Streaming {
+            self.stream(program, feeding, begun).await
+        } else {
+            tokio::select! {
+                response = self.whole(program, feeding, begun) => response,
+                never = hurried => match never {},
+            }
         };
         if let Ok(value) = HeaderValue::from_str(&self.config.content_type)
             && response.status() == StatusCode::OK
@@ -186,33 +129,48 @@ impl Handler for Fork {
         }
         response
     }
-}
 
-fn failed(status: ExitStatus, output: Vec<u8>) -> Response<Body> {
-    let text = format!("the program failed: {status}");
-    tracing::error!("{text}");
-    if output.is_empty() {
-        return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
+    fn hurry(&self) {
+        self.programs.hurry();
     }
-    let mut response = Response::new(full(output));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
+
+    fn patience(&self) -> Duration {
+        self.programs.patience()
+    }
+
+    async fn end(&self) {
+        self.programs.end().await;
+    }
 }
 
 impl Fork {
+    fn failed(&self, status: ExitStatus, output: Vec<u8>) -> Response<Body> {
+        if self.programs.is_hurried() {
+            let after = self.config.write_timeout;
+            let text = format!(
+                "the call was ended: the function ends, and it took longer than {after:?} more"
+            );
+            tracing::error!("{text}: {status}");
+            return answer(StatusCode::SERVICE_UNAVAILABLE, text);
+        }
+        let text = format!("the program failed: {status}");
+        tracing::error!("{text}");
+        if output.is_empty() {
+            return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
+        }
+        let mut response = Response::new(full(output));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    }
+
     async fn whole(
         &self,
-        mut group: Group,
-        feeding: Option<impl Future<Output = Result<(), BodyError>>>,
+        mut program: Program,
+        feeding: impl Future<Output = Result<(), BodyError>>,
         begun: Instant,
     ) -> Response<Body> {
-        let (out, err) = (group.child.stdout.take(), group.child.stderr.take());
-        let feeding = async {
-            match feeding {
-                Some(feeding) => feeding.await,
-                None => Ok(()),
-            }
-        };
+        let pipes = program.pipes();
+        let (out, err) = pipes.map_or((None, None), |c| (c.stdout.take(), c.stderr.take()));
         let outputs = async { tokio::join!(read_all(out), read_all(err)) };
         let mut outputs = std::pin::pin!(outputs);
         let (out, err) = tokio::select! {
@@ -223,7 +181,7 @@ impl Fork {
                 Err(error) => return broken_body(&error),
             },
         };
-        let status = group.ended().await;
+        let status = program.ended().await;
         let (mut output, status) = match (out, status) {
             (Ok(output), Ok(status)) => (output, status),
             (Err(error), _) | (_, Err(error)) => {
@@ -235,7 +193,7 @@ impl Fork {
             output.extend(err.unwrap_or_default());
         }
         if !status.success() {
-            return failed(status, output);
+            return self.failed(status, output);
         }
         let seconds = begun.elapsed().as_secs_f64();
         tracing::info!("Wrote {} Bytes - Duration: {seconds:.6}s", output.len());
@@ -245,22 +203,18 @@ impl Fork {
     /// The first piece of output decides: a program that fails before it has said anything is a failure.
     async fn stream(
         &self,
-        mut group: Group,
-        feeding: Option<impl Future<Output = Result<(), BodyError>> + Send + 'static>,
+        mut program: Program,
+        feeding: impl Future<Output = Result<(), BodyError>> + Send + 'static,
         begun: Instant,
     ) -> Response<Body> {
-        let Some(mut out) = group.child.stdout.take() else {
+        let Some(mut out) = program.pipes().and_then(|child| child.stdout.take()) else {
             return answer(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the program has no output",
             );
         };
-        let mut feeding = Box::pin(async move {
-            match feeding {
-                Some(feeding) => feeding.await,
-                None => Ok(()),
-            }
-        });
+        let mut feeding = Box::pin(feeding);
+        let mut hurried = Box::pin(program.hurried());
         let mut first = BytesMut::with_capacity(CHUNK);
         let mut is_fed = false;
         let read = loop {
@@ -270,6 +224,7 @@ impl Fork {
                     Ok(()) => is_fed = true,
                     Err(error) => return broken_body(&error),
                 },
+                never = &mut hurried => match never {},
             }
         };
         match read {
@@ -277,8 +232,8 @@ impl Fork {
                 let text = format!("read what the program says: {error}");
                 return answer(StatusCode::INTERNAL_SERVER_ERROR, text);
             }
-            Ok(0) => match group.ended().await {
-                Ok(status) if !status.success() => return failed(status, Vec::new()),
+            Ok(0) => match program.ended().await {
+                Ok(status) if !status.success() => return self.failed(status, Vec::new()),
                 _ => return Response::new(full(Bytes::new())),
             },
             Ok(_) => {}
@@ -293,7 +248,8 @@ impl Fork {
                     tracing::error!("the request's body broke off: {error}");
                     sender.send(Err(error)).await.ok();
                 }
-                () = hand_on(group, out, first, &sender, begun) => {}
+                () = hand_on(program, out, first, &sender, begun) => {}
+                never = hurried => match never {},
             }
         });
         Response::new(StreamBody::new(ReceiverStream::new(receiver)).boxed())
@@ -310,7 +266,7 @@ async fn breaks(feeding: impl Future<Output = Result<(), BodyError>>, is_fed: bo
 
 /// Everything that a program says, from its first piece on.
 async fn hand_on(
-    mut group: Group,
+    mut program: Program,
     mut out: ChildStdout,
     mut buffer: BytesMut,
     sender: &mpsc::Sender<Result<Frame<Bytes>, BodyError>>,
@@ -331,7 +287,7 @@ async fn hand_on(
         }
     };
     let ended = match read {
-        Ok(()) => group.ended().await,
+        Ok(()) => program.ended().await,
         Err(error) => Err(error),
     };
     let why = match ended {
@@ -345,30 +301,4 @@ async fn hand_on(
     };
     tracing::error!("the program failed: {why}");
     sender.send(Err(why.into())).await.ok();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_learns_of_its_call_under_the_known_names() {
-        let request = Request::builder()
-            .method("POST")
-            .uri("/a/b?x=1")
-            .header("x-call-id", "7")
-            .header("content-length", "3")
-            .body(())
-            .unwrap();
-        let all = environment(&request.into_parts().0);
-        let of = |name: &str| {
-            let found = all.iter().find(|(n, _)| n == name);
-            found.map(|(_, v)| v.as_str())
-        };
-        assert_eq!(of("Http_X_Call_Id"), Some("7"));
-        assert_eq!(of("Http_Method"), Some("POST"));
-        assert_eq!(of("Http_Path"), Some("/a/b"));
-        assert_eq!(of("Http_Query"), Some("x=1"));
-        assert_eq!(of("Http_ContentLength"), Some("3"));
-    }
 }

@@ -13,8 +13,8 @@ const OF_CONNECTIONS: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Takes them out, with those that `Connection` names.
-pub(crate) fn strip(headers: &mut HeaderMap) {
+/// Takes out the headers that are for one connection, with those that `Connection` names.
+pub fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -1,5 +1,9 @@
 //! The watchdog as a process: programs per request, a server behind it, limits, and an end that loses no call.
 
+mod ends;
+mod options;
+mod servers;
+
 use anyhow::{Context, ensure};
 use continuum_tests::process::{command, pause, workspace_program};
 use std::{

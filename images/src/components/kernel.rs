@@ -1,0 +1,459 @@
+//! Linux as a process (`ARCH=um`), built from Debian's kernel source in a root of its own: the host's compiler has no part
+//! in it. Which source that was, by version and digest, is in the component's lock; its .deb stays in the cache, since
+//! Debian drops versions.
+//!
+//! ```text
+//! newest source served ──┐
+//! images/uml/config ─────┼─ build root ──> linux
+//! images/uml/smp ────────┘            └──> linux-smp      (where the source has such)
+//!                                          ld-linux-x86-64.so.2, libc.so.6, modules.builtin, lock.toml
+//! ```
+//! Programs and libraries belong together: the host's libc may be older than the one that they were linked to.
+
+use super::{Component, KernelSource, Way};
+use crate::{
+    apt::{Apt, deb_path},
+    bundle,
+    cache::{self, Cache},
+    error::{ImageError, Report},
+    hash,
+    lock::{Lock, LockedPackage},
+    process::Program,
+    root,
+    sandbox::Sandbox,
+    spec::{PackageSet, read_toml},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Three minutes on two cores that do nothing else.
+const BUILD_DEADLINE: Duration = Duration::from_mins(45);
+/// Grows when the way of building changes.
+const FORMAT: &str = "1";
+const CONFIG: &str = include_str!("../../uml/config");
+const SMP: &str = include_str!("../../uml/smp");
+/// Of older sources: what they hide some of it behind.
+const OLDER: &str = "CONFIG_UML_NET=y\n";
+/// Programs, with what each has beyond the common configuration. Built one after the other in one directory, so that the
+/// second takes from the first whatever is the same.
+const PROGRAMS: [(&str, &str); 2] = [("linux", ""), ("linux-smp", SMP)];
+const LOADER: &str = "ld-linux-x86-64.so.2";
+const LOCK: &str = "lock.toml";
+/// Two thirds of the source: other processors, devices that a process has not, texts. Descriptions of options and of
+/// what is compiled where must be there even for those.
+const UNUSED: [&str; 13] = [
+    "*/arch/a[lr]*/*.[chS]",
+    "*/arch/[chlmnoprs]*/*.[chS]",
+    "*.dts",
+    "*.dtsi",
+    "*/drivers/gpu/*.[ch]",
+    "*/drivers/media/*.[ch]",
+    "*/drivers/net/ethernet/*.[ch]",
+    "*/drivers/net/wireless/*.[ch]",
+    "*/sound/*.[ch]",
+    "*/Documentation/*.rst",
+    "*/Documentation/*.yaml",
+    "*/tools/perf/*",
+    "*/tools/testing/*",
+];
+/// In the build root.
+const WORK: &str = "/mnt/kernel";
+
+/// What was built of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KernelLock {
+    /// Options of ours that this source does not have.
+    unknown: Vec<String>,
+    source: LockedPackage,
+    build_root: Lock,
+}
+
+impl KernelLock {
+    fn debs(&self) -> Lock {
+        let mut all = self.build_root.clone();
+        all.packages.push(self.source.clone());
+        all
+    }
+}
+
+/// Where the kernel's programs look for a file of the component; `None` = it is no library of theirs.
+pub fn library_place(file: &str) -> Option<PathBuf> {
+    if file == LOADER {
+        return Some(Path::new("/lib64").join(file));
+    }
+    let is_library = file.starts_with("lib") && file.contains(".so");
+    is_library.then(|| Path::new("/lib/x86_64-linux-gnu").join(file))
+}
+
+#[derive(Debug)]
+pub(super) struct Kernel;
+
+impl Way for Kernel {
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+
+    fn summary(&self) -> &'static str {
+        "built from Debian's kernel source, as a program"
+    }
+
+    fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
+        // Not the source's version: what was built stays until our part of it changes, as with Debian's packages.
+        Ok(hash::texts([FORMAT, CONFIG, SMP]))
+    }
+
+    fn obtain(
+        &self,
+        cache: &Cache,
+        component: &Component,
+        into: &Path,
+        report: &dyn Report,
+    ) -> Result<(), ImageError> {
+        need_root(component)?;
+        // The source takes two, what is built of it less than one.
+        cache.require_free(4)?;
+        let mut lock = resolve(cache, component, report)?;
+        let build = Build {
+            tree: root::tree(cache, &lock.build_root, report)?,
+            work: into.join(".kernel"),
+        };
+        report.step(&format!("unpacking {}", lock.source.file_name()));
+        build.unpack(&deb_path(cache, &lock.source), &lock.source.name)?;
+        for (program, more) in PROGRAMS {
+            let taken = build.configure(more)?;
+            let missing = unknown(more, &taken);
+            if !missing.is_empty() {
+                report.step(&format!(
+                    "{} has no {}: no {program}",
+                    lock.source.name,
+                    missing.join(", ")
+                ));
+                continue;
+            }
+            report.step(&format!(
+                "building {program} of {} {}",
+                lock.source.name, lock.source.version
+            ));
+            build.make(program, into)?;
+            lock.unknown = unknown(CONFIG, &taken);
+        }
+        if !lock.unknown.is_empty() {
+            report.step(&format!("it has no {}", lock.unknown.join(", ")));
+        }
+        for (inside, library) in bundle::libraries(&build.tree, &into.join(PROGRAMS[0].0))? {
+            let to = into.join(Path::new(&inside).file_name().unwrap_or_default());
+            std::fs::copy(&library, &to).map_err(ImageError::file("copy", &library))?;
+        }
+        let builtin = build.work.join("built/modules.builtin");
+        std::fs::copy(&builtin, into.join("modules.builtin"))
+            .map_err(ImageError::file("copy", &builtin))?;
+        write_lock(&into.join(LOCK), &lock)?;
+        cache::remove(&build.work)
+    }
+}
+
+fn need_root(component: &Component) -> Result<(), ImageError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(ImageError::Missing {
+        what: format!("the right to unpack Debian packages for {}", component.title()),
+        hint: "run it with sudo, or bring it from a machine that has it: there `continuum-ctl artifact export FILE \
+               uml-kernel`, here `continuum-ctl artifact import FILE`"
+            .into(),
+    })
+}
+
+fn write_lock(path: &Path, lock: &KernelLock) -> Result<(), ImageError> {
+    let text = toml::to_string(lock).map_err(|e| ImageError::Parse {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })?;
+    std::fs::write(path, text).map_err(ImageError::file("write", path))
+}
+
+/// The best source that is served, and what builds it; all of it is in the cache then. When no mirror answers, what was
+/// taken last if it is still there.
+fn resolve(
+    cache: &Cache,
+    component: &Component,
+    report: &dyn Report,
+) -> Result<KernelLock, ImageError> {
+    let path = cache
+        .subdir("locks")?
+        .join(format!("{}.toml", component.name));
+    let served = ask(cache, component).and_then(|lock| {
+        Apt::beside(cache, &lock.build_root.suite, beside(component)?)?
+            .download(cache, &lock.debs(), report)
+            .map(|()| lock)
+    });
+    match served {
+        Ok(lock) => write_lock(&path, &lock).map(|()| lock),
+        Err(error) => {
+            let last = read_toml::<KernelLock>(&path).ok().filter(|lock| {
+                let packages = &lock.debs().packages;
+                packages.iter().all(|p| deb_path(cache, p).exists())
+            });
+            let lock = last.ok_or(error)?;
+            report.step(&format!(
+                "no mirror answers; taking what is here: {} {}",
+                lock.source.name, lock.source.version
+            ));
+            Ok(lock)
+        }
+    }
+}
+
+fn source(component: &Component) -> Result<&KernelSource, ImageError> {
+    component
+        .kernel
+        .as_ref()
+        .ok_or_else(|| ImageError::Missing {
+            what: format!("the kernel source of {}", component.title()),
+            hint: "images/components.toml must name it in [component.kernel]".into(),
+        })
+}
+
+fn beside(component: &Component) -> Result<&str, ImageError> {
+    Ok(&source(component)?.beside)
+}
+
+fn ask(cache: &Cache, component: &Component) -> Result<KernelLock, ImageError> {
+    let wanted = source(component)?;
+    let apt = Apt::beside(cache, &wanted.suite, &wanted.beside)?;
+    apt.update()?;
+    for name in &wanted.packages {
+        if let Some(source) = apt.newest(name)? {
+            let tools = PackageSet {
+                packages: component.packages.clone(),
+            };
+            return Ok(KernelLock {
+                unknown: Vec::new(),
+                source,
+                build_root: apt.resolve(&[&tools])?,
+            });
+        }
+    }
+    Err(ImageError::Missing {
+        what: format!("any of {} at the Debian mirror", wanted.packages.join(", ")),
+        hint: format!("it must serve {} and {}", wanted.suite, wanted.beside),
+    })
+}
+
+/// A build root, and a directory that holds everything that is made.
+struct Build {
+    tree: PathBuf,
+    work: PathBuf,
+}
+
+impl Build {
+    fn sandbox(&self, doing: &str) -> Sandbox {
+        let epoch = format!("@{}", crate::SOURCE_DATE_EPOCH);
+        Sandbox::new(doing, &self.tree, false)
+            .write(&self.work, WORK)
+            // They would be in the kernel's name of itself.
+            .env("KBUILD_BUILD_TIMESTAMP", &epoch)
+            .env("KBUILD_BUILD_USER", "continuum")
+            .env("KBUILD_BUILD_HOST", "continuum")
+            .env("KBUILD_BUILD_VERSION", "1")
+            .dir(WORK)
+    }
+
+    fn unpack(&self, deb: &Path, name: &str) -> Result<(), ImageError> {
+        for dir in ["source", "built"] {
+            let path = self.work.join(dir);
+            std::fs::create_dir_all(&path).map_err(ImageError::file("create", path))?;
+        }
+        self.sandbox("unpack the kernel's package")
+            .read(deb, "/mnt/source.deb")
+            .command(["dpkg-deb", "--extract", "/mnt/source.deb", "deb"])
+            .run()?;
+        let archive = format!("deb/usr/src/{name}.tar.xz");
+        self.sandbox("unpack the kernel's source")
+            .command([
+                "tar",
+                "--extract",
+                "--strip-components=1",
+                "--no-same-owner",
+            ])
+            .args(["--directory=source", "--file", &archive])
+            .args(UNUSED.map(|pattern| format!("--exclude={pattern}")))
+            .run()?;
+        cache::remove(&self.work.join("deb"))
+    }
+
+    fn make_in(&self, doing: &str) -> Program {
+        self.sandbox(doing)
+            .env("KCONFIG_ALLCONFIG", &format!("{WORK}/options"))
+            .command(["make", "-s", "-C", "source", "ARCH=um"])
+            .arg(format!("O={WORK}/built"))
+            .deadline(BUILD_DEADLINE)
+    }
+
+    /// Returns all options as they became.
+    fn configure(&self, more: &str) -> Result<String, ImageError> {
+        let path = self.work.join("options");
+        std::fs::write(&path, format!("{CONFIG}{OLDER}{more}"))
+            .map_err(ImageError::file("write", &path))?;
+        self.make_in("configure the kernel")
+            .arg("allnoconfig")
+            .run()?;
+        let path = self.work.join("built/.config");
+        std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))
+    }
+
+    fn make(&self, program: &str, into: &Path) -> Result<(), ImageError> {
+        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+        self.make_in(&format!("build {program}"))
+            .args([format!("-j{jobs}"), "linux".into()])
+            .run()?;
+        self.sandbox("strip the kernel")
+            .command(["strip", "-o", program, "built/linux"])
+            .run()?;
+        let (from, to) = (self.work.join(program), into.join(program));
+        std::fs::rename(from, &to).map_err(ImageError::file("rename to", &to))
+    }
+}
+
+/// Options that were asked for and did not become what was asked.
+fn unknown(options: &str, taken: &str) -> Vec<String> {
+    let asked = options.lines().filter(|line| line.starts_with("CONFIG_"));
+    let missed = asked.filter(|line| !taken.lines().any(|t| t == *line));
+    missed
+        .map(|line| line.split('=').next().unwrap_or(line).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{components::Catalogue, error::Silent};
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn component() -> Component {
+        let catalogue = Catalogue::builtin().unwrap();
+        catalogue.find("uml-kernel", None).unwrap().clone()
+    }
+
+    #[test]
+    fn every_option_is_asked_for_once_and_none_shows_the_hosts_files() {
+        let mut seen = BTreeSet::new();
+        for line in CONFIG.lines().chain(SMP.lines()) {
+            let line = line.trim_start_matches("# ");
+            if let Some(name) = line.strip_prefix("CONFIG_") {
+                let name = name.split(['=', ' ']).next().unwrap();
+                assert!(seen.insert(name), "{name} twice");
+            }
+        }
+        // Neither files nor modules of the host, nor what cannot be linked with the network driver.
+        for name in ["HOSTFS", "MODULES", "STATIC_LINK", "UML_PCI_OVER_VFIO"] {
+            assert!(!seen.contains(name), "{name}");
+        }
+        // Without these nothing starts, or every cluster fails.
+        for name in [
+            "BINFMT_ELF",
+            "EXT4_FS",
+            "UML_NET_VECTOR",
+            "NF_TABLES_IPV4",
+            "CGROUP_BPF",
+        ] {
+            assert!(seen.contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn options_that_were_not_taken_are_named() {
+        let taken = "# CONFIG_B is not set\nCONFIG_A=y\nCONFIG_AB=y\nCONFIG_N=\"x\"\n";
+        let asked =
+            "# why\nCONFIG_A=y\nCONFIG_B=y\nCONFIG_N=\"x\"\n# CONFIG_C is not set\nCONFIG_D=64\n";
+        assert_eq!(unknown(asked, taken), ["CONFIG_B", "CONFIG_D"]);
+    }
+
+    #[test]
+    fn libraries_have_their_places_and_nothing_else_has() {
+        let place = |file| library_place(file).map(|p| p.display().to_string());
+        assert_eq!(place(LOADER).unwrap(), "/lib64/ld-linux-x86-64.so.2");
+        assert_eq!(
+            place("libc.so.6").unwrap(),
+            "/lib/x86_64-linux-gnu/libc.so.6"
+        );
+        for file in ["linux", "linux-smp", "modules.builtin", LOCK] {
+            assert_eq!(place(file), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_named_and_its_lock_is_kept_whole() {
+        let component = component();
+        let source = source(&component).unwrap();
+        assert!(source.beside.starts_with(&source.suite), "{source:?}");
+        let lock = KernelLock {
+            unknown: vec!["CONFIG_X".into()],
+            source: LockedPackage {
+                name: "linux-source-7.3".into(),
+                version: "7.3.4-1".into(),
+                architecture: "all".into(),
+                sha256: "0".repeat(64),
+                size_bytes: 1,
+            },
+            build_root: Lock {
+                suite: source.suite.clone(),
+                asked: component.packages.clone(),
+                packages: Vec::new(),
+            },
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(LOCK);
+        write_lock(&path, &lock).unwrap();
+        assert_eq!(read_toml::<KernelLock>(&path).unwrap(), lock);
+        let mut without = component;
+        without.kernel = None;
+        let cache = Cache::at(dir.path().join("cache")).unwrap();
+        let error = ask(&cache, &without).unwrap_err().to_string();
+        assert!(error.contains("[component.kernel]"), "{error}");
+    }
+
+    /// Files by name with their digests.
+    fn build(component: &Component, into: &Path) -> BTreeMap<String, String> {
+        let begun = std::time::Instant::now();
+        std::fs::create_dir(into).unwrap();
+        let cache = Cache::of_user().unwrap();
+        Kernel.obtain(&cache, component, into, &Silent).unwrap();
+        let mut all = BTreeMap::new();
+        for entry in std::fs::read_dir(into).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            all.insert(name, hash::file(&path).unwrap());
+        }
+        eprintln!("{} s: {all:#?}", begun.elapsed().as_secs());
+        all
+    }
+
+    #[test]
+    #[ignore = "compiles four kernels, as root and with a Debian mirror: minutes"]
+    fn the_same_kernels_come_out_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = build(&component(), &dir.path().join("first"));
+        assert_eq!(first, build(&component(), &dir.path().join("second")));
+    }
+
+    #[test]
+    #[ignore = "compiles a kernel, as root and with a Debian mirror: minutes"]
+    fn the_last_source_can_be_built_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut component = component();
+        let packages = &mut component.kernel.as_mut().unwrap().packages;
+        packages.drain(..packages.len() - 1);
+        // Its lock is another's, so that nobody takes it for the newest.
+        component.name.push_str("-last");
+        let files = build(&component, &dir.path().join("last"));
+        assert!(files.contains_key("linux"), "{files:?}");
+        let lock: KernelLock = read_toml(&dir.path().join("last").join(LOCK)).unwrap();
+        eprintln!("unknown: {:?}", lock.unknown);
+        assert!(!lock.unknown.contains(&"CONFIG_UML_NET_VECTOR".to_owned()));
+    }
+}

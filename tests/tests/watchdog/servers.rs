@@ -1,0 +1,210 @@
+//! A server behind the watchdog: what it is asked, when it is ready, and what happens when it is none.
+
+use super::{GRACE, Watchdog, free_port, script, start};
+use anyhow::{Context, ensure};
+use continuum_tests::process::pause;
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+/// One that answers each request with what it read; a WebSocket is told back what it says.
+fn mirror() -> anyhow::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || reflect(stream));
+        }
+    });
+    Ok(format!("http://{address}"))
+}
+
+fn read_until(stream: &mut TcpStream, ending: &str) -> anyhow::Result<String> {
+    let mut all = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&all).contains(ending) {
+        let n = stream.read(&mut buffer)?;
+        ensure!(n > 0, "it ended: {}", String::from_utf8_lossy(&all));
+        all.extend_from_slice(&buffer[..n]);
+    }
+    Ok(String::from_utf8_lossy(&all).into_owned())
+}
+
+fn reflect(mut stream: TcpStream) -> anyhow::Result<()> {
+    let mut request = read_until(&mut stream, "\r\n\r\n")?.to_lowercase();
+    if request.contains("upgrade: websocket") {
+        stream.write_all(
+            b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: x\r\n\r\n",
+        )?;
+        let mut buffer = [0; 4096];
+        loop {
+            let n = stream.read(&mut buffer)?;
+            if n == 0 {
+                return Ok(());
+            }
+            stream.write_all(&[b"back: ", &buffer[..n]].concat())?;
+        }
+    }
+    // As servers do that know no chunks.
+    let length = request
+        .split_once("content-length: ")
+        .and_then(|(_, rest)| rest.lines().next()?.parse().ok())
+        .unwrap_or(0);
+    let have = request.split_once("\r\n\r\n").map_or(0, |(_, b)| b.len());
+    let mut rest = vec![0; usize::saturating_sub(length, have)];
+    stream.read_exact(&mut rest)?;
+    request.push_str(&String::from_utf8_lossy(&rest));
+    let size = request.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n{request}"
+    )?;
+    Ok(())
+}
+
+/// A watchdog before such a server.
+fn before_mirror(path: &str, options: &[(&str, &str)]) -> anyhow::Result<Watchdog> {
+    let upstream = mirror()? + path;
+    let mut all = vec![
+        ("mode", "http"),
+        ("fprocess", "sleep 600"),
+        ("upstream_url", &*upstream),
+    ];
+    all.extend_from_slice(options);
+    start(&all)
+}
+
+/// A body in chunks.
+fn in_chunks(watchdog: &Watchdog) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", watchdog.port))?;
+    stream.set_read_timeout(Some(GRACE))?;
+    stream.write_all(
+        b"POST /x HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n",
+    )?;
+    stream.write_all(b"5\r\nfirst\r\n7\r\n second\r\n0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn a_body_that_is_buffered_has_a_length() -> anyhow::Result<()> {
+    for name in ["http_buffer_req_body", "buffer_http"] {
+        let answer = in_chunks(&before_mirror("", &[(name, "true")])?)?;
+        let (_, seen) = answer.split_once("\r\n\r\n").context("an answer")?;
+        ensure!(
+            seen.contains("content-length: 12")
+                && !seen.contains("chunked")
+                && seen.ends_with("first second"),
+            "{name}: {answer}"
+        );
+    }
+    let answer = in_chunks(&before_mirror("", &[])?)?;
+    ensure!(answer.contains("transfer-encoding: chunked"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn paths_of_calls_are_behind_that_of_the_server() -> anyhow::Result<()> {
+    let watchdog = before_mirror("/base/", &[])?;
+    let answer = watchdog.get("/a%20b?c=1")?;
+    ensure!(answer.contains("get /base/a%20b?c=1 http/1.1"), "{answer}");
+    Ok(())
+}
+
+fn upgrade(port: u16) -> anyhow::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(GRACE))?;
+    stream.write_all(
+        b"GET /talk HTTP/1.1\r\nhost: x\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
+          sec-websocket-key: x\r\nsec-websocket-version: 13\r\n\r\n",
+    )?;
+    Ok(stream)
+}
+
+#[test]
+fn a_websocket_goes_through_both_ways_beyond_the_time_of_calls() -> anyhow::Result<()> {
+    let options = [("exec_timeout", "500ms"), ("max_inflight", "1")];
+    let mut watchdog = before_mirror("", &options)?;
+    let mut stream = upgrade(watchdog.port)?;
+    let head = read_until(&mut stream, "\r\n\r\n")?.to_lowercase();
+    for word in [
+        "http/1.1 101",
+        "upgrade: websocket",
+        "connection: upgrade",
+        "sec-websocket-accept: x",
+    ] {
+        ensure!(head.contains(word), "`{word}` is not in {head}");
+    }
+    for word in ["one", "two"] {
+        stream.write_all(word.as_bytes())?;
+        read_until(&mut stream, &format!("back: {word}"))?;
+        // It may last longer than a call, and is one of those in flight.
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(400) {
+            pause();
+        }
+    }
+    let second = watchdog.get("/")?;
+    ensure!(second.starts_with("HTTP/1.1 429"), "{second}");
+    // One that says nothing does not hold up the end.
+    let begun = Instant::now();
+    watchdog.terminate()?;
+    let rest = stream.read(&mut [0; 16]).unwrap_or(0);
+    ensure!(rest == 0, "{rest} bytes after the end");
+    let status = watchdog.child.wait()?;
+    ensure!(
+        status.success() && begun.elapsed() < GRACE,
+        "{status} after {:?}: {}",
+        begun.elapsed(),
+        watchdog.said()
+    );
+    Ok(())
+}
+
+#[test]
+fn another_protocol_is_not_offered() -> anyhow::Result<()> {
+    let watchdog = before_mirror("", &[])?;
+    let mut stream = TcpStream::connect(("127.0.0.1", watchdog.port))?;
+    stream.set_read_timeout(Some(GRACE))?;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n")?;
+    let answer = read_until(&mut stream, "get / http/1.1")?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 200") && !answer.contains("h2c"),
+        "{answer}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_server_that_goes_to_the_background_is_ready_by_its_port_and_told_once() -> anyhow::Result<()> {
+    let upstream = format!("http://127.0.0.1:{}", free_port()?);
+    let (_file, line) = script("continuum-function serve fibonacci &\nexit 0")?;
+    let mut watchdog = start(&[
+        ("mode", "http"),
+        ("fprocess", &line),
+        ("upstream_url", &upstream),
+    ])?;
+    let begun = Instant::now();
+    while !watchdog.said().contains("went to the background") {
+        ensure!(begun.elapsed() < GRACE, "{}", watchdog.said());
+        pause();
+    }
+    while begun.elapsed() < Duration::from_secs(3) {
+        let answer = watchdog.ask("POST", "/", "{\"n\":12}")?;
+        ensure!(answer.contains("\"value\":144"), "{answer}");
+        ensure!(watchdog.get("/_/ready")?.starts_with("HTTP/1.1 200"));
+        pause();
+    }
+    let told = watchdog.said().matches("the foreground").count();
+    ensure!(told == 1, "told {told} times: {}", watchdog.said());
+    // It ends with the watchdog all the same.
+    let address = upstream.trim_start_matches("http://").to_owned();
+    watchdog.terminate()?;
+    watchdog.child.wait()?;
+    ensure!(TcpStream::connect(address).is_err(), "it still listens");
+    Ok(())
+}
