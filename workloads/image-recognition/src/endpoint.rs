@@ -112,7 +112,8 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) open: IdSet,
     /// The worker said back that this endpoint has ended.
     pub(crate) is_ended: bool,
-    pub(crate) last_answer: Option<Instant>,
+    /// When something last was under way or came: while a connection or a broker stands still, nobody's patience ends.
+    pub(crate) last_sign: Option<Instant>,
     /// To be sent again.
     again: IdSet,
     /// What the worker was last asked for.
@@ -148,7 +149,7 @@ impl<'a> Endpoint<'a> {
             journal: Journal::create(context.out)?,
             open: IdSet::default(),
             is_ended: false,
-            last_answer: None,
+            last_sign: None,
             again: IdSet::default(),
             asked: IdSet::default(),
             at_worker: IdSet::default(),
@@ -230,6 +231,9 @@ impl<'a> Endpoint<'a> {
 
     fn tick(&mut self) {
         self.ticks.tick(&mut self.summary);
+        if !self.session.is_settled() {
+            self.last_sign = Some(Instant::now());
+        }
         for tag in self.session.take_resent() {
             self.was_resent(tag);
         }
@@ -269,7 +273,7 @@ impl<'a> Endpoint<'a> {
                 reply,
                 at_unix_ns,
             } => {
-                self.last_answer = Some(Instant::now());
+                self.last_sign = Some(Instant::now());
                 self.answered(id, &reply, at_unix_ns);
             }
             Heard::Missing(ids) => {

@@ -71,7 +71,7 @@ async fn work(endpoint: &mut Endpoint<'_>, spec: &Publisher) -> Result<(), RunEr
             waited_until = Some(at);
         }
     }
-    while !endpoint.open.is_empty() && Instant::now() < pace.deadline(endpoint.last_answer) {
+    while !endpoint.open.is_empty() && Instant::now() < pace.deadline(endpoint.last_sign) {
         endpoint.until(tokio::time::sleep(LOOK)).await?;
     }
     end(endpoint).await

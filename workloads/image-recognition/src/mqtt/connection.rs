@@ -5,7 +5,7 @@
 //! takes more than five seconds, and forgets what is not acknowledged when the broker has no session; of it only the
 //! packets are used.
 
-use super::{KEEP_ALIVE, MAX_PACKET_BYTES, Seen, Shared};
+use super::{KEEP_ALIVE, MAX_PACKET_BYTES, Question, Seen, Shared};
 use bytes::BytesMut;
 use rumqttc::{
     ConnAck, Connect, ConnectReturnCode, Packet, PubAck, QoS, Subscribe, SubscribeReasonCode,
@@ -173,13 +173,14 @@ async fn reading(
                 }
             }
             Packet::PubAck(ack) => {
-                let is_known = shared.lock().outbox.acknowledge(ack.pkid);
-                if is_known {
+                let is_new = shared.lock().outbox.acknowledge(ack.pkid);
+                if is_new {
                     shared.changed.send_replace(());
-                    shared.work.notify_one();
                 }
+                // The window may have room again.
+                shared.work.notify_one();
             }
-            Packet::PingResp => shared.lock().is_asked = false,
+            Packet::PingResp => shared.lock().question = Question::None,
             _ => {}
         }
     }
@@ -211,15 +212,16 @@ async fn writing(
             continue;
         }
         let last = *moved.borrow();
-        let waits_for_it = {
+        let (is_asked, waits_for_it) = {
             let state = shared.lock();
-            state.is_asked || !state.outbox.is_empty()
+            let is_asked = state.question == Question::Open;
+            (is_asked, is_asked || !state.outbox.is_empty())
         };
         tokio::select! {
             () = shared.work.notified() => {}
-            () = tokio::time::sleep_until(last + QUIET), if !shared.lock().is_asked => {
+            () = tokio::time::sleep_until(last + QUIET), if !is_asked => {
                 if moved.borrow().elapsed() >= QUIET {
-                    shared.lock().asks = true;
+                    shared.lock().question = Question::Due;
                 }
             }
             () = tokio::time::sleep_until(last + DEAD), if waits_for_it => {
@@ -256,8 +258,8 @@ fn fill(shared: &Shared, bytes: &mut BytesMut) -> Result<bool, Broken> {
     for id in std::mem::take(&mut state.acks) {
         bytes_of(&Packet::PubAck(PubAck::new(id)), bytes)?;
     }
-    if std::mem::take(&mut state.asks) {
-        state.is_asked = true;
+    if state.question == Question::Due {
+        state.question = Question::Open;
         bytes_of(&Packet::PingReq, bytes)?;
     }
     if let Some(publish) = state.outbox.next() {

@@ -45,16 +45,24 @@ pub(crate) enum Seen<'a> {
     Reconnected,
 }
 
+/// Whether the broker is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    None,
+    /// It is to be asked.
+    Due,
+    /// It was asked, and has not answered.
+    Open,
+}
+
 struct State {
     outbox: Outbox,
     /// Packets to acknowledge.
     acks: Vec<u16>,
-    /// The broker is to be asked whether it is there.
-    asks: bool,
-    /// It was asked.
-    is_asked: bool,
+    question: Question,
     /// Goodbye once everything is out.
     ends: bool,
+    is_connected: bool,
 }
 
 struct Shared {
@@ -99,9 +107,9 @@ impl Session {
             state: Mutex::new(State {
                 outbox: Outbox::new(WAITING_BYTES),
                 acks: Vec::new(),
-                asks: false,
-                is_asked: false,
+                question: Question::None,
                 ends: false,
+                is_connected: false,
             }),
             work: Notify::new(),
             changed: watch::Sender::new(()),
@@ -154,6 +162,12 @@ impl Session {
     /// Bytes that wait, or are not acknowledged.
     pub(crate) fn waiting_bytes(&self) -> u64 {
         self.shared.lock().outbox.bytes()
+    }
+
+    /// Whether the broker owes nothing: connected, everything acknowledged, no question open.
+    pub(crate) fn is_settled(&self) -> bool {
+        let state = self.shared.lock();
+        state.is_connected && state.outbox.is_empty() && state.question != Question::Open
     }
 
     /// Whether such a message waits, or is not acknowledged.
@@ -222,6 +236,7 @@ async fn keep_connected(
                     on(Seen::Reconnected);
                 }
                 connected_before = true;
+                shared.lock().is_connected = true;
                 drop(status.send_replace(Ok(())));
                 match connection.serve(&shared, &mut on).await {
                     Ok(()) => return,
@@ -235,7 +250,8 @@ async fn keep_connected(
             let mut state = shared.lock();
             state.outbox.disconnected();
             state.acks.clear();
-            (state.asks, state.is_asked) = (false, false);
+            state.question = Question::None;
+            state.is_connected = false;
             if state.ends {
                 return;
             }

@@ -144,7 +144,9 @@ mod tests {
 
     fn outbox(count: u64) -> Outbox {
         let mut outbox = Outbox::new(100);
-        (0..count).for_each(|n| outbox.push(message(n)));
+        for photo in 0..count {
+            outbox.push(message(photo));
+        }
         outbox
     }
 
@@ -186,7 +188,9 @@ mod tests {
     #[test]
     fn so_many_are_under_way_and_numbers_in_use_are_not_given_again() {
         let mut outbox = Outbox::new(u64::MAX);
-        (0..200).for_each(|n| outbox.push(message(n)));
+        for photo in 0..200 {
+            outbox.push(message(photo));
+        }
         outbox.last_id = u16::MAX - 1;
         let first = sent(&mut outbox);
         assert_eq!(first.len(), WINDOW);
