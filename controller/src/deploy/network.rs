@@ -3,9 +3,11 @@
 use crate::{
     agents::{Agent, AppliedLink, GrpcAgent},
     config::Config,
+    context::Context,
     error::Error,
-    plan::{Plan, links_of},
-    provider::{Context, Provider},
+    model::Plan,
+    plan::links_of,
+    provider::Provider,
 };
 
 /// Applies the links of all nodes; returns them by node.
