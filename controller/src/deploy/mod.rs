@@ -23,7 +23,7 @@ mod versions;
 
 pub use down::{down, sweep_name};
 pub use files::{PlannedFile, planned_files};
-pub use grow::grows_to;
+pub use grow::{align_provider, grows_to};
 pub use links::{change_link, check_places, link_changes, restore_links};
 pub use live::{connect_all, difference, open};
 pub use network::apply_network;

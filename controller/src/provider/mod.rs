@@ -182,6 +182,8 @@ pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
 
 /// The fact that says which limits were asked for and are not enforced.
 pub const FACT_UNLIMITED: &str = "limits_not_enforced";
+/// Fact: nodes that have fewer processors than were asked for, and why.
+pub const FACT_FEWER_CORES: &str = "fewer_processors";
 
 /// The end of a console, in one line for an error.
 pub fn last_lines(console: &str) -> String {
