@@ -122,4 +122,6 @@ fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
 #[cfg(test)]
 mod bad_input_tests;
 #[cfg(test)]
+mod options_doc;
+#[cfg(test)]
 mod tests;

@@ -101,7 +101,7 @@ pub(super) const BENCHMARK: [Key; 30] = [
         "benchmark",
         "sleep_time",
         Kind::Float(0.1, 864_000.0),
-        "how long `empty` sleeps; required for it",
+        "how long application empty sleeps; required for empty",
     ),
     key(
         "benchmark.dataset",
