@@ -6,13 +6,18 @@
 //!           class 1:2 rate of tier B ── netem 20:
 //! ```
 //! Flower filters hash per prefix length, so the cost of a packet does not grow with the number of peers.
-//! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it.
+//! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it. What a packet's way takes
+//! by itself, without netem, is measured by the controller and taken off the delay.
 
 mod probe;
 mod tc;
 
 use crate::{error::AgentError, process};
-use std::{net::IpAddr, sync::Mutex, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 pub use probe::{Probe, probe};
 pub use tc::queue_limit_packets;
@@ -55,11 +60,19 @@ pub struct AppliedClass {
     pub queue_limit_packets: u32,
 }
 
+/// What is in force.
+#[derive(Debug, Clone, Default)]
+struct Applied {
+    classes: Vec<AppliedClass>,
+    /// Taken off every delay.
+    overhead_ms: f64,
+}
+
 /// Links of this node.
 #[derive(Debug)]
 pub struct Network {
     address: IpAddr,
-    applied: Mutex<Vec<AppliedClass>>,
+    applied: Mutex<Applied>,
     /// One change after the other: what is remembered is what the kernel has.
     changing: tokio::sync::Mutex<()>,
 }
@@ -69,7 +82,7 @@ impl Network {
     pub fn new(address: IpAddr) -> Self {
         Self {
             address,
-            applied: Mutex::new(Vec::new()),
+            applied: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -84,15 +97,22 @@ impl Network {
         })
     }
 
-    /// Replaces everything.
+    /// Replaces everything; without `overhead_ms`, what a way takes by itself stays what it was.
     pub async fn apply(
         &self,
         classes: Vec<LinkClass>,
+        overhead_ms: Option<f64>,
     ) -> Result<(String, Vec<AppliedClass>), AgentError> {
         for class in &classes {
             tc::check(class)?;
         }
+        if let Some(ms) = overhead_ms.filter(|ms| !(0.0..=1000.0).contains(ms)) {
+            return Err(AgentError::Invalid(format!(
+                "overhead_ms is {ms}, allowed are 0 to 1000"
+            )));
+        }
         let _changing = self.changing.lock().await;
+        let overhead_ms = overhead_ms.unwrap_or_else(|| self.overhead_ms());
         let device = self.device().await?;
         // Deleting a root that is not there fails, which is fine.
         process::run_unchecked(
@@ -102,7 +122,7 @@ impl Network {
         )
         .await?;
         if !classes.is_empty() {
-            let script = tc::script(&device, &classes);
+            let script = tc::script(&device, &classes, overhead_ms);
             process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
         }
         let applied: Vec<AppliedClass> = classes
@@ -112,8 +132,14 @@ impl Network {
                 link,
             })
             .collect();
-        self.remember(applied.clone());
-        tracing::info!("links applied on {device}: {} classes", applied.len());
+        self.remember(Applied {
+            classes: applied.clone(),
+            overhead_ms,
+        });
+        tracing::info!(
+            "links applied on {device}: {} classes, {overhead_ms} ms taken off",
+            applied.len()
+        );
         Ok((device, applied))
     }
 
@@ -121,7 +147,7 @@ impl Network {
     pub async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
         tc::check(&link)?;
         let _changing = self.changing.lock().await;
-        let mut applied = self.applied();
+        let (mut applied, overhead_ms) = (self.applied(), self.overhead_ms());
         let known: Vec<String> = applied.iter().map(|c| c.link.name.clone()).collect();
         let Some((index, class)) = applied
             .iter_mut()
@@ -141,25 +167,31 @@ impl Network {
         };
         let changed = class.clone();
         let device = self.device().await?;
-        let script = tc::change_script(&device, index, &changed.link);
+        let script = tc::change_script(&device, index, &changed.link, overhead_ms);
         process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
-        self.remember(applied);
+        self.remember(Applied {
+            classes: applied,
+            overhead_ms,
+        });
         Ok(changed)
     }
 
     /// What was applied last.
     pub fn applied(&self) -> Vec<AppliedClass> {
-        self.applied
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.lock().classes.clone()
     }
 
-    fn remember(&self, classes: Vec<AppliedClass>) {
-        *self
-            .applied
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = classes;
+    /// By so much delays are shorter than latencies.
+    pub fn overhead_ms(&self) -> f64 {
+        self.lock().overhead_ms
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, applied: Applied) {
+        *self.lock() = applied;
     }
 
     /// What `tc` says, with counters.

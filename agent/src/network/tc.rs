@@ -57,10 +57,15 @@ pub(super) fn check(class: &LinkClass) -> Result<(), AgentError> {
     Ok(())
 }
 
-fn netem(class: &LinkClass) -> String {
+fn netem(class: &LinkClass, overhead_ms: f64) -> String {
     let mut text = format!("netem limit {}", queue_limit_packets(class));
     if class.latency_ms > 0.0 || class.jitter_ms > 0.0 {
-        write!(text, " delay {:.3}ms", class.latency_ms).ok();
+        let mut delay_ms = (class.latency_ms - overhead_ms).max(0.0);
+        if class.jitter_ms > 0.0 {
+            // `tc` takes no jitter without a delay.
+            delay_ms = delay_ms.max(0.001);
+        }
+        write!(text, " delay {delay_ms:.3}ms").ok();
         if class.jitter_ms > 0.0 {
             write!(text, " {:.3}ms distribution normal", class.jitter_ms).ok();
         }
@@ -88,7 +93,7 @@ fn burst_bytes(class: &LinkClass) -> u64 {
 }
 
 /// Lines for `tc -batch`, for a device without a root qdisc of ours.
-pub(super) fn script(device: &str, classes: &[LinkClass]) -> String {
+pub(super) fn script(device: &str, classes: &[LinkClass], overhead_ms: f64) -> String {
     let mut text = format!("qdisc add dev {device} root handle 1: htb\n");
     for (index, class) in classes.iter().enumerate() {
         let n = index + 1;
@@ -101,7 +106,7 @@ pub(super) fn script(device: &str, classes: &[LinkClass]) -> String {
         writeln!(
             text,
             "qdisc add dev {device} parent 1:{n:x} handle {n:x}0: {}",
-            netem(class)
+            netem(class, overhead_ms)
         )
         .ok();
     }
@@ -119,12 +124,17 @@ pub(super) fn script(device: &str, classes: &[LinkClass]) -> String {
 }
 
 /// Lines that change class number `index` (from 0) in place; packets under way stay in their queue.
-pub(super) fn change_script(device: &str, index: usize, class: &LinkClass) -> String {
+pub(super) fn change_script(
+    device: &str,
+    index: usize,
+    class: &LinkClass,
+    overhead_ms: f64,
+) -> String {
     let n = index + 1;
     format!(
         "class change dev {device} parent 1: classid 1:{n:x} {}\nqdisc change dev {device} parent 1:{n:x} handle {n:x}0: {}\n",
         htb(class),
-        netem(class)
+        netem(class, overhead_ms)
     )
 }
 
@@ -163,7 +173,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            script("ens2", &classes),
+            script("ens2", &classes, 0.0),
             "qdisc add dev ens2 root handle 1: htb\n\
              class add dev ens2 parent 1: classid 1:1 htb rate 7210000bit burst 1600b cburst 1600b quantum 15140\n\
              qdisc add dev ens2 parent 1:1 handle 10: netem limit 1000 delay 45.000ms 5.000ms distribution normal\n\
@@ -173,6 +183,19 @@ mod tests {
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 192.168.100.3/32 classid 1:2\n\
              filter add dev ens2 parent 1: protocol ip prio 1 flower dst_ip 10.244.1.0/24 classid 1:2\n"
         );
+    }
+
+    #[test]
+    fn what_the_way_takes_by_itself_is_not_waited_for_again() {
+        let change = |latency, jitter| {
+            let class = class("edge", latency, jitter, 1.0, &[]);
+            change_script("vec0", 0, &class, 0.4)
+        };
+        assert!(change(7.5, 0.0).contains(" delay 7.100ms\n"));
+        assert!(change(0.2, 0.0).contains(" delay 0.000ms\n"));
+        // What `tc` would refuse.
+        assert!(change(0.0, 2.5).contains(" delay 0.001ms 2.500ms "));
+        assert!(!change(0.0, 0.0).contains("delay"));
     }
 
     #[test]

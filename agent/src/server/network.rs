@@ -70,13 +70,9 @@ impl wire::network_server::Network for Service {
         request: Request<wire::ApplyNetworkRequest>,
     ) -> Result<Response<wire::ApplyNetworkResponse>, Status> {
         self.check()?;
-        let classes = request
-            .into_inner()
-            .classes
-            .into_iter()
-            .map(from_wire)
-            .collect();
-        let (device, classes) = self.0.network.apply(classes).await?;
+        let request = request.into_inner();
+        let classes = request.classes.into_iter().map(from_wire).collect();
+        let (device, classes) = self.0.network.apply(classes, request.overhead_ms).await?;
         self.0.metrics.event(
             "network",
             format!("{} link classes on {device}", classes.len()),
@@ -97,6 +93,7 @@ impl wire::network_server::Network for Service {
             device,
             classes: self.0.network.applied().into_iter().map(to_wire).collect(),
             tc_text,
+            overhead_ms: self.0.network.overhead_ms(),
         }))
     }
 

@@ -332,8 +332,12 @@ pub trait Agent: Send + Sync {
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error>;
     /// How the broker is doing.
     async fn broker_stats(&self) -> Result<BrokerStats, Error>;
-    /// Replaces all links.
-    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error>;
+    /// Replaces all links. Every delay is set shorter by `overhead_ms`; `None` leaves that as it is.
+    async fn apply_links(
+        &self,
+        classes: &[LinkClass],
+        overhead_ms: Option<f64>,
+    ) -> Result<Vec<AppliedLink>, Error>;
     /// Changes the numbers of one class; packets on the others are not touched.
     async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
     /// Links as applied, and what `tc` says.

@@ -191,8 +191,9 @@ pub(super) async fn bench(
 }
 
 /// Benchmark settings may differ from those of `up`; machines, links and software may not.
-fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
+fn same_machines(live: &Config, wanted: &Config, made_by: &str) -> Result<(), Error> {
     let mut aligned = live.clone();
+    deploy::align_provider(&mut aligned, wanted, made_by);
     aligned.benchmark.clone_from(&wanted.benchmark);
     aligned.infrastructure.keep = wanted.infrastructure.keep;
     // Another runtime is only another way to run, if it is there.
@@ -206,7 +207,7 @@ fn same_machines(live: &Config, wanted: &Config) -> Result<(), Error> {
         return Ok(());
     }
     if let Some(model) = &wanted.software.execution_model
-        && deploy::grows_to(live, wanted)
+        && deploy::grows_to(&aligned, wanted)
     {
         return Err(Error::Preflight {
             name: wanted.name.clone(),
@@ -238,7 +239,7 @@ async fn bench_locked(context: &Context, config: &Config, results: &Path) -> Res
         .map_err(|error| error.of_deployment(&config.name))?;
     let _shared = Lock::take(&locks, &config.name, LockKind::Shared)?;
     let (deployment, live, plan) = deploy::open(context, &config.name)?;
-    same_machines(&live, config)?;
+    same_machines(&live, config, deployment.provider())?;
     if !deployment.is_up() {
         return Err(Error::Preflight {
             name: config.name.clone(),

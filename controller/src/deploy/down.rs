@@ -32,16 +32,28 @@ pub async fn sweep_name(
     libvirt_uri: &str,
 ) -> Result<Vec<String>, Error> {
     let dir = context.root.deployment(name)?;
+    let made_by = Deployment::provider_in(&dir);
     // Keys of machines say that there were some.
     let had_machines = dir.join("known_hosts").exists() || has_host_keys(&dir);
+    let must_answer = |provider: &str| match &made_by {
+        Some(name) => name == provider,
+        None => had_machines,
+    };
     let mut removed = Vec::new();
+    let mut failed = None;
     for provider in PROVIDERS {
         match provider.sweep(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
             // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.
-            Err(error) if had_machines => return Err(error),
+            Err(error) if must_answer(provider.name()) => {
+                failed.get_or_insert(error);
+            }
             Err(error) => tracing::debug!("{}: {}", provider.name(), crate::error::chain(&error)),
         }
+    }
+    // The others have removed theirs all the same.
+    if let Some(error) = failed {
+        return Err(error);
     }
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;

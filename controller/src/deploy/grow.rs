@@ -8,7 +8,7 @@ use crate::{
     config::{self, Config},
     error::Error,
     plan::Plan,
-    provider::{Allow, Context, Provider},
+    provider::{self, Allow, Context, Provider},
     state::Deployment,
 };
 
@@ -28,6 +28,15 @@ pub fn grows_to(live: &Config, wanted: &Config) -> bool {
     grown == *wanted
 }
 
+/// Chosen by `auto` and asked for by name are the same machines: `live` gets the spelling of `wanted` where both mean the
+/// provider that made the deployment.
+pub fn align_provider(live: &mut Config, wanted: &Config, made_by: &str) {
+    let asked = &wanted.infrastructure.provider;
+    if asked == provider::AUTO || asked == made_by {
+        live.infrastructure.provider.clone_from(asked);
+    }
+}
+
 /// Gives a live deployment another config that it can grow to; its software is then to be looked at again.
 pub(super) fn grow(
     context: &Context,
@@ -35,7 +44,8 @@ pub(super) fn grow(
     wanted: &Config,
     deployment: &mut Deployment,
 ) -> Result<(), Error> {
-    let live = config_of(deployment)?;
+    let mut live = config_of(deployment)?;
+    align_provider(&mut live, wanted, deployment.provider());
     let text = config::to_toml(wanted);
     if !grows_to(&live, wanted) {
         return Err(Error::Different {
@@ -73,6 +83,19 @@ mod tests {
         config::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config
+    }
+
+    #[test]
+    fn the_provider_that_auto_chose_may_be_named() {
+        let named = config(CLUSTER);
+        let auto = config(&CLUSTER.replace("qemu", "auto"));
+        let aligned = |live: &Config, wanted: &Config, made_by| {
+            let mut live = live.clone();
+            align_provider(&mut live, wanted, made_by);
+            grows_to(&live, wanted)
+        };
+        assert!(aligned(&auto, &named, "qemu") && aligned(&named, &auto, "qemu"));
+        assert!(!aligned(&auto, &named, "uml"));
     }
 
     #[test]

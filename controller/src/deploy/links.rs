@@ -117,7 +117,7 @@ async fn bring(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
         .map(|(w, a)| is_as(w, a))
         .collect();
     if wanted.len() != applied.len() || pairs.iter().any(|(same_peers, _)| !same_peers) {
-        agent.apply_links(wanted).await?;
+        agent.apply_links(wanted, None).await?;
         return Ok(true);
     }
     let mut changed = false;

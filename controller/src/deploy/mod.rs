@@ -21,7 +21,7 @@ mod versions;
 pub use cluster::{all_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
 pub use files::{PlannedFile, planned_files};
-pub use grow::grows_to;
+pub use grow::{align_provider, grows_to};
 pub use links::{change_link, check_places, link_changes, restore_links};
 pub use network::apply_network;
 pub use preflight::preflight;

@@ -327,7 +327,9 @@ async fn phases(
         }
         if !deployment.is_done(Phase::Network) {
             let links = network::apply_network(context, provider, config, plan, &agents);
-            progress.stage("network", links).await?;
+            for (name, value) in progress.stage("network", links).await? {
+                deployment.set_fact(&name, value)?;
+            }
             let set = provider.limit(context, plan, deployment);
             *limits = progress.stage("limits", set).await?;
             deployment.set_done(Phase::Network)?;

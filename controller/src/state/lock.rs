@@ -41,9 +41,13 @@ impl Lock {
         match taken {
             Ok(()) => {
                 let text = format!("{} {}\n", std::process::id(), command_line());
-                file.set_len(0)
-                    .and_then(|()| file.write_all(text.as_bytes()))
-                    .map_err(Error::file("write", &path))?;
+                // Only for whoever is refused: a full disk must not keep anybody from `down`.
+                let written = file
+                    .set_len(0)
+                    .and_then(|()| file.write_all(text.as_bytes()));
+                if let Err(error) = written {
+                    tracing::debug!("note the holder of {}: {error}", path.display());
+                }
                 Ok(Self { _file: file })
             }
             Err(std::fs::TryLockError::WouldBlock) => {

@@ -13,6 +13,8 @@ use std::{
 
 /// Grows when older controllers cannot read the file.
 pub const SCHEMA_VERSION: u32 = 1;
+/// In a deployment's directory, and written first: who is asked for what is left when the rest cannot be read.
+const PROVIDER_FILE: &str = "provider";
 
 /// Kinds of things that exist outside the state directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -116,6 +118,7 @@ impl Deployment {
     ) -> Result<Self, Error> {
         let dir = root.deployment(name)?;
         make_private(&dir)?;
+        write_secret(&dir.join(PROVIDER_FILE), provider.as_bytes())?;
         let mut deployment = Self {
             dir,
             file: File {
@@ -170,6 +173,11 @@ impl Deployment {
         }
         let file = serde_json::from_value(value).map_err(broken)?;
         Ok(Some(Self { dir, file }))
+    }
+
+    /// Who made the machines of a deployment whose state cannot be read.
+    pub fn provider_in(dir: &Path) -> Option<String> {
+        std::fs::read_to_string(dir.join(PROVIDER_FILE)).ok()
     }
 
     fn save(&mut self) -> Result<(), Error> {

@@ -2106,6 +2106,10 @@ pub struct AppliedClass {
 pub struct ApplyNetworkRequest {
     #[prost(message, repeated, tag = "1")]
     pub classes: ::prost::alloc::vec::Vec<LinkClass>,
+    /// What a packet from this node needs for its way without any delay of a class, as measured: timers that are late, the
+    /// host's bridge, the peer's kernel. The delay of every class is set shorter by so much. Absent: stays as it is.
+    #[prost(double, optional, tag = "2")]
+    pub overhead_ms: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyNetworkResponse {
@@ -2125,6 +2129,9 @@ pub struct ShowNetworkResponse {
     /// What `tc` itself says, for people.
     #[prost(string, tag = "3")]
     pub tc_text: ::prost::alloc::string::String,
+    /// By so much the delay of every class is shorter than its latency.
+    #[prost(double, tag = "4")]
+    pub overhead_ms: f64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetLinkRequest {
