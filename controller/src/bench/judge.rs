@@ -44,8 +44,8 @@ pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deploymen
     {
         report.notes.push(format!("accelerator: {accelerator}"));
     }
-    if let Some(limits) = deployment.facts().get(provider::FACT_UNLIMITED) {
-        report.notes.push(limits.clone());
+    for fact in [provider::FACT_UNLIMITED, provider::FACT_FEWER_CORES] {
+        report.notes.extend(deployment.facts().get(fact).cloned());
     }
     let emulates = provider::find(deployment.provider()).is_ok_and(Provider::emulates_network);
     if config.network.is_emulated() && !emulates {

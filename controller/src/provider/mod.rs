@@ -222,6 +222,8 @@ pub fn login_user(deployment: &Deployment, node: &str) -> String {
 
 /// The fact that says which limits were asked for and are not enforced.
 pub const FACT_UNLIMITED: &str = "limits_not_enforced";
+/// Fact: nodes that have fewer processors than were asked for, and why.
+pub const FACT_FEWER_CORES: &str = "fewer_processors";
 
 /// The fact that keeps it.
 pub const PERSON: &str = "person";

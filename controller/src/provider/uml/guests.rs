@@ -231,6 +231,17 @@ pub(super) fn promised_mib(root: &StateRoot) -> u64 {
         .sum()
 }
 
+/// Shares of the host's processors that guests of this state directory which run stay on.
+pub(super) fn promised_processors(root: &StateRoot) -> Vec<(u32, f64)> {
+    let dirs = directories_of(root, &|_| true).unwrap_or_default();
+    let running = dirs.into_iter().filter(|dir| running(dir).is_some());
+    let promised = |dir: PathBuf| {
+        let spec: GuestSpec = read_json(&dir.join(SPEC_FILE))?;
+        Some((spec.processor?, spec.quota))
+    };
+    running.filter_map(promised).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

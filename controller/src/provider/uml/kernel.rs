@@ -24,7 +24,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// File of the kernel for so many cores.
+    /// File of the kernel for so many processors.
     pub(super) fn file(cores: u32) -> &'static str {
         if cores > 1 { SEVERAL_CORES } else { ONE_CORE }
     }

@@ -21,6 +21,7 @@ mod fabric;
 pub(crate) mod guests;
 mod kernel;
 pub(crate) mod namespace;
+mod placement;
 mod preflight;
 mod sandbox;
 pub(crate) mod supervisor;
@@ -111,6 +112,8 @@ async fn probe(context: &Context, kernel: &Kernel) -> Result<String, Error> {
         base: kernel.dir.join(Kernel::file(1)),
         memory_mib: 32,
         cores: 1,
+        processor: None,
+        quota: 1.0,
         mac: String::new(),
         bridge: String::new(),
         interface: String::new(),
@@ -276,6 +279,15 @@ impl Provider for Uml {
         if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
             deployment.set_fact(crate::provider::FACT_UNLIMITED, warning.clone())?;
         }
+        if let Some(note) = placement::note(&plan.nodes) {
+            deployment.set_fact(crate::provider::FACT_FEWER_CORES, note)?;
+        }
+        let mut promised = placement::allowed();
+        for (processor, share) in guests::promised_processors(&context.root) {
+            if let Some(promised) = promised.get_mut(&processor) {
+                *promised += share;
+            }
+        }
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
@@ -287,15 +299,18 @@ impl Provider for Uml {
             if !node.pinned.is_empty() {
                 groups.set_processors(&name, &node.pinned)?;
             }
+            let placed = placement::place(node, &mut promised);
             let spec = GuestSpec {
                 uuid: deployment.uuid(),
                 deployment: deployment.name().to_owned(),
                 node: node.name.clone(),
                 kernel: kernel.dir.clone(),
-                kernel_file: Kernel::file(node.cores).into(),
+                kernel_file: Kernel::file(placed.cores).into(),
                 base: base.clone(),
                 memory_mib: node.memory_mib,
-                cores: node.cores,
+                cores: placed.cores,
+                processor: placed.processor,
+                quota: node.quota,
                 mac: node.mac.clone(),
                 bridge: bridge.clone(),
                 interface: fabric::interface_name(&deployment.id(), node.slot),

@@ -25,7 +25,7 @@ pub(super) const OVERLAY_FILE: &str = "overlay.cow";
 pub(super) const SEED_FILE: &str = "seed.img";
 
 /// What a guest is made of; `spec.json` in its directory, from which its supervisor starts it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct GuestSpec {
     /// UUID of the deployment.
     pub(super) uuid: uuid::Uuid,
@@ -40,6 +40,12 @@ pub(super) struct GuestSpec {
     pub(super) base: PathBuf,
     pub(super) memory_mib: u64,
     pub(super) cores: u32,
+    /// The host's processor that it stays on.
+    #[serde(default)]
+    pub(super) processor: Option<u32>,
+    /// Share of it that the guest may take.
+    #[serde(default = "whole")]
+    pub(super) quota: f64,
     pub(super) mac: String,
     /// Bridge that the guest is attached to.
     pub(super) bridge: String,
@@ -49,6 +55,10 @@ pub(super) struct GuestSpec {
     pub(super) user: Option<u32>,
     /// Files that the supervisor writes its process number to, to be limited with all that it starts.
     pub(super) control_groups: Vec<PathBuf>,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// Descriptors of the supervisor that the sandbox inherits.
@@ -215,6 +225,8 @@ mod tests {
             base: "/state/uml/base-b/disk.raw".into(),
             memory_mib: 512,
             cores: 1,
+            processor: None,
+            quota: 1.0,
             mac: "52:54:00:00:00:01".into(),
             bridge: "ct1".into(),
             interface: "ct1-0".into(),
