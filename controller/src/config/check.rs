@@ -63,7 +63,7 @@ fn build(
         options.fault(
             faults,
             "infrastructure.provider",
-            "is required: qemu or local",
+            "is required: auto, qemu, uml or local",
         );
     }
     let tiers = PerTier {

@@ -129,3 +129,6 @@ fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
         faults,
     }
 }
+
+#[cfg(test)]
+mod options_doc;

@@ -50,7 +50,7 @@ pub(super) const BENCHMARK: [Key; 30] = [
         "benchmark",
         "application_worker_memory",
         CfgUnit::Gigabytes,
-        Kind::Float(1.0, 16_777_216.0),
+        Kind::Mib(1.0, 16_777_216.0),
         "memory of each worker application (the worker's, less 512)",
     ),
     both(
@@ -65,7 +65,7 @@ pub(super) const BENCHMARK: [Key; 30] = [
         "benchmark",
         "application_endpoint_memory",
         CfgUnit::Gigabytes,
-        Kind::Float(1.0, 16_777_216.0),
+        Kind::Mib(1.0, 16_777_216.0),
         "memory of each endpoint application (the endpoint's)",
     ),
     both(
@@ -101,7 +101,7 @@ pub(super) const BENCHMARK: [Key; 30] = [
         "benchmark",
         "sleep_time",
         Kind::Float(0.1, 864_000.0),
-        "how long `empty` sleeps; required for it",
+        "how long application empty sleeps; required for empty",
     ),
     key(
         "benchmark.dataset",

@@ -68,13 +68,14 @@ fn native_spelling() {
 fn both_spellings_mean_the_same() {
     let text = "\u{feff}; a comment\r\n[infrastructure]\r\nprovider = qemu\r\nendpoint_nodes = 1\r\nendpoint_cores = 1\r\n\
         endpoint_memory = 2\r\nendpoint_quota = 0.5\r\nnetwork_emulation = True\r\nwireless_network_preset = 5G\r\ndelete = yes\r\n\
-        [benchmark]\r\nresource_manager = none\r\napplication = image_classification\r\nfrequency = 5\r\n";
+        [benchmark]\r\nresource_manager = none\r\napplication = image_classification\r\nfrequency = 5\r\n\
+        application_endpoint_memory = 0.5\r\n";
     let config = cfg(text.trim_start_matches('\u{feff}')).unwrap().config;
     let native = r#"
         infrastructure = { provider = "qemu", endpoint = { nodes = 1, cores = 1, memory_mib = 2048, quota = 0.5 } }
         network.preset = "5g"
         software.resource_manager = "none"
-        benchmark = { application = "image_classification", frequency = 5 }"#;
+        benchmark = { application = "image_classification", frequency = 5, endpoint_memory_mib = 512 }"#;
     assert_eq!(config, toml(native).unwrap().config);
 }
 
