@@ -3,7 +3,7 @@
 use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -15,6 +15,11 @@ pub struct StageTime {
     pub stage: String,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// One line for people, on standard error.
+pub fn note(text: &str) {
+    writeln!(std::io::stderr(), "{text}").ok();
 }
 
 /// Progress of one command.
@@ -63,7 +68,7 @@ impl Progress {
         let line = format!("[{:6.1} s] {text}", self.begun.elapsed().as_secs_f64());
         match &self.bar {
             Some(bar) => bar.println(line),
-            None => crate::cli::output::note(&line),
+            None => note(&line),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Talking to agents in plain domain types. The wire is known to `grpc.rs` only.
 
 mod grpc;
+mod runner;
 mod types;
 
 pub use grpc::GrpcAgent;
+pub use runner::{OUT_DIR, Runner, workload_arguments};
 pub use types::{
-    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ClockOffset, Container,
-    ExecOutput, Info, InstallStep, MetricsBatch, MetricsSample, NodeEvent, ProbeResult, RunEvent,
-    RunEventKind, RunExit, RunStart, StartedRun,
+    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, Container, ExecOutput, Info,
+    InstallStep, ProbeResult, RunEvent, RunEventKind, RunStart,
 };

@@ -1,6 +1,9 @@
 //! What the controller asks of an agent.
 
-use crate::{error::Error, plan::LinkClass};
+use crate::{
+    error::Error,
+    model::{ClockOffset, LinkClass, MetricsBatch, MetricsSample, RunExit, StartedRun},
+};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::sync::mpsc;
 
@@ -144,15 +147,6 @@ pub struct AppliedLink {
     pub peers: Vec<String>,
 }
 
-/// Difference of a node's clock to ours: node minus controller.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-pub struct ClockOffset {
-    /// Nanoseconds.
-    pub offset_ns: i64,
-    /// Half the round trip it was measured with.
-    pub error_ns: i64,
-}
-
 /// Round trips.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct ProbeResult {
@@ -196,17 +190,6 @@ pub struct Container {
     pub env: BTreeMap<String, String>,
 }
 
-/// As started.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct StartedRun {
-    /// Whether limits are enforced.
-    pub limits_enforced: bool,
-    /// As read back.
-    pub cpu_max: String,
-    /// As read back.
-    pub memory_max: String,
-}
-
 /// What a run says.
 #[derive(Debug, Clone)]
 pub struct RunEvent {
@@ -227,74 +210,6 @@ pub enum RunEventKind {
     Missed(u64),
     /// The end.
     Exit(RunExit),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
-pub struct RunExit {
-    /// Exit code.
-    pub code: Option<i32>,
-    /// Signal.
-    pub signal: Option<i32>,
-    /// Why the agent ended it.
-    pub reason: String,
-    /// Killed for memory.
-    pub oom_kills: u64,
-    /// CPU time.
-    pub cpu_us: u64,
-    /// Most memory.
-    pub memory_peak_bytes: u64,
-}
-
-/// One sample of a node.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct MetricsSample {
-    /// Number.
-    pub seq: u64,
-    /// By the node's clock.
-    pub time_unix_ns: i64,
-    /// 0..100.
-    pub cpu_percent: f64,
-    /// In use.
-    pub memory_used_bytes: u64,
-    /// Of the machine.
-    pub memory_total_bytes: u64,
-    /// Since boot.
-    pub network_received_bytes: u64,
-    /// Since boot.
-    pub network_sent_bytes: u64,
-    /// Since boot.
-    pub disk_read_bytes: u64,
-    /// Since boot.
-    pub disk_written_bytes: u64,
-    /// Agent.
-    pub agent_rss_bytes: u64,
-    /// Broker.
-    pub broker_rss_bytes: u64,
-    /// Workloads.
-    pub workload_rss_bytes: u64,
-}
-
-/// Something that happened on a node.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct NodeEvent {
-    /// By the node's clock.
-    pub time_unix_ns: i64,
-    /// Part of the agent.
-    pub source: String,
-    /// What.
-    pub text: String,
-}
-
-/// Samples and events.
-#[derive(Debug, Clone, Default)]
-pub struct MetricsBatch {
-    /// In order.
-    pub samples: Vec<MetricsSample>,
-    /// Missed.
-    pub dropped: u64,
-    /// In order.
-    pub events: Vec<NodeEvent>,
 }
 
 /// An agent. Implementations: [`super::GrpcAgent`], and fakes in tests.

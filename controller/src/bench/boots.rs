@@ -1,11 +1,10 @@
 //! Whether nodes are those that `up` made, and stay so during a run.
 
-use super::run::STOP_DEADLINE;
+use super::STOP_DEADLINE;
 use crate::{
     agents::{Agent, GrpcAgent},
     error::Error,
-    plan::Plan,
-    report::Report,
+    model::{Plan, Report},
     state::Deployment,
 };
 use std::collections::BTreeMap;

@@ -1,10 +1,10 @@
 //! Raw data from the nodes.
 
-use super::Runner;
 use crate::{
-    agents::{Agent, GrpcAgent, MetricsBatch},
+    agents::{Agent, GrpcAgent, Runner},
     error::Error,
-    report::NodeRun,
+    model::{MetricsBatch, NodeRun},
+    report::NodeMetrics,
 };
 use continuum_workload_core::{call::Call, record::Sample, spec::Role};
 use std::{collections::BTreeMap, time::Duration};
@@ -40,15 +40,6 @@ pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), 
     run.calls = calls;
     run.problems.extend(not_understood("calls.csv", bad));
     Ok(())
-}
-
-/// What the metric stream of one node brought.
-#[derive(Debug, Clone, Default)]
-pub struct NodeMetrics {
-    /// Samples and events, in order; samples missed.
-    pub batch: MetricsBatch,
-    /// Why the stream ended before the run did.
-    pub broken: Option<String>,
 }
 
 /// Metric streams of all nodes, read as they come: an agent's buffer holds ten minutes, ours would hold one.

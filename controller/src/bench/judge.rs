@@ -3,9 +3,8 @@
 use crate::{
     config::Config,
     deploy,
-    plan::Plan,
+    model::{Plan, Report, Validity},
     provider::{self, Provider},
-    report::{Report, Validity},
     state::Deployment,
 };
 

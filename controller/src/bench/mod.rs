@@ -5,17 +5,15 @@ mod collect;
 mod functions;
 mod judge;
 mod offsets;
+mod on_agent;
 mod places;
 mod run;
-mod runner;
 mod stage;
 mod timeline;
 mod warm_up;
 mod watch;
 
-pub use collect::NodeMetrics;
-pub use functions::FunctionSample;
-pub use run::{Bench, bench};
-pub use runner::Runner;
-pub use stage::photos_of;
-pub use timeline::Happening;
+pub use run::bench;
+
+/// For a node that may be dead to end a run, or to say who it is.
+const STOP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

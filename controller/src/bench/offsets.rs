@@ -1,9 +1,10 @@
 //! Clocks of nodes beside ours.
 
-use super::run::STOP_DEADLINE;
+use super::STOP_DEADLINE;
 use crate::{
-    agents::{Agent, ClockOffset, GrpcAgent},
+    agents::{Agent, GrpcAgent},
     error::Error,
+    model::ClockOffset,
 };
 use std::collections::BTreeMap;
 

@@ -1,18 +1,16 @@
 //! Which run goes where: workers of a cluster into pods, everything else to its node's agent, as a process or in a
 //! container. Nodes get the images that they lack before anything starts.
 
-use super::{Runner, runner::OnAgent};
+use super::on_agent::OnAgent;
 use crate::{
-    agents::{Agent, ArtifactSource, GrpcAgent},
-    applications::{Phase, RunPlan},
+    agents::{Agent, ArtifactSource, GrpcAgent, Runner},
+    artifacts,
     cluster::{Image, Pods, check_ready, client, node_times},
     config::Config,
-    deploy,
+    context::Context,
     error::Error,
-    managers,
-    plan::Plan,
-    provider::Context,
-    report::NodeRun,
+    model::{NodeRun, Phase, Plan, RunPlan},
+    plan::managers,
     state::Deployment,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -98,8 +96,8 @@ impl Places {
             }
             if !archives.contains_key(&name) {
                 let archive = match own.and_then(|o| o.archive()) {
-                    Some(path) => deploy::image_archive(path)?,
-                    None => deploy::workload_image(scene.context)?,
+                    Some(path) => artifacts::image_archive(path)?,
+                    None => artifacts::workload_image(scene.context)?,
                 };
                 archives.insert(name.clone(), archive);
             }
@@ -116,15 +114,16 @@ impl Places {
                 of_node.push(archive.clone());
             }
         }
-        let installs = wanted
-            .into_iter()
-            .filter_map(|((node, runtime), artifacts)| {
-                let agent = scene.agents.iter().find(|a| a.node() == node)?;
-                let context = scene.context;
-                Some(
-                    async move { deploy::bring_images(context, agent, &runtime, &artifacts).await },
-                )
-            });
+        let installs =
+            wanted
+                .into_iter()
+                .filter_map(|((node, runtime), artifacts)| {
+                    let agent = scene.agents.iter().find(|a| a.node() == node)?;
+                    let context = scene.context;
+                    Some(async move {
+                        artifacts::bring_images(context, agent, &runtime, &artifacts).await
+                    })
+                });
         futures_util::future::try_join_all(installs)
             .await
             .map(|_| ())

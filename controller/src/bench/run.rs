@@ -2,26 +2,24 @@
 
 use super::{
     boots::{boots_of, check_boots, same_boots},
-    collect::{self, NodeMetrics},
-    functions::{self, FunctionSample},
+    collect, functions,
     judge::judge,
     offsets::{clocks, clocks_of_answering},
     places::{Places, Scene},
     stage,
-    timeline::{Happening, Timeline},
+    timeline::Timeline,
     warm_up::warm_up,
     watch::{Watched, start, stop, wait_ended, wait_ready},
 };
 use crate::{
-    agents::ClockOffset,
-    applications::{Application, Phase, RunPlan},
-    cluster::PodRecord,
     config::{Benchmark, Config},
+    context::Context,
     deploy::connect_all,
     error::Error,
-    plan::Plan,
-    provider::{self, Context},
-    report::{ClockPair, Clocks, NodeRun, Report},
+    model::{ClockOffset, ClockPair, Clocks, NodeRun, Phase, Plan, RunPlan},
+    plan::applications::{self, Application},
+    provider,
+    report::Bench,
     state::Deployment,
 };
 use continuum_workload_core::{
@@ -29,34 +27,6 @@ use continuum_workload_core::{
     spec::{CallBody, Role},
 };
 use std::{collections::BTreeMap, time::Duration};
-
-/// What a run left.
-#[derive(Debug)]
-pub struct Bench {
-    /// Tables and judgement.
-    pub report: Report,
-    /// Runs with their raw data.
-    pub runs: Vec<NodeRun>,
-    /// Node metrics.
-    pub metrics: BTreeMap<String, NodeMetrics>,
-    /// Clocks before and after, by node.
-    pub clocks: Clocks,
-    /// When it began, nanoseconds since 1970.
-    pub begun_unix_ns: i64,
-    /// The user asked to stop; what there was is here.
-    pub interrupted: bool,
-    /// What the controller saw and did, in order.
-    pub happenings: Vec<Happening>,
-    /// The end of the consoles of nodes that did not answer at the end.
-    pub consoles: BTreeMap<String, String>,
-    /// Functions over time.
-    pub functions: Vec<FunctionSample>,
-    /// Their replicas.
-    pub function_pods: Vec<PodRecord>,
-}
-
-/// For a node that may be dead to end a run, or to say who it is.
-pub(super) const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
 pub async fn bench(
@@ -162,8 +132,8 @@ pub async fn bench(
     let mut function_pods = Vec::new();
     if let Some(watch) = watch {
         let seen = watch.finish(&agents, plan, begun_unix_ns).await;
-        crate::report::functions::add(&mut report, &runs, &seen.samples);
-        crate::report::functions::add_starts(&mut report, &seen.pods);
+        applications::add_function_table(&mut report, &runs, &seen.samples);
+        applications::add_start_table(&mut report, &seen.pods);
         (function_samples, function_pods) = (seen.samples, seen.pods);
     }
     if let Some(error) = &failure {

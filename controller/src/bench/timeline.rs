@@ -6,11 +6,12 @@ use crate::{
     agents::{Agent, GrpcAgent},
     cluster,
     config::{Action, Benchmark, Change, Config, LinkChange, TimelineStep},
+    context::Context,
     deploy,
     error::Error,
-    managers,
-    plan::Plan,
-    provider::Context,
+    model::Plan,
+    plan::managers,
+    report::Happening,
     state::Deployment,
 };
 use continuum_workload_core::clock::AnchoredClock;
@@ -30,17 +31,6 @@ const BACK_DEADLINE: Duration = Duration::from_mins(3);
 
 /// After this a cluster has missed a node that it lost: 40 to 50 s, by Kubernetes' defaults.
 const MISSED_AFTER: Duration = Duration::from_mins(1);
-
-/// Something that happened, by the controller's clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
-    /// Nanoseconds since 1970.
-    pub time_unix_ns: i64,
-    /// `timeline` or `cluster`.
-    pub source: &'static str,
-    /// In words.
-    pub text: String,
-}
 
 /// What was noted so far.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,10 @@ use super::{
     places::{Places, Scene},
     watch::{start, stop, wait_ended, wait_ready},
 };
-use crate::{agents::ClockOffset, applications::Phase, error::Error};
+use crate::{
+    error::Error,
+    model::{ClockOffset, Phase},
+};
 use continuum_workload_core::clock::AnchoredClock;
 use std::{
     collections::{BTreeMap, BTreeSet},

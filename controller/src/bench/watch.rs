@@ -1,12 +1,11 @@
 //! Runs while they run: started, watched, waited for.
 
-use super::Runner;
 use crate::{
-    agents::{ClockOffset, RunEvent, RunEventKind, RunStart},
-    applications::{OwnContainer, Phase, RunPlan},
+    agents::{RunEvent, RunEventKind, RunStart, Runner},
+    context::Context,
     error::Error,
-    provider::{self, Context},
-    report::NodeRun,
+    model::{ClockOffset, NodeRun, OwnContainer, Phase, RunPlan},
+    provider,
     state::Deployment,
 };
 use continuum_workload_core::{clock::AnchoredClock, event::Event};
@@ -293,7 +292,7 @@ pub(super) async fn wait_ended(
 /// Ends it, and hears it out; one that cannot be ended is lost.
 pub(super) async fn stop(one: &mut Watched) {
     let (runner, id) = (Arc::clone(&one.runner), one.run.remote_id.clone());
-    let stopped = tokio::time::timeout(super::run::STOP_DEADLINE, runner.stop(&id));
+    let stopped = tokio::time::timeout(super::STOP_DEADLINE, runner.stop(&id));
     if !matches!(stopped.await, Ok(Ok(()))) {
         one.run.lost = true;
         return;

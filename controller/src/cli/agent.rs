@@ -2,10 +2,12 @@
 
 use super::{args::AgentAction, output::Output};
 use crate::{
-    agents::{Agent, InstallStep},
+    agents::{Agent, GrpcAgent, InstallStep},
+    context::Context,
     deploy,
     error::Error,
-    provider::{Context, Secrets},
+    keys::Secrets,
+    progress::note,
 };
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ pub(super) async fn run(
     action: AgentAction,
 ) -> Result<(), Error> {
     let (deployment, _, _) = deploy::open(context, name)?;
-    let agent = Secrets::open(&deployment)?.connect(deployment.node(node)?)?;
+    let agent = GrpcAgent::of_node(deployment.node(node)?, &Secrets::open(&deployment)?)?;
     match action {
         AgentAction::Info => {
             let info = agent.info().await?;
@@ -79,10 +81,10 @@ pub(super) async fn run(
                 Output::bytes(&done.stdout);
                 let errors = String::from_utf8_lossy(&done.stderr);
                 if !errors.trim_end().is_empty() {
-                    super::output::note(errors.trim_end());
+                    note(errors.trim_end());
                 }
                 if done.dropped_bytes > 0 {
-                    super::output::note(&format!(
+                    note(&format!(
                         "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
                         done.dropped_bytes
                     ));

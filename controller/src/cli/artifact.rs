@@ -1,7 +1,7 @@
 //! artifact list, build, add, verify, export, import, prune.
 
 use super::{args::ArtifactAction, output::Output};
-use crate::{error::Error, provider::Context};
+use crate::{context::Context, error::Error};
 use continuum_images::{
     archive::{self, Kind},
     components::{self, Catalogue, Component, Stored},

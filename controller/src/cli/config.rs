@@ -2,8 +2,10 @@
 
 use super::{args::ConfigAction, output::Output};
 use crate::{
-    config::{KEYS, load, to_toml},
+    config::{KEYS, to_toml},
     error::Error,
+    plan::load,
+    progress::note,
 };
 use serde_json::json;
 
@@ -12,7 +14,7 @@ pub(super) fn run(output: &Output, action: ConfigAction, set: &[String]) -> Resu
         ConfigAction::Check { config } => {
             let checked = load(&config, set)?;
             for warning in &checked.warnings {
-                super::output::note(&format!("warning: {warning}"));
+                note(&format!("warning: {warning}"));
             }
             output.text(&format!("{}: ok", config.display()));
             output.json(&json!({ "ok": true, "warnings": checked.warnings }));

@@ -2,9 +2,10 @@
 
 use super::{find_config, output::Output};
 use crate::{
+    context::Context,
     deploy,
     error::Error,
-    provider::{Allow, Context, Fitness, PROVIDERS},
+    provider::{Allow, Fitness, PROVIDERS},
 };
 use serde_json::json;
 

@@ -1,16 +1,17 @@
 //! up --dry-run: what would be made, of what, and how long it takes.
 
 use super::{
-    lifecycle::{NODE_COLUMNS, node_rows, warn},
-    output::Output,
+    nodes::{NODE_COLUMNS, node_rows},
+    output::{Output, warn},
 };
 use crate::{
     config::Config,
-    deploy,
+    context::Context,
+    deploy::{self, timings},
     error::Error,
-    plan::{Plan, links_of},
-    provider::{Allow, Context},
-    state::timings,
+    model::Plan,
+    plan::links_of,
+    provider::Allow,
 };
 use serde_json::json;
 use std::collections::BTreeMap;

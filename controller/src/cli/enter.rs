@@ -3,10 +3,11 @@
 
 use super::args::{Arguments, Command};
 use crate::{
-    config::{self, load},
+    context::Choice,
     error::Error,
+    plan::load,
     process,
-    provider::{AUTO, Choice, Provider, find, uml::namespace},
+    provider::{AUTO, Provider, find, uml::namespace},
     state::{Deployment, StateRoot},
 };
 use std::path::Path;
@@ -58,7 +59,7 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
         .flatten();
     let name = match &checked {
         Some(checked) => checked.config.name.clone(),
-        None if config::is_name(given) => given.to_owned(),
+        None if crate::model::is_name(given) => given.to_owned(),
         None => return Ok(entered),
     };
     let live = Deployment::load(&root, &name).ok().flatten();

@@ -2,12 +2,7 @@
 
 use super::{args::FunctionsAction, output::Output};
 use crate::{
-    config::Config,
-    deploy,
-    error::Error,
-    models::gateway_address,
-    plan::Plan,
-    provider::{Context, Secrets},
+    config::Config, context::Context, deploy, error::Error, keys::Secrets, model::Plan,
     state::Deployment,
 };
 use continuum_images::components::Catalogue;
@@ -40,7 +35,7 @@ fn gateway(
             "its config has no software.execution_model",
         ));
     }
-    let address = gateway_address(plan).unwrap_or_default();
+    let address = plan.gateway_address().unwrap_or_default();
     let password = Secrets::open(deployment)?.gateway_password()?;
     Ok((Gateway::new(&address, &password), address, password))
 }
@@ -120,7 +115,7 @@ pub(super) async fn run(
             label,
             secret,
         } => {
-            let is_of_suite = crate::applications::SUITE_FUNCTIONS.contains(&&*function);
+            let is_of_suite = crate::plan::applications::SUITE_FUNCTIONS.contains(&&*function);
             let own = if is_of_suite { suite_image()? } else { None };
             let image = image.or(own).ok_or_else(|| {
                 Error::other(format!("deploy function {function}"), "give its --image")

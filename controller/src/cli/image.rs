@@ -1,7 +1,7 @@
 //! image build, list, verify, export, import, prune.
 
 use super::{args::ImageAction, output::Output};
-use crate::{error::Error, provider::Context, state::Deployment};
+use crate::{context::Context, error::Error, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
     binaries, build, cache as image_cache, leftovers, raw,

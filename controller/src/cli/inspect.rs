@@ -4,9 +4,11 @@ use super::{args::NetworkAction, output::Output};
 use crate::{
     agents::{Agent, GrpcAgent},
     config::Action,
+    context::Context,
     deploy,
     error::Error,
-    provider::{self, Context},
+    progress::note,
+    provider,
     state::Deployment,
 };
 use serde_json::json;
@@ -143,7 +145,7 @@ pub(super) async fn logs(
             // One node may have no broker, or not answer; the others still do.
             Err(error) => {
                 let why = crate::error::chain(&error);
-                super::output::note(&format!("{}: {why}", agent.node()));
+                note(&format!("{}: {why}", agent.node()));
                 errors.insert(agent.node().to_owned(), json!(why));
             }
         }

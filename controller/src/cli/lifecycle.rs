@@ -1,16 +1,22 @@
 //! up, bench, down, run.
 
-use super::{Target, find_config, find_name, output::Output, ssh};
+use super::{
+    Target, find_config, find_name,
+    nodes::{NODE_COLUMNS, node_rows},
+    output::{Output, warn},
+    ssh,
+};
 use crate::{
-    applications,
-    bench::Bench,
     config::{Config, to_toml},
-    deploy::{self, Up},
+    context::Context,
+    deploy::{self, Up, timings},
     error::Error,
-    plan::Plan,
-    provider::{Allow, Context},
-    report::{self, Validity},
-    state::{Deployment, Lock, LockKind, timings},
+    model::Validity,
+    plan::applications,
+    progress::note,
+    provider::Allow,
+    report::{self, Bench},
+    state::{Deployment, Lock, LockKind},
 };
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -22,46 +28,6 @@ pub(super) struct UpOptions {
     pub(super) rollback: bool,
     pub(super) allow: Allow,
 }
-
-pub(super) fn warn(warnings: &[String]) {
-    for warning in warnings {
-        super::output::note(&format!("warning: {warning}"));
-    }
-}
-
-pub(super) fn node_rows(plan: &Plan) -> Vec<Vec<String>> {
-    plan.nodes
-        .iter()
-        .map(|n| {
-            let limit = |mb: u64| {
-                if mb == 0 {
-                    "-".to_owned()
-                } else {
-                    format!("{mb} MB/s")
-                }
-            };
-            vec![
-                n.name.clone(),
-                format!("{:?}", n.role).to_lowercase(),
-                n.address.to_string(),
-                n.cores.to_string(),
-                format!("{} MiB", n.memory_mib),
-                format!("{:?}", n.quota),
-                format!("{} / {}", limit(n.disk_read_mb_s), limit(n.disk_write_mb_s)),
-            ]
-        })
-        .collect()
-}
-
-pub(super) const NODE_COLUMNS: [&str; 7] = [
-    "node",
-    "role",
-    "address",
-    "cores",
-    "memory",
-    "quota",
-    "disk read / write",
-];
 
 pub(super) async fn up(
     context: &Context,
@@ -103,7 +69,7 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
             for fault in [remembered, ssh::write_files(&up.deployment, &up.plan)] {
                 if let Err(error) = fault {
                     let why = crate::error::chain(&error);
-                    super::output::note(&format!("warning: failed to {why}"));
+                    note(&format!("warning: failed to {why}"));
                 }
             }
             return Ok(up);
@@ -111,8 +77,8 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
         Err(error) => error,
     };
     if options.rollback && !existed && matches!(error, Error::Remaining { .. }) {
-        super::output::note(&format!("error: failed to {}", crate::error::chain(&error)));
-        super::output::note("removing what was made");
+        note(&format!("error: failed to {}", crate::error::chain(&error)));
+        note("removing what was made");
         deploy::down(context, &config.name, &config.infrastructure.libvirt_uri).await?;
         return Err(match error {
             Error::Remaining { source, .. } => *source,
@@ -153,7 +119,9 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
         output.text("To look into the cluster:");
         output.text(&format!("\t{line}"));
     }
-    let gateway = crate::models::gateway_address(&up.plan)
+    let gateway = up
+        .plan
+        .gateway_address()
         .filter(|_| up.plan.execution_model.is_some())
         .map(|address| format!("http://{address}"));
     if let Some(address) = &gateway {
@@ -385,7 +353,7 @@ pub(super) async fn down(
             Ok(removed) => removed,
             // The others are removed all the same.
             Err(error) if all => {
-                super::output::note(&format!("error: failed to {}", crate::error::chain(&error)));
+                note(&format!("error: failed to {}", crate::error::chain(&error)));
                 report.push(json!({ "name": name, "error": crate::error::chain(&error) }));
                 failed = Some(error);
                 continue;
@@ -434,7 +402,7 @@ pub(super) async fn run(
     };
     if keep || config.infrastructure.keep {
         show_up(context, output, config, &up);
-        super::output::note(&format!(
+        note(&format!(
             "{} stays up; `continuum-ctl down {}` removes it",
             config.name, config.name
         ));
@@ -450,7 +418,7 @@ pub(super) async fn run(
         let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
         let removal = deploy::down(context, &config.name, &config.infrastructure.libvirt_uri);
         let removed = context.progress.stage("down", removal).await?;
-        super::output::note(&format!("removed {} resources", removed.len()));
+        note(&format!("removed {} resources", removed.len()));
     }
     measured
 }

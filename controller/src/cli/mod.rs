@@ -11,15 +11,18 @@ mod functions;
 mod image;
 mod inspect;
 mod lifecycle;
-pub(crate) mod output;
+pub(crate) mod nodes;
+mod output;
 mod ssh;
 
 use crate::{
-    config::{Checked, load},
+    config::Checked,
+    context::Context,
     error::{Error, Exit},
-    progress::Progress,
+    plan::load,
+    progress::{Progress, note},
     provider::{
-        Allow, Context,
+        Allow,
         uml::{namespace, supervisor},
     },
     state::{Deployment, StateRoot},
@@ -96,7 +99,7 @@ fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>)
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::note(&format!("error: failed to start the runtime: {error}"));
+            note(&format!("error: failed to start the runtime: {error}"));
             return ExitCode::from(Exit::Failed as u8);
         }
     };
@@ -121,7 +124,7 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
                 _ = hang_up.recv() => {}
             }
             if round == 0 {
-                output::note("stopping; once more to stop at once");
+                note("stopping; once more to stop at once");
                 cancel.cancel();
             }
         }
@@ -245,10 +248,10 @@ fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked
     let path = Path::new(given);
     // A directory of the same name is not meant.
     if !path.is_file()
-        && crate::config::is_name(given)
+        && crate::model::is_name(given)
         && let Some(live) = Deployment::load(&context.root, given)?
     {
-        let checked = crate::config::parse(live.config(), given, false, given, set)?;
+        let checked = crate::plan::parse(live.config(), given, false, given, set)?;
         return Ok(checked);
     }
     Ok(load(path, set)?)
@@ -283,7 +286,7 @@ fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, E
                 let config = checked.config;
                 return Ok(target(config.name, Some(config.infrastructure.libvirt_uri)));
             }
-            Err(error) => output::note(&format!(
+            Err(error) => note(&format!(
                 "warning: failed to {}",
                 crate::error::chain(&error)
             )),
@@ -302,7 +305,7 @@ fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, E
     let name = by_override
         .or_else(stem)
         .unwrap_or_else(|| given.to_owned());
-    if crate::config::is_name(&name) {
+    if crate::model::is_name(&name) {
         return Ok(target(name, None));
     }
     Err(Error::NoName { name })

@@ -4,6 +4,7 @@ use super::args::Format;
 use crate::{
     config::ConfigError,
     error::{Error, Exit},
+    progress::note,
 };
 use comfy_table::{LineStyle, Table, TableStyle};
 use std::{
@@ -11,9 +12,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// One line for people, on standard error.
-pub(crate) fn note(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
+pub(crate) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        note(&format!("warning: {warning}"));
+    }
 }
 
 /// How results are printed. In JSON mode everything that a command has to say becomes one object, printed at its end.

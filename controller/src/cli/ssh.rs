@@ -1,10 +1,11 @@
 //! ssh to nodes: keys and known hosts of the deployment's own, host keys checked.
 
 use crate::{
+    context::Context,
     deploy,
     error::Error,
-    plan::Plan,
-    provider::{Context, Secrets},
+    keys::Secrets,
+    model::Plan,
     state::{Deployment, write_secret},
 };
 use std::{fmt::Write, os::unix::process::CommandExt};
@@ -34,7 +35,7 @@ pub(super) fn write_files(deployment: &Deployment, plan: &Plan) -> Result<(), Er
              UserKnownHostsFile \"{}\"\n  StrictHostKeyChecking yes\n",
             node.name,
             node.address,
-            crate::provider::login_user(deployment, &node.name),
+            crate::state::login_user(deployment, &node.name),
             secrets.user_key_path().display(),
             known.display()
         )

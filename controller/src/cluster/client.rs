@@ -3,8 +3,8 @@
 use super::ASK_DEADLINE;
 use crate::{
     error::Error,
-    plan::{NodePlan, Plan, Role},
-    provider::Secrets,
+    keys::Secrets,
+    model::{NodePlan, Plan, Role},
     state::{Deployment, write_secret},
 };
 use kube::Client;

@@ -1,6 +1,7 @@
 //! Replicas of functions as pods: when each was made, scheduled, started and ready, remembered after it is gone.
 
-use super::{ASK_DEADLINE, PodRecord, pod};
+use super::{ASK_DEADLINE, pod};
+use crate::model::PodRecord;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, api::ListParams};
 use std::collections::BTreeMap;

@@ -1,10 +1,10 @@
 //! A run as a Job: one pod, on its node, never tried twice.
 
 use crate::{
-    agents::RunStart, applications::OwnContainer, error::Error, managers::node_name,
-    plan::GUEST_DATA_DIR,
+    agents::{OUT_DIR, RunStart, workload_arguments},
+    error::Error,
+    model::{GUEST_DATA_DIR, OwnContainer, node_name},
 };
-use continuum_images::guest::BUNDLE_DIR;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,18 +15,6 @@ pub(super) const RUN: &str = "continuum/run";
 pub(super) const BENCH: &str = "continuum/bench";
 /// Label of everything that is ours.
 pub(super) const OURS: &str = "app.kubernetes.io/managed-by=continuum";
-
-const OUT_DIR: &str = "/out";
-
-/// What our own program is told in a container.
-pub fn workload_arguments(spec_json: &str) -> Vec<String> {
-    vec![
-        "run".into(),
-        format!("--spec-json={spec_json}"),
-        format!("--bundle=/{BUNDLE_DIR}"),
-        format!("--out={OUT_DIR}"),
-    ]
-}
 
 /// An image as a pod names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

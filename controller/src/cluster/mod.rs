@@ -7,6 +7,7 @@
 //!                               └─ stages: when its node did what, from the node's logs
 //! ```
 
+mod apply;
 mod board;
 mod client;
 mod function_pods;
@@ -18,15 +19,13 @@ mod run;
 mod stages;
 pub mod usage;
 
+pub use apply::{apply, pod_troubles};
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use function_pods::FunctionPods;
-pub use job::{Image, job, workload_arguments};
+pub use job::{Image, job};
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
-pub use pod::PodRecord;
-pub use pod::trouble as pod_trouble;
 pub(crate) use run::ask;
 pub use run::{PodRun, Pods, node_times};
-pub use stages::NodeTimes;
 
 /// One question to the API server.
 pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,7 +1,11 @@
 //! Which nodes of a cluster are ready, and why others are not.
 
 use super::ASK_DEADLINE;
-use crate::{error::Error, managers::node_name, plan::Plan, provider::Context};
+use crate::{
+    context::Context,
+    error::Error,
+    model::{Plan, node_name},
+};
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use kube::{Api, Client, api::ListParams};
 use std::{collections::BTreeMap, time::Duration};

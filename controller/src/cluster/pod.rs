@@ -1,9 +1,7 @@
 //! What the status of a pod says.
 
-use super::NodeTimes;
-use crate::agents::RunExit;
+use crate::model::{PodRecord, RunExit};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use std::collections::BTreeMap;
 
 /// Waiting for these is in vain: what is missing does not come by itself.
 const FATAL: [&str; 5] = [
@@ -96,7 +94,7 @@ pub(super) fn state(pod: &Pod) -> PodState {
 }
 
 /// Why a pod's container does not run, if it does not.
-pub fn trouble(pod: &Pod) -> Option<String> {
+pub(super) fn trouble(pod: &Pod) -> Option<String> {
     match state(pod) {
         PodState::Waiting { why, .. } => Some(why),
         PodState::Ended(exit) => Some(format!("it ended: {exit:?}")),
@@ -109,28 +107,6 @@ fn waiting(why: &str, is_fatal: bool) -> PodState {
         why: why.to_owned(),
         is_fatal,
     }
-}
-
-/// What is kept of a pod. Times are those of the API, to the second.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
-pub struct PodRecord {
-    /// Name.
-    pub pod: String,
-    /// Node, as the cluster calls it.
-    pub node: String,
-    /// Address.
-    pub address: String,
-    /// Digest of the image that ran.
-    pub image_id: String,
-    /// `job_created`, `created`, `scheduled`, `sandbox`, `initialized`, `started`, `ready`, `finished`: seconds since
-    /// 1970.
-    pub times_unix_s: BTreeMap<&'static str, i64>,
-    /// What its node did for it, by the node's clock.
-    pub node_times_unix_ns: NodeTimes,
-    /// `cpu.max` and `memory.max` of the pod's control group as read back.
-    pub cpu_max: String,
-    /// See `cpu_max`.
-    pub memory_max: String,
 }
 
 /// Conditions of a pod with the name of what is done when they are true.

@@ -6,15 +6,13 @@ use super::{
     client,
     job::{self, Image},
     log::Reader,
-    pod::{self, PodRecord, PodState},
-    stages::{self, NodeTimes},
+    pod::{self, PodState},
+    stages,
 };
 use crate::{
-    agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunExit, RunStart, StartedRun},
-    applications::{OwnContainer, RunPlan},
-    bench::Runner,
+    agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart, Runner},
     error::Error,
-    plan::Plan,
+    model::{NodeTimes, OwnContainer, Plan, PodRecord, RunExit, RunPlan, StartedRun},
     state::Deployment,
 };
 use k8s_openapi::api::{

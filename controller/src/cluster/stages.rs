@@ -1,10 +1,8 @@
 //! When a node did what for its pods, to the microsecond: its kubelet and its containerd say so in their logs, where the
 //! API only has seconds.
 
+use crate::model::NodeTimes;
 use std::collections::BTreeMap;
-
-/// Stages of a pod on its node, by its own clock, nanoseconds since 1970.
-pub type NodeTimes = BTreeMap<&'static str, i64>;
 
 /// `journalctl` with the lines that [`parse`] understands, since a time in seconds since 1970.
 pub(super) fn argv(since_unix_s: i64) -> Vec<String> {

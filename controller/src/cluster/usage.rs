@@ -1,7 +1,6 @@
 //! CPU and memory of functions, as kubelets count them.
 
 use super::ASK_DEADLINE;
-use crate::models::FUNCTION_NAMESPACE;
 use kube::Client;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,8 +14,12 @@ pub struct Used {
     pub memory_bytes: u64,
 }
 
-/// By function; a node that does not answer has none.
-pub async fn by_function(client: &Client, nodes: &[String]) -> BTreeMap<String, Used> {
+/// By function of a namespace; a node that does not answer has none.
+pub async fn by_function(
+    client: &Client,
+    nodes: &[String],
+    namespace: &str,
+) -> BTreeMap<String, Used> {
     let mut all = BTreeMap::new();
     for node in nodes {
         let path = format!("/api/v1/nodes/{node}/proxy/stats/summary");
@@ -25,15 +28,15 @@ pub async fn by_function(client: &Client, nodes: &[String]) -> BTreeMap<String, 
         };
         let asked = tokio::time::timeout(ASK_DEADLINE, client.request::<Value>(request)).await;
         if let Ok(Ok(summary)) = asked {
-            add(&summary, &mut all);
+            add(&summary, namespace, &mut all);
         }
     }
     all
 }
 
-fn add(summary: &Value, all: &mut BTreeMap<String, Used>) {
+fn add(summary: &Value, namespace: &str, all: &mut BTreeMap<String, Used>) {
     let pods = summary["pods"].as_array().into_iter().flatten();
-    for pod in pods.filter(|p| p["podRef"]["namespace"] == FUNCTION_NAMESPACE) {
+    for pod in pods.filter(|p| p["podRef"]["namespace"] == namespace) {
         // NAME-TEMPLATE-POD: names of functions may have dashes of their own.
         let name = pod["podRef"]["name"].as_str().unwrap_or_default();
         let function = name.rsplitn(3, '-').nth(2).unwrap_or(name);
@@ -62,7 +65,7 @@ mod tests {
             pod("kube-system", "coredns-1-2"),
         ] });
         let mut all = BTreeMap::new();
-        add(&summary, &mut all);
+        add(&summary, "openfaas-fn", &mut all);
         assert_eq!(all.len(), 1);
         assert_eq!(
             all["my-image"],

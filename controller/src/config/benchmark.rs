@@ -1,9 +1,10 @@
 //! What is run, with defaults that follow from the machines.
 
 use super::{
-    check::Options,
-    model::{Benchmark, Config, FunctionSpec, Mode, OwnImage},
+    model::{Benchmark, Config, FunctionSpec},
+    values::Options,
 };
+use crate::model::{Mode, OwnImage};
 
 pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
     let tiers = &config.infrastructure.tiers;

@@ -3,101 +3,15 @@
 use super::{
     Checked,
     benchmark::benchmark,
-    entry::{Entry, Place, Value},
-    fault::{Fault, shown},
-    keys::{self, Kind},
-    model::{
-        Config, ControllerSpec, Infrastructure, Link, NATIVE, Network, PerTier, Software, Tier,
-        TierPair, TierSpec,
-    },
-    rules,
+    entry::{Entry, Value},
+    fault::Fault,
+    findings::{Findings, Rules},
+    keys::Kind,
+    model::{Config, ControllerSpec, Infrastructure, NATIVE, Network, Software, TierSpec},
+    own_rules,
+    values::{Options, typed},
 };
-
-/// Entries whose type and range are right, read by path.
-pub(super) struct Options<'a> {
-    entries: &'a [Entry],
-    values: Vec<(&'a str, Value)>,
-    /// File name, for faults that have no line.
-    pub(super) file: &'a str,
-    pub(super) is_cfg: bool,
-}
-
-impl Options<'_> {
-    fn value(&self, path: &str) -> Option<&Value> {
-        self.values.iter().find(|(p, _)| *p == path).map(|(_, v)| v)
-    }
-
-    pub(super) fn is_given(&self, path: &str) -> bool {
-        self.entries.iter().any(|e| e.path == path)
-    }
-
-    pub(super) fn text(&self, path: &str) -> Option<String> {
-        match self.value(path)? {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        }
-    }
-
-    pub(super) fn bool(&self, path: &str) -> Option<bool> {
-        if let Value::Bool(b) = self.value(path)? {
-            Some(*b)
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn int(&self, path: &str) -> Option<i64> {
-        if let Value::Int(n) = self.value(path)? {
-            Some(*n)
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn float(&self, path: &str) -> Option<f64> {
-        if let Value::Float(n) = self.value(path)? {
-            Some(*n)
-        } else {
-            None
-        }
-    }
-
-    pub(super) fn list(&self, path: &str) -> Vec<String> {
-        if let Some(Value::List(list)) = self.value(path) {
-            list.clone()
-        } else {
-            Vec::new()
-        }
-    }
-
-    /// Where an option stands, or the file with its native name.
-    pub(super) fn place(&self, path: &str) -> Place {
-        let written = self
-            .entries
-            .iter()
-            .find(|e| e.path == path)
-            .map(|e| e.place.clone());
-        written.unwrap_or_else(|| {
-            let cfg = keys::find(path).and_then(|k| k.cfg).filter(|_| self.is_cfg);
-            let key = cfg.map_or_else(
-                || path.to_owned(),
-                |c| format!("[{}] {}", c.section, c.option),
-            );
-            Place {
-                file: self.file.to_owned(),
-                line: 0,
-                key,
-            }
-        })
-    }
-
-    pub(super) fn fault(&self, faults: &mut Vec<Fault>, path: &str, text: impl Into<String>) {
-        faults.push(Fault {
-            place: self.place(path),
-            text: text.into(),
-        });
-    }
-}
+use crate::model::{Link, PerTier, Tier, TierPair};
 
 /// Checks everything; what is wrong is added to `faults`.
 pub(super) fn check(
@@ -105,9 +19,9 @@ pub(super) fn check(
     file: &str,
     is_cfg: bool,
     stem: &str,
+    rules: Rules,
     faults: &mut Vec<Fault>,
 ) -> Checked {
-    let mut values = Vec::new();
     let mut warnings = Vec::new();
     let infra_only = entries.iter().any(|e| {
         e.path == "infrastructure.infra_only"
@@ -130,138 +44,12 @@ pub(super) fn check(
         .filter(|e| !(infra_only && is_benchmark(e)))
         .cloned()
         .collect();
-    for entry in &entries {
-        let Some(key) = keys::find(&entry.path) else {
-            continue;
-        };
-        match typed(&entry.value, key.kind) {
-            Ok(value) => values.push((entry.path.as_str(), value)),
-            Err(text) => faults.push(Fault {
-                place: entry.place.clone(),
-                text,
-            }),
-        }
-    }
-    let options = Options {
-        entries: &entries,
-        values,
-        file,
-        is_cfg,
-    };
+    let options = Options::of(&entries, file, is_cfg, faults);
     let config = build(&options, stem, faults, &mut warnings);
-    rules::check(&config, &options, faults, &mut warnings);
+    let mut findings = Findings::new(&options, faults, &mut warnings);
+    own_rules::check(&config, &mut findings);
+    rules(&config, &mut findings);
     Checked { config, warnings }
-}
-
-fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
-    let text = value.to_string();
-    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", shown(&text)));
-    match kind {
-        Kind::Text => match value {
-            Value::Text(text) | Value::Raw(text) => Ok(Value::Text(text.clone())),
-            _ => wrong("a text"),
-        },
-        Kind::List => match value {
-            Value::List(_) => Ok(value.clone()),
-            Value::Text(text) | Value::Raw(text) => Ok(Value::List(
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|s| !s.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-            )),
-            _ => wrong("a list of texts"),
-        },
-        Kind::Bool => match value {
-            Value::Bool(_) => Ok(value.clone()),
-            // As Python's configparser reads truth values.
-            Value::Raw(text) | Value::Not(text) => {
-                let is_true = match text.to_lowercase().as_str() {
-                    "yes" | "on" | "true" | "1" => true,
-                    "no" | "off" | "false" | "0" => false,
-                    _ => return wrong("true or false"),
-                };
-                Ok(Value::Bool(is_true != matches!(value, Value::Not(_))))
-            }
-            _ => wrong("true or false"),
-        },
-        Kind::Int(low, high) => {
-            let number = match value {
-                Value::Int(n) => Some(*n),
-                Value::Raw(text) => text.parse().ok(),
-                _ => None,
-            };
-            match number {
-                Some(n) if (low..=high).contains(&n) => Ok(Value::Int(n)),
-                Some(_) => wrong(&format!("in {low} to {high}")),
-                None => wrong(&format!("a whole number, {low} to {high}")),
-            }
-        }
-        Kind::Float(low, high) => {
-            let number = match value {
-                Value::Float(n) => Some(*n),
-                Value::Int(n) => Some(*n as f64),
-                Value::Raw(text) => text.parse::<f64>().ok(),
-                _ => None,
-            };
-            match number.filter(|n| n.is_finite()) {
-                Some(n) if (low..=high).contains(&n) => Ok(Value::Float(n)),
-                Some(_) => wrong(&format!("in {low} to {high}")),
-                None => wrong(&format!("a number, {low} to {high}")),
-            }
-        }
-        Kind::Mib(low, high) => {
-            mib(value, low, high).map_err(|allowed| format!("`{}` is not {allowed}", shown(&text)))
-        }
-        Kind::Choice(allowed, refused) => {
-            if !matches!(value, Value::Text(_) | Value::Raw(_)) {
-                return wrong(&format!("one of {}", allowed.join(", ")));
-            }
-            if allowed.contains(&text.as_str()) {
-                return Ok(Value::Text(text));
-            }
-            if let Some((_, why)) = refused.iter().find(|(name, _)| *name == text) {
-                return Err(format!("`{text}`: {why}"));
-            }
-            let near = super::suggest::nearest(&text, allowed.iter().copied())
-                .map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
-            wrong(&format!("one of {}{near}", allowed.join(", ")))
-        }
-        Kind::Only(accepted, why) => {
-            let lower = text.to_lowercase();
-            let is_false = accepted == "false" && matches!(lower.as_str(), "no" | "off" | "0");
-            if lower == accepted || is_false {
-                Ok(value.clone())
-            } else {
-                Err(format!("`{}` is not supported: {why}", text.escape_debug()))
-            }
-        }
-    }
-}
-
-/// Memory in MiB, or what would be allowed, in the unit that the user wrote.
-fn mib(value: &Value, low: f64, high: f64) -> Result<Value, String> {
-    if let Value::Gigabytes(text) = value {
-        return match text.parse::<f64>() {
-            Ok(gb) if (low..=high).contains(&(gb * 1024.0)) => {
-                Ok(Value::Float((gb * 1024.0).round()))
-            }
-            _ => Err(format!(
-                "a number, {} to {} GB",
-                low / 1024.0,
-                high / 1024.0
-            )),
-        };
-    }
-    let number = match value {
-        Value::Float(n) => Some(*n),
-        Value::Int(n) => Some(*n as f64),
-        _ => None,
-    };
-    match number.filter(|n| n.fract() == 0.0) {
-        Some(n) if (low..=high).contains(&n) => Ok(Value::Float(n)),
-        _ => Err(format!("a whole number of MiB, {low} to {high}")),
-    }
 }
 
 fn build(
@@ -429,9 +217,7 @@ fn preset(pair: TierPair, name: &str) -> Link {
 
 fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
     let given_links: Vec<&str> = options
-        .entries
-        .iter()
-        .map(|e| e.path.as_str())
+        .paths()
         .filter(|p| p.starts_with("network.") && p.matches('.').count() == 2)
         .collect();
     let given_preset = options.text("network.preset");

@@ -64,7 +64,7 @@ fn list(faults: &[Fault]) -> String {
 }
 
 /// A piece of a config as messages show it: short, and with nothing that a terminal would obey.
-pub(super) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let short: String = text.chars().take(LONGEST_SHOWN).collect();
     let dots = if short.len() < text.len() { "…" } else { "" };
     format!("{}{dots}", short.escape_debug())

@@ -1,7 +1,5 @@
 //! What an option is. The table of them all is `options`.
 
-use super::options::KEYS;
-
 /// One option.
 #[derive(Debug)]
 pub struct Key {
@@ -102,11 +100,6 @@ pub(super) const fn unit(
         kind,
         doc,
     }
-}
-
-/// Finds an option by its TOML path.
-pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().copied().find(|k| k.path == path)
 }
 
 /// Options of upstream that belong to what we do not support at all, with the reason.

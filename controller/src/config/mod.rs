@@ -1,4 +1,5 @@
-//! The config: raw entries of either spelling -> checked model. No plan is made and nothing is created here.
+//! The config: raw entries of either spelling -> checked model. What managers, services and applications
+//! ask of a config is told by whoever knows them, as [`Rules`]. No plan is made and nothing is created here.
 //!
 //! ```text
 //! TOML ─ toml_source ─┐
@@ -13,22 +14,24 @@ mod change;
 mod check;
 mod entry;
 mod fault;
+mod findings;
 mod keys;
 mod model;
 mod options;
-mod rules;
+mod own_rules;
 mod run_options;
 mod show;
 mod suggest;
 mod toml_source;
+mod values;
 
 pub use change::{Action, Change, LinkChange, TimelineStep, UNITS};
 pub use entry::{Entry, Place, Value};
-pub use fault::{ConfigError, Fault};
+pub use fault::{ConfigError, Fault, shown};
+pub use findings::{Findings, Rules};
 pub use keys::{Key, Kind};
 pub use model::*;
 pub use options::KEYS;
-pub(crate) use rules::{is_name, spread_evenly};
 pub use show::to_toml;
 
 use std::path::Path;
@@ -47,8 +50,8 @@ pub struct Checked {
     pub warnings: Vec<String>,
 }
 
-/// Reads and checks a file, with `--set path=value` on top. Reports every fault.
-pub fn load(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
+/// Reads and checks a file, with `--set path=value` on top, by our own rules and then by others. Reports every fault.
+pub fn load(path: &Path, overrides: &[String], rules: Rules) -> Result<Checked, ConfigError> {
     let text = read(path)?;
     let is_cfg = path
         .extension()
@@ -57,7 +60,14 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
         .file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default();
-    parse(&text, &path.display().to_string(), is_cfg, &stem, overrides)
+    parse(
+        &text,
+        &path.display().to_string(),
+        is_cfg,
+        &stem,
+        overrides,
+        rules,
+    )
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -89,6 +99,7 @@ pub fn parse(
     is_cfg: bool,
     stem: &str,
     overrides: &[String],
+    rules: Rules,
 ) -> Result<Checked, ConfigError> {
     let mut faults = Vec::new();
     let mut entries = if is_cfg {
@@ -103,7 +114,7 @@ pub fn parse(
     for text in overrides {
         toml_source::apply_override(text, &mut entries, &mut faults);
     }
-    let checked = check::check(&entries, file, is_cfg, stem, &mut faults);
+    let checked = check::check(&entries, file, is_cfg, stem, rules, &mut faults);
     if faults.is_empty() {
         return Ok(checked);
     }
@@ -120,8 +131,4 @@ fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
 }
 
 #[cfg(test)]
-mod bad_input_tests;
-#[cfg(test)]
 mod options_doc;
-#[cfg(test)]
-mod tests;

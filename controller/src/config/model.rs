@@ -1,62 +1,7 @@
 //! The checked config.
 
+use crate::model::{Link, Mode, OwnImage, PerTier, Tier, TierPair};
 use serde::Serialize;
-
-/// Where a node stands in the continuum. The order is upstream's: addresses are given in it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    /// Data centre.
-    Cloud,
-    /// Near the users.
-    Edge,
-    /// The users' devices.
-    Endpoint,
-}
-
-impl Tier {
-    /// In upstream's order.
-    pub const ALL: [Self; 3] = [Self::Cloud, Self::Edge, Self::Endpoint];
-
-    /// As in configs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cloud => "cloud",
-            Self::Edge => "edge",
-            Self::Endpoint => "endpoint",
-        }
-    }
-}
-
-impl std::fmt::Display for Tier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One value per tier.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct PerTier<T> {
-    /// Cloud.
-    pub cloud: T,
-    /// Edge.
-    pub edge: T,
-    /// Endpoint.
-    pub endpoint: T,
-}
-
-impl<T> PerTier<T> {
-    /// The value of a tier.
-    pub fn get(&self, tier: Tier) -> &T {
-        match tier {
-            Tier::Cloud => &self.cloud,
-            Tier::Edge => &self.edge,
-            Tier::Endpoint => &self.endpoint,
-        }
-    }
-}
 
 /// The whole config.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,39 +77,6 @@ pub struct ControllerSpec {
     pub memory_mib: Option<u64>,
     /// Share of each core.
     pub quota: Option<f64>,
-}
-
-/// Two tiers with a link between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct TierPair(pub Tier, pub Tier);
-
-impl TierPair {
-    /// All that upstream knows, in its order.
-    pub const ALL: [Self; 5] = [
-        Self(Tier::Cloud, Tier::Cloud),
-        Self(Tier::Edge, Tier::Edge),
-        Self(Tier::Cloud, Tier::Edge),
-        Self(Tier::Cloud, Tier::Endpoint),
-        Self(Tier::Edge, Tier::Endpoint),
-    ];
-
-    /// As in configs: `cloud_edge`.
-    pub fn name(self) -> String {
-        format!("{}_{}", self.0, self.1)
-    }
-}
-
-/// Properties of a link, one way.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Link {
-    /// Mean.
-    pub latency_ms: f64,
-    /// Standard deviation.
-    pub jitter_ms: f64,
-    /// Share of packets lost.
-    pub loss_percent: f64,
-    /// Shared by all peers of a tier.
-    pub rate_mbit: f64,
 }
 
 /// Links between tiers.
@@ -319,35 +231,6 @@ impl std::str::FromStr for FunctionLoad {
             parameters,
         })
     }
-}
-
-/// A container of the user's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct OwnImage {
-    /// Archive or name; `None` = nothing runs there.
-    pub image: Option<String>,
-    /// The whole command; empty = what the image says.
-    pub command: Vec<String>,
-}
-
-impl OwnImage {
-    /// The archive, if it is one.
-    pub fn archive(&self) -> Option<&std::path::Path> {
-        let path = std::path::Path::new(self.image.as_deref()?);
-        path.extension().is_some_and(|e| e == "tar").then_some(path)
-    }
-}
-
-/// What a tier does in a run; upstream's word for where the workers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Workers in the cloud.
-    Cloud,
-    /// Workers on the edge.
-    Edge,
-    /// Endpoints alone.
-    Endpoint,
 }
 
 impl Config {

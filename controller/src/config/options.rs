@@ -320,3 +320,8 @@ const GROUPS: [&[Key]; 10] = [
 /// Every option.
 pub static KEYS: std::sync::LazyLock<Vec<&'static Key>> =
     std::sync::LazyLock::new(|| GROUPS.iter().copied().flatten().collect());
+
+/// Finds an option by its TOML path.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().copied().find(|k| k.path == path)
+}

@@ -1,6 +1,7 @@
 //! A checked config in the native spelling, with every value that is in force.
 
-use super::model::{Config, Tier};
+use super::model::Config;
+use crate::model::Tier;
 use std::fmt::Write;
 
 /// As TOML.

@@ -1,21 +1,18 @@
 //! Making a cluster: all its nodes at once, each with what it needs from the store; then waiting until they are ready.
 
-use super::software::say_step;
 use crate::{
     agents::{Agent, ArtifactSource, GrpcAgent},
+    artifacts::{WORKLOAD, artifact, missing_named, reason, say_step, stored},
     cluster::{client, unready_now, versions, wait_ready, write_kubeconfig},
     config::Config,
+    context::Context,
     error::Error,
-    keys,
-    managers::{self, Cluster, ClusterPart, Secret},
-    plan::{NodePlan, Plan, Role},
-    provider::{Context, Secrets},
+    keys::{self, Secrets},
+    model::{NodePlan, Plan, Role},
+    plan::managers::{self, Cluster, ClusterPart, Secret},
     state::Deployment,
 };
-use continuum_images::{
-    components::{self, Catalogue, Component, Stored},
-    oci,
-};
+use continuum_images::components::{Catalogue, Stack, Stored};
 use std::collections::BTreeMap;
 
 /// Of what an edge gets its certificate with, made anew by every `up`: longer than one takes.
@@ -47,11 +44,21 @@ pub(super) async fn trouble(
     Some(why)
 }
 
+/// The versions of a cluster that belong together.
+fn stack<'a>(
+    cluster: &dyn Cluster,
+    catalogue: &'a Catalogue,
+    config: &Config,
+) -> Result<&'a Stack, Error> {
+    let stack = cluster.stack(catalogue, config);
+    stack.map_err(|why| Error::other("choose a version of Kubernetes", why))
+}
+
 /// Why the store cannot serve a cluster; each with what to type.
 pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster) -> Vec<String> {
     let found = || -> Result<Vec<String>, Error> {
         let catalogue = Catalogue::builtin()?;
-        let stack = cluster.stack(&catalogue, config)?;
+        let stack = stack(cluster, &catalogue, config)?;
         let mut reasons = Vec::new();
         for name in cluster.components() {
             let component = catalogue.find(name, stack.versions.get(*name).map(String::as_str))?;
@@ -62,72 +69,6 @@ pub(super) fn missing(context: &Context, config: &Config, cluster: &dyn Cluster)
         Ok(reasons)
     };
     found().unwrap_or_else(|error| vec![crate::error::chain(&error)])
-}
-
-/// What to type to have a component in the store.
-fn how_to_get(component: &Component) -> String {
-    let name = &component.name;
-    let build = format!("continuum-ctl artifact build {name}");
-    let add = format!("continuum-ctl artifact add {name} PATH");
-    match &*component.way {
-        "url" => format!("{build} (downloads it), or {add} (a folder or the release's archive)"),
-        "file" => add,
-        _ => build,
-    }
-}
-
-/// Likewise in words when that cannot be found out, as for what is made of a guest image without one.
-fn reason(context: &Context, component: &Component) -> Option<String> {
-    fault(context, component).unwrap_or_else(|error| {
-        Some(format!(
-            "{}: {}",
-            component.title(),
-            crate::error::chain(&error)
-        ))
-    })
-}
-
-/// What is wrong with a component of the store, and what to do; nothing is made before that is known.
-fn fault(context: &Context, component: &Component) -> Result<Option<String>, Error> {
-    let title = component.title();
-    let get = how_to_get(component);
-    let Some(stored) = components::find(&context.cache, component)? else {
-        return Ok(Some(format!("{title} is not in the store; get it: {get}")));
-    };
-    Ok(stored.verify().err().map(|error| {
-        format!(
-            "{title} in the store is not as it came: {}; remove `{}` and get it again: {get}",
-            crate::error::chain(&error),
-            stored.dir.display()
-        )
-    }))
-}
-
-/// A component from the store. Nodes compare what they are sent with its digests.
-fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
-    let stored = components::find(&context.cache, component)?.ok_or_else(|| {
-        Error::other(
-            format!("find {}", component.title()),
-            format!("it is not in the store; {}", how_to_get(component)),
-        )
-    })?;
-    Ok(stored)
-}
-
-fn artifact(stored: &Stored, name: &str) -> Result<ArtifactSource, Error> {
-    let (path, file) = stored.file(name)?;
-    let image = name
-        .ends_with(".tar")
-        .then(|| oci::describe(&path))
-        .transpose()?
-        .map(|image| image.to_string());
-    Ok(ArtifactSource {
-        name: name.to_owned(),
-        sha256: file.sha256.clone(),
-        size_bytes: file.size_bytes,
-        path,
-        image,
-    })
 }
 
 fn artifacts(
@@ -147,40 +88,6 @@ fn artifacts(
     Ok(all)
 }
 
-/// An archive of a container image that the user brought.
-pub fn image_archive(path: &std::path::Path) -> Result<ArtifactSource, Error> {
-    let size_bytes = std::fs::metadata(path)
-        .map_err(Error::file("read", path))?
-        .len();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(ArtifactSource {
-        name: name.into_owned(),
-        sha256: continuum_images::hash::file(path)?,
-        size_bytes,
-        path: path.to_owned(),
-        image: Some(oci::describe(path)?.to_string()),
-    })
-}
-
-/// Component and image of our applications.
-pub(super) const WORKLOAD: (&str, &str) = ("workload-image", "workload.tar");
-
-/// The image of our applications.
-pub fn workload_image(context: &Context) -> Result<ArtifactSource, Error> {
-    let catalogue = Catalogue::builtin()?;
-    let (name, file) = WORKLOAD;
-    let component = catalogue.find(name, None)?;
-    artifact(&stored(context, component)?, file)
-}
-
-/// All files of a component that belongs to no stack.
-pub fn all_files(context: &Context, name: &str) -> Result<Vec<ArtifactSource>, Error> {
-    let catalogue = Catalogue::builtin()?;
-    let stored = stored(context, catalogue.find(name, None)?)?;
-    let names = stored.files.keys();
-    names.map(|name| artifact(&stored, name)).collect()
-}
-
 /// Why components that a plan needs beside its cluster cannot be had.
 pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) -> Vec<String> {
     let mut names: Vec<&str> = plan
@@ -193,19 +100,6 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
     names.sort_unstable();
     names.dedup();
     missing_named(context, &names)
-}
-
-/// Why components cannot be had.
-pub(super) fn missing_named(context: &Context, names: &[&str]) -> Vec<String> {
-    let check = || -> Result<Vec<String>, Error> {
-        let catalogue = Catalogue::builtin()?;
-        let mut reasons = Vec::new();
-        for name in names.iter().copied() {
-            reasons.extend(reason(context, catalogue.find(name, None)?));
-        }
-        Ok(reasons)
-    };
-    check().unwrap_or_else(|error| vec![crate::error::chain(&error)])
 }
 
 /// A node that becomes part of a cluster.
@@ -292,7 +186,7 @@ pub(super) async fn install(
     cluster: &dyn Cluster,
 ) -> Result<Vec<(String, String)>, Error> {
     let catalogue = Catalogue::builtin()?;
-    let stack = cluster.stack(&catalogue, config)?;
+    let stack = stack(cluster, &catalogue, config)?;
     let stored: BTreeMap<_, _> = cluster
         .components()
         .iter()

@@ -1,8 +1,9 @@
 //! Removing everything of a deployment, recorded or not.
 
 use crate::{
+    context::Context,
     error::Error,
-    provider::{self, Context, PROVIDERS},
+    provider::{self, PROVIDERS},
     state::Deployment,
 };
 

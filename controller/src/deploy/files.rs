@@ -1,7 +1,13 @@
 //! What a config's machines will get, by file: told before anything is made.
 
-use super::cluster::WORKLOAD;
-use crate::{config::Config, error::Error, managers, plan::Plan, provider::Context};
+use crate::{
+    artifacts::WORKLOAD,
+    config::Config,
+    context::Context,
+    error::Error,
+    model::Plan,
+    plan::{execution_models, managers},
+};
 use continuum_images::{
     components::{self, Catalogue},
     lock::LockedPackage,
@@ -54,7 +60,7 @@ fn from_catalogue(
         // A version that does not exist is among the reasons of the refusal.
         && let Ok(stack) = cluster.stack(catalogue, config)
     {
-        let functions = crate::models::of(config).map(|m| m.components(config));
+        let functions = execution_models::of(config).map(|m| m.components(config));
         let names = cluster.components().iter();
         for name in names.chain(functions.unwrap_or_default()) {
             all.push((*name, stack.versions.get(*name).cloned()));
@@ -117,13 +123,13 @@ pub fn planned_files(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config, plan::Prefix};
+    use crate::model::Prefix;
 
     fn names(text: &str) -> Vec<&'static str> {
-        let config = config::parse(text, "d.toml", false, "d", &[])
+        let config = crate::plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan::plan(&config, Prefix([192, 168, 100]));
         let catalogue = Catalogue::builtin().unwrap();
         let all = from_catalogue(&catalogue, &config, &plan);
         all.into_iter().map(|(name, _)| name).collect()

@@ -1,14 +1,14 @@
 //! From one config to another on machines that run: what can come on top of them without a `down`.
 
 use super::{
+    live::{config_of, difference},
     preflight,
-    up::{config_of, difference, guess},
 };
 use crate::{
     config::{self, Config},
+    context::Context,
     error::Error,
-    plan::Plan,
-    provider::{self, Allow, Context, Provider},
+    provider::{self, Allow, Provider},
     state::Deployment,
 };
 
@@ -55,7 +55,10 @@ pub(super) fn grow(
     }
     // Machines are there: what they take is not asked for once more.
     let prefix = deployment.prefix();
-    let plan = Plan::new(wanted, prefix.unwrap_or_else(|| guess(provider, wanted)));
+    let plan = crate::plan::plan(
+        wanted,
+        prefix.unwrap_or_else(|| provider::likely_prefix(provider, wanted)),
+    );
     let everything = Allow {
         unemulated: true,
         unlimited: true,
@@ -80,7 +83,7 @@ mod tests {
                            cores = 2\nmemory_mib = 4096\n[software]\nresource_manager = \"kubernetes\"\nresource_manager_only = true\n";
 
     fn config(text: &str) -> Config {
-        config::parse(text, "d.toml", false, "d", &[])
+        crate::plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config
     }

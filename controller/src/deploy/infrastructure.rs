@@ -2,8 +2,9 @@
 
 use crate::{
     agents::{Agent, GrpcAgent},
+    context::Context,
     error::Error,
-    provider::{Context, Provider, last_lines},
+    provider::{Provider, last_lines},
     state::Deployment,
 };
 use std::{collections::BTreeMap, time::Duration};

@@ -3,9 +3,10 @@
 
 use crate::{
     agents::{Agent, AppliedLink, GrpcAgent},
-    config::{Config, LinkChange, Tier},
+    config::{Config, LinkChange},
     error::Error,
-    plan::{LinkClass, Plan, changed_links},
+    model::{LinkClass, Plan, Tier},
+    plan::changed_links,
     provider,
     state::{Deployment, Lock, LockKind, write_secret},
 };

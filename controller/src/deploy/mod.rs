@@ -8,22 +8,24 @@
 
 mod cluster;
 mod down;
+pub mod execution_models;
 mod files;
 mod grow;
 mod infrastructure;
 mod links;
+mod live;
 mod network;
 mod preflight;
 mod software;
+pub mod timings;
 mod up;
 mod versions;
 
-pub use cluster::{all_files, image_archive, workload_image};
 pub use down::{down, sweep_name};
 pub use files::{PlannedFile, planned_files};
 pub use grow::{align_provider, grows_to};
 pub use links::{change_link, check_places, link_changes, restore_links};
+pub use live::{connect_all, difference, open};
 pub use network::apply_network;
 pub use preflight::preflight;
-pub use software::bring_images;
-pub use up::{Planned, Up, connect_all, difference, open, plan_of, up};
+pub use up::{Planned, Up, plan_of, up};

@@ -6,10 +6,12 @@
 
 use crate::{
     agents::{Agent, GrpcAgent, ProbeResult},
-    config::{Config, Tier},
+    config::Config,
+    context::Context,
     error::Error,
-    plan::{LinkClass, NodePlan, Plan, links_of},
-    provider::{Context, Provider},
+    model::{LinkClass, NodePlan, Plan, Tier},
+    plan::links_of,
+    provider::Provider,
 };
 use std::{collections::BTreeMap, time::Duration};
 
@@ -137,7 +139,7 @@ fn each_way_ms(probed: &ProbeResult, asked_ms: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::parse, plan::Prefix};
+    use crate::{model::Prefix, plan::parse};
 
     fn probed(rtt_ms: &[f64]) -> ProbeResult {
         ProbeResult {
@@ -167,7 +169,7 @@ mod tests {
                network.preset = "4g""#,
             "t.toml", false, "t", &[],
         ).unwrap().config;
-        let plan = Plan::new(&config, Prefix([10, 0, 0]));
+        let plan = crate::plan::plan(&config, Prefix([10, 0, 0]));
         let seen: Vec<String> = pairs(&config, &plan)
             .iter()
             .map(|p| format!("{} {} {}", plan.nodes[p.from].name, p.to.name, p.asked_ms))

@@ -1,11 +1,14 @@
 //! Everything that would stop `up`, said at once and before anything is made.
 
+use super::execution_models;
 use crate::{
+    artifacts,
     config::Config,
+    context::Context,
     error::Error,
-    managers, models,
-    plan::Plan,
-    provider::{Allow, Context, Provider},
+    model::Plan,
+    plan::{self, managers},
+    provider::{Allow, Provider},
 };
 
 /// Fails with every reason; returns what the user should know otherwise.
@@ -57,18 +60,17 @@ pub(super) fn of_config(
             }
         }
         reasons.extend(super::cluster::missing_beside(context, config, plan));
-        if let Some(model) = models::of(config) {
-            let refusals = model.refusals(config);
-            let name = model.name();
+        if let Some(installer) = execution_models::of(config) {
+            let refusals = installer.refusals(config);
+            let name = installer.name();
             reasons.extend(
                 refusals
                     .iter()
                     .map(|why| format!("execution model {name}: {why}")),
             );
-            reasons.extend(super::cluster::missing_named(
-                context,
-                model.components(config),
-            ));
+        }
+        if let Some(model) = plan::execution_models::of(config) {
+            reasons.extend(artifacts::missing_named(context, model.components(config)));
         }
         for node in plan.nodes.iter().filter(|_| manager.is_some()) {
             let floor = manager.map_or(0, |m| m.needs(node).memory_floor_mib);
@@ -96,7 +98,7 @@ pub(super) fn of_config(
     if let Some(dataset) = config.benchmark.as_ref().and_then(|b| b.dataset.as_ref()) {
         let dataset_path = std::path::Path::new(dataset);
         if dataset_path.is_dir() {
-            let faults = crate::bench::photos_of(dataset_path).err();
+            let faults = crate::artifacts::photos_of(dataset_path).err();
             reasons.extend(faults.unwrap_or_default());
         } else {
             reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));

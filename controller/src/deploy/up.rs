@@ -1,14 +1,21 @@
 //! From a config to machines with software and links.
 
-use super::{grow::grow, infrastructure, network, preflight, software};
+use super::{
+    execution_models::{self, Scene},
+    grow::grow,
+    infrastructure,
+    live::connect_all,
+    network, preflight, software,
+};
 use crate::{
-    agents::GrpcAgent,
     config::{self, Config},
+    context::{Choice, Context},
     error::Error,
-    managers, models,
-    plan::{Plan, Prefix},
-    provider::{self, Allow, Choice, Context, LimitReport, Provider, Secrets},
-    state::{Claim, Deployment, Phase},
+    keys::Secrets,
+    model::Plan,
+    plan::managers,
+    provider::{self, Allow, LimitReport, Provider},
+    state::{self, Claim, Deployment, Phase},
 };
 
 /// What `up` has to say at the end.
@@ -42,7 +49,7 @@ pub struct Planned {
 /// The plan of a live deployment, or of a config.
 pub async fn plan_of(context: &Context, config: &Config, allow: Allow) -> Result<Planned, Error> {
     let choice = provider::choose(context, config).await?;
-    let provider = choice.provider()?;
+    let provider = provider::find(&choice.provider)?;
     let live = Deployment::load(&context.root, &config.name)?.and_then(|d| d.prefix());
     let mut refused = None;
     let prefix = match live {
@@ -52,11 +59,11 @@ pub async fn plan_of(context: &Context, config: &Config, allow: Allow) -> Result
             Err(error) => {
                 // Without libvirt there is nothing to ask; the plan is still worth seeing.
                 refused = matches!(error, Error::Preflight { .. }).then_some(error);
-                guess(provider, config)
+                provider::likely_prefix(provider, config)
             }
         },
     };
-    let plan = Plan::new(config, prefix);
+    let plan = crate::plan::plan(config, prefix);
     let (warnings, reasons) = match preflight(context, provider, config, &plan, allow).await {
         Ok(warnings) => (warnings, None),
         Err(error) => (Vec::new(), Some(error)),
@@ -69,80 +76,10 @@ pub async fn plan_of(context: &Context, config: &Config, allow: Allow) -> Result
     })
 }
 
-pub(super) fn guess(provider: &dyn Provider, config: &Config) -> Prefix {
-    let given = config.infrastructure.prefix_ip.as_ref().and_then(|text| {
-        let (a, b) = text.split_once('.')?;
-        Some((a.parse().ok()?, b.parse().ok()?))
-    });
-    let (a, b) = given.unwrap_or_else(|| provider.default_prefix());
-    Prefix([a, b, config.infrastructure.middle_ip.unwrap_or(100)])
-}
-
-/// Opens a live deployment with its config and plan.
-pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan), Error> {
-    let deployment = Deployment::load(&context.root, name)?.ok_or_else(|| Error::NoDeployment {
-        name: name.to_owned(),
-    })?;
-    let config = config_of(&deployment)?;
-    let prefix = deployment.prefix().ok_or_else(|| {
-        Error::other(
-            format!("use deployment `{name}`"),
-            "it was interrupted before it had addresses; run `continuum-ctl up` again",
-        )
-    })?;
-    let plan = Plan::new(&config, prefix);
-    Ok((deployment, config, plan))
-}
-
-/// Connections to all agents, in the order of nodes; made when first used.
-pub fn connect_all(deployment: &Deployment, plan: &Plan) -> Result<Vec<GrpcAgent>, Error> {
-    let secrets = Secrets::open(deployment)?;
-    plan.nodes
-        .iter()
-        .map(|node| secrets.connect(node))
-        .collect()
-}
-
-/// Values in which two configs differ, each with its whole path.
-pub fn difference(old: &str, new: &str) -> String {
-    let (old, new) = (paths(old), paths(new));
-    let missing = |from: &[String], line: &String| !from.contains(line);
-    let gone = old
-        .iter()
-        .filter(|l| missing(&new, l))
-        .map(|l| format!("  - {l}"));
-    let come = new
-        .iter()
-        .filter(|l| missing(&old, l))
-        .map(|l| format!("  + {l}"));
-    gone.chain(come).collect::<Vec<_>>().join("\n")
-}
-
-/// `[table]` and `key = value` as `table.key = value`.
-fn paths(text: &str) -> Vec<String> {
-    let mut table = String::new();
-    let mut paths = Vec::new();
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-            table = format!("{name}.");
-        } else if !line.is_empty() {
-            paths.push(format!("{table}{line}"));
-        }
-    }
-    paths
-}
-
-/// The config that a deployment was made with, or has grown to.
-pub(super) fn config_of(deployment: &Deployment) -> Result<Config, Error> {
-    let name = deployment.name();
-    let checked = config::parse(deployment.config(), "state.json", false, name, &[])?;
-    Ok(checked.config)
-}
-
 /// Brings a config up. The caller holds the deployment's lock.
 pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, Error> {
     let choice = provider::choose(context, config).await?;
-    let provider = choice.provider()?;
+    let provider = provider::find(&choice.provider)?;
     if let Some(reason) = &choice.reason {
         let name = provider.name();
         context.progress.line(&format!("provider {name}: {reason}"));
@@ -169,7 +106,7 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
                 provider.name(),
                 &config.infrastructure.libvirt_uri,
             )?;
-            new.set_fact(provider::PERSON, provider::person())?;
+            new.set_fact(state::PERSON, state::person())?;
             choice.record(&mut new)?;
             new
         }
@@ -227,12 +164,12 @@ async fn claim(
     deployment: &mut Deployment,
 ) -> Result<Plan, Error> {
     if let Some(prefix) = deployment.prefix() {
-        return Ok(Plan::new(config, prefix));
+        return Ok(crate::plan::plan(config, prefix));
     }
     let _claim = Claim::take().await?;
     let prefix = provider::claim_prefix(context, provider, config, &config.name).await?;
     deployment.set_prefix(prefix)?;
-    let plan = Plan::new(config, prefix);
+    let plan = crate::plan::plan(config, prefix);
     deployment.set_nodes(plan.nodes.clone())?;
     let secrets = Secrets::ensure(deployment)?;
     provider
@@ -305,15 +242,18 @@ async fn phases(
                     deployment.set_fact(&name, value)?;
                 }
             }
-            if let Some(model) = models::of(config) {
-                let scene = models::Scene {
+            if let Some(installer) = execution_models::of(config) {
+                let scene = Scene {
                     context,
                     config,
                     plan,
                     deployment,
                     agents: &agents,
                 };
-                for (name, value) in progress.stage("functions", model.install(&scene)).await? {
+                for (name, value) in progress
+                    .stage("functions", installer.install(&scene))
+                    .await?
+                {
                     deployment.set_fact(&name, value)?;
                 }
             }
@@ -339,21 +279,5 @@ async fn phases(
     tokio::select! {
         result = work => result,
         () = context.cancel.cancelled() => Err(Error::Interrupted),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_values_that_differ_are_shown() {
-        assert_eq!(
-            difference(
-                "a = 1\n\n[t]\nb = 2\n[u]\nb = 3\n",
-                "a = 1\n\n[t]\nb = 3\n[u]\nb = 3\n"
-            ),
-            "  - t.b = 2\n  + t.b = 3"
-        );
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     agents::{Agent, GrpcAgent},
-    plan::{Plan, Role},
+    model::{Plan, Role},
 };
 use std::time::Duration;
 

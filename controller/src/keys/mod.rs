@@ -2,6 +2,7 @@
 //! controller (client only), ssh keys for people and for each node.
 
 mod edge;
+mod secrets;
 
 use crate::error::Error;
 use rcgen::{
@@ -12,6 +13,7 @@ use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
 
 pub use edge::{sec1_key_pem, token as edge_token};
+pub use secrets::Secrets;
 
 /// Guests may boot with a clock that is behind.
 const BACKDATE: Duration = Duration::days(2);

@@ -1,7 +1,10 @@
 //! Link classes of a node after links were changed.
 
-use super::{LinkClass, NodePlan, Peer};
-use crate::config::{Change, Link, LinkChange, Network};
+use super::links_of;
+use crate::{
+    config::{Change, LinkChange, Network},
+    model::{Link, LinkClass, NodePlan, Peer},
+};
 
 fn concerns(change: &LinkChange, one: &NodePlan, other: &NodePlan) -> bool {
     let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
@@ -49,7 +52,7 @@ pub fn changed_links(
     changes: &[LinkChange],
 ) -> Vec<LinkClass> {
     let mut classes: Vec<LinkClass> = Vec::new();
-    for mut tier in super::links_of(node, nodes, network) {
+    for mut tier in links_of(node, nodes, network) {
         let base = Link {
             latency_ms: tier.latency_ms,
             jitter_ms: tier.jitter_ms,
@@ -91,8 +94,8 @@ pub fn changed_links(
 mod tests {
     use super::*;
     use crate::{
-        config::parse,
-        plan::{Plan, Prefix},
+        model::{Plan, Prefix},
+        plan::parse,
     };
 
     fn plan() -> (Plan, Network) {
@@ -101,7 +104,10 @@ mod tests {
                software.resource_manager = "mist"
                benchmark = { application = "image_classification", frequency = 1 }"#;
         let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-        (Plan::new(&config, Prefix([10, 0, 0])), config.network)
+        (
+            crate::plan::plan(&config, Prefix([10, 0, 0])),
+            config.network,
+        )
     }
 
     fn cut(a: &str, b: &str) -> LinkChange {

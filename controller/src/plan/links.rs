@@ -1,33 +1,9 @@
 //! Which link classes each node gets.
 
-use super::NodePlan;
-use crate::config::{Network, Tier};
-
-/// Peers of one tier and the link to them.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct LinkClass {
-    /// Tier of the peers.
-    pub name: String,
-    /// One way.
-    pub latency_ms: f64,
-    /// Standard deviation.
-    pub jitter_ms: f64,
-    /// Share of packets lost.
-    pub loss_percent: f64,
-    /// For all peers together.
-    pub rate_mbit: f64,
-    /// The peers.
-    pub peers: Vec<Peer>,
-}
-
-/// A node with its prefixes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Peer {
-    /// Name.
-    pub node: String,
-    /// Addresses, as prefixes.
-    pub prefixes: Vec<String>,
-}
+use crate::{
+    config::Network,
+    model::{LinkClass, NodePlan, Peer, Tier},
+};
 
 /// Classes of one node: a tier without other nodes takes none, and endpoints are not linked with each other.
 pub fn links_of(node: &NodePlan, nodes: &[NodePlan], network: &Network) -> Vec<LinkClass> {
@@ -61,10 +37,7 @@ pub fn links_of(node: &NodePlan, nodes: &[NodePlan], network: &Network) -> Vec<L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        config::parse,
-        plan::{Plan, Prefix},
-    };
+    use crate::{model::Prefix, plan::parse};
 
     #[test]
     fn both_ends_shape_and_endpoints_do_not_see_each_other() {
@@ -75,7 +48,7 @@ mod tests {
                benchmark = { application = "image_classification", frequency = 1 }"#,
             "t.toml", false, "t", &[],
         ).unwrap().config;
-        let plan = Plan::new(&config, Prefix([10, 0, 0]));
+        let plan = crate::plan::plan(&config, Prefix([10, 0, 0]));
         let edge = links_of(&plan.nodes[0], &plan.nodes, &config.network);
         assert_eq!(
             edge.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),

@@ -1,12 +1,9 @@
 //! Which nodes there are: upstream's names, order and roles.
 
-use super::{
-    NodePlan, Role,
-    addresses::{Prefix, mac},
-};
 use crate::{
-    config::{Config, Mode, Tier},
-    managers,
+    config::Config,
+    model::{Mode, NodePlan, Prefix, Role, Tier, mac},
+    plan::managers,
 };
 
 pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
@@ -14,7 +11,7 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
     let has_controller = !infrastructure.infra_only
         && config.mode() != Mode::Endpoint
         && managers::find(&config.software.resource_manager)
-            .is_some_and(super::super::managers::ResourceManager::has_controller);
+            .is_some_and(managers::ResourceManager::has_controller);
     let mut nodes = Vec::new();
     let mut next_core = 0;
     for tier in Tier::ALL {
@@ -69,7 +66,7 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::parse;
+    use crate::plan::parse;
 
     fn plan(text: &str) -> Vec<NodePlan> {
         let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;

@@ -1,36 +1,15 @@
 //! Provider `auto`: the first that makes machines which run on the processor; else the first whose machines run at all.
 
-use super::{Context, Fitness, PROVIDERS, Provider};
-use crate::{config::Config, error::Error, state::Deployment};
-use serde::{Deserialize, Serialize};
+use super::{Fitness, PROVIDERS};
+use crate::{
+    config::Config,
+    context::{Choice, Context},
+    error::Error,
+    state::Deployment,
+};
 
 /// As in configs.
 pub const AUTO: &str = "auto";
-const FACT: &str = "provider_choice";
-
-/// A provider, and why it is this one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// Its name.
-    pub provider: String,
-    /// Why; `None` where the config names it.
-    pub reason: Option<String>,
-}
-
-impl Choice {
-    /// The provider itself.
-    pub fn provider(&self) -> Result<&'static dyn Provider, Error> {
-        super::find(&self.provider)
-    }
-
-    /// Written down for results.
-    pub fn record(&self, deployment: &mut Deployment) -> Result<(), Error> {
-        match &self.reason {
-            Some(reason) => deployment.set_fact(FACT, reason.clone()),
-            None => Ok(()),
-        }
-    }
-}
 
 /// The provider of a config: that of the deployment if it is live, the one that is named, or what `auto` finds.
 pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error> {

@@ -1,10 +1,12 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
-use super::{Allow, Context, Fitness, LimitReport, NodeState, Provider, Secrets};
+use super::{Allow, Fitness, LimitReport, NodeState, Provider};
 use crate::{
     config::Config,
+    context::Context,
     error::Error,
-    plan::{AGENT_PORT, NodePlan, Plan, Prefix},
+    keys::Secrets,
+    model::{AGENT_PORT, NodePlan, Plan, Prefix},
     process,
     state::{Deployment, ResourceKind, write_secret},
 };

@@ -1,27 +1,25 @@
 //! Where machines come from: one trait, one file (or folder) each, one list.
 
 mod choose;
+mod claim;
 mod local;
 #[cfg(feature = "libvirt")]
 mod qemu;
 mod routes;
-mod secrets;
 mod seed;
 pub(crate) mod uml;
 
 use crate::{
     config::Config,
+    context::Context,
     error::Error,
-    plan::{Plan, Prefix},
-    progress::Progress,
-    state::{Deployment, StateRoot},
+    keys::Secrets,
+    model::{Plan, Prefix},
+    state::Deployment,
 };
-use continuum_images::cache::Cache;
-use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
-pub use choose::{AUTO, Choice, choose};
-pub use secrets::Secrets;
+pub use choose::{AUTO, choose};
+pub use claim::{claim_prefix, likely_prefix};
 
 /// Every provider; the only place that names them.
 pub const PROVIDERS: &[&dyn Provider] = &[
@@ -30,21 +28,6 @@ pub const PROVIDERS: &[&dyn Provider] = &[
     &uml::Uml,
     &local::Local,
 ];
-
-/// What a command works with.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// Where state lies.
-    pub root: StateRoot,
-    /// Where images lie.
-    pub cache: Cache,
-    /// What is said meanwhile.
-    pub progress: Arc<Progress>,
-    /// The user asked to stop.
-    pub cancel: CancellationToken,
-    /// What provider `auto` stands for, where that was found out before this command began.
-    pub chosen: Option<Choice>,
-}
 
 /// What the user goes on without.
 #[derive(Debug, Clone, Copy, Default)]
@@ -197,88 +180,10 @@ pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
         })
 }
 
-/// The person in the login names of a deployment: whoever brought it up, whoever logs in later.
-pub fn person() -> String {
-    let person = std::env::var("USER")
-        .ok()
-        .filter(|u| !u.is_empty())
-        .unwrap_or_else(|| "root".into());
-    person
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(12)
-        .collect()
-}
-
-/// Login user of a node, as upstream names it: node and person.
-pub fn login_user(deployment: &Deployment, node: &str) -> String {
-    let person = deployment
-        .facts()
-        .get(PERSON)
-        .cloned()
-        .unwrap_or_else(person);
-    format!("{node}_{person}").to_lowercase()
-}
-
 /// The fact that says which limits were asked for and are not enforced.
 pub const FACT_UNLIMITED: &str = "limits_not_enforced";
 /// Fact: nodes that have fewer processors than were asked for, and why.
 pub const FACT_FEWER_CORES: &str = "fewer_processors";
-
-/// The fact that keeps it.
-pub const PERSON: &str = "person";
-
-/// Claims a /24: the one asked for, or the first free one. Prefixes of other deployments of this host are taken too.
-/// The caller holds the claim until the prefix is occupied.
-pub async fn claim_prefix(
-    context: &Context,
-    provider: &dyn Provider,
-    config: &Config,
-    own: &str,
-) -> Result<Prefix, Error> {
-    let mut recorded = Vec::new();
-    for name in context.root.names()? {
-        if name != own
-            && let Ok(Some(other)) = Deployment::load(&context.root, &name)
-        {
-            recorded.extend(other.prefix());
-        }
-    }
-    let (a, b) = match &config.infrastructure.prefix_ip {
-        Some(text) => {
-            let mut numbers = text.split('.').filter_map(|n| n.parse::<u8>().ok());
-            (
-                numbers.next().unwrap_or_default(),
-                numbers.next().unwrap_or_default(),
-            )
-        }
-        None => provider.default_prefix(),
-    };
-    let candidates: Vec<u8> = match config.infrastructure.middle_ip {
-        Some(c) => vec![c],
-        // Upstream's default first.
-        None => (100..=254).chain(1..100).collect(),
-    };
-    for c in candidates {
-        let prefix = Prefix([a, b, c]);
-        if !recorded.contains(&prefix) && !provider.is_taken(context, config, prefix).await? {
-            return Ok(prefix);
-        }
-    }
-    let what = config.infrastructure.middle_ip.map_or_else(
-        || format!("every network of {a}.{b}.0.0/16 is in use"),
-        |c| {
-            format!(
-                "network {} is in use; leave middle_ip out to get the next free one",
-                Prefix([a, b, c])
-            )
-        },
-    );
-    Err(Error::Preflight {
-        name: own.to_owned(),
-        reasons: vec![what],
-    })
-}
 
 /// The end of a console, in one line for an error.
 pub fn last_lines(console: &str) -> String {

@@ -1,6 +1,6 @@
 //! Routes of this host: who has a network that covers a prefix has a route to it.
 
-use crate::{error::Error, plan::Prefix, process};
+use crate::{error::Error, model::Prefix, process};
 use std::time::Duration;
 
 /// For a look at the kernel's tables.

@@ -3,9 +3,9 @@
 use crate::{
     config::Config,
     error::Error,
-    plan::{GUEST_DATA_DIR, NodePlan, Prefix},
-    provider::{Secrets, login_user},
-    state::Deployment,
+    keys::Secrets,
+    model::{GUEST_DATA_DIR, NodePlan, Prefix},
+    state::{Deployment, login_user},
 };
 use continuum_images::{
     guest::BUNDLE_DIR,

@@ -1,13 +1,12 @@
 //! The result directory: `result.json`, tables and raw data as CSV, logs.
 
-use super::{NodeRun, Table};
 use crate::{
-    applications::Phase,
-    bench::Bench,
     config::Config,
     error::Error,
-    plan::{Plan, links_of},
+    model::{NodeRun, Phase, Plan, Table},
+    plan::links_of,
     progress::StageTime,
+    report::Bench,
     state::Deployment,
 };
 use continuum_workload_core::{

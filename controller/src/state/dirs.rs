@@ -70,7 +70,7 @@ impl StateRoot {
     /// Directory of one.
     /// Fails for what is no name: an empty one would be the directory of them all.
     pub fn deployment(&self, name: &str) -> Result<PathBuf, Error> {
-        if crate::config::is_name(name) {
+        if crate::model::is_name(name) {
             return Ok(self.deployments().join(name));
         }
         Err(Error::NoName {

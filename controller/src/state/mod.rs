@@ -3,10 +3,11 @@
 mod claim;
 mod dirs;
 mod lock;
+mod login;
 mod store;
-pub mod timings;
 
 pub use claim::Claim;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
+pub use login::{PERSON, login_user, person};
 pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};

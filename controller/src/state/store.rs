@@ -3,7 +3,7 @@
 use super::dirs::{StateRoot, make_private, write_secret};
 use crate::{
     error::Error,
-    plan::{NodePlan, Prefix},
+    model::{NodePlan, Prefix},
 };
 use serde::{Deserialize, Serialize};
 use std::{

@@ -2,7 +2,7 @@
 
 use crate::world::{NAMESPACE, World};
 use anyhow::ensure;
-use continuum_controller::models;
+use continuum_controller::{cluster::apply, deploy::execution_models::upstream_objects};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -436,14 +436,12 @@ pub(crate) fn logs(world: &World) -> anyhow::Result<()> {
 pub(crate) fn manifests(world: &World) -> anyhow::Result<()> {
     world
         .runtime
-        .block_on(models::apply(&world.admin, &World::objects()?))?;
+        .block_on(apply(&world.admin, &World::objects()?))?;
     let images: Vec<String> = ["gateway", "faas-netes", "queue-worker", "nats"]
         .iter()
         .map(|part| format!("{part}=example.org/{part}:1"))
         .collect();
-    let objects = models::upstream_objects(&images, &World::controller()?, crate::world::PASSWORD);
-    world
-        .runtime
-        .block_on(models::apply(&world.admin, &objects))?;
+    let objects = upstream_objects(&images, &World::controller()?, crate::world::PASSWORD);
+    world.runtime.block_on(apply(&world.admin, &objects))?;
     Ok(())
 }

@@ -6,7 +6,12 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use continuum_controller::{config, models, plan};
+use continuum_controller::{
+    cluster::apply,
+    deploy::execution_models,
+    model::{NodePlan, Prefix},
+    plan,
+};
 use continuum_openfaas_api::{FunctionDeployment, Texts, client::Gateway};
 use continuum_tests::process::{pause, workspace_program};
 use continuum_watchdog::Handler;
@@ -119,9 +124,7 @@ impl World {
             .into_iter()
             .filter(|o| o["kind"] != "Deployment")
             .collect();
-        world
-            .runtime
-            .block_on(models::apply(&world.admin, &objects))?;
+        world.runtime.block_on(apply(&world.admin, &objects))?;
         world.start_gateway(&[])?;
         Ok(world)
     }
@@ -134,19 +137,19 @@ impl World {
 
     /// What `up` puts into a cluster.
     pub(crate) fn objects() -> anyhow::Result<Vec<serde_json::Value>> {
-        Ok(models::objects(
+        Ok(execution_models::objects(
             "continuum.local/gateway:0.1.0",
             &Self::controller()?,
             PASSWORD,
         ))
     }
 
-    pub(crate) fn controller() -> anyhow::Result<plan::NodePlan> {
+    pub(crate) fn controller() -> anyhow::Result<NodePlan> {
         let text = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 2\n\
                     cores = 2\nmemory_mib = 2048\n[software]\nresource_manager = \"kubernetes\"\n\
                     resource_manager_only = true\n";
-        let checked = config::parse(text, "d.toml", false, "d", &[])?;
-        let plan = plan::Plan::new(&checked.config, plan::Prefix([192, 168, 100]));
+        let checked = plan::parse(text, "d.toml", false, "d", &[])?;
+        let plan = plan::plan(&checked.config, Prefix([192, 168, 100]));
         plan.nodes.first().cloned().context("a controller")
     }
 

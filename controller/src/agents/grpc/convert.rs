@@ -1,7 +1,8 @@
 //! Wire types to domain types and back.
 
-use super::super::types::{AppliedLink, ArtifactSource, MetricsSample};
-use crate::plan::LinkClass;
+use super::super::types::{AppliedLink, ArtifactSource};
+use crate::model::LinkClass;
+use crate::model::MetricsSample;
 use continuum_proto as wire;
 use tonic::Status;
 

@@ -6,13 +6,24 @@ mod streams;
 mod transfer;
 
 use super::types::{
-    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ClockOffset, ExecOutput, Info,
-    InstallStep, MetricsBatch, MetricsSample, ProbeResult, RunEvent, RunStart, StartedRun,
+    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ExecOutput, Info, InstallStep,
+    ProbeResult, RunEvent, RunStart,
 };
-use crate::{error::Error, keys::Identity, plan::LinkClass};
+use crate::{
+    error::Error,
+    keys::{Identity, Secrets},
+    model::{
+        AGENT_PORT, ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodePlan, StartedRun,
+    },
+};
 use continuum_proto as wire;
 use convert::{explain, from_applied, from_sample, now_unix_ns, to_artifact, to_link};
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
 use tokio::sync::mpsc;
 use tonic::{
     Code, Status,
@@ -38,6 +49,17 @@ pub struct GrpcAgent {
 }
 
 impl GrpcAgent {
+    /// To the agent of a node.
+    pub fn of_node(node: &NodePlan, secrets: &Secrets) -> Result<Self, Error> {
+        Self::new(
+            &node.name,
+            &secrets.agent_name(&node.name),
+            SocketAddr::new(IpAddr::V4(node.address), AGENT_PORT),
+            &secrets.authority()?.certificate_pem,
+            &secrets.controller()?,
+        )
+    }
+
     /// `name` is what the agent's certificate must be for.
     pub fn new(
         node: &str,

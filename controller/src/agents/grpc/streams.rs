@@ -3,8 +3,9 @@
 
 use super::{CALL_DEADLINE, GrpcAgent, again::Outage, convert::from_sample};
 use crate::{
-    agents::types::{ExecOutput, MetricsBatch, NodeEvent, RunEvent, RunEventKind, RunExit},
+    agents::types::{ExecOutput, RunEvent, RunEventKind},
     error::Error,
+    model::{MetricsBatch, NodeEvent, RunExit},
 };
 use continuum_proto as wire;
 use std::time::Duration;

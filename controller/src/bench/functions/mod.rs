@@ -4,20 +4,22 @@ mod asked;
 mod watch;
 
 use asked::asked;
-pub use watch::FunctionSample;
 pub(super) use watch::Watch;
 
 use super::places::Scene;
 use crate::{
     agents::ArtifactSource,
-    applications::{IMAGE_FUNCTION, function_loads},
-    cluster::{ask, client},
+    artifacts,
+    cluster::{ask, client, pod_troubles},
     config::{Benchmark, FunctionLoad},
-    deploy,
+    deploy::execution_models::FUNCTION_NAMESPACE,
     error::Error,
-    models::{FUNCTION_NAMESPACE, gateway_address},
-    plan::Role,
-    provider::Secrets,
+    keys::Secrets,
+    model::Role,
+    plan::{
+        applications::{IMAGE_FUNCTION, function_loads},
+        execution_models::OPENFAAS_IMAGES,
+    },
 };
 use continuum_openfaas_api::{
     FunctionDeployment, FunctionResources, FunctionStatus, client::Gateway,
@@ -104,7 +106,7 @@ fn wanted(
 
 /// The gateway of a scene's deployment.
 fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
-    let address = gateway_address(scene.plan).unwrap_or_default();
+    let address = scene.plan.gateway_address().unwrap_or_default();
     let password = Secrets::open(scene.deployment)?.gateway_password()?;
     Ok(Gateway::new(&address, &password))
 }
@@ -113,17 +115,17 @@ fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
 pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(), Error> {
     let (progress, cancel) = (&*scene.context.progress, &scene.context.cancel);
     let loads = function_loads(benchmark);
-    let workload = deploy::workload_image(scene.context)?;
+    let workload = artifacts::workload_image(scene.context)?;
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
         let workers = scene.agents.iter().zip(&scene.plan.nodes);
         let workers = workers.filter(|(_, n)| n.role == Role::Worker);
         let brought = workers.map(|(agent, _)| {
             let image = std::slice::from_ref(&workload);
-            deploy::bring_images(scene.context, agent, "containerd", image)
+            artifacts::bring_images(scene.context, agent, "containerd", image)
         });
         futures_util::future::try_join_all(brought).await?;
     }
-    let suite = deploy::all_files(scene.context, "faas-images")?;
+    let suite = artifacts::all_files(scene.context, OPENFAAS_IMAGES)?;
     let suite = suite
         .iter()
         .find(|f| f.name == "functions.tar")
@@ -223,7 +225,7 @@ async fn wait_ready(
             Err(error) => error.to_string(),
         };
         if begun.elapsed() > READY_DEADLINE {
-            let troubles = crate::models::pod_troubles(client, FUNCTION_NAMESPACE).await;
+            let troubles = pod_troubles(client, FUNCTION_NAMESPACE).await;
             return Err(Error::Deadline {
                 what: format!("function {name} to be ready"),
                 after: READY_DEADLINE,
@@ -246,7 +248,6 @@ async fn wait_ready(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     fn benchmark(more: &str) -> Benchmark {
         let text = format!(
@@ -255,7 +256,7 @@ mod tests {
              resource_manager = \"kubernetes\"\nexecution_model = \"openfaas\"\n[benchmark]\n\
              application = \"image_classification\"\nfrequency = 1\n{more}"
         );
-        let checked = config::parse(&text, "d.toml", false, "d", &[]).unwrap();
+        let checked = crate::plan::parse(&text, "d.toml", false, "d", &[]).unwrap();
         checked.config.benchmark.unwrap()
     }
 

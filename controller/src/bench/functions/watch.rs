@@ -4,10 +4,10 @@ use super::{LOOK_AGAIN_AFTER, gateway};
 use crate::{
     agents::GrpcAgent,
     bench::places::Scene,
-    cluster::{FunctionPods, PodRecord, client, node_times, usage},
+    cluster::{FunctionPods, client, node_times, usage},
+    deploy::execution_models::FUNCTION_NAMESPACE,
     error::Error,
-    models::FUNCTION_NAMESPACE,
-    plan::{Plan, Role},
+    model::{FunctionSample, Plan, PodRecord, Role},
 };
 use continuum_workload_core::clock::AnchoredClock;
 use std::{
@@ -19,23 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at what nodes say of CPU and memory, each of which costs them something.
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
-
-/// One function at one moment.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct FunctionSample {
-    /// By our clock.
-    pub time_unix_ns: i64,
-    /// Function.
-    pub function: String,
-    /// Wanted.
-    pub replicas: u64,
-    /// That take calls.
-    pub available: u64,
-    /// Cores that all its replicas used lately; `None` = nobody said.
-    pub cpu_cores: Option<f64>,
-    /// Memory that all its replicas have.
-    pub memory_bytes: Option<u64>,
-}
 
 /// Looks at functions until it is asked for what it saw.
 pub(in crate::bench) struct Watch {
@@ -55,9 +38,7 @@ impl Watch {
         let gateway = gateway(scene)?;
         let client = client(scene.deployment, scene.plan)?;
         let workers = scene.plan.nodes.iter().filter(|n| n.role == Role::Worker);
-        let workers: Vec<String> = workers
-            .map(|n| crate::managers::node_name(&n.name))
-            .collect();
+        let workers: Vec<String> = workers.map(|n| crate::model::node_name(&n.name)).collect();
         let stop = CancellationToken::new();
         let ended = stop.clone();
         let seen = tokio::spawn(async move {
@@ -77,7 +58,7 @@ impl Watch {
                 }
                 pods.look().await;
                 if looked.is_none_or(|at| at.elapsed() > USAGE_PERIOD) {
-                    used = usage::by_function(&client, &workers).await;
+                    used = usage::by_function(&client, &workers, FUNCTION_NAMESPACE).await;
                     looked = Some(Instant::now());
                 }
                 // A gateway that is away is part of some experiments: there is no sample then.

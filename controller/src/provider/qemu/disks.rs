@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    plan::NodePlan,
+    model::NodePlan,
     state::{Deployment, ResourceKind, StateRoot},
 };
 use continuum_images::{error::Report, ext4::DISK_BYTES, hash, store::Image};

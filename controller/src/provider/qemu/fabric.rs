@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Config,
     error::Error,
-    plan::Prefix,
+    model::Prefix,
     provider::routes,
     state::{Deployment, ResourceKind, StateRoot},
 };

@@ -10,9 +10,11 @@ use super::{
 };
 use crate::{
     config::Config,
+    context::Context,
     error::Error,
-    plan::{NodePlan, Plan},
-    provider::{Context, LimitReport, NodeState, Secrets, seed},
+    keys::Secrets,
+    model::{NodePlan, Plan},
+    provider::{LimitReport, NodeState, seed},
     state::{Deployment, ResourceKind},
 };
 use continuum_images::store::Image;

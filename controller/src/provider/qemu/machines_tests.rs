@@ -4,10 +4,11 @@ use super::{
     accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines, xml::Mark,
 };
 use crate::{
-    config::{self, Config},
-    plan::{Plan, Prefix},
+    config::Config,
+    context::Context,
+    keys::Secrets,
+    model::{Plan, Prefix},
     progress::Progress,
-    provider::{Context, Secrets},
     state::{Deployment, StateRoot},
 };
 use continuum_images::{
@@ -53,10 +54,10 @@ impl World {
             role: String::new(),
             containers: Vec::new(),
         };
-        let config = config::parse(CONFIG, "d.toml", false, "d", &[])
+        let config = crate::plan::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan::plan(&config, Prefix([192, 168, 100]));
         Self {
             context: Context {
                 root: StateRoot::at(dir.path().join("state")).unwrap(),

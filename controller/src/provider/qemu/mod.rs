@@ -23,12 +23,14 @@ mod machines_tests;
 mod preflight;
 mod xml;
 
-use super::{Allow, Context, Fitness, LimitReport, NodeState, Provider, Secrets};
+use super::{Allow, Fitness, LimitReport, NodeState, Provider};
 use crate::{
     config::Config,
+    context::Context,
     error::Error,
-    managers,
-    plan::{Plan, Prefix},
+    keys::Secrets,
+    model::{Plan, Prefix},
+    plan::managers,
     state::Deployment,
 };
 use accelerator::Accelerator;

@@ -4,7 +4,7 @@ use super::{
     accelerator::{Accelerator, Room},
     hypervisor::HostInfo,
 };
-use crate::plan::Plan;
+use crate::model::Plan;
 
 /// Memory that the host keeps for itself.
 const HOST_RESERVE_MIB: u64 = 1024;
@@ -60,7 +60,7 @@ pub(super) fn reasons(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config, plan::Prefix};
+    use crate::model::Prefix;
 
     const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\ncpu_pin = true\ninfra_only = true\n[infrastructure.endpoint]\n\
                           nodes = 3\ncores = 2\nmemory_mib = 1024\n";
@@ -83,10 +83,10 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        let config = config::parse(CONFIG, "d.toml", false, "d", &[])
+        let config = crate::plan::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        Plan::new(&config, Prefix([192, 168, 100]))
+        crate::plan::plan(&config, Prefix([192, 168, 100]))
     }
 
     fn host(available: u64, unpromised: u64, cpus: u32) -> HostInfo {
@@ -128,10 +128,10 @@ mod tests {
         let text = "name = \"d\"\ninfrastructure = { provider = \"qemu\", cloud = { nodes = 5, cores = 1, memory_mib = 768, \
                     controller = { cores = 2, memory_mib = 2560 } } }\nsoftware = { resource_manager = \"kubernetes\", \
                     resource_manager_only = true }\n";
-        let config = config::parse(text, "d.toml", false, "d", &[])
+        let config = crate::plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan::plan(&config, Prefix([192, 168, 100]));
         let on = |memory_mib| {
             let host = HostInfo {
                 cpus: 2,

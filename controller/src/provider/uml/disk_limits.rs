@@ -3,10 +3,11 @@
 
 use super::report;
 use crate::{
-    agents::Agent,
+    agents::{Agent, GrpcAgent},
     error::Error,
-    plan::NodePlan,
-    provider::{LimitReport, Secrets},
+    keys::Secrets,
+    model::NodePlan,
+    provider::LimitReport,
     state::Deployment,
 };
 use std::time::Duration;
@@ -51,7 +52,7 @@ pub(super) async fn limit(
     if read == 0 && write == 0 {
         return Ok(Vec::new());
     }
-    let agent = Secrets::open(deployment)?.connect(node)?;
+    let agent = GrpcAgent::of_node(node, &Secrets::open(deployment)?)?;
     let run = async |argv: &[String]| {
         let output = agent.exec(argv, DEADLINE).await?;
         if output.code == Some(0) {

@@ -3,7 +3,7 @@
 
 use crate::{
     error::Error,
-    plan::Prefix,
+    model::Prefix,
     process,
     state::{Deployment, ResourceKind},
 };

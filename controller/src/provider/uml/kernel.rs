@@ -1,6 +1,6 @@
 //! The kernel and the base disk of guests, where a guest's user can read them: in the state directory, by content.
 
-use crate::{error::Error, provider::Context};
+use crate::{context::Context, error::Error};
 use continuum_images::{
     cache::Cache,
     components::{self, Catalogue},

@@ -26,12 +26,14 @@ mod preflight;
 mod sandbox;
 pub(crate) mod supervisor;
 
-use super::{Allow, Context, Fitness, LimitReport, NodeState, Provider, Secrets, routes, seed};
+use super::{Allow, Fitness, LimitReport, NodeState, Provider, routes, seed};
 use crate::{
     config::Config,
+    context::Context,
     error::Error,
-    managers,
-    plan::{NodePlan, Plan, Prefix},
+    keys::Secrets,
+    model::{NodePlan, Plan, Prefix},
+    plan::managers,
     process,
     state::{Deployment, ResourceKind},
 };

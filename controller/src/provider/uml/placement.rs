@@ -6,7 +6,7 @@
 //! processors is slower at everything but what runs side by side (a control plane takes 84 s), so the node that only
 //! controls a cluster, on which nothing is measured, has the other one.
 
-use crate::plan::{NodePlan, Role};
+use crate::model::{NodePlan, Role};
 use std::collections::BTreeMap;
 
 /// What a guest gets.
@@ -74,13 +74,13 @@ pub(super) fn note(nodes: &[NodePlan]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::{
-        config::parse,
-        plan::{Plan, Prefix},
+        model::{Plan, Prefix},
+        plan::parse,
     };
 
     fn plan(text: &str) -> Plan {
         let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-        Plan::new(&config, Prefix([10, 0, 0]))
+        crate::plan::plan(&config, Prefix([10, 0, 0]))
     }
 
     fn placed(plan: &Plan, mut promised: Promised) -> Vec<(u32, Option<u32>)> {

@@ -1,6 +1,6 @@
 //! What a host must have for a plan. Pure: the host is asked elsewhere.
 
-use crate::{config::Config, plan::Plan, provider::Allow};
+use crate::{config::Config, model::Plan, provider::Allow};
 
 /// Memory that the host keeps for itself.
 const HOST_RESERVE_MIB: u64 = 1024;
@@ -98,7 +98,7 @@ pub(super) fn warnings(host: Host, plan: &Plan) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config, plan::Prefix};
+    use crate::model::Prefix;
 
     const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"uml\"\ninfra_only = true\n[infrastructure.edge]\n\
                           nodes = 30\ncores = 1\nmemory_mib = 128\n";
@@ -113,10 +113,10 @@ mod tests {
     };
 
     fn check(host: Host, text: &str, unlimited: bool) -> Vec<String> {
-        let config = config::parse(text, "d.toml", false, "d", &[])
+        let config = crate::plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = Plan::new(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan::plan(&config, Prefix([192, 168, 100]));
         let allow = Allow {
             unlimited,
             ..Allow::default()

@@ -1,0 +1,66 @@
+//! What rules between options find, each at the place of its option.
+
+use super::{fault::Fault, model::Config, values::Options};
+
+/// Rules of somebody who knows more than options: they see the config and add what is wrong with it.
+pub type Rules = fn(&Config, &mut Findings<'_>);
+
+/// Faults and warnings so far.
+pub struct Findings<'a> {
+    options: &'a Options<'a>,
+    faults: &'a mut Vec<Fault>,
+    /// So many of the faults are of single values, found before any rule was asked.
+    of_values: usize,
+    warnings: &'a mut Vec<String>,
+}
+
+impl std::fmt::Debug for Findings<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Findings")
+            .field("faults", &self.faults)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn new(
+        options: &'a Options<'a>,
+        faults: &'a mut Vec<Fault>,
+        warnings: &'a mut Vec<String>,
+    ) -> Self {
+        Self {
+            options,
+            of_values: faults.len(),
+            faults,
+            warnings,
+        }
+    }
+
+    /// Something is wrong with an option, given by its TOML path.
+    pub fn fault(&mut self, path: &str, text: impl Into<String>) {
+        self.options.fault(self.faults, path, text);
+    }
+
+    /// Something that the user should know.
+    pub fn warn(&mut self, text: String) {
+        self.warnings.push(text);
+    }
+
+    /// Whether an option is written down, right or wrong.
+    pub fn is_given(&self, path: &str) -> bool {
+        self.options.is_given(path)
+    }
+
+    /// Whether an option is written down with a text that it may have.
+    pub fn is_right_text(&self, path: &str) -> bool {
+        self.options.text(path).is_some()
+    }
+
+    /// Whether the value of an option is wrong by itself, by the option's name as the user wrote it: rules that build on
+    /// it would complain about the wrong thing.
+    pub fn is_wrong_value(&self, is_it: impl Fn(&str) -> bool) -> bool {
+        let of_values = self.faults.iter().take(self.of_values);
+        of_values.into_iter().any(|f| is_it(&f.place.key))
+    }
+}

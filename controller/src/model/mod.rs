@@ -1,0 +1,30 @@
+//! Words that every part of the controller uses: nodes, links, plans, runs, and what is measured. Types only: nothing here
+//! reads a file or asks anybody.
+
+mod address;
+mod clock;
+mod link;
+mod name;
+mod node;
+mod node_run;
+mod plan;
+mod pod;
+mod report;
+mod run;
+mod sample;
+mod table;
+mod tier;
+
+pub use address::{Prefix, mac};
+pub use clock::{ClockOffset, ClockPair, Clocks};
+pub use link::{Link, LinkClass, Peer};
+pub use name::{LONGEST_NAME, is_name};
+pub use node::{AGENT_PORT, BROKER_PORT, GUEST_DATA_DIR, NodePlan, Role, node_name};
+pub use node_run::{NodeRun, RunExit, StartedRun};
+pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
+pub use pod::{NodeTimes, PodRecord};
+pub use report::{Report, Validity};
+pub use run::{OwnContainer, OwnImage, Phase, RunPlan};
+pub use sample::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
+pub use table::{Cell, Table};
+pub use tier::{Mode, PerTier, Tier, TierPair};

@@ -1,0 +1,162 @@
+//! One run on one node, with everything that came of it.
+
+use super::{PodRecord, RunPlan};
+use continuum_workload_core::{call::Call, event::Summary, record::Sample};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// As started.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct StartedRun {
+    /// Whether limits are enforced.
+    pub limits_enforced: bool,
+    /// As read back.
+    pub cpu_max: String,
+    /// As read back.
+    pub memory_max: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct RunExit {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Signal.
+    pub signal: Option<i32>,
+    /// Why the agent ended it.
+    pub reason: String,
+    /// Killed for memory.
+    pub oom_kills: u64,
+    /// CPU time.
+    pub cpu_us: u64,
+    /// Most memory.
+    pub memory_peak_bytes: u64,
+}
+
+/// One run with everything that came of it.
+#[derive(Debug, Clone)]
+pub struct NodeRun {
+    /// As planned.
+    pub plan: RunPlan,
+    /// Its id at the agent.
+    pub remote_id: String,
+    /// When it was asked for, by our clock.
+    pub asked_unix_ns: i64,
+    /// Limits as read back.
+    pub started: StartedRun,
+    /// When it was ready, by the node's clock.
+    pub ready_unix_ns: Option<i64>,
+    /// When it ended, by the node's clock.
+    pub ended_unix_ns: Option<i64>,
+    /// What it said when it was ready.
+    pub detail: String,
+    /// Done, and to do.
+    pub progress: (u64, Option<u64>),
+    /// Its own counts.
+    pub summary: Option<Summary>,
+    /// How it ended.
+    pub exit: Option<RunExit>,
+    /// The node went away.
+    pub lost: bool,
+    /// Inputs it could not use, lines not understood.
+    pub problems: Vec<String>,
+    /// Its log.
+    pub log: Vec<String>,
+    /// Raw data.
+    pub samples: Vec<Sample>,
+    /// Calls of functions.
+    pub calls: Vec<Call>,
+    /// The pod it ran in, if it did.
+    pub pod: Option<PodRecord>,
+    /// What a container of the user's own printed, by name.
+    pub metrics: BTreeMap<String, Vec<f64>>,
+    /// It served others and was ended when they were done.
+    pub was_dismissed: bool,
+    /// Lines of it that were lost on the way.
+    pub missed: u64,
+}
+
+impl NodeRun {
+    /// Just started.
+    pub fn new(plan: RunPlan, remote_id: String, asked_unix_ns: i64, started: StartedRun) -> Self {
+        Self {
+            plan,
+            remote_id,
+            asked_unix_ns,
+            started,
+            ready_unix_ns: None,
+            ended_unix_ns: None,
+            detail: String::new(),
+            progress: (0, None),
+            summary: None,
+            exit: None,
+            lost: false,
+            problems: Vec::new(),
+            log: Vec::new(),
+            samples: Vec::new(),
+            calls: Vec::new(),
+            pod: None,
+            metrics: BTreeMap::new(),
+            was_dismissed: false,
+            missed: 0,
+        }
+    }
+
+    /// Why what it said must not be used; `None` = all of it came.
+    pub fn gap(&self) -> Option<String> {
+        (self.missed > 0).then(|| {
+            format!(
+                "run {}: {} of its lines are lost: it printed more than its agent keeps until they are fetched",
+                self.plan.id, self.missed
+            )
+        })
+    }
+
+    /// Ended well, with its counts.
+    pub fn is_complete(&self) -> bool {
+        if self.was_dismissed {
+            return !self.lost;
+        }
+        // A container of the user's own has no counts for us.
+        let has_counts = self.summary.is_some() || self.plan.own.is_some();
+        has_counts && self.exit.as_ref().is_some_and(|e| e.code == Some(0))
+    }
+
+    /// In words.
+    pub fn how_ended(&self) -> String {
+        if self.lost {
+            return "its node was lost".into();
+        }
+        let Some(exit) = &self.exit else {
+            return "it had not ended".into();
+        };
+        let mut text = match (exit.code, exit.signal) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "it ended".into(),
+        };
+        if exit.oom_kills > 0 {
+            text.push_str(", it needed more memory than it was given");
+        }
+        if !exit.reason.is_empty() {
+            text.push_str(", ");
+            text.push_str(&exit.reason);
+        }
+        if exit.code != Some(0) {
+            let tail = self
+                .log
+                .iter()
+                .rev()
+                .take(3)
+                .rev()
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" | ");
+            if !tail.is_empty() {
+                text.push_str("; it said: ");
+                text.push_str(&tail);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,34 @@
+//! Tables and judgement of one run.
+
+use super::Table;
+use continuum_workload_core::stats::Percentiles;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Whether a result may be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validity {
+    /// Complete, but nobody measured whether links and machines were as asked.
+    #[default]
+    Unverified,
+    /// Not to be used.
+    Invalid,
+}
+
+/// Tables and judgement of one run.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// In order.
+    pub tables: Vec<Table>,
+    /// Where time went, by stage.
+    pub stages: BTreeMap<String, Percentiles>,
+    /// Photos by what became of them.
+    pub counts: BTreeMap<String, u64>,
+    /// Reasons why it must not be used.
+    pub invalid: Vec<String>,
+    /// What its reader should know.
+    pub notes: Vec<String>,
+    /// Judgement.
+    pub validity: Validity,
+}

@@ -1,0 +1,74 @@
+//! One run of an application on one node, as planned.
+
+use continuum_workload_core::spec::RunSpec;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// When a run is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// First: it must be ready before the endpoints begin.
+    Worker,
+    /// Then.
+    Endpoint,
+}
+
+/// One run on one node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPlan {
+    /// Unique within a bench.
+    pub id: String,
+    /// Node.
+    pub node: String,
+    /// When.
+    pub phase: Phase,
+    /// What the program is told.
+    pub spec: RunSpec,
+    /// Cores.
+    pub cpu_cores: f64,
+    /// Memory.
+    pub memory_mib: u64,
+    /// For an endpoint: number of the worker it is connected to.
+    pub connected_to: Option<usize>,
+    /// A container of the user's own instead of our program.
+    pub own: Option<OwnContainer>,
+}
+
+/// A container of the user's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnContainer {
+    /// As in the config: an archive or a name.
+    pub image: OwnImage,
+    /// What it is told about the others.
+    pub env: BTreeMap<String, String>,
+    /// TCP ports that it listens on.
+    pub ports: Vec<u16>,
+    /// It serves others, and is ended when they are done.
+    pub is_service: bool,
+}
+
+impl OwnContainer {
+    /// Where it listens: it is ready when that answers.
+    pub fn socket(&self) -> Option<String> {
+        let address = self.env.get("CONTINUUM_ADDRESS")?;
+        Some(format!("{address}:{}", self.ports.first()?))
+    }
+}
+
+/// A container of the user's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct OwnImage {
+    /// Archive or name; `None` = nothing runs there.
+    pub image: Option<String>,
+    /// The whole command; empty = what the image says.
+    pub command: Vec<String>,
+}
+
+impl OwnImage {
+    /// The archive, if it is one.
+    pub fn archive(&self) -> Option<&std::path::Path> {
+        let path = std::path::Path::new(self.image.as_deref()?);
+        path.extension().is_some_and(|e| e == "tar").then_some(path)
+    }
+}

@@ -1,0 +1,29 @@
+//! Names that people log in to nodes with.
+
+use super::Deployment;
+
+/// The fact that keeps it.
+pub const PERSON: &str = "person";
+
+/// The person in the login names of a deployment: whoever brought it up, whoever logs in later.
+pub fn person() -> String {
+    let person = std::env::var("USER")
+        .ok()
+        .filter(|u| !u.is_empty())
+        .unwrap_or_else(|| "root".into());
+    person
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect()
+}
+
+/// Login user of a node, as upstream names it: node and person.
+pub fn login_user(deployment: &Deployment, node: &str) -> String {
+    let person = deployment
+        .facts()
+        .get(PERSON)
+        .cloned()
+        .unwrap_or_else(person);
+    format!("{node}_{person}").to_lowercase()
+}
