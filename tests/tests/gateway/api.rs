@@ -2,7 +2,8 @@
 
 use crate::world::{NAMESPACE, World};
 use anyhow::ensure;
-use continuum_controller::{cluster::apply, deploy::execution_models::upstream_objects};
+use continuum_cluster::apply;
+use continuum_ctl::deploy::execution_models::upstream_objects;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 

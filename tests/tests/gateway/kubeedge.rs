@@ -3,10 +3,8 @@
 use crate::world::World;
 use anyhow::{Context, ensure};
 use continuum_agent::install::kubeedge_rights;
-use continuum_controller::{
-    agents::RunStart,
-    cluster::{Image, job},
-};
+use continuum_agents::RunStart;
+use continuum_cluster::{Image, job};
 use continuum_tests::{process::command, skip};
 use std::{path::Path, process::Command, time::Duration};
 

@@ -6,12 +6,9 @@ use crate::{
 };
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use continuum_controller::{
-    cluster::apply,
-    deploy::execution_models,
-    model::{NodePlan, Prefix},
-    plan,
-};
+use continuum_cluster::apply;
+use continuum_ctl::deploy::execution_models;
+use continuum_model::{NodePlan, Prefix};
 use continuum_openfaas_api::{FunctionDeployment, Texts, client::Gateway};
 use continuum_tests::process::{pause, workspace_program};
 use continuum_watchdog::Handler;
@@ -148,8 +145,8 @@ impl World {
         let text = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 2\n\
                     cores = 2\nmemory_mib = 2048\n[software]\nresource_manager = \"kubernetes\"\n\
                     resource_manager_only = true\n";
-        let checked = plan::parse(text, "d.toml", false, "d", &[])?;
-        let plan = plan::plan(&checked.config, Prefix([192, 168, 100]));
+        let checked = continuum_plan::parse(text, "d.toml", false, "d", &[])?;
+        let plan = continuum_plan::plan(&checked.config, Prefix([192, 168, 100]));
         plan.nodes.first().cloned().context("a controller")
     }
 

@@ -6,7 +6,7 @@ use crate::{
     kubeedge::{BENCH, bench, with_own, words},
 };
 use anyhow::{Context, ensure};
-use continuum_controller::keys::{self, Identity};
+use continuum_host::keys::{self, Identity};
 use std::time::Duration;
 
 fn wait_ready(cluster: &Cluster) -> anyhow::Result<()> {

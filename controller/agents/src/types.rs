@@ -1,0 +1,279 @@
+//! What the controller asks of an agent.
+
+use continuum_host::error::Error;
+use continuum_model::{ClockOffset, LinkClass, MetricsBatch, MetricsSample, RunExit, StartedRun};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use tokio::sync::mpsc;
+
+/// Who an agent is.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Info {
+    /// Node.
+    pub node: String,
+    /// Deployment.
+    pub deployment_id: String,
+    /// Version.
+    pub agent_version: String,
+    /// Host name.
+    pub hostname: String,
+    /// Operating system.
+    pub os: String,
+    /// Kernel.
+    pub kernel: String,
+    /// Cores.
+    pub cpus: u32,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// Since boot.
+    pub uptime_s: u64,
+    /// Changes with every boot.
+    pub boot_id: String,
+    /// Of the agent; changes when it was started again.
+    pub pid: u32,
+    /// What it can do.
+    pub capabilities: Vec<String>,
+    /// What is installed.
+    pub components: Vec<String>,
+}
+
+impl Info {
+    /// Names this life of the agent on this boot of its machine.
+    pub fn boot(&self) -> String {
+        format!("{} {}", self.boot_id, self.pid)
+    }
+}
+
+/// Output of a program.
+#[derive(Debug, Clone, Default)]
+pub struct ExecOutput {
+    /// Exit code.
+    pub code: Option<i32>,
+    /// Signal.
+    pub signal: Option<i32>,
+    /// Its deadline passed.
+    pub timed_out: bool,
+    /// Output beyond the agent's limit, not sent.
+    pub dropped_bytes: u64,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// A file to bring to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactSource {
+    /// File name.
+    pub name: String,
+    /// Digest.
+    pub sha256: String,
+    /// Size.
+    pub size_bytes: u64,
+    /// Where it lies here.
+    pub path: PathBuf,
+    /// For an archive of a container image, `NAME@DIGEST` of that image: a node that has it needs no archive.
+    pub image: Option<String>,
+}
+
+impl ArtifactSource {
+    /// The image's name as pods and runtimes use it, without its digest; empty for anything else.
+    pub fn reference(&self) -> &str {
+        let full = self.image.as_deref().unwrap_or_default();
+        full.split('@').next().unwrap_or_default()
+    }
+}
+
+/// One step of an installation.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct InstallStep {
+    /// Which.
+    pub step: String,
+    /// `running`, `done`, `unchanged`.
+    pub state: &'static str,
+    /// In a few words.
+    pub detail: String,
+}
+
+/// What a broker is to be.
+#[derive(Debug, Clone)]
+pub struct BrokerSpec {
+    /// `rumqttd` or `mosquitto`.
+    pub backend: String,
+    /// Address and port.
+    pub listen: String,
+    /// Connections admitted.
+    pub max_connections: u32,
+    /// Largest message.
+    pub max_payload_bytes: u32,
+}
+
+/// How a broker is doing.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct BrokerStats {
+    /// Whether it runs.
+    pub running: bool,
+    /// Which one.
+    pub backend: String,
+    /// Where.
+    pub listen: String,
+    /// Times started again.
+    pub restarts: u32,
+    /// Resident size.
+    pub rss_bytes: u64,
+    /// Clients.
+    pub connections: Option<u64>,
+    /// Messages.
+    pub publishes: Option<u64>,
+}
+
+/// A link class as applied.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct AppliedLink {
+    /// Tier of the peers.
+    pub name: String,
+    /// One way.
+    pub latency_ms: f64,
+    /// Deviation.
+    pub jitter_ms: f64,
+    /// Lost.
+    pub loss_percent: f64,
+    /// Rate.
+    pub rate_mbit: f64,
+    /// Queue.
+    pub queue_limit_packets: u32,
+    /// Peers.
+    pub peers: Vec<String>,
+}
+
+/// Round trips.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct ProbeResult {
+    /// In the order they came.
+    pub rtt_ms: Vec<f64>,
+    /// Requests.
+    pub sent: u32,
+    /// Not answered.
+    pub lost: u32,
+}
+
+/// A run to start.
+#[derive(Debug, Clone)]
+pub struct RunStart {
+    /// Unique in the deployment.
+    pub id: String,
+    /// Runs of another bench are ended first.
+    pub bench: String,
+    /// For the program.
+    pub spec_json: String,
+    /// Cores.
+    pub cpu_cores: f64,
+    /// Memory.
+    pub memory_bytes: u64,
+    /// The agent ends it when we are silent for so long.
+    pub lease: Duration,
+    /// In a container; `None` = as a process.
+    pub container: Option<Container>,
+}
+
+/// A run as a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// `containerd` or `docker`.
+    pub runtime: String,
+    /// Full name.
+    pub image: String,
+    /// The whole command; empty = what the image says.
+    pub command: Vec<String>,
+    /// Environment.
+    pub env: BTreeMap<String, String>,
+}
+
+/// What a run says.
+#[derive(Debug, Clone)]
+pub struct RunEvent {
+    /// By the node's clock.
+    pub time_unix_ns: i64,
+    /// What.
+    pub kind: RunEventKind,
+}
+
+/// See [`RunEvent`].
+#[derive(Debug, Clone)]
+pub enum RunEventKind {
+    /// JSON line.
+    Line(String),
+    /// Log line.
+    Log(String),
+    /// So many events before the next one are lost: more came than an agent keeps.
+    Missed(u64),
+    /// The end.
+    Exit(RunExit),
+}
+
+/// An agent. Implementations: [`super::GrpcAgent`], and fakes in tests.
+#[async_trait::async_trait]
+pub trait Agent: Send + Sync {
+    /// Node name.
+    fn node(&self) -> &str;
+    /// Who it is; refused when versions do not fit.
+    async fn info(&self) -> Result<Info, Error>;
+    /// Clock difference, the best of several exchanges.
+    async fn clock_offset(&self) -> Result<ClockOffset, Error>;
+    /// Runs a program.
+    async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error>;
+    /// Last log lines.
+    async fn logs(&self, source: &str, lines: u32) -> Result<Vec<String>, Error>;
+    /// Writes a file; returns where it lies on the node.
+    async fn put(&self, source: &std::path::Path, path: &str) -> Result<String, Error>;
+    /// Reads a file; the digest is checked.
+    async fn get(&self, path: &str, target: &std::path::Path) -> Result<u64, Error>;
+    /// Sends the files that the node lacks, and says how far it is.
+    async fn bring(
+        &self,
+        artifacts: &[ArtifactSource],
+        steps: &(dyn Fn(InstallStep) + Send + Sync),
+    ) -> Result<(), Error>;
+    /// Installs a component; brings what the node lacks first.
+    async fn install(
+        &self,
+        component: &str,
+        options: BTreeMap<String, String>,
+        artifacts: &[ArtifactSource],
+        steps: &(dyn Fn(InstallStep) + Send + Sync),
+    ) -> Result<(), Error>;
+    /// Starts or keeps the broker.
+    async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error>;
+    /// How the broker is doing.
+    async fn broker_stats(&self) -> Result<BrokerStats, Error>;
+    /// Replaces all links. Every delay is set shorter by `overhead_ms`; `None` leaves that as it is.
+    async fn apply_links(
+        &self,
+        classes: &[LinkClass],
+        overhead_ms: Option<f64>,
+    ) -> Result<Vec<AppliedLink>, Error>;
+    /// Changes the numbers of one class; packets on the others are not touched.
+    async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
+    /// Links as applied, and what `tc` says.
+    async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error>;
+    /// Round trips to an address.
+    async fn probe(
+        &self,
+        address: &str,
+        count: u32,
+        interval: Duration,
+    ) -> Result<ProbeResult, Error>;
+    /// Starts a run.
+    async fn start_run(&self, run: RunStart) -> Result<StartedRun, Error>;
+    /// Events of a run until its end, into a channel.
+    async fn watch_run(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error>;
+    /// Ends a run.
+    async fn stop_run(&self, id: &str) -> Result<(), Error>;
+    /// A file that a run left.
+    async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error>;
+    /// The newest sample.
+    async fn metrics(&self) -> Result<Option<MetricsSample>, Error>;
+    /// Samples and events from now on, into a channel, until its receiver goes.
+    async fn stream_metrics(&self, batches: mpsc::Sender<MetricsBatch>) -> Result<(), Error>;
+    /// Ends the agent.
+    async fn shutdown(&self) -> Result<(), Error>;
+}

@@ -1,0 +1,31 @@
+//! What is asked of a live cluster: a client of its API server, and runs as Jobs in it.
+//!
+//! ```text
+//! RunStart ─ job ─> Job ─> pod ─┬─ board: one watch for all pods of a bench
+//!                               ├─ log: lines with their times, followed across broken connections
+//!                               ├─ record: when it was scheduled, started, ended; image digest; limits
+//!                               └─ stages: when its node did what, from the node's logs
+//! ```
+
+mod apply;
+mod board;
+mod client;
+mod function_pods;
+mod job;
+mod log;
+mod nodes;
+mod pod;
+mod run;
+mod stages;
+pub mod usage;
+
+pub use apply::{apply, pod_troubles};
+pub use client::{client, kubeconfig_path, write_kubeconfig};
+pub use function_pods::FunctionPods;
+pub use job::{Image, job};
+pub use nodes::{check_ready, unready_now, versions, wait_ready};
+pub use run::{PodRun, Pods, ask, node_times};
+
+/// One question to the API server.
+pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+const AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);

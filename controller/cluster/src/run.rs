@@ -1,0 +1,390 @@
+//! Runs in pods.
+
+use super::{
+    AGAIN_AFTER, ASK_DEADLINE,
+    board::{self, Board},
+    client,
+    job::{self, Image},
+    log::Reader,
+    pod::{self, PodState},
+    stages,
+};
+use continuum_agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart, Runner};
+use continuum_host::{error::Error, state::Deployment};
+use continuum_model::{NodeTimes, OwnContainer, Plan, PodRecord, RunExit, RunPlan, StartedRun};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+/// An API server or a kubelet may be away for so long: it is restarted, and then goes on.
+const SILENCE: Duration = Duration::from_mins(3);
+/// And so long while pods run, which do without it: on an emulated machine that is busy with them it takes minutes to be
+/// there again, and what they did would be lost.
+const SILENCE_OF_A_RUN: Duration = Duration::from_mins(6);
+/// No node takes a pod, but one may become free.
+const UNSCHEDULED: Duration = Duration::from_mins(1);
+/// For a log to end after its pod.
+const LAST_LINES: Duration = Duration::from_secs(10);
+/// For a node to search its journal.
+const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The pods of one bench.
+#[derive(Clone)]
+pub struct Pods {
+    client: Client,
+    board: Arc<Board>,
+    deadline: Duration,
+    /// Beyond [`SILENCE_OF_A_RUN`], for logs of nodes that are cut off on purpose.
+    cut_off: Duration,
+}
+
+impl std::fmt::Debug for Pods {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pods").finish_non_exhaustive()
+    }
+}
+
+impl Pods {
+    /// Takes away what an earlier bench left, and begins to watch.
+    pub async fn open(
+        deployment: &Deployment,
+        plan: &Plan,
+        bench: &str,
+        deadline: Duration,
+        cut_off: Duration,
+    ) -> Result<Self, Error> {
+        let client = client(deployment, plan)?;
+        let jobs: Api<Job> = Api::default_namespaced(client.clone());
+        let ours = ListParams::default().labels(job::OURS);
+        let how = DeleteParams::background();
+        let removal = || jobs.delete_collection(&how, &ours);
+        ask("remove the Jobs of an earlier bench", removal).await?;
+        let board = Arc::new(Board::start(&client, bench));
+        Ok(Self {
+            client,
+            board,
+            deadline,
+            cut_off,
+        })
+    }
+
+    /// A run in a pod on the agent's node.
+    pub fn place(&self, run: &RunPlan, image: Image, agent: GrpcAgent) -> PodRun {
+        PodRun {
+            pods: self.clone(),
+            application: run.spec.application.clone(),
+            image,
+            own: run.own.clone(),
+            agent,
+            record: Mutex::default(),
+        }
+    }
+}
+
+/// A run in a pod.
+#[derive(Debug)]
+pub struct PodRun {
+    pods: Pods,
+    application: String,
+    image: Image,
+    own: Option<OwnContainer>,
+    agent: GrpcAgent,
+    record: Mutex<PodRecord>,
+}
+
+/// Asks until there is an answer, or the answer is a refusal.
+pub async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = kube::Result<T>>,
+{
+    let begun = Instant::now();
+    loop {
+        let why = match tokio::time::timeout(ASK_DEADLINE, call()).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(kube::Error::Api(status))) if status.code < 500 && status.code != 429 => {
+                return Err(Error::other(doing, status.message.clone()));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer from the API server".to_owned(),
+        };
+        if begun.elapsed() > SILENCE {
+            return Err(Error::Deadline {
+                what: format!("the API server, to {doing}"),
+                after: SILENCE,
+                last: why,
+            });
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+#[async_trait::async_trait]
+impl Runner for PodRun {
+    async fn start(&self, run: RunStart) -> Result<StartedRun, Error> {
+        let pods = &self.pods;
+        let node = self.agent.node();
+        let own = self.own.as_ref();
+        let job = job::job(
+            &self.application,
+            &run,
+            node,
+            &self.image,
+            own,
+            pods.deadline,
+        )?;
+        let jobs: Api<Job> = Api::default_namespaced(pods.client.clone());
+        let parameters = PostParams::default();
+        let create = || async {
+            match jobs.create(&parameters, &job).await {
+                // An answer got lost, and this is the second time of asking: the name is this run's own.
+                Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
+                other => other.map(|job| job.metadata.creation_timestamp),
+            }
+        };
+        let created = ask(&format!("create the Job of run {}", run.id), create).await?;
+        if let Some(at) = created {
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.times_unix_s.insert("job_created", at.0.as_second());
+        }
+        // Filled in when there is a control group to read.
+        Ok(StartedRun {
+            limits_enforced: true,
+            ..StartedRun::default()
+        })
+    }
+
+    async fn watch(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error> {
+        let api: Api<Pod> = Api::default_namespaced(self.pods.client.clone());
+        let mut board = self.pods.board.pods();
+        let mut reader = Reader::default();
+        let mut said = String::new();
+        let mut waits_since = Instant::now();
+        let mut was_there = false;
+        loop {
+            let now = board.borrow_and_update().clone();
+            if let Some(trouble) = now
+                .trouble
+                .filter(|_| now.answered.elapsed() > SILENCE_OF_A_RUN)
+            {
+                return Err(Error::Deadline {
+                    what: format!("the API server, which knows of run {id}"),
+                    after: SILENCE_OF_A_RUN,
+                    last: trouble,
+                });
+            }
+            let found = now.by_run.get(id);
+            if let Some(pod) = found {
+                was_there = true;
+                let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+                pod::record(pod, &mut record);
+            }
+            let state = match found {
+                Some(pod) => pod::state(pod),
+                None if was_there => PodState::Ended(RunExit {
+                    reason: "its pod was deleted".into(),
+                    ..RunExit::default()
+                }),
+                None => PodState::Waiting {
+                    why: "its Job has no pod yet".into(),
+                    is_fatal: false,
+                },
+            };
+            match (state, found) {
+                (PodState::Waiting { why, is_fatal }, _) => {
+                    if why != said {
+                        log(&events, &format!("{id}: {why}")).await;
+                        said.clone_from(&why);
+                        waits_since = Instant::now();
+                    }
+                    let in_vain =
+                        why.starts_with("no node takes it") && waits_since.elapsed() > UNSCHEDULED;
+                    if is_fatal || in_vain {
+                        let name = found.map(pod::name).unwrap_or_default();
+                        for line in self.warnings(name).await {
+                            log(&events, &line).await;
+                        }
+                        let exit = RunExit {
+                            reason: why,
+                            ..RunExit::default()
+                        };
+                        return self.end(&events, &reader, exit).await;
+                    }
+                }
+                (PodState::Running, Some(pod)) => {
+                    self.read_limits(pod).await;
+                    let follow = reader.read(&api, pod::name(pod), true, &events);
+                    let read = tokio::select! {
+                        read = follow => read,
+                        // Where the way to a node was cut, nobody may have told this end of the log.
+                        () = ended(&mut board, id) => Ok(()),
+                    };
+                    match read {
+                        // It ended, and the board will say how.
+                        Ok(()) => {}
+                        Err(unread) => {
+                            let patience = SILENCE_OF_A_RUN + self.pods.cut_off;
+                            if reader.broken_for() > patience {
+                                return Err(Error::Deadline {
+                                    what: format!("the log of pod {}", pod::name(pod)),
+                                    after: patience,
+                                    last: unread.why,
+                                });
+                            }
+                            tokio::time::sleep(AGAIN_AFTER).await;
+                            // Without waiting for news: the log is the news.
+                            continue;
+                        }
+                    }
+                }
+                (PodState::Ended(exit), found) => {
+                    if let Some(pod) = found
+                        && let Err(unread) = reader.rest(&api, pod::name(pod), &events).await
+                    {
+                        let why = unread.why;
+                        let lost = format!("{id}: the end of its log could not be read: {why}");
+                        log(&events, &lost).await;
+                    }
+                    return self.end(&events, &reader, exit).await;
+                }
+                (PodState::Running, None) => {}
+            }
+            tokio::time::timeout(AGAIN_AFTER, board.changed())
+                .await
+                .ok();
+        }
+    }
+
+    async fn stop(&self, id: &str) -> Result<(), Error> {
+        let jobs: Api<Job> = Api::default_namespaced(self.pods.client.clone());
+        let name = job::job_name(&self.application, id);
+        let parameters = DeleteParams::background();
+        let removal = || async {
+            match jobs.delete(&name, &parameters).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+                other => other.map(|_| ()),
+            }
+        };
+        ask(&format!("remove Job {name}"), removal).await
+    }
+
+    async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error> {
+        self.agent.collect(id, name).await
+    }
+
+    fn pod(&self) -> Option<PodRecord> {
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        (!record.pod.is_empty()).then(|| record.clone())
+    }
+}
+
+/// Until the board has known for a while that a run's pod is over.
+async fn ended(board: &mut watch::Receiver<board::Pods>, id: &str) {
+    let is_over = |pods: &board::Pods| {
+        let state = pods.by_run.get(id).map(pod::state);
+        matches!(state, None | Some(PodState::Ended(_)))
+    };
+    if board.wait_for(is_over).await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(LAST_LINES).await;
+}
+
+/// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
+pub async fn node_times(agent: &GrpcAgent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
+    let argv = stages::argv(since_unix_s);
+    match agent.exec(&argv, JOURNAL_DEADLINE).await {
+        Ok(output) => stages::parse(&String::from_utf8_lossy(&output.stdout)),
+        Err(error) => {
+            tracing::debug!("{}", continuum_host::error::chain(&error));
+            BTreeMap::new()
+        }
+    }
+}
+
+impl PodRun {
+    /// Reads the limits of the pod's control group once it has one; without an answer they stay unknown.
+    async fn read_limits(&self, pod: &Pod) {
+        let known = |r: &PodRecord| !r.cpu_max.is_empty();
+        if known(&self.record.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let Some(group) = pod::cgroup(pod) else {
+            return;
+        };
+        let argv = [
+            "cat".to_owned(),
+            format!("{group}/cpu.max"),
+            format!("{group}/memory.max"),
+        ];
+        let Ok(output) = self.agent.exec(&argv, ASK_DEADLINE).await else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines = text.lines();
+        if let (Some(cpu), Some(memory)) = (lines.next(), lines.next()) {
+            let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            cpu.clone_into(&mut record.cpu_max);
+            memory.clone_into(&mut record.memory_max);
+        }
+    }
+
+    /// The last event. Its time is that of the last line, which the node's clock gave to the nanosecond.
+    async fn end(
+        &self,
+        events: &mpsc::Sender<RunEvent>,
+        reader: &Reader,
+        exit: RunExit,
+    ) -> Result<(), Error> {
+        let finished = || {
+            let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+            record
+                .times_unix_s
+                .get("finished")
+                .map(|s| s * 1_000_000_000)
+        };
+        let event = RunEvent {
+            time_unix_ns: reader.last_unix_ns().or_else(finished).unwrap_or_default(),
+            kind: RunEventKind::Exit(exit),
+        };
+        events.send(event).await.ok();
+        Ok(())
+    }
+
+    /// What the cluster complained about this pod, oldest first.
+    async fn warnings(&self, pod: &str) -> Vec<String> {
+        let api: Api<Event> = Api::default_namespaced(self.pods.client.clone());
+        let about = format!("involvedObject.name={pod},type=Warning");
+        let parameters = ListParams::default().fields(&about);
+        let listed = tokio::time::timeout(ASK_DEADLINE, api.list(&parameters)).await;
+        let Ok(Ok(list)) = listed else {
+            return Vec::new();
+        };
+        let text = |e: Event| {
+            let (reason, message) = (e.reason.unwrap_or_default(), e.message.unwrap_or_default());
+            format!("{reason}: {message}")
+        };
+        list.items.into_iter().map(text).collect()
+    }
+}
+
+async fn log(events: &mpsc::Sender<RunEvent>, text: &str) {
+    let event = RunEvent {
+        time_unix_ns: 0,
+        kind: RunEventKind::Log(text.to_owned()),
+    };
+    events.send(event).await.ok();
+}

@@ -1,0 +1,197 @@
+//! `docs/options.md`, generated from the table of options; a test compares the committed file with it. After a change of
+//! the table: `UPDATE_DOCS=1 cargo test -p continuum-config options_doc`, or with the crate's name where it has moved.
+
+use super::{
+    keys::{Cfg, CfgUnit, Key, Kind},
+    options::KEYS,
+};
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+
+const FILE: &str = "docs/options.md";
+const HEAD: &str = "\
+# Options
+
+<!-- Generated from the table of options. Do not edit: UPDATE_DOCS=1 cargo test -p continuum-config options_doc -->
+
+Every option of a config, by TOML table. The path for `--set` is table and key with a dot between them, as in
+`--set infrastructure.edge.nodes=2`, for both kinds of files. *In a .cfg* is section and option in upstream's spelling; an
+option without one can be set in a `.cfg` deployment with `--set` only. `continuum-ctl config show FILE` prints the values
+that are in force, and `continuum-ctl config options` this list.
+
+A value that is out of range or of the wrong type, an option that does not exist, and an option of upstream that is not
+supported are faults: all of them are reported at once, with file and line, and nothing is made. Numbers have the unit
+that their name ends with.
+";
+
+/// Where an option stands: its TOML table, and its key there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
+/// Meaning and default: a description ends with its default in parentheses, unless the option is required or without
+/// effect.
+fn meaning(doc: &str) -> (&str, &str) {
+    if let Some((text, default)) = doc
+        .strip_suffix(')')
+        .and_then(|text| text.rsplit_once(" ("))
+        .filter(|(_, default)| !default.contains(')'))
+    {
+        return (text, default);
+    }
+    match doc.rfind("; required") {
+        Some(at) => {
+            let (text, rest) = doc.split_at(at);
+            (text, rest.trim_start_matches("; "))
+        }
+        None => (doc, ""),
+    }
+}
+
+fn names(all: &[&str]) -> String {
+    let quoted: Vec<String> = all.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+fn value(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "text".to_owned(),
+        Kind::List => "list of texts".to_owned(),
+        Kind::Bool => "`true` or `false`".to_owned(),
+        Kind::Int(low, high) => format!("whole number, {low} to {high}"),
+        Kind::Float(low, high) => format!("number, {low} to {high}"),
+        Kind::Mib(low, high) => format!("whole number, {low} to {high}"),
+        Kind::Choice(allowed, refused) => {
+            let mut text = format!("one of {}", names(allowed));
+            let mut reasons: Vec<&str> = refused.iter().map(|(_, why)| *why).collect();
+            reasons.dedup();
+            for reason in reasons {
+                let of: Vec<&str> = refused
+                    .iter()
+                    .filter(|(_, why)| *why == reason)
+                    .map(|(name, _)| *name)
+                    .collect();
+                write!(text, "; refused: {} ({reason})", names(&of)).ok();
+            }
+            text
+        }
+        Kind::Only("", why) => format!("must be empty: {why}"),
+        Kind::Only(accepted, why) => format!("only `{accepted}`: {why}"),
+    }
+}
+
+fn cfg(cfg: Option<Cfg>) -> String {
+    let Some(cfg) = cfg else {
+        return String::new();
+    };
+    let unit = match cfg.unit {
+        CfgUnit::Same => "",
+        CfgUnit::Gigabytes => ", in GB",
+        CfgUnit::List => ", separated by commas",
+        CfgUnit::Lowercase => ", in any case",
+        CfgUnit::Not => ", which means the opposite",
+    };
+    format!("`[{}] {}`{unit}", cfg.section, cfg.option)
+}
+
+fn row(key: &Key) -> String {
+    let (meaning, default) = meaning(key.doc);
+    let cells = [
+        format!("`{}`", split(key.path).1),
+        value(key.kind),
+        default.to_owned(),
+        meaning.to_owned(),
+        cfg(key.cfg),
+    ];
+    let cells = cells.map(|cell| cell.replace('|', "\\|"));
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// The whole file.
+fn document() -> String {
+    let top = |table: &str| table.split('.').next().unwrap_or_default().to_owned();
+    let mut tables: Vec<&str> = Vec::new();
+    let mut tops: Vec<String> = Vec::new();
+    for key in KEYS.iter() {
+        let table = split(key.path).0;
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+        if !tops.contains(&top(table)) {
+            tops.push(top(table));
+        }
+    }
+    // What belongs together stands together, in the order in which a config has it.
+    tables.sort_by_key(|table| (tops.iter().position(|t| *t == top(table)), *table));
+    let mut text = HEAD.to_owned();
+    for table in tables {
+        let title = match table {
+            "" => "Before the first table".to_owned(),
+            table => format!("`[{table}]`"),
+        };
+        write!(
+            text,
+            "\n## {title}\n\n| key | value | default | meaning | in a .cfg |\n|---|---|---|---|---|\n"
+        )
+        .ok();
+        let own = KEYS.iter().filter(|key| split(key.path).0 == table);
+        text.extend(own.map(|key| row(key)));
+    }
+    text
+}
+
+fn committed() -> PathBuf {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut above = crate_dir.ancestors().map(|dir| dir.join(FILE));
+    above.find(|path| path.exists()).unwrap()
+}
+
+#[test]
+fn the_committed_list_of_options_is_what_the_table_gives() {
+    let (path, want) = (committed(), document());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, want).unwrap();
+        return;
+    }
+    let have = std::fs::read_to_string(path).unwrap();
+    let line = want
+        .lines()
+        .zip(have.lines())
+        .find(|(want, have)| want != have);
+    assert!(
+        want == have,
+        "{FILE} is not what the table of options gives: run UPDATE_DOCS=1 cargo test -p {} options_doc; the first line \
+         that differs, as it should be and as it is: {line:?}",
+        env!("CARGO_PKG_NAME")
+    );
+}
+
+#[test]
+fn every_option_says_its_default_or_that_it_has_none() {
+    for key in KEYS.iter() {
+        let (text, default) = meaning(key.doc);
+        let has_none = text.starts_with("of no effect") || matches!(key.kind, Kind::Only("", _));
+        assert!(
+            !default.is_empty() || has_none,
+            "{}: `{}` ends with no default in parentheses and is not required",
+            key.path,
+            key.doc
+        );
+    }
+}
+
+#[test]
+fn a_default_may_itself_have_a_comma_but_no_parentheses() {
+    let of = |doc| meaning(doc);
+    assert_eq!(of("length in seconds (300)"), ("length in seconds", "300"));
+    assert_eq!(
+        of("memory (in a .cfg: GB); required with nodes"),
+        ("memory (in a .cfg: GB)", "required with nodes")
+    );
+    assert_eq!(
+        of("an archive (*.tar) or a name (none)"),
+        ("an archive (*.tar) or a name", "none")
+    );
+}

@@ -1,0 +1,77 @@
+//! Rules between options that need to know nothing but them.
+
+use super::{change::TimelineStep, fault::shown, findings::Findings, model::Config};
+use continuum_model::{LONGEST_NAME, Tier, is_name};
+
+pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
+    let are_counts_right = !findings.is_wrong_value(|key| key.ends_with("nodes"));
+    let tiers = &config.infrastructure.tiers;
+    if !is_name(&config.name) {
+        findings.fault(
+            "name",
+            format!(
+                "`{}` must be 1 to {LONGEST_NAME} letters, digits, `-`, `_` or `.`, and not begin with `.` or `-`; give \
+                 another with --set name=…",
+                shown(&config.name)
+            ),
+        );
+    }
+    let nodes: u32 = Tier::ALL.iter().map(|t| tiers.get(*t).nodes).sum();
+    if nodes == 0 && are_counts_right {
+        findings.fault(
+            "infrastructure.cloud.nodes",
+            "there must be at least one node in one of the tiers",
+        );
+    }
+    // Host numbers 2 to 251 of one /24; more would run into the next network.
+    if nodes > 250 {
+        findings.fault(
+            "infrastructure.endpoint.nodes",
+            format!("{nodes} nodes are more than the 250 that one network holds"),
+        );
+    }
+    if let Some(prefix) = &config.infrastructure.prefix_ip {
+        let number = |n: &str| {
+            let is_plain = n.bytes().all(|b| b.is_ascii_digit());
+            n.parse::<u8>().ok().filter(|_| is_plain)
+        };
+        let numbers: Vec<Option<u8>> = prefix.split('.').map(number).collect();
+        // Up to 223 are addresses of single machines; 127 are those of this one.
+        let is_local = config.infrastructure.provider == "local";
+        let right = matches!(
+            numbers.as_slice(),
+            [Some(a), Some(b)] if (1..=223).contains(a) && (1..=254).contains(b) && (*a == 127) == is_local
+        );
+        if !right && !config.infrastructure.provider.is_empty() {
+            let first = if is_local {
+                "127"
+            } else {
+                "1 to 223 without 127"
+            };
+            findings.fault(
+                "infrastructure.prefix_ip",
+                format!(
+                    "`{}` is not two numbers with a dot: {first}, and 1 to 254",
+                    shown(prefix)
+                ),
+            );
+        }
+    }
+    if config.software.event_bus == "external" && config.software.broker == "rumqttd" {
+        findings.fault(
+            "software.event_bus",
+            "external needs broker mosquitto: rumqttd has no topics that begin with `$`, as KubeEdge's do",
+        );
+    }
+    if config.software.runtime().is_some() && config.infrastructure.provider == "local" {
+        findings.fault(
+            "software.container_runtime",
+            "provider local shares this machine and runs processes only: leave it at native",
+        );
+    }
+    for step in config.benchmark.iter().flat_map(|b| &b.timeline) {
+        if let Err(why) = step.parse::<TimelineStep>() {
+            findings.fault("benchmark.timeline", why);
+        }
+    }
+}

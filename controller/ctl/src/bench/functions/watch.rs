@@ -1,0 +1,105 @@
+//! Functions while they are called: replicas, what they use, their pods.
+
+use super::{LOOK_AGAIN_AFTER, gateway};
+use crate::{bench::places::Scene, deploy::execution_models::FUNCTION_NAMESPACE};
+use continuum_agents::GrpcAgent;
+use continuum_cluster::{FunctionPods, client, node_times, usage};
+use continuum_host::error::Error;
+use continuum_model::{FunctionSample, Plan, PodRecord, Role};
+use continuum_workload_core::clock::AnchoredClock;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks at what nodes say of CPU and memory, each of which costs them something.
+const USAGE_PERIOD: Duration = Duration::from_secs(5);
+
+/// Looks at functions until it is asked for what it saw.
+pub(in crate::bench) struct Watch {
+    stop: CancellationToken,
+    seen: JoinHandle<Seen>,
+}
+
+/// What a watch brings.
+#[derive(Debug, Default)]
+pub(in crate::bench) struct Seen {
+    pub(in crate::bench) samples: Vec<FunctionSample>,
+    pub(in crate::bench) pods: Vec<PodRecord>,
+}
+
+impl Watch {
+    pub(in crate::bench) fn start(scene: &Scene<'_>, clock: AnchoredClock) -> Result<Self, Error> {
+        let gateway = gateway(scene)?;
+        let client = client(scene.deployment, scene.plan)?;
+        let workers = scene.plan.nodes.iter().filter(|n| n.role == Role::Worker);
+        let workers: Vec<String> = workers
+            .map(|n| continuum_model::node_name(&n.name))
+            .collect();
+        let stop = CancellationToken::new();
+        let ended = stop.clone();
+        let seen = tokio::spawn(async move {
+            let mut samples = Vec::new();
+            let mut pods = FunctionPods::new(client.clone(), FUNCTION_NAMESPACE);
+            let mut used: BTreeMap<String, usage::Used> = BTreeMap::new();
+            let mut looked: Option<Instant> = None;
+            let mut tick = tokio::time::interval(LOOK_AGAIN_AFTER);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    () = ended.cancelled() => {
+                        let pods = pods.finish();
+                        return Seen { samples, pods };
+                    }
+                    _ = tick.tick() => {}
+                }
+                pods.look().await;
+                if looked.is_none_or(|at| at.elapsed() > USAGE_PERIOD) {
+                    used = usage::by_function(&client, &workers, FUNCTION_NAMESPACE).await;
+                    looked = Some(Instant::now());
+                }
+                // A gateway that is away is part of some experiments: there is no sample then.
+                let Ok(all) = gateway.list().await else {
+                    continue;
+                };
+                let time_unix_ns = clock.now_unix_ns();
+                samples.extend(all.into_iter().map(|status| {
+                    let used = used.get(&status.name);
+                    FunctionSample {
+                        time_unix_ns,
+                        replicas: status.replicas,
+                        available: status.available_replicas,
+                        cpu_cores: used.map(|u| u.cpu_cores),
+                        memory_bytes: used.map(|u| u.memory_bytes),
+                        function: status.name,
+                    }
+                }));
+            }
+        });
+        Ok(Self { stop, seen })
+    }
+
+    /// With what nodes noted of the pods since then.
+    pub(in crate::bench) async fn finish(
+        self,
+        agents: &[GrpcAgent],
+        plan: &Plan,
+        begun_unix_ns: i64,
+    ) -> Seen {
+        self.stop.cancel();
+        let mut seen = self.seen.await.unwrap_or_default();
+        let since = begun_unix_ns / 1_000_000_000;
+        let workers = agents.iter().zip(&plan.nodes);
+        for (agent, _) in workers.filter(|(_, n)| n.role == Role::Worker) {
+            let mut times = node_times(agent, since).await;
+            for pod in &mut seen.pods {
+                if let Some(own) = times.remove(&pod.pod) {
+                    pod.node_times_unix_ns = own;
+                }
+            }
+        }
+        seen
+    }
+}

@@ -1,0 +1,62 @@
+//! What readers of a result must know about it.
+
+use crate::deploy;
+use continuum_config::Config;
+use continuum_host::state::Deployment;
+use continuum_model::{Plan, Report, Validity};
+use continuum_provider::Provider;
+
+/// Says whether they may use it, and what it was made with.
+pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
+    let changes = deploy::link_changes(deployment).unwrap_or_else(|error| {
+        report.invalid.push(continuum_host::error::chain(&error));
+        Vec::new()
+    });
+    report.validity = if report.invalid.is_empty() {
+        Validity::Unverified
+    } else {
+        Validity::Invalid
+    };
+    report
+        .notes
+        .push("links and machines were not measured: asked and real values may differ".into());
+    if !changes.is_empty() {
+        let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        report.notes.push(format!(
+            "links are not those of the config: {}",
+            changes.join(", ")
+        ));
+    }
+    let physical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if plan.cores() as usize > physical {
+        report.notes.push(format!(
+            "{} virtual cores share {physical} physical ones: nodes slow each other down",
+            plan.cores()
+        ));
+    }
+    if let Some(accelerator) = deployment
+        .facts()
+        .get("accelerator")
+        .filter(|a| *a != "kvm")
+    {
+        report.notes.push(format!("accelerator: {accelerator}"));
+    }
+    for fact in [
+        continuum_provider::FACT_UNLIMITED,
+        continuum_provider::FACT_FEWER_CORES,
+    ] {
+        report.notes.extend(deployment.facts().get(fact).cloned());
+    }
+    let emulates =
+        continuum_provider::find(deployment.provider()).is_ok_and(Provider::emulates_network);
+    if config.network.is_emulated() && !emulates {
+        report
+            .notes
+            .push("links were asked for and NOT emulated".into());
+    }
+    if !emulates {
+        report
+            .notes
+            .push("nodes share this machine; CPU and memory limits are not enforced".into());
+    }
+}

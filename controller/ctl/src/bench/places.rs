@@ -1,0 +1,174 @@
+//! Which run goes where: workers of a cluster into pods, everything else to its node's agent, as a process or in a
+//! container. Nodes get the images that they lack before anything starts.
+
+use super::on_agent::OnAgent;
+use crate::artifacts;
+use continuum_agents::{Agent, ArtifactSource, GrpcAgent, Runner};
+use continuum_cluster::{Image, Pods, check_ready, client, node_times};
+use continuum_config::Config;
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_model::{NodeRun, Phase, Plan, RunPlan};
+use continuum_plan::managers;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// A run may wait so long before it begins.
+const START_SLACK: Duration = Duration::from_mins(10);
+
+/// Where runs of one bench can go.
+#[derive(Debug)]
+pub(super) struct Places {
+    pods: Option<Pods>,
+    /// Of runs with agents; `None` = they are processes.
+    runtime: Option<String>,
+    /// By run.
+    images: BTreeMap<String, Image>,
+}
+
+/// What a bench is about.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub(super) context: &'a Context,
+    pub(super) deployment: &'a Deployment,
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a Plan,
+    pub(super) agents: &'a [GrpcAgent],
+    pub(super) runs: &'a [RunPlan],
+}
+
+impl Places {
+    /// Prepares them. Nodes may be out of reach for `cut_off`, because the user wants it.
+    pub(super) async fn open(
+        scene: &Scene<'_>,
+        bench: &str,
+        deadline: Duration,
+        cut_off: Duration,
+    ) -> Result<Self, Error> {
+        let (deployment, config, plan) = (scene.deployment, scene.config, scene.plan);
+        let manager = managers::find(&config.software.resource_manager);
+        let in_pods = manager.is_some_and(managers::ResourceManager::runs_in_pods);
+        let runtime = config.software.runtime().map(str::to_owned);
+        let mut places = Self {
+            pods: None,
+            runtime,
+            images: BTreeMap::new(),
+        };
+        if in_pods {
+            check_ready(&config.name, &client(deployment, plan)?, plan).await?;
+            let deadline = deadline + START_SLACK;
+            places.pods = Some(Pods::open(deployment, plan, bench, deadline, cut_off).await?);
+        }
+        places.bring(scene).await?;
+        Ok(places)
+    }
+
+    fn is_pod(&self, run: &RunPlan) -> bool {
+        self.pods.is_some() && run.phase == Phase::Worker
+    }
+
+    /// Images to every node that runs them in containers; each archive is read once.
+    async fn bring(&mut self, scene: &Scene<'_>) -> Result<(), Error> {
+        let mut archives: BTreeMap<Option<String>, ArtifactSource> = BTreeMap::new();
+        let mut wanted: BTreeMap<(&str, String), Vec<ArtifactSource>> = BTreeMap::new();
+        for run in scene.runs {
+            let runtime = if self.is_pod(run) {
+                "containerd".to_owned()
+            } else if let Some(runtime) = &self.runtime {
+                runtime.clone()
+            } else {
+                continue;
+            };
+            let own = run.own.as_ref().map(|o| &o.image);
+            let name = own.and_then(|o| o.image.clone());
+            if let Some(image) = name
+                .clone()
+                .filter(|_| own.is_some_and(|o| o.archive().is_none()))
+            {
+                let image = Image {
+                    reference: image,
+                    is_brought: false,
+                };
+                self.images.insert(run.id.clone(), image);
+                continue;
+            }
+            if !archives.contains_key(&name) {
+                let archive = match own.and_then(|o| o.archive()) {
+                    Some(path) => artifacts::image_archive(path)?,
+                    None => artifacts::workload_image(scene.context)?,
+                };
+                archives.insert(name.clone(), archive);
+            }
+            let Some(archive) = archives.get(&name) else {
+                continue;
+            };
+            let image = Image {
+                reference: archive.reference().to_owned(),
+                is_brought: true,
+            };
+            self.images.insert(run.id.clone(), image);
+            let of_node = wanted.entry((&run.node, runtime)).or_default();
+            if !of_node.contains(archive) {
+                of_node.push(archive.clone());
+            }
+        }
+        let installs =
+            wanted
+                .into_iter()
+                .filter_map(|((node, runtime), artifacts)| {
+                    let agent = scene.agents.iter().find(|a| a.node() == node)?;
+                    let context = scene.context;
+                    Some(async move {
+                        artifacts::bring_images(context, agent, &runtime, &artifacts).await
+                    })
+                });
+        futures_util::future::try_join_all(installs)
+            .await
+            .map(|_| ())
+    }
+
+    /// The place of one run.
+    pub(super) fn of(&self, run: &RunPlan, agents: &[GrpcAgent]) -> Result<Arc<dyn Runner>, Error> {
+        let agent = agents.iter().find(|a| a.node() == run.node);
+        let agent = agent.cloned().ok_or_else(|| {
+            Error::other(
+                format!("start run {}", run.id),
+                format!("there is no node {}", run.node),
+            )
+        })?;
+        let image = self.images.get(&run.id).cloned();
+        Ok(match (&self.pods, image) {
+            (Some(pods), Some(image)) if self.is_pod(run) => {
+                Arc::new(pods.place(run, image, agent))
+            }
+            (_, image) => Arc::new(OnAgent {
+                agent,
+                container: self.runtime.clone().zip(image.map(|i| i.reference)),
+                own: run.own.clone(),
+            }),
+        })
+    }
+
+    /// Adds to runs in pods what their nodes noted of them.
+    pub(super) async fn complete(
+        &self,
+        runs: &mut [NodeRun],
+        agents: &[GrpcAgent],
+        begun_unix_ns: i64,
+    ) {
+        // Clocks may differ, and earlier pods do no harm.
+        let since = begun_unix_ns / 1_000_000_000 - 60;
+        for agent in agents {
+            let mut own = runs
+                .iter_mut()
+                .filter(|r| r.plan.node == agent.node())
+                .filter_map(|r| r.pod.as_mut())
+                .peekable();
+            if own.peek().is_none() {
+                continue;
+            }
+            let mut times = node_times(agent, since).await;
+            for pod in own {
+                pod.node_times_unix_ns = times.remove(&pod.pod).unwrap_or_default();
+            }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Starting, watching, ending.
+
+use super::{
+    boots::{boots_of, check_boots, same_boots},
+    collect, functions,
+    judge::judge,
+    offsets::{clocks, clocks_of_answering},
+    places::{Places, Scene},
+    stage,
+    timeline::Timeline,
+    warm_up::warm_up,
+    watch::{Watched, start, stop, wait_ended, wait_ready},
+};
+use crate::{deploy::connect_all, report::Bench};
+use continuum_config::{Benchmark, Config};
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_model::{ClockOffset, ClockPair, Clocks, NodeRun, Phase, Plan, RunPlan};
+use continuum_plan::applications::{self, Application};
+use continuum_provider;
+use continuum_workload_core::{
+    clock::AnchoredClock,
+    spec::{CallBody, Role},
+};
+use std::{collections::BTreeMap, time::Duration};
+
+/// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
+pub async fn bench(
+    context: &Context,
+    deployment: &Deployment,
+    config: &Config,
+    benchmark: &Benchmark,
+    application: &dyn Application,
+    plan: &Plan,
+) -> Result<Bench, Error> {
+    let progress = &context.progress;
+    let agents = connect_all(deployment, plan)?;
+    let boots = boots_of(&agents).await;
+    check_boots(deployment, plan, &boots)?;
+    let before = progress.stage("clocks", clocks(&agents)).await?;
+    let placed = match &benchmark.dataset {
+        Some(dir) => {
+            progress
+                .stage("photos", stage::dataset(&config.name, dir, plan, &agents))
+                .await?
+        }
+        None => Vec::new(),
+    };
+    let clock = AnchoredClock::start();
+    let begun_unix_ns = clock.now_unix_ns();
+    let bench_id: String = uuid::Uuid::new_v4()
+        .simple()
+        .to_string()
+        .chars()
+        .take(8)
+        .collect();
+    let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
+    let mut plans = application.runs(plan, benchmark);
+    if plans.is_empty() {
+        return Err(Error::Preflight {
+            name: config.name.clone(),
+            reasons: vec![format!(
+                "application {} would run nowhere: there are neither workers nor endpoints for it",
+                benchmark.application
+            )],
+        });
+    }
+    for run in &mut plans {
+        point_to(run, &placed);
+    }
+    let scene = Scene {
+        context,
+        deployment,
+        config,
+        plan,
+        agents: &agents,
+        runs: &plans,
+    };
+    let mut timeline = Timeline::new(&scene, benchmark)?;
+    let places = Places::open(&scene, &bench_id, deadline, timeline.length());
+    let places = progress.stage("places", places).await?;
+    if benchmark.cache_worker {
+        let warm_up = warm_up(&scene, &places, &bench_id, &clock, &before, deadline);
+        progress.stage("warm-up", warm_up).await?;
+    }
+    let calls_functions = plan.execution_model.is_some();
+    if calls_functions {
+        let deploy = functions::deploy(&scene, benchmark);
+        progress.stage("deploy functions", deploy).await?;
+    }
+    let watch = calls_functions.then(|| functions::Watch::start(&scene, clock));
+    let watch = watch.transpose()?;
+    let metrics = collect::Metrics::start(&agents);
+    let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock, &before).await;
+    if failure.is_none() {
+        timeline.begin();
+        let ends = wait_ended(context, deployment, &mut watched, deadline);
+        failure = progress.stage("run", ends).await.err();
+    }
+    let (happenings, untimely) = timeline.finish(failure.is_some()).await;
+    failure = failure.or(untimely);
+    if failure.is_none() {
+        // Services that are left: nobody needs them any more.
+        for one in watched.iter_mut().filter(|one| one.run.exit.is_none()) {
+            one.run.was_dismissed = true;
+        }
+    }
+    let mut runs = gather(watched).await;
+    places.complete(&mut runs, &agents, begun_unix_ns).await;
+    let after = clocks_of_answering(&agents).await;
+    let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
+    let provider = continuum_provider::find(deployment.provider())?;
+    let mut consoles = BTreeMap::new();
+    for node in silent {
+        let console = provider.console(context, deployment, &node.name).await;
+        consoles.extend(console.map(|text| (node.name.clone(), text)));
+    }
+    let clocks: Clocks = before
+        .into_iter()
+        .map(|(node, before)| {
+            let after = after.get(&node).copied();
+            (node, ClockPair { before, after })
+        })
+        .collect();
+    let metrics = metrics.finish().await;
+    let mut report = application.report(plan, benchmark, &runs, &clocks);
+    let mut function_samples = Vec::new();
+    let mut function_pods = Vec::new();
+    if let Some(watch) = watch {
+        let seen = watch.finish(&agents, plan, begun_unix_ns).await;
+        applications::add_function_table(&mut report, &runs, &seen.samples);
+        applications::add_start_table(&mut report, &seen.pods);
+        (function_samples, function_pods) = (seen.samples, seen.pods);
+    }
+    if let Some(error) = &failure {
+        report
+            .invalid
+            .insert(0, continuum_host::error::chain(error));
+    }
+    report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
+    same_boots(&mut report, &boots, &boots_of(&agents).await);
+    judge(&mut report, config, deployment, plan);
+    Ok(Bench {
+        report,
+        runs,
+        metrics,
+        clocks,
+        begun_unix_ns,
+        interrupted: context.cancel.is_cancelled(),
+        happenings,
+        consoles,
+        functions: function_samples,
+        function_pods,
+    })
+}
+
+/// Starts every run, workers first; those that were started before one failed are brought back too.
+async fn start_all(
+    scene: &Scene<'_>,
+    places: &Places,
+    bench_id: &str,
+    clock: &AnchoredClock,
+    clocks: &BTreeMap<String, ClockOffset>,
+) -> (Vec<Watched>, Option<Error>) {
+    let mut watched = Vec::new();
+    let mut failure = None;
+    for phase in [Phase::Worker, Phase::Endpoint] {
+        let mut started = Vec::new();
+        for run in scene.runs.iter().filter(|r| r.phase == phase) {
+            let attempt = async {
+                let runner = places.of(run, scene.agents)?;
+                start(runner, run, bench_id, clock).await
+            };
+            match attempt.await {
+                Ok(run) => started.push(run),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        if started.is_empty() && failure.is_none() {
+            continue;
+        }
+        let name = if phase == Phase::Worker {
+            "workers"
+        } else {
+            "endpoints"
+        };
+        let result = if failure.is_some() {
+            Ok(())
+        } else {
+            let ready = wait_ready(&mut started, scene.context, clock, clocks);
+            scene.context.progress.stage(name, ready).await
+        };
+        watched.extend(started);
+        failure = failure.or(result.err());
+        if failure.is_some() {
+            break;
+        }
+    }
+    (watched, failure)
+}
+
+/// Ends what still runs, and brings everything that runs left.
+async fn gather(mut watched: Vec<Watched>) -> Vec<NodeRun> {
+    if watched.iter().any(|one| one.run.exit.is_none()) {
+        // Side by side: each dead node takes its whole deadline.
+        let ends = watched
+            .iter_mut()
+            .filter(|one| one.run.exit.is_none())
+            .map(stop);
+        futures_util::future::join_all(ends).await;
+    }
+    for one in &mut watched {
+        one.drain();
+        one.watcher.abort();
+    }
+    let mut runs = Vec::new();
+    for one in watched {
+        let Watched {
+            mut run, runner, ..
+        } = one;
+        if let Err(error) = collect::samples(&*runner, &mut run).await {
+            run.problems.push(continuum_host::error::chain(&error));
+        }
+        if let Err(error) = collect::calls(&*runner, &mut run).await {
+            run.problems.push(continuum_host::error::chain(&error));
+        }
+        if let Some(pod) = runner.pod() {
+            run.started.cpu_max.clone_from(&pod.cpu_max);
+            run.started.memory_max.clone_from(&pod.memory_max);
+            run.pod = Some(pod);
+        }
+        runs.push(run);
+    }
+    runs
+}
+
+/// The user's photos lie elsewhere on each node.
+fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
+    let Some((_, dir)) = placed.iter().find(|(node, _)| *node == run.node) else {
+        return;
+    };
+    match &mut run.spec.role {
+        Role::Publisher(publisher) => publisher.dataset.clone_from(dir),
+        Role::Combined(combined) => combined.dataset.clone_from(dir),
+        Role::Invoker(invoker) => {
+            for calls in &mut invoker.functions {
+                if let CallBody::Photos { dataset } = &mut calls.body {
+                    dataset.clone_from(dir);
+                }
+            }
+        }
+        Role::Subscriber(_) | Role::Sleep(_) | Role::External => {}
+    }
+}

@@ -1,0 +1,319 @@
+//! What happens while an application runs, at times that the config gives; and, in a cluster, when nodes were lost and
+//! came back.
+
+use super::places::Scene;
+use crate::{deploy, report::Happening};
+use continuum_agents::{Agent, GrpcAgent};
+use continuum_cluster;
+use continuum_config::{Action, Benchmark, Change, Config, LinkChange, TimelineStep};
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_model::Plan;
+use continuum_plan::managers;
+use continuum_workload_core::clock::AnchoredClock;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+/// How often a cluster is asked for the state of its nodes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For a unit to start again on a slow machine.
+const RESTART_DEADLINE: Duration = Duration::from_mins(2);
+/// For nodes that were lost to be ready again after the run: an edge tries the cloud anew every 30 s.
+const BACK_DEADLINE: Duration = Duration::from_mins(3);
+
+/// After this a cluster has missed a node that it lost: 40 to 50 s, by Kubernetes' defaults.
+const MISSED_AFTER: Duration = Duration::from_mins(1);
+
+/// What was noted so far.
+#[derive(Debug, Clone, Default)]
+struct Notes(Arc<Mutex<Vec<Happening>>>);
+
+impl Notes {
+    fn add(&self, clock: &AnchoredClock, source: &'static str, text: String) {
+        let happening = Happening {
+            time_unix_ns: clock.now_unix_ns(),
+            source,
+            text,
+        };
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(happening);
+    }
+}
+
+/// What of it can be done to a deployment, with everything it needs.
+struct Hand {
+    context: Context,
+    deployment: Deployment,
+    config: Config,
+    plan: Plan,
+    agents: Vec<GrpcAgent>,
+    /// Links that were not as in the config.
+    links_before: Vec<LinkChange>,
+}
+
+impl Hand {
+    async fn act(&self, action: &Action) -> Result<(), Error> {
+        let (a, b, change) = match action {
+            Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
+            Action::Restore { a, b } => (a, b, None),
+            Action::Restart { node, unit } => return self.restart(node, unit).await,
+        };
+        let Self {
+            deployment,
+            config,
+            plan,
+            agents,
+            ..
+        } = self;
+        deploy::change_link(deployment, config, plan, agents, (a, b), change)
+            .await
+            .map(|_| ())
+    }
+
+    async fn restart(&self, node: &str, unit: &str) -> Result<(), Error> {
+        let agent = self.agents.iter().find(|a| a.node() == node);
+        let failed = |why: String| Error::other(format!("restart {unit} on node {node}"), why);
+        let agent = agent.ok_or_else(|| failed("there is no such node".into()))?;
+        let argv = ["systemctl", "restart", unit].map(str::to_owned);
+        let output = agent.exec(&argv, RESTART_DEADLINE).await?;
+        if output.code == Some(0) {
+            return Ok(());
+        }
+        Err(failed(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        ))
+    }
+
+    /// Links that the timeline changed become what they were before, which may be what their user had made of them.
+    async fn restore(&self, steps: &[TimelineStep]) -> Result<(), Error> {
+        let place = |step: &TimelineStep| match &step.action {
+            Action::Change(change) => Some((change.a.clone(), change.b.clone())),
+            Action::Restore { a, b } => Some((a.clone(), b.clone())),
+            Action::Restart { .. } => None,
+        };
+        let touched: Vec<(String, String)> = steps.iter().filter_map(place).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        let Self {
+            deployment,
+            config,
+            plan,
+            agents,
+            links_before,
+            ..
+        } = self;
+        deploy::restore_links(deployment, config, plan, agents, &touched, links_before).await
+    }
+}
+
+/// The timeline of a run.
+pub(super) struct Timeline {
+    hand: Arc<Hand>,
+    steps: Vec<TimelineStep>,
+    begun: Option<Instant>,
+    notes: Notes,
+    clock: AnchoredClock,
+    steps_done: Option<JoinHandle<()>>,
+    nodes: Option<NodeWatch>,
+    failure: Arc<Mutex<Option<Error>>>,
+}
+
+/// Who looks at a cluster's nodes, and which were not ready when last seen.
+struct NodeWatch {
+    work: JoinHandle<()>,
+    unready: watch::Receiver<BTreeMap<String, String>>,
+}
+
+impl NodeWatch {
+    /// Until all nodes are ready, of which some may be missed only `by` then; those that are not by the deadline.
+    async fn all_ready(
+        &mut self,
+        by: Option<Instant>,
+        context: &Context,
+    ) -> BTreeMap<String, String> {
+        let back = async {
+            if let Some(by) = by {
+                let missed = self.unready.wait_for(|unready| !unready.is_empty());
+                tokio::time::timeout_at(by, missed).await.ok();
+            }
+            let unready = self.unready.borrow().clone();
+            if !unready.is_empty() {
+                let names: Vec<String> = unready.into_keys().collect();
+                context.progress.say(&format!(
+                    "waiting for {} to be ready again, {} s at most",
+                    names.join(", "),
+                    BACK_DEADLINE.as_secs()
+                ));
+            }
+            let back = self.unready.wait_for(BTreeMap::is_empty);
+            tokio::time::timeout(BACK_DEADLINE, back).await.ok();
+        };
+        tokio::select! {
+            () = back => {}
+            () = context.cancel.cancelled() => {}
+        }
+        self.unready.borrow().clone()
+    }
+}
+
+impl Timeline {
+    /// Reads it; what names no node of this deployment is refused before anything runs.
+    pub(super) fn new(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<Self, Error> {
+        let mut steps = Vec::new();
+        for text in &benchmark.timeline {
+            let step: TimelineStep = text
+                .parse()
+                .map_err(|why: String| Error::other("read benchmark.timeline", why))?;
+            match &step.action {
+                Action::Change(change) => {
+                    deploy::check_places(scene.plan, scene.config, &change.a, &change.b)?;
+                }
+                Action::Restore { a, b } => deploy::check_places(scene.plan, scene.config, a, b)?,
+                Action::Restart { node, .. } => {
+                    scene.deployment.node(node)?;
+                }
+            }
+            steps.push(step);
+        }
+        steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+        // Its own view: the run's is borrowed.
+        let (root, name) = (&scene.context.root, scene.deployment.name());
+        let deployment = Deployment::load(root, name)?
+            .ok_or_else(|| Error::other(format!("open deployment `{name}`"), "it is gone"))?;
+        let hand = Hand {
+            context: scene.context.clone(),
+            links_before: deploy::link_changes(&deployment)?,
+            deployment,
+            config: scene.config.clone(),
+            plan: scene.plan.clone(),
+            agents: scene.agents.to_vec(),
+        };
+        Ok(Self {
+            hand: Arc::new(hand),
+            steps,
+            begun: None,
+            notes: Notes::default(),
+            clock: AnchoredClock::start(),
+            steps_done: None,
+            nodes: None,
+            failure: Arc::default(),
+        })
+    }
+
+    /// Until its last step.
+    pub(super) fn length(&self) -> Duration {
+        let last = self.steps.last().map_or(0.0, |s| s.at_s);
+        Duration::from_secs_f64(last)
+    }
+
+    /// Begins to count.
+    pub(super) fn begin(&mut self) {
+        if self.steps.is_empty() {
+            return;
+        }
+        let begun = Instant::now();
+        self.begun = Some(begun);
+        let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+        let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
+        self.steps_done = Some(tokio::spawn(async move {
+            for step in steps {
+                tokio::time::sleep_until(begun + Duration::from_secs_f64(step.at_s)).await;
+                let text = step.action.to_string();
+                hand.context
+                    .progress
+                    .say(&format!("{:.0} s: {text}", step.at_s));
+                match hand.act(&step.action).await {
+                    Ok(()) => notes.add(&clock, "timeline", text),
+                    Err(error) => {
+                        let why = continuum_host::error::chain(&error);
+                        notes.add(&clock, "timeline", format!("{text} failed: {why}"));
+                        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        }));
+        let manager = managers::find(&self.hand.config.software.resource_manager);
+        if manager.is_some_and(|m| m.cluster().is_some()) {
+            let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+            let (tell, unready) = watch::channel(BTreeMap::new());
+            let work = tokio::spawn(async move {
+                watch_nodes(&hand, &notes, clock, &tell).await;
+            });
+            self.nodes = Some(NodeWatch { work, unready });
+        }
+    }
+
+    /// When the cluster must have missed the nodes that the last step may have cost it, if that is yet to come.
+    fn missed_by(&self) -> Option<Instant> {
+        let begun = self.begun?;
+        let costs_nodes = |step: &&TimelineStep| match &step.action {
+            Action::Change(change) => change.change == Change::Cut,
+            Action::Restart { .. } => true,
+            Action::Restore { .. } => false,
+        };
+        let steps = self.steps.iter().filter(costs_nodes);
+        let times = steps.map(|step| begun + Duration::from_secs_f64(step.at_s));
+        let last = times.filter(|at| *at <= Instant::now()).max()?;
+        Some(last + MISSED_AFTER).filter(|by| *by > Instant::now())
+    }
+
+    /// Ends it, restores what it changed, waits for nodes that it cost (unless the run failed), and says what happened
+    /// and what could not be done.
+    pub(super) async fn finish(mut self, run_failed: bool) -> (Vec<Happening>, Option<Error>) {
+        if let Some(work) = self.steps_done.take() {
+            work.abort();
+            // Not before it is over: an action that began must not overtake what follows.
+            work.await.ok();
+        }
+        let restored = self.hand.restore(&self.steps).await.err();
+        let missed_by = self.missed_by();
+        if let Some(mut nodes) = self.nodes.take() {
+            if !run_failed && restored.is_none() {
+                // Their return belongs to the experiment, and the next run needs them.
+                for (node, why) in nodes.all_ready(missed_by, &self.hand.context).await {
+                    let text = format!("{node} did not come back: {why}");
+                    self.notes.add(&self.clock, "cluster", text);
+                }
+            }
+            nodes.work.abort();
+            nodes.work.await.ok();
+        }
+        let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let failure = first.take().or(restored);
+        drop(first);
+        let mut all = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut *all), failure)
+    }
+}
+
+/// Notes each node that becomes ready, or is not any more.
+async fn watch_nodes(
+    hand: &Hand,
+    notes: &Notes,
+    clock: AnchoredClock,
+    tell: &watch::Sender<BTreeMap<String, String>>,
+) {
+    let Ok(client) = continuum_cluster::client(&hand.deployment, &hand.plan) else {
+        return;
+    };
+    let mut known: Option<BTreeMap<String, String>> = None;
+    loop {
+        if let Ok(unready) = continuum_cluster::unready_now(&client, &hand.plan).await {
+            let before = known.unwrap_or_default();
+            for (node, why) in unready.iter().filter(|(n, _)| !before.contains_key(*n)) {
+                notes.add(&clock, "cluster", format!("{node} is not ready: {why}"));
+            }
+            for node in before.keys().filter(|n| !unready.contains_key(*n)) {
+                notes.add(&clock, "cluster", format!("{node} is ready"));
+            }
+            tell.send_replace(unready.clone());
+            known = Some(unready);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}

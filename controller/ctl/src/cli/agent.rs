@@ -1,0 +1,170 @@
+//! agent: debugging over the same gRPC that everything else uses.
+
+use super::{args::AgentAction, output::Output};
+use crate::deploy;
+use continuum_agents::{Agent, GrpcAgent, InstallStep};
+use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+pub(super) async fn run(
+    context: &Context,
+    output: &Output,
+    name: &str,
+    node: &str,
+    action: AgentAction,
+) -> Result<(), Error> {
+    let (deployment, _, _) = deploy::open(context, name)?;
+    let agent = GrpcAgent::of_node(deployment.node(node)?, &Secrets::open(&deployment)?)?;
+    match action {
+        AgentAction::Info => {
+            let info = agent.info().await?;
+            output.table(
+                &["what", "value"],
+                vec![
+                    vec!["node".into(), info.node.clone()],
+                    vec!["deployment".into(), info.deployment_id.clone()],
+                    vec!["agent".into(), info.agent_version.clone()],
+                    vec!["host name".into(), info.hostname.clone()],
+                    vec![
+                        "system".into(),
+                        format!("{}, kernel {}", info.os, info.kernel),
+                    ],
+                    vec!["cores".into(), info.cpus.to_string()],
+                    vec!["memory".into(), format!("{} MiB", info.memory_bytes >> 20)],
+                    vec!["up".into(), format!("{} s", info.uptime_s)],
+                    vec!["can".into(), info.capabilities.join(", ")],
+                    vec!["installed".into(), info.components.join(", ")],
+                ],
+            );
+            output.json(&json!(info));
+        }
+        AgentAction::Install { component, options } => {
+            let split = |option: &String| {
+                let (name, value) = option.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            };
+            let settings: Option<_> = options.iter().map(split).collect();
+            let settings = settings.ok_or_else(|| {
+                Error::other(format!("install {component}"), "settings are NAME=VALUE")
+            })?;
+            let say = |step: InstallStep| {
+                let InstallStep {
+                    step,
+                    state,
+                    detail,
+                } = step;
+                context.progress.say(&format!("{step} {state} {detail}"));
+            };
+            agent.install(&component, settings, &[], &say).await?;
+            output.text(&format!("{component} is there"));
+            output.json(&json!({ "installed": component }));
+        }
+        AgentAction::Health => health(output, &agent).await?,
+        AgentAction::Exec { timeout_s, argv } => {
+            let done = agent.exec(&argv, Duration::from_secs(timeout_s)).await?;
+            if output.is_json() {
+                output.json(&json!({
+                    "code": done.code,
+                    "signal": done.signal,
+                    "timed_out": done.timed_out,
+                    "dropped_bytes": done.dropped_bytes,
+                    "stdout": String::from_utf8_lossy(&done.stdout),
+                    "stderr": String::from_utf8_lossy(&done.stderr),
+                }));
+            } else {
+                Output::bytes(&done.stdout);
+                let errors = String::from_utf8_lossy(&done.stderr);
+                if !errors.trim_end().is_empty() {
+                    note(errors.trim_end());
+                }
+                if done.dropped_bytes > 0 {
+                    note(&format!(
+                        "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
+                        done.dropped_bytes
+                    ));
+                }
+            }
+            if done.code != Some(0) {
+                let how = match (done.timed_out, done.code) {
+                    (true, _) => format!("it was not done after {timeout_s} s"),
+                    (false, Some(code)) => format!("exit code {code}"),
+                    (false, None) => format!("signal {}", done.signal.unwrap_or_default()),
+                };
+                return Err(Error::Agent {
+                    doing: format!("run `{}`", argv.join(" ")),
+                    node: node.to_owned(),
+                    why: how,
+                });
+            }
+        }
+        AgentAction::Logs { source, lines } => {
+            let lines = agent.logs(&source, lines).await?;
+            output.text(&lines.join("\n"));
+            output.json(&json!({ "lines": lines }));
+        }
+        AgentAction::Metrics => {
+            let sample = agent.metrics().await?.unwrap_or_default();
+            let value = json!(sample);
+            let rows = value.as_object().into_iter().flatten();
+            output.table(
+                &["metric", "value"],
+                rows.map(|(k, v)| vec![k.clone(), v.to_string()]).collect(),
+            );
+            output.json(&value);
+        }
+        AgentAction::Put { file, path } => {
+            let placed = agent.put(&file, &path).await?;
+            output.text(&placed);
+            output.json(&json!({ "path": placed }));
+        }
+        AgentAction::Get { path, file } => {
+            let bytes = agent.get(&path, &file).await?;
+            output.text(&format!("{bytes} bytes written to {}", file.display()));
+            output.json(&json!({ "bytes": bytes, "file": file }));
+        }
+    }
+    Ok(())
+}
+
+async fn health(output: &Output, agent: &impl Agent) -> Result<(), Error> {
+    let begun = Instant::now();
+    agent.info().await?;
+    let first = begun.elapsed();
+    let begun = Instant::now();
+    agent.metrics().await?;
+    let round_trip = begun.elapsed();
+    let clock = agent.clock_offset().await?;
+    let broker = agent.broker_stats().await?;
+    let ms = |d: Duration| format!("{:.2} ms", d.as_secs_f64() * 1000.0);
+    output.table(
+        &["what", "value"],
+        vec![
+            vec!["first answer, with TLS".into(), ms(first)],
+            vec!["round trip".into(), ms(round_trip)],
+            vec![
+                "clock offset".into(),
+                format!(
+                    "{} µs ± {} µs",
+                    clock.offset_ns / 1000,
+                    clock.error_ns / 1000
+                ),
+            ],
+            vec![
+                "broker".into(),
+                if broker.running {
+                    format!("{} on {}", broker.backend, broker.listen)
+                } else {
+                    "not running".into()
+                },
+            ],
+        ],
+    );
+    output.json(&json!({
+        "first_answer_ms": first.as_secs_f64() * 1000.0,
+        "round_trip_ms": round_trip.as_secs_f64() * 1000.0,
+        "clock": clock,
+        "broker": broker,
+    }));
+    Ok(())
+}

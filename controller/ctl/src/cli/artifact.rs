@@ -1,0 +1,232 @@
+//! artifact list, build, add, verify, export, import, prune.
+
+use super::{args::ArtifactAction, output::Output};
+use continuum_host::{context::Context, error::Error};
+use continuum_images::{
+    archive::{self, Kind},
+    components::{self, Catalogue, Component, Stored},
+};
+use serde_json::json;
+use std::{collections::BTreeSet, path::Path};
+
+pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) -> Result<(), Error> {
+    let catalogue = Catalogue::builtin()?;
+    let cache = &context.cache;
+    match action {
+        ArtifactAction::List => list(context, output, &catalogue),
+        ArtifactAction::Build { names } => {
+            let mut done = Vec::new();
+            for component in wanted(&catalogue, &names)? {
+                done.push(components::obtain(cache, component, &*context.progress)?);
+            }
+            show(context, output, &done);
+        }
+        ArtifactAction::Add { name, path } => {
+            let component = catalogue.find(&name, None)?;
+            if !["file", "url"].contains(&&*component.way) {
+                return Err(Error::other(
+                    format!("add {}", component.title()),
+                    format!("it is built here: continuum-ctl artifact build {name}"),
+                ));
+            }
+            show(
+                context,
+                output,
+                &[components::add(cache, component, &path)?],
+            );
+        }
+        ArtifactAction::Export { file, names } => {
+            export(context, output, &catalogue, &file, &names)?;
+        }
+        ArtifactAction::Import { file } => {
+            context
+                .progress
+                .say(&format!("unpacking and verifying {}", file.display()));
+            let entries = archive::import(cache, &file)?;
+            let is_in = |s: &Stored| entries.contains(&(Kind::Component, s.key.clone()));
+            let mut all = components::all(cache)?;
+            all.retain(is_in);
+            show(context, output, &all);
+        }
+        ArtifactAction::Prune { dry_run } => prune(context, output, &catalogue, dry_run)?,
+        ArtifactAction::Verify => {
+            let all = components::all(cache)?;
+            for stored in &all {
+                // What rots is not used again; building or adding it once more puts it right.
+                if let Err(error) = stored.verify() {
+                    continuum_images::cache::remove(&stored.dir)?;
+                    return Err(Error::other(
+                        format!("verify {} {}", stored.name, stored.version),
+                        format!(
+                            "{}; it was taken out of the store, get it again: continuum-ctl artifact build {}",
+                            continuum_host::error::chain(&error),
+                            stored.name
+                        ),
+                    ));
+                }
+            }
+            output.text(&format!("{} components are as they came", all.len()));
+            output.json(&json!({ "verified": all.len() }));
+        }
+    }
+    Ok(())
+}
+
+fn prune(
+    context: &Context,
+    output: &Output,
+    catalogue: &Catalogue,
+    dry_run: bool,
+) -> Result<(), Error> {
+    let unused = components::unused(&context.cache, catalogue)?;
+    let mut rows = Vec::new();
+    for stored in &unused {
+        if !dry_run {
+            continuum_images::cache::remove(&stored.dir)?;
+        }
+        rows.push(vec![
+            format!("{} {}", stored.name, stored.version),
+            stored.key.chars().take(12).collect(),
+            megabytes(stored.size_bytes()),
+        ]);
+    }
+    let what = if dry_run { "would go" } else { "removed" };
+    output.table(&[what, "made of", "size"], rows);
+    let bytes: u64 = unused.iter().map(Stored::size_bytes).sum();
+    let keys: Vec<_> = unused.iter().map(|s| &s.key).collect();
+    output.json(&json!({ "removed": !dry_run, "size_bytes": bytes, "keys": keys }));
+    Ok(())
+}
+
+fn export(
+    context: &Context,
+    output: &Output,
+    catalogue: &Catalogue,
+    file: &Path,
+    names: &[String],
+) -> Result<(), Error> {
+    let mut going = Vec::new();
+    let all = || catalogue.components.iter().collect();
+    let components = if names.is_empty() {
+        all()
+    } else {
+        wanted(catalogue, names)?
+    };
+    for component in components {
+        match components::find(&context.cache, component)? {
+            Some(stored) => going.push(stored),
+            // Asked for by name it must be there; otherwise the archive is of what there is.
+            None if names.is_empty() => {}
+            None => {
+                return Err(Error::other(
+                    format!("export {}", component.title()),
+                    format!(
+                        "it is not in the store; get it: continuum-ctl artifact build {}",
+                        component.name
+                    ),
+                ));
+            }
+        }
+    }
+    if going.is_empty() {
+        return Err(Error::other(
+            format!("export to `{}`", file.display()),
+            "the store is empty; fill it: continuum-ctl artifact build",
+        ));
+    }
+    context
+        .progress
+        .say(&format!("verifying and packing {}", file.display()));
+    let entries: BTreeSet<_> = going
+        .iter()
+        .map(|s| (Kind::Component, s.key.clone()))
+        .collect();
+    let bytes = archive::export(&context.cache, &entries, file)?;
+    context.progress.finish();
+    let titles: Vec<_> = going
+        .iter()
+        .map(|s| format!("{} {}", s.name, s.version))
+        .collect();
+    output.text(&format!(
+        "{}: {}, {}; there: continuum-ctl artifact import {}",
+        file.display(),
+        megabytes(bytes),
+        titles.join(", "),
+        file.display()
+    ));
+    output.json(&json!({ "file": file, "size_bytes": bytes, "components": titles }));
+    Ok(())
+}
+
+fn wanted<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Component>, Error> {
+    if names.is_empty() {
+        return Ok(catalogue
+            .components
+            .iter()
+            // The others are fetched or brought when somebody wants them.
+            .filter(|c| !["file", "url"].contains(&&*c.way))
+            .collect());
+    }
+    let mut found = Vec::new();
+    for name in names {
+        found.push(catalogue.find(name, None)?);
+    }
+    Ok(found)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+fn list(context: &Context, output: &Output, catalogue: &Catalogue) {
+    let (mut rows, mut all) = (Vec::new(), Vec::new());
+    for component in &catalogue.components {
+        // Without Go nobody knows what a build would depend on; the catalogue is still worth seeing.
+        let stored = components::find(&context.cache, component);
+        let state = match &stored {
+            Ok(Some(stored)) => megabytes(stored.size_bytes()),
+            Ok(None) => "-".to_owned(),
+            Err(error) => continuum_host::error::chain(error),
+        };
+        all.push(json!({
+            "name": component.name,
+            "version": component.version,
+            "way": component.way,
+            "summary": component.summary,
+            "stored": stored.ok().flatten().map(|s| s.files),
+        }));
+        rows.push(vec![
+            component.name.clone(),
+            component.version.clone(),
+            component.way.clone(),
+            state,
+            component.summary.clone(),
+        ]);
+    }
+    output.table(
+        &["component", "version", "way", "in the store", "what it is"],
+        rows,
+    );
+    output.json(&json!({ "components": all }));
+}
+
+fn show(context: &Context, output: &Output, done: &[Stored]) {
+    context.progress.finish();
+    let mut rows = Vec::new();
+    for stored in done {
+        for (name, file) in &stored.files {
+            rows.push(vec![
+                format!("{} {}", stored.name, stored.version),
+                name.clone(),
+                megabytes(file.size_bytes),
+                file.sha256.chars().take(16).collect(),
+            ]);
+        }
+    }
+    output.table(&["component", "file", "size", "sha256"], rows);
+    let all: Vec<_> = done
+        .iter()
+        .map(|s| json!({ "name": s.name, "version": s.version, "dir": s.dir, "files": s.files }))
+        .collect();
+    output.json(&json!({ "components": all }));
+}

@@ -1,0 +1,105 @@
+//! Before anything else: the network namespace of a deployment of provider `uml` that an ordinary user has. Only a
+//! process without threads can join it, so this happens before there are any.
+
+use super::args::{Arguments, Command};
+use continuum_host::{
+    context::Choice,
+    error::Error,
+    process,
+    state::{Deployment, StateRoot},
+};
+use continuum_plan::load;
+use continuum_provider::{AUTO, Provider, find, uml::namespace};
+use std::path::Path;
+
+/// What was found out before the command began.
+#[derive(Debug, Default)]
+pub(super) struct Entered {
+    /// What provider `auto` stands for.
+    pub(super) chosen: Option<Choice>,
+    /// Deployment whose namespace was made or joined for a command that may make it.
+    pub(super) namespace_of: Option<String>,
+}
+
+/// What a command is about: the config or name as given, and whether it makes machines.
+fn subject(command: &Command) -> Option<(&str, bool)> {
+    match command {
+        Command::Up {
+            config,
+            dry_run: false,
+            ..
+        }
+        | Command::Run { config, .. } => Some((config, true)),
+        Command::Bench { config, .. } => Some((config, false)),
+        Command::Ssh { name, .. }
+        | Command::Logs { name, .. }
+        | Command::Network { name, .. }
+        | Command::Agent { name, .. }
+        | Command::Functions { name, .. }
+        | Command::Status { name: Some(name) } => Some((name, false)),
+        _ => None,
+    }
+}
+
+/// Joins the namespace that the command needs, if it needs one. What is wrong with a config is told later, by the
+/// command itself.
+pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
+    let mut entered = Entered::default();
+    if !namespace::is_needed() {
+        return Ok(entered);
+    }
+    let Some((given, makes_machines)) = subject(&arguments.command) else {
+        return Ok(entered);
+    };
+    let root = StateRoot::of_user()?;
+    let path = Path::new(given);
+    let checked = path
+        .is_file()
+        .then(|| load(path, &arguments.set).ok())
+        .flatten();
+    let name = match &checked {
+        Some(checked) => checked.config.name.clone(),
+        None if continuum_model::is_name(given) => given.to_owned(),
+        None => return Ok(entered),
+    };
+    let live = Deployment::load(&root, &name).ok().flatten();
+    let provider = match (&live, &checked) {
+        (Some(live), _) => live.provider().to_owned(),
+        (None, Some(checked)) if checked.config.infrastructure.provider == AUTO => {
+            let choice = choose(given, &arguments.set)?;
+            entered.chosen.insert(choice).provider.clone()
+        }
+        (None, Some(checked)) => checked.config.infrastructure.provider.clone(),
+        (None, None) => return Ok(entered),
+    };
+    if find(&provider).is_ok_and(Provider::needs_namespace)
+        && namespace::enter(&root, &name, makes_machines)?
+        && makes_machines
+    {
+        entered.namespace_of = Some(name);
+    }
+    Ok(entered)
+}
+
+/// Asks a process of its own: looking for what works here takes threads.
+fn choose(given: &str, set: &[String]) -> Result<Choice, Error> {
+    let doing = "find out what provider auto stands for";
+    let program = std::env::current_exe().map_err(Error::file("find", "/proc/self/exe"))?;
+    let output = process::blocking_command(program)
+        .args(["choose-provider", given])
+        .args(set.iter().flat_map(|s| ["--set", s]))
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|e| Error::other(doing, e))?;
+    serde_json::from_slice(&output.stdout).map_err(|_| Error::other(doing, "see above"))
+}
+
+/// A namespace that nothing came to live in is of no use: its holder is ended.
+pub(super) async fn leave(root: &StateRoot, entered: &Entered) -> Result<(), Error> {
+    if let Some(name) = &entered.namespace_of
+        && Deployment::load(root, name).ok().flatten().is_none()
+    {
+        namespace::end(root, name).await?;
+    }
+    Ok(())
+}

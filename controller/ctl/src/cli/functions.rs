@@ -1,0 +1,246 @@
+//! functions: what a gateway has and does.
+
+use super::{args::FunctionsAction, output::Output};
+use crate::deploy;
+use continuum_config::Config;
+use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
+use continuum_images::components::Catalogue;
+use continuum_model::Plan;
+use continuum_openfaas_api::{
+    FunctionDeployment, LogMessage, Texts,
+    client::{ClientError, Gateway},
+};
+use serde_json::json;
+use std::{
+    io::{IsTerminal, Read},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+/// What functions of the suite run in.
+fn suite_image() -> Result<Option<String>, Error> {
+    let catalogue = Catalogue::builtin()?;
+    let component = catalogue.find("faas-images", None)?;
+    Ok(component.image_reference("functions"))
+}
+
+fn gateway(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+) -> Result<(Gateway, String, String), Error> {
+    if config.software.execution_model.is_none() {
+        return Err(Error::other(
+            format!("use functions of `{}`", config.name),
+            "its config has no software.execution_model",
+        ));
+    }
+    let address = plan.gateway_address().unwrap_or_default();
+    let password = Secrets::open(deployment)?.gateway_password()?;
+    Ok((Gateway::new(&address, &password), address, password))
+}
+
+fn pairs(what: &str, given: &[String]) -> Result<Option<Texts>, Error> {
+    let split = |text: &String| {
+        let pair = text.split_once('=');
+        let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Error::other(format!("read --{what} {text}"), "it is not NAME=VALUE"))
+    };
+    let all: Texts = given.iter().map(split).collect::<Result<_, _>>()?;
+    Ok(Some(all).filter(|a| !a.is_empty()))
+}
+
+/// The body of a call: what was given, or what `rest` reads.
+async fn body(
+    data: Option<String>,
+    file: Option<PathBuf>,
+    is_terminal: bool,
+    rest: impl Read + Send + 'static,
+) -> Result<Vec<u8>, Error> {
+    match (data, file) {
+        (Some(data), _) => Ok(data.into_bytes()),
+        (None, Some(path)) if path != *"-" => {
+            std::fs::read(&path).map_err(Error::file("read", &path))
+        }
+        // Somebody who sits there and types nothing means nothing.
+        (None, None) if is_terminal => Ok(Vec::new()),
+        (None, _) => all_of(rest).await,
+    }
+}
+
+/// Everything. A thread reads it that nobody waits for at the end of this program.
+async fn all_of(mut from: impl Read + Send + 'static) -> Result<Vec<u8>, Error> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let read = from.read_to_end(&mut all).map(|_| all);
+        sender.send(read).ok();
+    });
+    let read = receiver.await.map_err(std::io::Error::other);
+    read.flatten()
+        .map_err(|error| Error::other("read standard input", error))
+}
+
+pub(super) async fn run(
+    context: &Context,
+    output: &Output,
+    name: &str,
+    action: FunctionsAction,
+) -> Result<(), Error> {
+    let (deployment, config, plan) = deploy::open(context, name)?;
+    let (gateway, address, password) = gateway(&deployment, &config, &plan)?;
+    let failed = |doing: String| move |error: ClientError| Error::other(doing, error);
+    match action {
+        FunctionsAction::List => {
+            let all = gateway
+                .list()
+                .await
+                .map_err(failed("list functions".into()))?;
+            let rows = all.iter().map(|f| {
+                vec![
+                    f.name.clone(),
+                    format!("{}/{}", f.available_replicas, f.replicas),
+                    f.invocation_count.to_string(),
+                    f.image.clone(),
+                ]
+            });
+            output.table(&["function", "replicas", "calls", "image"], rows.collect());
+            output.json(&json!({ "functions": all }));
+        }
+        FunctionsAction::Deploy {
+            function,
+            image,
+            fprocess,
+            env,
+            label,
+            secret,
+        } => {
+            let is_of_suite = continuum_plan::applications::SUITE_FUNCTIONS.contains(&&*function);
+            let own = if is_of_suite { suite_image()? } else { None };
+            let image = image.or(own).ok_or_else(|| {
+                Error::other(format!("deploy function {function}"), "give its --image")
+            })?;
+            let usual = is_of_suite.then(|| format!("continuum-function run {function}"));
+            let wanted = FunctionDeployment {
+                service: function.clone(),
+                image,
+                env_process: fprocess.or(usual),
+                env_vars: pairs("env", &env)?,
+                labels: pairs("label", &label)?,
+                secrets: Some(secret).filter(|s| !s.is_empty()),
+                ..FunctionDeployment::default()
+            };
+            let doing = format!("deploy function {function}");
+            gateway.deploy(&wanted).await.map_err(failed(doing))?;
+            output.text(&format!(
+                "function {function} is deployed: http://{address}/function/{function}"
+            ));
+            output.json(&json!({ "deployed": function }));
+        }
+        FunctionsAction::Invoke {
+            function,
+            data,
+            file,
+            content_type,
+        } => {
+            let stdin = std::io::stdin();
+            let body = body(data, file, stdin.is_terminal(), stdin);
+            let Some(body) = context.cancel.run_until_cancelled(body).await else {
+                return Err(Error::Interrupted);
+            };
+            let doing = format!("call function {function}");
+            let done = gateway.invoke(&function, &content_type, body?.into()).await;
+            let done = done.map_err(failed(doing.clone()))?;
+            let text = String::from_utf8_lossy(&done.body);
+            if !done.status.is_success() {
+                let why = format!("status {}: {}", done.status, text.trim());
+                return Err(Error::other(doing, why));
+            }
+            if output.is_json() {
+                output.json(&json!({
+                    "status": done.status.as_u16(),
+                    "body": text,
+                    "is_cold": done.is_cold,
+                    "pod": done.pod,
+                }));
+            } else {
+                Output::bytes(&done.body);
+            }
+        }
+        FunctionsAction::Logs {
+            function,
+            tail,
+            follow,
+        } => {
+            let lines = Mutex::new(Vec::new());
+            let say = |m: LogMessage| {
+                if output.is_json() {
+                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(m);
+                } else {
+                    output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
+                }
+            };
+            let reading = gateway.logs(&function, tail, follow, &say);
+            let read = tokio::select! {
+                read = reading => read,
+                () = context.cancel.cancelled() => Ok(()),
+            };
+            // Those that came are told, however it ended.
+            let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+            output.json(&json!({ "lines": lines }));
+            read.map_err(failed(format!("read the log of function {function}")))?;
+        }
+        FunctionsAction::Scale { function, replicas } => {
+            let doing = format!("scale function {function}");
+            gateway
+                .scale(&function, replicas)
+                .await
+                .map_err(failed(doing))?;
+            output.text(&format!(
+                "function {function} is to have {replicas} replicas"
+            ));
+            output.json(&json!({ "scaled": function, "replicas": replicas }));
+        }
+        FunctionsAction::Remove { function } => {
+            let doing = format!("remove function {function}");
+            gateway.remove(&function).await.map_err(failed(doing))?;
+            output.text(&format!("function {function} is removed"));
+            output.json(&json!({ "removed": function }));
+        }
+        FunctionsAction::Gateway => {
+            output.table(
+                &["what", "value"],
+                vec![
+                    vec!["address".into(), format!("http://{address}")],
+                    vec!["user".into(), "admin".into()],
+                    vec!["password".into(), password.clone()],
+                ],
+            );
+            output.json(&json!({ "address": format!("http://{address}"), "user": "admin", "password": password }));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_body_of_a_call_is_what_was_given_or_standard_input() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "of the file").unwrap();
+        let path = Some(file.path().to_owned());
+        let dash = Some(PathBuf::from("-"));
+        for (data, file, is_terminal, wanted) in [
+            (Some("given"), None, false, "given"),
+            (None, path, false, "of the file"),
+            (None, None, false, "piped"),
+            (None, None, true, ""),
+            (None, dash, true, "piped"),
+        ] {
+            let got = body(data.map(str::to_owned), file, is_terminal, &b"piped"[..]).await;
+            assert_eq!(got.unwrap(), wanted.as_bytes());
+        }
+    }
+}

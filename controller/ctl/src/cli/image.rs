@@ -1,0 +1,249 @@
+//! image build, list, verify, export, import, prune.
+
+use super::{args::ImageAction, output::Output};
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_images::{
+    archive::{self, Kind},
+    binaries, build, cache as image_cache, leftovers, raw,
+    spec::SourceTree,
+    store,
+};
+use serde_json::json;
+use std::{collections::BTreeSet, path::Path};
+
+/// Unused builds of more than this are worth a word.
+const MUCH_BYTES: u64 = 8_000_000_000;
+
+fn source_tree(path: &std::path::Path) -> Result<SourceTree, Error> {
+    let path = path.canonicalize().map_err(Error::file("find", path))?;
+    Ok(SourceTree::find(&path)?)
+}
+
+fn need_root() -> Result<(), Error> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::Preflight {
+        name: "image build".into(),
+        reasons: vec!["package trees are unpacked as root; run it with sudo".into()],
+    })
+}
+
+pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Result<(), Error> {
+    let (cache, progress) = (&context.cache, &*context.progress);
+    match action {
+        ImageAction::Build {
+            source,
+            locked,
+            bundle_only,
+            role,
+        } => {
+            need_root()?;
+            let source = source_tree(&source)?;
+            if bundle_only {
+                let root = build::build_root(cache, &source, progress)?;
+                let (_, bundle) = build::build_bundle(cache, &source, &root, progress)?;
+                output.text(&format!("workload bundle: {}", bundle.display()));
+                output.json(&json!({ "bundle": bundle }));
+                return Ok(());
+            }
+            let options = build::BuildOptions { locked, role };
+            let image = build::build(cache, &source, &options, progress)?;
+            output.text(&format!(
+                "image {}: {} packages, {} container images, {} MB\n{}",
+                short(&image.manifest.key),
+                image.manifest.packages.packages.len(),
+                image.manifest.containers.len(),
+                image.manifest.disk_bytes / 1_000_000,
+                image.dir.display()
+            ));
+            output.json(&json!({ "dir": image.dir, "manifest": image.manifest }));
+            // Each change of the agent is an image of gigabytes more; a developer's disk is full after a day of them.
+            let older = store::unused(cache, &used(context)?)?;
+            let bytes: u64 = older.iter().map(|(_, bytes)| bytes).sum();
+            if bytes >= MUCH_BYTES {
+                output.text(&format!(
+                    "{} MB of older builds are used by nothing; remove them: continuum-ctl image prune",
+                    bytes / 1_000_000
+                ));
+            }
+        }
+        ImageAction::List => {
+            let (images, currents) = store::list(cache)?;
+            let rows = images
+                .iter()
+                .map(|i| {
+                    let m = &i.manifest;
+                    let is_current = currents.contains(&m.key);
+                    vec![
+                        short(&m.key),
+                        m.role.clone(),
+                        m.suite.clone(),
+                        m.packages.packages.len().to_string(),
+                        format!("{} MB", m.disk_bytes / 1_000_000),
+                        if is_current {
+                            "yes".into()
+                        } else {
+                            String::new()
+                        },
+                    ]
+                })
+                .collect();
+            output.table(
+                &["image", "role", "Debian", "packages", "size", "current"],
+                rows,
+            );
+            let keys: Vec<_> = images.iter().map(|i| &i.manifest.key).collect();
+            output.json(&json!({ "images": keys, "current": currents }));
+        }
+        ImageAction::Verify => {
+            store::current(cache)?;
+            let (images, currents) = store::list(cache)?;
+            for image in images.iter().filter(|i| currents.contains(&i.manifest.key)) {
+                image.verify()?;
+                output.text(&format!(
+                    "image {}: every file is as it was built",
+                    short(&image.manifest.key)
+                ));
+            }
+            output.json(&json!({ "ok": true, "keys": currents }));
+        }
+        ImageAction::Export { file } => export(context, output, &file)?,
+        ImageAction::Import { file } => import(context, output, &file)?,
+        ImageAction::Prune { dry_run } => prune(context, output, dry_run)?,
+        ImageAction::Cargo { source, arguments } => {
+            need_root()?;
+            let source = source_tree(&source)?;
+            let root = build::build_root(cache, &source, progress)?;
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            binaries::cargo_with_torch(cache, &source, &root.tree, &arguments)?;
+        }
+    }
+    Ok(())
+}
+
+fn export(context: &Context, output: &Output, file: &Path) -> Result<(), Error> {
+    let cache = &context.cache;
+    let image = store::current(cache)?;
+    let mut entries = BTreeSet::from([(Kind::Image, image.manifest.key.clone())]);
+    let (images, currents) = store::list(cache)?;
+    let same = |i: &&store::Image| {
+        currents.contains(&i.manifest.key) && i.manifest.is_same_guest(&image.manifest)
+    };
+    let roles = images.iter().filter(same);
+    entries.extend(roles.map(|i| (Kind::Image, i.manifest.key.clone())));
+    let images = entries.len();
+    let extras = image.manifest.extras.values().flat_map(|l| &l.packages);
+    entries.extend(extras.map(|p| (Kind::Package, p.sha256.clone())));
+    context
+        .progress
+        .say(&format!("verifying and packing {}", file.display()));
+    let bytes = archive::export(cache, &entries, file)?;
+    context.progress.finish();
+    output.text(&format!(
+        "{}: image {}, {} of roles and {} packages beside it, {} MB; there: continuum-ctl image import {}",
+        file.display(),
+        short(&image.manifest.key),
+        images - 1,
+        entries.len() - images,
+        bytes / 1_000_000,
+        file.display()
+    ));
+    output.json(&json!({ "file": file, "size_bytes": bytes, "key": image.manifest.key }));
+    Ok(())
+}
+
+fn import(context: &Context, output: &Output, file: &Path) -> Result<(), Error> {
+    context
+        .progress
+        .say(&format!("unpacking and verifying {}", file.display()));
+    let entries = archive::import(&context.cache, file)?;
+    let keys: Vec<_> = entries
+        .iter()
+        .filter_map(|(kind, key)| (*kind == Kind::Image).then_some(key))
+        .collect();
+    if keys.is_empty() {
+        return Err(Error::other(
+            format!("import an image from `{}`", file.display()),
+            "there is none in it; components are taken in by: continuum-ctl artifact import",
+        ));
+    }
+    for key in &keys {
+        store::make_current(&context.cache, key)?;
+    }
+    context.progress.finish();
+    for key in &keys {
+        output.text(&format!("image {} is taken from now on", short(key)));
+    }
+    output.json(&json!({ "keys": keys }));
+    Ok(())
+}
+
+/// Images and bundles of deployments.
+fn used(context: &Context) -> Result<BTreeSet<String>, Error> {
+    let mut kept = BTreeSet::new();
+    for name in context.root.names()? {
+        if let Some(deployment) = Deployment::load(&context.root, &name)? {
+            let facts = deployment.facts();
+            kept.extend(
+                ["image", "bundle"]
+                    .iter()
+                    .filter_map(|f| facts.get(*f).cloned()),
+            );
+        }
+    }
+    Ok(kept)
+}
+
+fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error> {
+    let kept = used(context)?;
+    let mut unused = store::unused(&context.cache, &kept)?;
+    // Held, so that no `up` is bringing an image into the pool meanwhile.
+    let _pool = context.root.pool_lock()?;
+    let (images, currents) = store::list(&context.cache)?;
+    let stays =
+        |i: &&store::Image| currents.contains(&i.manifest.key) || kept.contains(&i.manifest.key);
+    let digests: Vec<&str> = images
+        .iter()
+        .filter(stays)
+        .flat_map(|i| i.manifest.files.values().map(String::as_str))
+        .collect();
+    for path in context.root.unused_bases(&digests)? {
+        let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
+        unused.push((path, bytes));
+    }
+    // What guests of provider uml read: raw disks by image, kernels by component.
+    let copies = continuum_images::cache::Cache::at(context.root.uml())?;
+    let mut with_disks = kept.clone();
+    with_disks.extend(currents.iter().cloned());
+    unused.extend(raw::unused(&copies, &with_disks)?);
+    unused.extend(continuum_provider::uml::unused_kernels(context)?);
+    let left = leftovers::all(&context.cache)?;
+    if !dry_run {
+        for (path, _) in &unused {
+            image_cache::remove(path)?;
+        }
+        for (path, _) in &left {
+            leftovers::remove(path)?;
+        }
+    }
+    unused.extend(left);
+    let mut rows = Vec::new();
+    for (path, bytes) in &unused {
+        rows.push(vec![
+            path.display().to_string(),
+            format!("{} MB", bytes / 1_000_000),
+        ]);
+    }
+    let bytes: u64 = unused.iter().map(|(_, bytes)| bytes).sum();
+    output.table(
+        &[if dry_run { "would go" } else { "removed" }, "size"],
+        rows,
+    );
+    output.json(&json!({ "removed": !dry_run, "size_bytes": bytes, "paths": unused.iter().map(|(p, _)| p).collect::<Vec<_>>() }));
+    Ok(())
+}
+
+fn short(key: &str) -> String {
+    key.chars().take(12).collect()
+}

@@ -1,0 +1,233 @@
+//! list, status, logs, network. None of them locks anything.
+
+use super::{args::NetworkAction, output::Output};
+use crate::deploy;
+use continuum_agents::{Agent, GrpcAgent};
+use continuum_config::Action;
+use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
+use continuum_provider;
+use serde_json::json;
+use std::time::Duration;
+
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+
+pub(super) async fn list(context: &Context, output: &Output) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    let mut all = Vec::new();
+    for name in context.root.names()? {
+        let deployment = match Deployment::load(&context.root, &name) {
+            Ok(Some(deployment)) => deployment,
+            Ok(None) => continue,
+            Err(error) => {
+                let why = continuum_host::error::chain(&error);
+                all.push(json!({ "name": name, "error": why }));
+                rows.push(vec![name, "?".into(), "?".into(), why]);
+                continue;
+            }
+        };
+        let states = match continuum_provider::find(deployment.provider()) {
+            Ok(provider) => provider.states(context, &deployment).await,
+            Err(error) => Err(error),
+        };
+        let state = match states {
+            Ok(states) => {
+                let running = states.iter().filter(|s| s.state == "running").count();
+                format!("{running} of {} nodes running", states.len())
+            }
+            Err(error) => continuum_host::error::chain(&error),
+        };
+        let prefix = deployment
+            .prefix()
+            .map_or_else(|| "-".to_owned(), |p| p.to_string());
+        all.push(json!({ "name": name, "id": deployment.id(), "provider": deployment.provider(), "prefix": prefix, "state": state }));
+        rows.push(vec![name, deployment.provider().to_owned(), prefix, state]);
+    }
+    if rows.is_empty() {
+        output.text("no deployments; `continuum-ctl up CONFIG` makes one");
+    } else {
+        output.table(&["name", "provider", "network", "state"], rows);
+    }
+    output.json(&json!({ "deployments": all }));
+    Ok(())
+}
+
+pub(super) async fn status(
+    context: &Context,
+    output: &Output,
+    name: Option<String>,
+) -> Result<(), Error> {
+    let Some(name) = name else {
+        return list(context, output).await;
+    };
+    let (deployment, _, plan) = deploy::open(context, &name)?;
+    let provider = continuum_provider::find(deployment.provider())?;
+    let states = provider.states(context, &deployment).await?;
+    let agents = deploy::connect_all(&deployment, &plan)?;
+    let mut rows = Vec::new();
+    let mut nodes = Vec::new();
+    for ((node, state), agent) in plan.nodes.iter().zip(&states).zip(&agents) {
+        let answer = tokio::time::timeout(ANSWER_DEADLINE, agent.metrics()).await;
+        let (word, load) = match answer {
+            Ok(Ok(Some(sample))) => (
+                "answers".to_owned(),
+                format!(
+                    "cpu {:.0} %, memory {} of {} MiB",
+                    sample.cpu_percent,
+                    sample.memory_used_bytes >> 20,
+                    sample.memory_total_bytes >> 20
+                ),
+            ),
+            Ok(Ok(None)) => ("answers".to_owned(), "-".to_owned()),
+            Ok(Err(_)) | Err(_) => ("silent".to_owned(), "-".to_owned()),
+        };
+        let broker = if plan.brokers.contains(&node.name) && word == "answers" {
+            agent.broker_stats().await.map_or_else(
+                |_| "?".to_owned(),
+                |b| {
+                    if b.running {
+                        format!("{} running, {} restarts", b.backend, b.restarts)
+                    } else {
+                        "stopped".into()
+                    }
+                },
+            )
+        } else {
+            "-".to_owned()
+        };
+        nodes.push(json!({ "node": node.name, "address": node.address, "machine": state.state, "agent": word, "load": load, "broker": broker }));
+        rows.push(vec![
+            node.name.clone(),
+            node.address.to_string(),
+            state.state.clone(),
+            word,
+            load,
+            broker,
+        ]);
+    }
+    output.table(
+        &["node", "address", "machine", "agent", "load", "broker"],
+        rows,
+    );
+    output.json(&json!({ "name": name, "nodes": nodes, "facts": deployment.facts() }));
+    Ok(())
+}
+
+pub(super) async fn logs(
+    context: &Context,
+    output: &Output,
+    name: &str,
+    node: Option<String>,
+    source: &str,
+    lines: u32,
+) -> Result<(), Error> {
+    let (deployment, _, plan) = deploy::open(context, name)?;
+    if let Some(node) = &node {
+        deployment.node(node)?;
+    }
+    let agents = deploy::connect_all(&deployment, &plan)?;
+    let (mut all, mut errors) = (serde_json::Map::new(), serde_json::Map::new());
+    for agent in agents
+        .iter()
+        .filter(|a| node.as_ref().is_none_or(|n| n == a.node()))
+    {
+        match agent.logs(source, lines).await {
+            Ok(found) => {
+                for line in &found {
+                    output.text(&format!("{:<18} {line}", agent.node()));
+                }
+                all.insert(agent.node().to_owned(), json!(found));
+            }
+            // One node may have no broker, or not answer; the others still do.
+            Err(error) => {
+                let why = continuum_host::error::chain(&error);
+                note(&format!("{}: {why}", agent.node()));
+                errors.insert(agent.node().to_owned(), json!(why));
+            }
+        }
+    }
+    output.json(&json!({ "logs": all, "errors": errors }));
+    Ok(())
+}
+
+pub(super) async fn network(
+    context: &Context,
+    output: &Output,
+    name: &str,
+    action: &NetworkAction,
+) -> Result<(), Error> {
+    let (deployment, config, plan) = deploy::open(context, name)?;
+    let agents = deploy::connect_all(&deployment, &plan)?;
+    let words = match action {
+        NetworkAction::Show { raw } => return show_links(output, &deployment, &agents, *raw).await,
+        NetworkAction::Set { a, b, numbers } => format!("set {a} {b} {}", numbers.join(" ")),
+        NetworkAction::Cut { a, b } => format!("cut {a} {b}"),
+        NetworkAction::Restore { a, b } => format!("restore {a} {b}"),
+    };
+    let change = match words.parse::<Action>() {
+        Ok(Action::Change(change)) => Some(change),
+        Ok(_) => None,
+        Err(why) => return Err(Error::other("change a link", why)),
+    };
+    let (NetworkAction::Set { a, b, .. }
+    | NetworkAction::Cut { a, b }
+    | NetworkAction::Restore { a, b }) = action
+    else {
+        return Ok(());
+    };
+    let changed = deploy::change_link(&deployment, &config, &plan, &agents, (a, b), change).await?;
+    let text = if changed.is_empty() {
+        format!("{words}: it was so already")
+    } else {
+        format!("{words}: changed on {}", changed.join(", "))
+    };
+    output.text(&text);
+    output.json(&json!({ "changed": changed, "links": deploy::link_changes(&deployment)? }));
+    Ok(())
+}
+
+async fn show_links(
+    output: &Output,
+    deployment: &Deployment,
+    agents: &[GrpcAgent],
+    raw: bool,
+) -> Result<(), Error> {
+    let (mut rows, mut all, mut texts) = (Vec::new(), serde_json::Map::new(), Vec::new());
+    for agent in agents {
+        let (links, text) = agent.links().await?;
+        for link in &links {
+            rows.push(vec![
+                agent.node().to_owned(),
+                link.name.clone(),
+                format!("{:?} ± {:?} ms", link.latency_ms, link.jitter_ms),
+                format!("{:?} %", link.loss_percent),
+                format!("{:?} Mbit/s", link.rate_mbit),
+                link.queue_limit_packets.to_string(),
+                link.peers.join(" "),
+            ]);
+        }
+        all.insert(agent.node().to_owned(), json!(links));
+        texts.push(format!("{}:\n{text}", agent.node()));
+    }
+    output.table(
+        &[
+            "from",
+            "to",
+            "latency (one way)",
+            "loss",
+            "rate",
+            "queue (packets)",
+            "peers",
+        ],
+        rows,
+    );
+    for change in deploy::link_changes(deployment)? {
+        output.text(&format!("changed by hand: {change}"));
+    }
+    if raw {
+        for text in &texts {
+            output.text(text);
+        }
+    }
+    output.json(&json!({ "links": all }));
+    Ok(())
+}

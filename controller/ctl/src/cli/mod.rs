@@ -1,0 +1,322 @@
+//! The command line. Printing happens below this module only.
+
+mod agent;
+mod args;
+mod artifact;
+mod config;
+mod doctor;
+mod dry_run;
+mod enter;
+mod functions;
+mod image;
+mod inspect;
+mod lifecycle;
+pub(crate) mod nodes;
+mod output;
+mod ssh;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use continuum_config::Checked;
+use continuum_host::{
+    context::Context,
+    error::{Error, Exit},
+    progress::{Progress, note},
+    state::{Deployment, StateRoot},
+};
+use continuum_images::cache::Cache;
+use continuum_plan::load;
+use continuum_provider::{
+    Allow,
+    uml::{namespace, supervisor},
+};
+use enter::Entered;
+use output::Output;
+use serde_json::json;
+use std::{path::Path, process::ExitCode, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+/// Parses, runs, and turns the outcome into an exit code.
+pub fn main() -> ExitCode {
+    // What whoever started this program has open is not for what this program starts: a lock would be held for as long as
+    // a deployment lives, and a reader at the other end of a pipe would wait for that.
+    close_fds::set_fds_cloexec(3, &[]);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; a wrong command line is a wrong config.
+            error.print().ok();
+            return ExitCode::from(if error.use_stderr() {
+                Exit::Config as u8
+            } else {
+                0
+            });
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("CONTINUUM_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off")),
+        )
+        .with_target(false)
+        .init();
+    let output = Output::new(arguments.format);
+    match before_threads(&arguments) {
+        Ok(entered) => with_threads(arguments, &output, entered),
+        Err(error) => finish(&output, &Err(error)),
+    }
+}
+
+/// What only a process without threads can do; some commands do nothing else.
+fn before_threads(arguments: &Arguments) -> Result<Option<Entered>, Error> {
+    match &arguments.command {
+        Command::Guest { dir } => supervisor::supervise(dir).map(|()| None),
+        Command::HoldNamespace { record } => namespace::hold(record).map(|()| None),
+        _ => enter::enter(arguments).map(Some),
+    }
+}
+
+fn finish(output: &Output, result: &Result<(), Error>) -> ExitCode {
+    let exit = match result {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            output.error(error);
+            error.exit()
+        }
+    };
+    output.finish(exit);
+    ExitCode::from(exit as u8)
+}
+
+fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>) -> ExitCode {
+    let Some(entered) = entered else {
+        return ExitCode::SUCCESS;
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            note(&format!("error: failed to start the runtime: {error}"));
+            return ExitCode::from(Exit::Failed as u8);
+        }
+    };
+    let result = runtime.block_on(run(arguments, output, entered));
+    runtime.shutdown_background();
+    finish(output, &result)
+}
+
+/// The first interrupt asks to stop, the second stops at once; the state on disk is valid at any time.
+fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |e| Error::other("watch signals", e);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    // A terminal that was closed.
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    tokio::spawn(async move {
+        for round in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+            }
+            if round == 0 {
+                note("stopping; once more to stop at once");
+                cancel.cancel();
+            }
+        }
+        #[expect(clippy::exit, reason = "the second interrupt means now")]
+        std::process::exit(Exit::Interrupted as i32);
+    });
+    Ok(())
+}
+
+async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<(), Error> {
+    let command = match arguments.command {
+        // Needs no directory, so it makes none.
+        Command::Config { action } => return config::run(output, action, &arguments.set),
+        command => command,
+    };
+    let context = Context {
+        root: StateRoot::of_user()?,
+        cache: Cache::of_user()?,
+        progress: Arc::new(Progress::new(arguments.quiet)),
+        cancel: CancellationToken::new(),
+        chosen: entered.chosen.clone(),
+    };
+    watch_signals(context.cancel.clone())?;
+    let set = &arguments.set;
+    let result = match command {
+        Command::Up {
+            config,
+            dry_run,
+            rollback,
+            allow_unemulated,
+            allow_unlimited,
+        } => {
+            let options = lifecycle::UpOptions {
+                dry_run,
+                rollback,
+                allow: Allow {
+                    unemulated: allow_unemulated,
+                    unlimited: allow_unlimited,
+                },
+            };
+            lifecycle::up(&context, output, &config, set, options).await
+        }
+        Command::Bench { config, results } => {
+            lifecycle::bench(&context, output, &config, set, &results).await
+        }
+        Command::Down { config, all } => lifecycle::down(&context, output, config, set, all).await,
+        Command::Run {
+            config,
+            keep,
+            results,
+            allow_unemulated,
+            allow_unlimited,
+        } => {
+            let allow = Allow {
+                unemulated: allow_unemulated,
+                unlimited: allow_unlimited,
+            };
+            lifecycle::run(&context, output, &config, set, keep, &results, allow).await
+        }
+        Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
+        Command::Status { name } => {
+            or_interrupted(&context, inspect::status(&context, output, name)).await
+        }
+        Command::Logs {
+            name,
+            node,
+            source,
+            lines,
+        } => {
+            let logs = inspect::logs(&context, output, &name, node, &source, lines);
+            or_interrupted(&context, logs).await
+        }
+        Command::Ssh {
+            name,
+            node,
+            command,
+        } => ssh::ssh(&context, &name, &node, &command),
+        Command::Network { name, action } => {
+            inspect::network(&context, output, &name, &action).await
+        }
+        Command::Agent { name, node, action } => {
+            or_interrupted(&context, agent::run(&context, output, &name, &node, action)).await
+        }
+        Command::Functions { name, action } => {
+            or_interrupted(&context, functions::run(&context, output, &name, action)).await
+        }
+        Command::Config { .. } | Command::Guest { .. } | Command::HoldNamespace { .. } => Ok(()),
+        Command::ChooseProvider { config } => {
+            let checked = find_config(&context, &config, set)?;
+            let choice = continuum_provider::choose(&context, &checked.config).await?;
+            output.text(&json!(choice).to_string());
+            Ok(())
+        }
+        Command::Image { action } => image::run(&context, output, action),
+        Command::Artifact { action } => artifact::run(&context, output, action),
+        Command::Doctor { config } => {
+            let doctor = doctor::run(&context, output, config.as_deref(), set);
+            or_interrupted(&context, doctor).await
+        }
+    };
+    context.progress.finish();
+    let left = enter::leave(&context.root, &entered).await;
+    result.and(left)
+}
+
+/// For commands that only ask: there is nothing to be finished when the user has heard enough.
+async fn or_interrupted(
+    context: &Context,
+    command: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Error> {
+    tokio::select! {
+        // A command that has an end of its own for it may take that.
+        biased;
+        result = command => result,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    }
+}
+
+/// A config by file, or by the name of a live deployment.
+fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked, Error> {
+    let path = Path::new(given);
+    // A directory of the same name is not meant.
+    if !path.is_file()
+        && continuum_model::is_name(given)
+        && let Some(live) = Deployment::load(&context.root, given)?
+    {
+        let checked = continuum_plan::parse(live.config(), given, false, given, set)?;
+        return Ok(checked);
+    }
+    Ok(load(path, set)?)
+}
+
+/// What `down` is to remove.
+struct Target {
+    name: String,
+    /// Where machines of a deployment without state would be.
+    libvirt_uri: String,
+}
+
+/// The name that a config file or a name stands for, even when the file is gone or bad.
+fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, Error> {
+    let target = |name: String, libvirt_uri: Option<String>| Target {
+        name,
+        libvirt_uri: libvirt_uri.unwrap_or_else(|| "qemu:///system".into()),
+    };
+    let by_override = set.iter().rev().find_map(|s| s.strip_prefix("name="));
+    let by_override = by_override.map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
+    let is_live = |name: &str| {
+        let dir = context.root.deployment(name);
+        dir.is_ok_and(|dir| dir.join("state.json").exists())
+    };
+    if by_override.is_none() && is_live(given) {
+        return Ok(target(given.to_owned(), None));
+    }
+    let path = Path::new(given);
+    if path.is_file() {
+        match load(path, set) {
+            Ok(checked) => {
+                let config = checked.config;
+                return Ok(target(config.name, Some(config.infrastructure.libvirt_uri)));
+            }
+            Err(error) => note(&format!(
+                "warning: failed to {}",
+                continuum_host::error::chain(&error)
+            )),
+        }
+    }
+    // `down` of a file that was deleted or broken must still work.
+    let stem = || {
+        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
+        // `lab` is a name, and so is `lab.v2`.
+        if path.extension().is_some_and(|e| e == "toml" || e == "cfg") {
+            stem
+        } else {
+            None
+        }
+    };
+    let name = by_override
+        .or_else(stem)
+        .unwrap_or_else(|| given.to_owned());
+    if continuum_model::is_name(&name) {
+        return Ok(target(name, None));
+    }
+    Err(Error::NoName { name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+}

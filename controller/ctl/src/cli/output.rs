@@ -1,0 +1,141 @@
+//! Printing: data to standard output, everything else to standard error.
+
+use super::args::Format;
+use comfy_table::{LineStyle, Table, TableStyle};
+use continuum_config::ConfigError;
+use continuum_host::{
+    error::{Error, Exit},
+    progress::note,
+};
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
+
+pub(crate) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        note(&format!("warning: {warning}"));
+    }
+}
+
+/// How results are printed. In JSON mode everything that a command has to say becomes one object, printed at its end.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+    object: Mutex<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format) -> Self {
+        Self {
+            format,
+            object: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Text for people; nothing in JSON mode.
+    pub(crate) fn text(&self, text: &str) {
+        if !self.is_json() {
+            // A reader that closed the pipe wants no more.
+            writeln!(std::io::stdout(), "{}", text.trim_end()).ok();
+        }
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn bytes(bytes: &[u8]) {
+        let mut out = std::io::stdout();
+        out.write_all(bytes).and_then(|()| out.flush()).ok();
+    }
+
+    /// A table for people; nothing in JSON mode.
+    pub(crate) fn table(&self, columns: &[&str], rows: Vec<Vec<String>>) {
+        if self.is_json() {
+            return;
+        }
+        let mut table = Table::new();
+        // Lines between rows would make it twice as long.
+        let line = || LineStyle::none().fill('─').junction('─');
+        table.load_style(
+            TableStyle::new()
+                .header_separator(line())
+                .bottom_border(line()),
+        );
+        table.set_header(columns.to_vec());
+        for row in rows {
+            table.add_row(row);
+        }
+        self.text(&table.to_string());
+    }
+
+    /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.
+    pub(crate) fn json(&self, value: &serde_json::Value) {
+        if let serde_json::Value::Object(members) = value {
+            let mut object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+            object.extend(members.clone());
+        }
+    }
+
+    /// The command is over.
+    pub(crate) fn finish(&self, exit: Exit) {
+        if self.is_json() {
+            self.json(&serde_json::json!({ "exit_code": exit as u8 }));
+            let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
+            writeln!(
+                std::io::stdout(),
+                "{:#}",
+                serde_json::Value::Object(object.clone())
+            )
+            .ok();
+        }
+    }
+
+    /// What went wrong, with what remains and what to do.
+    pub(crate) fn error(&self, error: &Error) {
+        let text = format!("error: failed to {}", continuum_host::error::chain(error));
+        note(&text);
+        let mut remaining = Vec::new();
+        if let Error::Remaining {
+            remaining: left,
+            name,
+            ..
+        } = error
+        {
+            remaining.clone_from(left);
+            if remaining.is_empty() {
+                note(&format!(
+                    "nothing was made yet; `continuum-ctl down {name}` forgets the deployment"
+                ));
+            } else {
+                note("these remain:");
+                for resource in &remaining {
+                    note(&format!("  {resource}"));
+                }
+                note(&format!(
+                    "run `continuum-ctl up` again to go on, or `continuum-ctl down {name}` to remove them"
+                ));
+            }
+        }
+        self.json(&serde_json::json!({
+            "error": continuum_host::error::chain(error),
+            "faults": faults(error),
+            "remaining": remaining,
+        }));
+    }
+}
+
+/// Faults of a config, one by one.
+fn faults(error: &Error) -> Vec<serde_json::Value> {
+    let Error::Config(ConfigError::Faults { faults, .. }) = error else {
+        return Vec::new();
+    };
+    faults
+        .iter()
+        .map(|f| {
+            serde_json::json!({ "file": f.place.file, "line": f.place.line, "key": f.place.key, "text": f.text })
+        })
+        .collect()
+}

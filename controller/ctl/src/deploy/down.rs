@@ -1,0 +1,71 @@
+//! Removing everything of a deployment, recorded or not.
+
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_provider::PROVIDERS;
+
+/// Removes a deployment; says what was removed. One that is not there is fine.
+pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Vec<String>, Error> {
+    let Some(mut deployment) = Deployment::load(&context.root, name)? else {
+        return sweep_name(context, name, libvirt_uri).await;
+    };
+    let provider = continuum_provider::find(deployment.provider())?;
+    match provider.destroy(context, &mut deployment).await {
+        Ok(removed) => {
+            deployment.remove()?;
+            Ok(removed)
+        }
+        Err(error) => Err(Error::Remaining {
+            remaining: deployment.resource_names(),
+            name: name.to_owned(),
+            source: Box::new(error),
+        }),
+    }
+}
+
+/// Looks for what carries the name although its state is gone, with every provider that answers.
+pub async fn sweep_name(
+    context: &Context,
+    name: &str,
+    libvirt_uri: &str,
+) -> Result<Vec<String>, Error> {
+    let dir = context.root.deployment(name)?;
+    let made_by = Deployment::provider_in(&dir);
+    // Keys of machines say that there were some.
+    let had_machines = dir.join("known_hosts").exists() || has_host_keys(&dir);
+    let must_answer = |provider: &str| match &made_by {
+        Some(name) => name == provider,
+        None => had_machines,
+    };
+    let mut removed = Vec::new();
+    let mut failed = None;
+    for provider in PROVIDERS {
+        match provider.sweep(context, name, libvirt_uri).await {
+            Ok(found) => removed.extend(found),
+            // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.
+            Err(error) if must_answer(provider.name()) => {
+                failed.get_or_insert(error);
+            }
+            Err(error) => tracing::debug!(
+                "{}: {}",
+                provider.name(),
+                continuum_host::error::chain(&error)
+            ),
+        }
+    }
+    // The others have removed theirs all the same.
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
+    }
+    Ok(removed)
+}
+
+fn has_host_keys(dir: &std::path::Path) -> bool {
+    std::fs::read_dir(dir.join("secrets")).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|e| e.file_name().to_string_lossy().starts_with("host-"))
+    })
+}

@@ -1,0 +1,129 @@
+//! `openfaas`: functions on Kubernetes. The distribution `builtin` is our own gateway; `upstream` is the real one, for who
+//! accepts its terms.
+
+mod builtin;
+mod upstream;
+
+use super::{Installer, Scene};
+use crate::artifacts;
+use continuum_agents::ArtifactSource;
+use continuum_cluster::{apply, client, pod_troubles};
+use continuum_config::Config;
+use continuum_host::{error::Error, keys::Secrets};
+use continuum_model::Role;
+use continuum_openfaas_api::client::Gateway;
+use continuum_plan::execution_models::OPENFAAS_IMAGES;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+pub use builtin::{FUNCTIONS as FUNCTION_NAMESPACE, objects};
+pub use upstream::objects as upstream_objects;
+
+/// A gateway of some megabytes starts within seconds, on emulated guests too; one of another version first finishes its
+/// calls, for which it has nearly six minutes.
+const START_DEADLINE: Duration = Duration::from_mins(9);
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// `openfaas`.
+#[derive(Debug)]
+pub(super) struct OpenFaas;
+
+fn is_upstream(config: &Config) -> bool {
+    config.software.openfaas == "upstream"
+}
+
+#[async_trait::async_trait]
+impl Installer for OpenFaas {
+    fn name(&self) -> &'static str {
+        "openfaas"
+    }
+
+    fn refusals(&self, config: &Config) -> Vec<String> {
+        if !is_upstream(config) {
+            return Vec::new();
+        }
+        let terms = !config.software.accept_openfaas_terms;
+        let terms = terms.then(|| upstream::TERMS.to_owned());
+        let missing = upstream::missing_archives(&config.software.openfaas_images);
+        terms.into_iter().chain(missing).collect()
+    }
+
+    async fn install(&self, scene: &Scene<'_>) -> Result<Vec<(String, String)>, Error> {
+        let controller = scene.plan.nodes.iter().find(|n| n.role == Role::Controller);
+        let controller = controller
+            .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
+        let files = artifacts::all_files(scene.context, OPENFAAS_IMAGES)?;
+        let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
+        for file in files {
+            let full = file.image.clone().unwrap_or_default();
+            let (reference, digest) = full.split_once('@').unwrap_or((&full, ""));
+            digests.push((format!("image {reference}"), digest.to_owned()));
+            images.insert(file.name.clone(), file);
+        }
+        let own = upstream::Images::read(&scene.config.software.openfaas_images)?;
+        let mut brought = Vec::new();
+        for (agent, node) in scene.agents.iter().zip(&scene.plan.nodes) {
+            let (name, archives) = match node.role {
+                Role::Controller => ("gateway.tar", &own.of_controller),
+                Role::Worker => ("functions.tar", &own.of_workers),
+                Role::Endpoint => continue,
+            };
+            let ours = images.get(name).into_iter();
+            let all: Vec<_> = ours.chain(archives).cloned().collect();
+            brought.push(async move {
+                artifacts::bring_images(scene.context, agent, "containerd", &all).await
+            });
+        }
+        futures_util::future::try_join_all(brought).await?;
+        let secrets = Secrets::open(scene.deployment)?;
+        let password = secrets.gateway_password()?;
+        let gateway = images.get("gateway.tar").map(ArtifactSource::reference);
+        let objects = if is_upstream(scene.config) {
+            upstream::objects(&own.references, controller, &password)
+        } else {
+            builtin::objects(gateway.unwrap_or_default(), controller, &password)
+        };
+        let client = client(scene.deployment, scene.plan)?;
+        apply(&client, &objects).await?;
+        let address = scene.plan.gateway_address().unwrap_or_default();
+        let version = wait(scene, &client, &address, &password).await?;
+        digests.push(("openfaas gateway".to_owned(), version));
+        Ok(digests)
+    }
+}
+
+/// Until the gateway says who it is; meanwhile the cluster's words about its pod are the reason.
+async fn wait(
+    scene: &Scene<'_>,
+    client: &kube::Client,
+    address: &str,
+    password: &str,
+) -> Result<String, Error> {
+    let gateway = Gateway::new(address, password);
+    let begun = Instant::now();
+    loop {
+        let asked = async {
+            gateway.health().await?;
+            gateway.info().await
+        };
+        let why = match asked.await {
+            Ok(info) => {
+                let provider = info.provider;
+                return Ok(format!("{} {}", provider.provider, info.version.release));
+            }
+            Err(error) => error.to_string(),
+        };
+        if begun.elapsed() > START_DEADLINE {
+            let pods = pod_troubles(client, builtin::NAMESPACE).await;
+            return Err(Error::Deadline {
+                what: format!("the gateway at {address} to answer"),
+                after: START_DEADLINE,
+                last: [vec![why], pods].concat().join("; "),
+            });
+        }
+        scene.context.progress.say(&format!("gateway: {why}"));
+        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+    }
+}

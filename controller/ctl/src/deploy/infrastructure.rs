@@ -1,0 +1,101 @@
+//! Waiting until every agent answers.
+
+use continuum_agents::{Agent, GrpcAgent};
+use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_provider::{Provider, last_lines};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
+
+/// Emulated guests on a busy host take a minute and more.
+const BOOT_DEADLINE: Duration = Duration::from_mins(7);
+const TRY_DEADLINE: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_millis(100);
+/// The provider is asked about the machine every so many tries.
+const STATE_EVERY: u32 = 20;
+
+/// Returns when all agents answer as the right node of the right deployment, with the life of each.
+pub(super) async fn wait_for_agents(
+    context: &Context,
+    provider: &dyn Provider,
+    deployment: &Deployment,
+    agents: &[GrpcAgent],
+) -> Result<BTreeMap<String, String>, Error> {
+    let waits = agents
+        .iter()
+        .map(|agent| wait_for(context, provider, deployment, agent));
+    let boots = futures_util::future::try_join_all(waits).await?;
+    Ok(agents
+        .iter()
+        .map(|a| a.node().to_owned())
+        .zip(boots)
+        .collect())
+}
+
+async fn wait_for(
+    context: &Context,
+    provider: &dyn Provider,
+    deployment: &Deployment,
+    agent: &GrpcAgent,
+) -> Result<String, Error> {
+    let begun = Instant::now();
+    let node = agent.node();
+    let mut tries = 0_u32;
+    loop {
+        let last = match tokio::time::timeout(TRY_DEADLINE, agent.info()).await {
+            Ok(Ok(info)) if info.node == node && info.deployment_id == deployment.id() => {
+                let seconds = begun.elapsed().as_secs_f64();
+                context
+                    .progress
+                    .line(&format!("node {node} answers after {seconds:.1} s"));
+                return Ok(info.boot());
+            }
+            Ok(Ok(info)) => {
+                return Err(failed(
+                    node,
+                    format!(
+                        "the agent there belongs to node {} of {}",
+                        info.node, info.deployment_id
+                    ),
+                ));
+            }
+            // A version that does not fit will not fit later.
+            Ok(Err(error @ Error::Foreign { .. })) => return Err(error),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", TRY_DEADLINE.as_secs()),
+        };
+        tries += 1;
+        let is_late = begun.elapsed() > BOOT_DEADLINE;
+        if is_late || tries.is_multiple_of(STATE_EVERY) {
+            let states = provider.states(context, deployment).await?;
+            let is_gone = states
+                .iter()
+                .any(|s| s.node == node && s.state != "running");
+            if is_gone || is_late {
+                let console = provider.console(context, deployment, node).await;
+                let console = console.map_or_else(String::new, |text| {
+                    format!("; its console: {}", last_lines(&text))
+                });
+                if is_gone {
+                    return Err(failed(
+                        node,
+                        format!("the node is not running any more{console}"),
+                    ));
+                }
+                return Err(Error::Deadline {
+                    what: format!("the agent of node {node}"),
+                    after: BOOT_DEADLINE,
+                    last: format!("{last}{console}"),
+                });
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+fn failed(node: &str, why: String) -> Error {
+    Error::Agent {
+        doing: "wait for the agent".into(),
+        node: node.to_owned(),
+        why,
+    }
+}

@@ -1,0 +1,245 @@
+//! Changing links of a deployment that runs. What was changed is kept beside the deployment, so that it is known to
+//! whoever comes later; `up` takes it back.
+
+use continuum_agents::{Agent, AppliedLink, GrpcAgent};
+use continuum_config::{Config, LinkChange};
+use continuum_host::{
+    error::Error,
+    state::{Deployment, Lock, LockKind, write_secret},
+};
+use continuum_model::{LinkClass, Plan, Tier};
+use continuum_plan::changed_links;
+use continuum_provider;
+use std::{path::PathBuf, time::Duration};
+use tokio::time::Instant;
+
+/// For another change of links of the same deployment.
+const OTHER_DEADLINE: Duration = Duration::from_mins(2);
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// One change after the other: each reads what was changed before, and a bench makes them beside its user.
+async fn alone(deployment: &Deployment) -> Result<Lock, Error> {
+    let until = Instant::now() + OTHER_DEADLINE;
+    loop {
+        match Lock::take(deployment.dir(), "links", LockKind::Exclusive) {
+            Err(Error::Locked { .. }) if Instant::now() < until => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+            taken => return taken.map_err(|error| error.of_deployment(deployment.name())),
+        }
+    }
+}
+
+fn path(deployment: &Deployment) -> PathBuf {
+    deployment.dir().join("links.json")
+}
+
+/// Changes that hold now, oldest first.
+pub fn link_changes(deployment: &Deployment) -> Result<Vec<LinkChange>, Error> {
+    let path = path(deployment);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|e| Error::other(format!("read `{}`", path.display()), e)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::file("read", path)(error)),
+    }
+}
+
+/// Forgets them; whoever does that applies all links anew.
+pub(super) fn forget_link_changes(deployment: &Deployment) -> Result<(), Error> {
+    let path = path(deployment);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Fails with what may stand there when no node is at a place, or no link between two.
+pub fn check_places(plan: &Plan, config: &Config, a: &str, b: &str) -> Result<(), Error> {
+    let at = |place: &str| {
+        plan.nodes
+            .iter()
+            .filter(|n| n.name == place || n.tier.name() == place)
+            .collect::<Vec<_>>()
+    };
+    for place in [a, b] {
+        if at(place).is_empty() {
+            let tiers = Tier::ALL
+                .iter()
+                .map(|t| t.name())
+                .filter(|t| !at(t).is_empty());
+            let nodes = plan.nodes.iter().map(|n| &*n.name);
+            let all: Vec<&str> = tiers.chain(nodes).collect();
+            return Err(Error::other(
+                format!("change the link between {a} and {b}"),
+                format!("there is no `{place}`; there are: {}", all.join(", ")),
+            ));
+        }
+    }
+    let is_linked = |x: Tier, y: Tier| config.network.link(x, y).is_some();
+    let has_link = at(a).iter().any(|x| {
+        at(b)
+            .iter()
+            .any(|y| x.slot != y.slot && is_linked(x.tier, y.tier))
+    });
+    if has_link {
+        return Ok(());
+    }
+    Err(Error::other(
+        format!("change the link between {a} and {b}"),
+        "there is none: no two nodes of theirs have an emulated link (network.preset or network.links give them)",
+    ))
+}
+
+/// A class with the numbers and the peers that are applied.
+fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
+    let peers: Vec<&str> = class.peers.iter().map(|p| &*p.node).collect();
+    let same_peers = class.name == applied.name && peers == applied.peers;
+    let numbers = [
+        (class.latency_ms, applied.latency_ms),
+        (class.jitter_ms, applied.jitter_ms),
+        (class.loss_percent, applied.loss_percent),
+        (class.rate_mbit, applied.rate_mbit),
+    ];
+    (
+        same_peers,
+        numbers.iter().all(|(a, b)| (a - b).abs() < 1e-9),
+    )
+}
+
+/// Makes a node's links as they shall be. As long as its classes have the same peers, packets under way stay there.
+async fn bring(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
+    let (applied, _) = agent.links().await?;
+    let pairs: Vec<_> = wanted
+        .iter()
+        .zip(&applied)
+        .map(|(w, a)| is_as(w, a))
+        .collect();
+    if wanted.len() != applied.len() || pairs.iter().any(|(same_peers, _)| !same_peers) {
+        agent.apply_links(wanted, None).await?;
+        return Ok(true);
+    }
+    let mut changed = false;
+    for (class, (_, same_numbers)) in wanted.iter().zip(pairs) {
+        if !same_numbers {
+            agent.set_link(class).await?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// Changes the link between two places, or takes changes of it back (`None`). Returns the nodes whose links are others
+/// now.
+pub async fn change_link(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    (a, b): (&str, &str),
+    change: Option<LinkChange>,
+) -> Result<Vec<String>, Error> {
+    if !continuum_provider::find(deployment.provider())?.emulates_network() {
+        return Err(Error::other(
+            format!("change the link between {a} and {b}"),
+            format!("provider {} cannot emulate links", deployment.provider()),
+        ));
+    }
+    check_places(plan, config, a, b)?;
+    edit(deployment, config, plan, agents, |mut changes| {
+        changes.retain(|c| !c.is_between(a, b));
+        changes.extend(change);
+        changes
+    })
+    .await
+}
+
+/// Makes the links of `touched` places what they were at the time of `before`; what was changed elsewhere since stays.
+pub async fn restore_links(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    touched: &[(String, String)],
+    before: &[LinkChange],
+) -> Result<(), Error> {
+    // Nothing was changed where nothing can be.
+    if !continuum_provider::find(deployment.provider())?.emulates_network() {
+        return Ok(());
+    }
+    let back = |now: Vec<LinkChange>| as_before(before, &now, touched);
+    edit(deployment, config, plan, agents, back)
+        .await
+        .map(|_| ())
+}
+
+/// In the order of `before`, because later changes are over earlier ones.
+fn as_before(
+    before: &[LinkChange],
+    now: &[LinkChange],
+    touched: &[(String, String)],
+) -> Vec<LinkChange> {
+    let is_touched = |c: &LinkChange| touched.iter().any(|(a, b)| c.is_between(a, b));
+    let held = before.iter().filter(|c| is_touched(c) || now.contains(c));
+    let since = now.iter().filter(|c| !is_touched(c) && !before.contains(c));
+    held.chain(since).cloned().collect()
+}
+
+/// Replaces the changes that hold by others, and makes links so. Both ends change at the same time, as far as two calls
+/// do.
+async fn edit(
+    deployment: &Deployment,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    edit: impl FnOnce(Vec<LinkChange>) -> Vec<LinkChange>,
+) -> Result<Vec<String>, Error> {
+    let _alone = alone(deployment).await?;
+    let changes = edit(link_changes(deployment)?);
+    // Noted first: what a crash leaves half done is known, and `up` puts it right.
+    let text = serde_json::to_vec_pretty(&changes)
+        .map_err(|e| Error::other("note a change of links", e))?;
+    write_secret(&path(deployment), &text)?;
+    let work = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
+        let wanted = changed_links(node, &plan.nodes, &config.network, &changes);
+        async move {
+            let changed = bring(agent, &wanted).await?;
+            Ok::<_, Error>(changed.then(|| node.name.clone()))
+        }
+    });
+    let changed = futures_util::future::try_join_all(work).await?;
+    Ok(changed.into_iter().flatten().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuum_config::Action;
+
+    #[test]
+    fn what_was_changed_by_hand_before_a_timeline_holds_after_it() {
+        let all = |texts: &[&str]| -> Vec<LinkChange> {
+            let change = |text: &&str| match text.parse() {
+                Ok(Action::Change(change)) => change,
+                other => panic!("{other:?}"),
+            };
+            texts.iter().map(change).collect()
+        };
+        let by_hand = [
+            "set edge endpoint latency_ms=20",
+            "set edge0 endpoint1 latency_ms=50",
+        ];
+        let before = all(&by_hand);
+        let touched = [("endpoint".to_owned(), "edge".to_owned())];
+        // Its own change of that link goes, the other of before comes back where it was.
+        let now = all(&[by_hand[1], "cut edge endpoint"]);
+        assert_eq!(as_before(&before, &now, &touched), before);
+        // What somebody changed elsewhere while it ran stays so.
+        let now = all(&["cut edge endpoint", "cut edge1 endpoint1"]);
+        let want = all(&[by_hand[0], "cut edge1 endpoint1"]);
+        assert_eq!(as_before(&before, &now, &touched), want);
+        assert!(as_before(&[], &all(&["cut edge endpoint"]), &touched).is_empty());
+    }
+}

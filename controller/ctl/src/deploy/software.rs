@@ -1,0 +1,66 @@
+//! Installing components, and starting brokers. Nodes side by side, components of a node in order.
+
+use crate::artifacts;
+use continuum_agents::{Agent, BrokerSpec, GrpcAgent};
+use continuum_config::Config;
+use continuum_host::{context::Context, error::Error};
+use continuum_model::{BROKER_PORT, MAX_PAYLOAD_BYTES, NodePlan, Plan};
+use std::collections::BTreeMap;
+
+pub(super) async fn install(
+    context: &Context,
+    config: &Config,
+    plan: &Plan,
+    agents: &[GrpcAgent],
+    image: Option<String>,
+) -> Result<(), Error> {
+    let nodes = agents
+        .iter()
+        .zip(&plan.nodes)
+        .map(|(agent, node)| node_software(context, config, plan, agent, node, image.as_deref()));
+    futures_util::future::try_join_all(nodes).await.map(|_| ())
+}
+
+async fn node_software(
+    context: &Context,
+    config: &Config,
+    plan: &Plan,
+    agent: &GrpcAgent,
+    node: &NodePlan,
+    image: Option<&str>,
+) -> Result<(), Error> {
+    for installation in plan.installations.iter().filter(|i| i.node == node.name) {
+        let component = &installation.component;
+        let mut artifacts = match &component.extras {
+            Some(name) => artifacts::extras(context, image, name)?,
+            None => Vec::new(),
+        };
+        if let Some(name) = component.from_store {
+            artifacts.extend(artifacts::all_files(context, name)?);
+        }
+        let options: BTreeMap<String, String> = component
+            .options
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), v.clone()))
+            .collect();
+        agent
+            .install(component.name, options, &artifacts, &|step| {
+                context.progress.say(&format!(
+                    "{}: {} {} {} {}",
+                    node.name, component.name, step.step, step.state, step.detail
+                ));
+            })
+            .await?;
+    }
+    if plan.brokers.contains(&node.name) {
+        agent
+            .start_broker(BrokerSpec {
+                backend: config.software.broker.clone(),
+                listen: format!("{}:{BROKER_PORT}", node.address),
+                max_connections: config.software.max_connections,
+                max_payload_bytes: MAX_PAYLOAD_BYTES,
+            })
+            .await?;
+    }
+    Ok(())
+}

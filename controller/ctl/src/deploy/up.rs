@@ -1,0 +1,285 @@
+//! From a config to machines with software and links.
+
+use super::{
+    execution_models::{self, Scene},
+    grow::grow,
+    infrastructure,
+    live::connect_all,
+    network, preflight, software,
+};
+use continuum_config::Config;
+use continuum_host::{
+    context::{Choice, Context},
+    error::Error,
+    keys::Secrets,
+    state::{self, Claim, Deployment, Phase},
+};
+use continuum_model::Plan;
+use continuum_plan::managers;
+use continuum_provider::{Allow, LimitReport, Provider};
+
+/// What `up` has to say at the end.
+#[derive(Debug)]
+pub struct Up {
+    /// The deployment.
+    pub deployment: Deployment,
+    /// Its plan.
+    pub plan: Plan,
+    /// Limits as set, if they were set now.
+    pub limits: Vec<LimitReport>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Whether everything was up already.
+    pub unchanged: bool,
+}
+
+/// A plan for showing: addresses are those of a live deployment, or those that would be claimed now.
+#[derive(Debug)]
+pub struct Planned {
+    /// Where the machines would come from.
+    pub choice: Choice,
+    /// The plan.
+    pub plan: Plan,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// Why `up` would refuse; `None` = it would not.
+    pub refused: Option<Error>,
+}
+
+/// The plan of a live deployment, or of a config.
+pub async fn plan_of(context: &Context, config: &Config, allow: Allow) -> Result<Planned, Error> {
+    let choice = continuum_provider::choose(context, config).await?;
+    let provider = continuum_provider::find(&choice.provider)?;
+    let live = Deployment::load(&context.root, &config.name)?.and_then(|d| d.prefix());
+    let mut refused = None;
+    let prefix = match live {
+        Some(prefix) => prefix,
+        None => {
+            match continuum_provider::claim_prefix(context, provider, config, &config.name).await {
+                Ok(prefix) => prefix,
+                Err(error) => {
+                    // Without libvirt there is nothing to ask; the plan is still worth seeing.
+                    refused = matches!(error, Error::Preflight { .. }).then_some(error);
+                    continuum_provider::likely_prefix(provider, config)
+                }
+            }
+        }
+    };
+    let plan = continuum_plan::plan(config, prefix);
+    let (warnings, reasons) = match preflight(context, provider, config, &plan, allow).await {
+        Ok(warnings) => (warnings, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    Ok(Planned {
+        choice,
+        plan,
+        warnings,
+        refused: reasons.or(refused),
+    })
+}
+
+/// Brings a config up. The caller holds the deployment's lock.
+pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, Error> {
+    let choice = continuum_provider::choose(context, config).await?;
+    let provider = continuum_provider::find(&choice.provider)?;
+    if let Some(reason) = &choice.reason {
+        let name = provider.name();
+        context.progress.line(&format!("provider {name}: {reason}"));
+    }
+    let text = continuum_config::to_toml(config);
+    let mut warnings = Vec::new();
+    let mut deployment = match Deployment::load(&context.root, &config.name)? {
+        Some(mut live) if live.config() != text => {
+            grow(context, provider, config, &mut live)?;
+            live
+        }
+        Some(live) => live,
+        None => {
+            // The plan for the check needs a prefix; the real one is claimed afterwards.
+            let planned = plan_of(context, config, allow).await?;
+            if let Some(error) = planned.refused {
+                return Err(error);
+            }
+            warnings = planned.warnings;
+            let mut new = Deployment::create(
+                &context.root,
+                &config.name,
+                &text,
+                provider.name(),
+                &config.infrastructure.libvirt_uri,
+            )?;
+            new.set_fact(state::PERSON, state::person())?;
+            choice.record(&mut new)?;
+            new
+        }
+    };
+    let claimed = tokio::select! {
+        claimed = claim(context, provider, config, &mut deployment) => claimed,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    };
+    let plan = match claimed {
+        Ok(plan) => plan,
+        // Nothing was made yet: a refusal must leave nothing.
+        Err(error) if deployment.resources().is_empty() => {
+            deployment.remove()?;
+            return Err(error);
+        }
+        Err(error) => {
+            return Err(Error::Remaining {
+                remaining: deployment.resource_names(),
+                name: config.name.clone(),
+                source: Box::new(error),
+            });
+        }
+    };
+    let mut limits = Vec::new();
+    match phases(
+        context,
+        provider,
+        config,
+        &plan,
+        &mut deployment,
+        &mut limits,
+    )
+    .await
+    {
+        Ok(unchanged) => Ok(Up {
+            deployment,
+            plan,
+            limits,
+            warnings,
+            unchanged,
+        }),
+        Err(error) => Err(Error::Remaining {
+            remaining: deployment.resource_names(),
+            name: config.name.clone(),
+            source: Box::new(error),
+        }),
+    }
+}
+
+/// The plan with the deployment's own addresses, claimed if it has none yet.
+async fn claim(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    deployment: &mut Deployment,
+) -> Result<Plan, Error> {
+    if let Some(prefix) = deployment.prefix() {
+        return Ok(continuum_plan::plan(config, prefix));
+    }
+    let _claim = Claim::take().await?;
+    let prefix = continuum_provider::claim_prefix(context, provider, config, &config.name).await?;
+    deployment.set_prefix(prefix)?;
+    let plan = continuum_plan::plan(config, prefix);
+    deployment.set_nodes(plan.nodes.clone())?;
+    let secrets = Secrets::ensure(deployment)?;
+    provider
+        .occupy(context, config, &plan, &secrets, deployment)
+        .await?;
+    Ok(plan)
+}
+
+async fn phases(
+    context: &Context,
+    provider: &dyn Provider,
+    config: &Config,
+    plan: &Plan,
+    deployment: &mut Deployment,
+    limits: &mut Vec<LimitReport>,
+) -> Result<bool, Error> {
+    let progress = &context.progress;
+    let secrets = Secrets::ensure(deployment)?;
+    let all_run = provider
+        .states(context, deployment)
+        .await?
+        .iter()
+        .all(|s| s.state == "running");
+    let mut unchanged = all_run && deployment.is_up();
+    if !all_run {
+        // A node that is started anew has lost its links and its broker.
+        for phase in Phase::ALL {
+            deployment.set_undone(phase)?;
+        }
+    }
+    let work = async {
+        if !deployment.is_done(Phase::Infrastructure) {
+            let create = provider.create(context, config, plan, &secrets, deployment);
+            progress.stage("machines", create).await?;
+        }
+        let agents = connect_all(deployment, plan)?;
+        let answers = infrastructure::wait_for_agents(context, provider, deployment, &agents);
+        let boots = progress.stage("agents", answers).await?;
+        deployment.set_done(Phase::Infrastructure)?;
+        let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);
+        if !boots.iter().all(is_same) {
+            // A machine or an agent that was started again has lost its links and its broker.
+            unchanged = false;
+            deployment.set_undone(Phase::Software)?;
+            deployment.set_undone(Phase::Network)?;
+            deployment.set_boots(boots)?;
+        }
+        // Where links were cut by hand, nodes come back with them.
+        if deployment.is_done(Phase::Software)
+            && super::link_changes(deployment)?.is_empty()
+            && let Some(why) = super::cluster::trouble(config, plan, deployment).await
+        {
+            progress.say(&format!("{why}; the software is looked at again"));
+            unchanged = false;
+            deployment.set_undone(Phase::Software)?;
+        }
+        if !deployment.is_done(Phase::Software) {
+            let image = deployment.facts().get("image").cloned();
+            let install = software::install(context, config, plan, &agents, image);
+            progress.stage("software", install).await?;
+            for (name, value) in super::versions::of_docker(&agents, plan).await {
+                deployment.set_fact(&name, value)?;
+            }
+            let manager = managers::find(&config.software.resource_manager)
+                .filter(|_| !config.infrastructure.infra_only);
+            if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
+                let install =
+                    super::cluster::install(context, config, plan, deployment, &agents, cluster);
+                for (name, value) in progress.stage("cluster", install).await? {
+                    deployment.set_fact(&name, value)?;
+                }
+            }
+            if let Some(installer) = execution_models::of(config) {
+                let scene = Scene {
+                    context,
+                    config,
+                    plan,
+                    deployment,
+                    agents: &agents,
+                };
+                for (name, value) in progress
+                    .stage("functions", installer.install(&scene))
+                    .await?
+                {
+                    deployment.set_fact(&name, value)?;
+                }
+            }
+            deployment.set_done(Phase::Software)?;
+        }
+        if !super::link_changes(deployment)?.is_empty() {
+            progress.say("links were changed by hand; they become what the config says");
+            unchanged = false;
+            deployment.set_undone(Phase::Network)?;
+            super::links::forget_link_changes(deployment)?;
+        }
+        if !deployment.is_done(Phase::Network) {
+            let links = network::apply_network(context, provider, config, plan, &agents);
+            for (name, value) in progress.stage("network", links).await? {
+                deployment.set_fact(&name, value)?;
+            }
+            let set = provider.limit(context, plan, deployment);
+            *limits = progress.stage("limits", set).await?;
+            deployment.set_done(Phase::Network)?;
+        }
+        Ok(unchanged)
+    };
+    tokio::select! {
+        result = work => result,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    }
+}

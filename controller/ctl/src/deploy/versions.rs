@@ -1,0 +1,75 @@
+//! Versions that running programs report where no API of a cluster does: their nodes ask them.
+
+use continuum_agents::{Agent, GrpcAgent};
+use continuum_model::{Plan, Role};
+use std::time::Duration;
+
+/// An emulated machine that is busy takes its time to start even a small program.
+const ASK_DEADLINE: Duration = Duration::from_secs(30);
+
+/// kubeadm has etcd tell its metrics on this port of its own machine, without TLS.
+const ETCD: &str =
+    "busybox wget -q -T 10 -O - http://127.0.0.1:2381/metrics | grep ^etcd_server_version";
+
+/// What a node's program prints; `None`, and a line in the log, when it does not.
+async fn ask(agent: &GrpcAgent, argv: &[&str]) -> Option<String> {
+    let words: Vec<String> = argv.iter().map(|w| (*w).to_owned()).collect();
+    match agent.exec(&words, ASK_DEADLINE).await {
+        Ok(output) if output.code == Some(0) => {
+            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        }
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            tracing::debug!("{argv:?} on {}: {:?}: {said}", agent.node(), output.code);
+            None
+        }
+        Err(error) => {
+            tracing::debug!("{}", continuum_host::error::chain(&error));
+            None
+        }
+    }
+}
+
+/// `etcd_server_version{server_version="3.6.13"} 1`
+fn etcd_version(metric: &str) -> Option<&str> {
+    let (_, rest) = metric.split_once("server_version=\"")?;
+    rest.split_once('"').map(|(version, _)| version)
+}
+
+/// The etcd of a cluster.
+pub(super) async fn of_etcd(agents: &[GrpcAgent], plan: &Plan) -> Option<(String, String)> {
+    let nodes = agents.iter().zip(&plan.nodes);
+    let (agent, _) = nodes
+        .into_iter()
+        .find(|(_, n)| n.role == Role::Controller)?;
+    let said = ask(agent, &["sh", "-c", ETCD]).await?;
+    let version = etcd_version(&said)?.to_owned();
+    Some(("running etcd".to_owned(), version))
+}
+
+/// The docker of each node that has it.
+pub(super) async fn of_docker(agents: &[GrpcAgent], plan: &Plan) -> Vec<(String, String)> {
+    let has_it = |agent: &&GrpcAgent| {
+        let mut all = plan.installations.iter();
+        all.any(|i| i.node == agent.node() && i.component.name == "docker")
+    };
+    let asked = agents.iter().filter(has_it).map(|agent| async move {
+        let argv = ["docker", "version", "--format={{.Server.Version}}"];
+        let version = ask(agent, &argv).await.filter(|v| !v.is_empty())?;
+        Some((format!("running docker {}", agent.node()), version))
+    });
+    let all = futures_util::future::join_all(asked).await;
+    all.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::etcd_version;
+
+    #[test]
+    fn the_version_of_etcd_is_a_label() {
+        let metric = "etcd_server_version{server_version=\"3.6.13\"} 1";
+        assert_eq!(etcd_version(metric), Some("3.6.13"));
+        assert_eq!(etcd_version("etcd_server_version 1"), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! The controller: from one config file to machines, software, links, a run, and a report.
+//!
+//! ```text
+//! cli/                commands, printing (the only place that prints)
+//! bench/   report/    one run: start, watch, collect; its result directory
+//! deploy/             up and down: phases, journal of intents, execution models
+//! artifacts/          files that nodes get
+//!
+//! crates below, each using those below it only:
+//! provider            where machines come from: qemu (libvirt), uml, local
+//! cluster             what is asked of a live cluster
+//! agents              talking to agents; the wire is known to its `grpc` only
+//! host                what exists, written before it is made; keys, locks, progress, errors
+//! plan                config -> nodes, addresses, links, installations, runs (pure): managers, services, applications,
+//!                     execution models, each one trait, one list, a file each
+//! config              both spellings -> checked options
+//! model               words that all the others use
+//! ```
+//! Invariants: nothing is created before its intent is on disk. Every wait has a deadline and says what it waits
+//! for. The controller never links `tch`.
+
+pub mod artifacts;
+pub mod bench;
+pub mod cli;
+pub mod deploy;
+pub mod report;

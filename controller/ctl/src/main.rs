@@ -1,0 +1,5 @@
+//! `continuum-ctl`.
+
+fn main() -> std::process::ExitCode {
+    continuum_ctl::cli::main()
+}

@@ -1,0 +1,49 @@
+//! Everything that a run left.
+
+use continuum_model::{Clocks, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report};
+use std::collections::BTreeMap;
+
+/// What a run left.
+#[derive(Debug)]
+pub struct Bench {
+    /// Tables and judgement.
+    pub report: Report,
+    /// Runs with their raw data.
+    pub runs: Vec<NodeRun>,
+    /// Node metrics.
+    pub metrics: BTreeMap<String, NodeMetrics>,
+    /// Clocks before and after, by node.
+    pub clocks: Clocks,
+    /// When it began, nanoseconds since 1970.
+    pub begun_unix_ns: i64,
+    /// The user asked to stop; what there was is here.
+    pub interrupted: bool,
+    /// What the controller saw and did, in order.
+    pub happenings: Vec<Happening>,
+    /// The end of the consoles of nodes that did not answer at the end.
+    pub consoles: BTreeMap<String, String>,
+    /// Functions over time.
+    pub functions: Vec<FunctionSample>,
+    /// Their replicas.
+    pub function_pods: Vec<PodRecord>,
+}
+
+/// What the metric stream of one node brought.
+#[derive(Debug, Clone, Default)]
+pub struct NodeMetrics {
+    /// Samples and events, in order; samples missed.
+    pub batch: MetricsBatch,
+    /// Why the stream ended before the run did.
+    pub broken: Option<String>,
+}
+
+/// Something that happened, by the controller's clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// Nanoseconds since 1970.
+    pub time_unix_ns: i64,
+    /// `timeline` or `cluster`.
+    pub source: &'static str,
+    /// In words.
+    pub text: String,
+}

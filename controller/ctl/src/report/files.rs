@@ -1,0 +1,305 @@
+//! The result directory: `result.json`, tables and raw data as CSV, logs.
+
+use crate::report::Bench;
+use continuum_config::Config;
+use continuum_host::{error::Error, progress::StageTime, state::Deployment};
+use continuum_model::{NodeRun, Phase, Plan, Table};
+use continuum_plan::links_of;
+use continuum_workload_core::{
+    call::CALL_COLUMNS,
+    record::{SAMPLE_COLUMNS, csv_record},
+};
+use serde_json::json;
+use std::{
+    fmt::Write,
+    path::{Path, PathBuf},
+};
+use time::{OffsetDateTime, macros::format_description};
+
+/// Version of `result.json`.
+const SCHEMA_VERSION: u32 = 1;
+
+/// Makes the directory of a run that begins now. Before the run: afterwards it is too late to hear that it cannot be.
+pub fn make_directory(results: &Path, name: &str) -> Result<PathBuf, Error> {
+    let stamp = OffsetDateTime::now_utc()
+        .format(format_description!(
+            "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
+        ))
+        .map_err(|e| Error::other("name the result directory", e))?;
+    let mut dir = results.join(format!("{stamp}_{name}"));
+    let mut number = 2;
+    std::fs::create_dir_all(results).map_err(Error::file("create", results))?;
+    loop {
+        match std::fs::create_dir(&dir) {
+            Ok(()) => break,
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                dir = results.join(format!("{stamp}_{name}_{number}"));
+                number += 1;
+            }
+            Err(e) => return Err(Error::file("create", dir)(e)),
+        }
+    }
+    let logs = dir.join("logs");
+    std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
+    Ok(dir)
+}
+
+/// Writes everything into a directory of [`make_directory`].
+pub fn write(
+    dir: &Path,
+    config: &Config,
+    plan: &Plan,
+    deployment: &Deployment,
+    bench: &Bench,
+    stages: &[StageTime],
+) -> Result<(), Error> {
+    let save = |name: &str, text: String| whole(&dir.join(name), &text);
+    let result = json!({
+        "schema": SCHEMA_VERSION,
+        "name": config.name,
+        "begun_unix_ns": bench.begun_unix_ns,
+        "interrupted": bench.interrupted,
+        "controller_version": env!("CARGO_PKG_VERSION"),
+        "validity": bench.report.validity,
+        "invalid_reasons": bench.report.invalid,
+        "notes": bench.report.notes,
+        "config": config,
+        "plan": plan_json(plan, config),
+        "host": host(),
+        "facts": deployment.facts(),
+        "clocks": bench.clocks,
+        "timeline": bench.happenings.iter().map(|h| json!({
+            "time_unix_ns": h.time_unix_ns,
+            "after_s": (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9,
+            "source": h.source,
+            "text": h.text,
+        })).collect::<Vec<_>>(),
+        "stage_times": stages,
+        "counts": bench.report.counts,
+        "stages_ms": bench.report.stages,
+        "tables": bench.report.tables,
+        "metrics": bench.metrics.iter().map(|(node, m)| json!({
+            "node": node,
+            "samples": m.batch.samples.len(),
+            "dropped": m.batch.dropped,
+            "broken": m.broken,
+        })).collect::<Vec<_>>(),
+        "function_pods": bench.function_pods,
+        "runs": bench.runs.iter().map(run_json).collect::<Vec<_>>(),
+    });
+    let text =
+        serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
+    save("result.json", text)?;
+    for table in &bench.report.tables {
+        save(file_name(table), table.to_csv())?;
+    }
+    save("samples.csv", samples(&bench.runs, Phase::Endpoint))?;
+    save("worker_samples.csv", samples(&bench.runs, Phase::Worker))?;
+    if !bench.functions.is_empty() {
+        save("functions.csv", functions(bench))?;
+        save("calls.csv", calls(&bench.runs))?;
+    }
+    save("metrics.csv", metrics(bench))?;
+    save("events.csv", events(bench))?;
+    // What upstream writes to its log, and its users' scripts read.
+    let mut output = String::new();
+    for table in &bench.report.tables {
+        output.push_str(&table.to_text());
+    }
+    output.push_str("Output in csv format\n");
+    for table in &bench.report.tables {
+        writeln!(output, "{}", table.to_csv_repr()).ok();
+    }
+    save("logs/output.log", output)?;
+    for (node, text) in &bench.consoles {
+        save(&format!("logs/console-{node}.log"), text.clone())?;
+    }
+    for run in &bench.runs {
+        let lines = [run.problems.join("\n"), run.log.join("\n")].join("\n");
+        save(&format!("logs/{}.log", run.plan.id), lines)?;
+    }
+    Ok(())
+}
+
+/// Writes a file whole, or leaves none.
+fn whole(path: &Path, text: &str) -> Result<(), Error> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| {
+        std::fs::remove_file(&part).ok();
+        Error::file("write", path)(error)
+    })
+}
+
+/// Nodes, what is installed on them, and their links.
+fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
+    let links: Vec<_> = plan
+        .nodes
+        .iter()
+        .map(
+            |node| json!({ "from": node.name, "to": links_of(node, &plan.nodes, &config.network) }),
+        )
+        .collect();
+    let installations: Vec<_> = plan
+        .installations
+        .iter()
+        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
+        .collect();
+    json!({
+        "prefix": plan.prefix.to_string(),
+        "nodes": plan.nodes,
+        "brokers": plan.brokers,
+        "installations": installations,
+        "links": links,
+    })
+}
+
+fn file_name(table: &Table) -> &'static str {
+    if table.banner.starts_with("ENDPOINT") {
+        "endpoints.csv"
+    } else if table.banner.starts_with("FUNCTION") {
+        "function_table.csv"
+    } else if table.banner.starts_with("START") {
+        "starts.csv"
+    } else if table.banner.starts_with("POD") {
+        "pods.csv"
+    } else {
+        "workers.csv"
+    }
+}
+
+fn host() -> serde_json::Value {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(": "))
+        .map(|(_, m)| m);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory = meminfo
+        .lines()
+        .find_map(|l| l.strip_prefix("MemTotal:"))
+        .map(str::trim);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    json!({
+        "cpus": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
+        "cpu_model": model,
+        "memory": memory,
+        "kernel": kernel.trim(),
+    })
+}
+
+fn run_json(run: &NodeRun) -> serde_json::Value {
+    json!({
+        "id": run.plan.id,
+        "node": run.plan.node,
+        "phase": run.plan.phase,
+        "role": run.plan.spec.role.name(),
+        "cpu_cores": run.plan.cpu_cores,
+        "memory_mib": run.plan.memory_mib,
+        "limits": run.started,
+        "detail": run.detail,
+        "summary": run.summary,
+        "exit": run.exit,
+        "lost": run.lost,
+        "problems": run.problems,
+        "pod": run.pod,
+    })
+}
+
+fn samples(runs: &[NodeRun], phase: Phase) -> String {
+    let mut text = format!("{SAMPLE_COLUMNS}\n");
+    for sample in runs
+        .iter()
+        .filter(|r| r.plan.phase == phase)
+        .flat_map(|r| &r.samples)
+    {
+        text.push_str(&sample.to_csv());
+    }
+    text
+}
+
+fn calls(runs: &[NodeRun]) -> String {
+    let mut text = format!("{CALL_COLUMNS}\n");
+    for call in runs.iter().flat_map(|r| &r.calls) {
+        text.push_str(&call.to_csv());
+    }
+    text
+}
+
+fn functions(bench: &Bench) -> String {
+    let mut text =
+        String::from("time_unix_ns,function,replicas,available,cpu_cores,memory_bytes\n");
+    for s in &bench.functions {
+        let cores = s.cpu_cores.map(|c| format!("{c:.4}")).unwrap_or_default();
+        let memory = s.memory_bytes.map(|m| m.to_string()).unwrap_or_default();
+        let (at, name) = (s.time_unix_ns, &s.function);
+        let (replicas, available) = (s.replicas, s.available);
+        writeln!(text, "{at},{name},{replicas},{available},{cores},{memory}").ok();
+    }
+    text
+}
+
+fn metrics(bench: &Bench) -> String {
+    let mut text = String::from(
+        "node,time_unix_ns,cpu_percent,memory_used_bytes,memory_total_bytes,network_received_bytes,\
+         network_sent_bytes,disk_read_bytes,disk_written_bytes,agent_rss_bytes,broker_rss_bytes,workload_rss_bytes\n",
+    );
+    for (node, metrics) in &bench.metrics {
+        for s in &metrics.batch.samples {
+            writeln!(
+                text,
+                "{node},{},{:.2},{},{},{},{},{},{},{},{},{}",
+                s.time_unix_ns,
+                s.cpu_percent,
+                s.memory_used_bytes,
+                s.memory_total_bytes,
+                s.network_received_bytes,
+                s.network_sent_bytes,
+                s.disk_read_bytes,
+                s.disk_written_bytes,
+                s.agent_rss_bytes,
+                s.broker_rss_bytes,
+                s.workload_rss_bytes
+            )
+            .ok();
+        }
+    }
+    text
+}
+
+fn events(bench: &Bench) -> String {
+    let mut text = String::from("node,time_unix_ns,source,text\n");
+    let mut add = |node: &str, at: i64, source: &str, what: &str| {
+        text.push_str(&csv_record([node, &at.to_string(), source, what]));
+    };
+    for (node, metrics) in &bench.metrics {
+        for e in &metrics.batch.events {
+            add(node, e.time_unix_ns, &e.source, &e.text);
+        }
+    }
+    for h in &bench.happenings {
+        add("controller", h.time_unix_ns, h.source, &h.text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("result.json");
+        whole(&path, "{}").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
+        // A file cannot be put over a directory: what was begun for it is gone.
+        let taken = dir.path().join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        let error = whole(&taken, "{}").unwrap_err();
+        assert!(error.to_string().contains("taken"), "{error}");
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
+        assert_eq!(names.len(), 2, "{names:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! Errors that reach the user, each with its exit code.
+
+use continuum_config::ConfigError;
+use std::{path::PathBuf, time::Duration};
+
+/// What a command ended with; the numbers are public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything done.
+    Ok = 0,
+    /// Failed; nothing of this command remains.
+    Failed = 1,
+    /// Failed; resources remain and are listed.
+    Remains = 2,
+    /// The config is bad; nothing was done.
+    Config = 3,
+    /// Another process holds the deployment.
+    Locked = 4,
+    /// Refused before anything was done.
+    Preflight = 5,
+    /// The run ended, and its result must not be used.
+    Invalid = 6,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// The text fits after "failed to"; the cause is the source, said once.
+#[derive(Debug, thiserror::Error)]
+#[expect(clippy::error_impl_error, reason = "the one error of this crate")]
+pub enum Error {
+    /// The config.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Refused before anything was done: every reason.
+    #[error("start `{name}`: {}", reasons.join("\n  "))]
+    Preflight {
+        /// Deployment.
+        name: String,
+        /// Why, each with what to do.
+        reasons: Vec<String>,
+    },
+    /// Somebody else is at it.
+    #[error("lock deployment `{name}`: {holder}; wait for it, or end that process")]
+    Locked {
+        /// Deployment.
+        name: String,
+        /// Who.
+        holder: String,
+    },
+    /// It cannot be the name of a deployment.
+    #[error(
+        "take `{}` for the name of a deployment: names are letters, digits, `-`, `_` and `.`; `continuum-ctl list` shows what there is",
+        name.escape_debug()
+    )]
+    NoName {
+        /// As given.
+        name: String,
+    },
+    /// There is no such deployment.
+    #[error(
+        "find deployment `{name}`; `continuum-ctl list` shows what there is, `continuum-ctl up CONFIG` makes one"
+    )]
+    NoDeployment {
+        /// Its name.
+        name: String,
+    },
+    /// It lives with another config.
+    #[error(
+        "change deployment `{name}`, which is up with another config:\n{difference}\n  run `continuum-ctl down {name}` first, or give this config another name with --set name=…"
+    )]
+    Different {
+        /// Deployment.
+        name: String,
+        /// Lines that differ.
+        difference: String,
+    },
+    /// No such node.
+    #[error("find node `{node}` in `{name}`; it has: {}", known.join(", "))]
+    NoNode {
+        /// Deployment.
+        name: String,
+        /// Asked for.
+        node: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A file.
+    #[error("{doing} `{}`", path.display())]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Images and bundles.
+    #[error(transparent)]
+    Image(#[from] continuum_images::error::ImageError),
+    /// A call to an agent.
+    #[error("{doing} on node {node}: {why}")]
+    Agent {
+        /// What was asked.
+        doing: String,
+        /// Node.
+        node: String,
+        /// What the agent said.
+        why: String,
+    },
+    /// Its agent is of another version, which does not change while one waits.
+    #[error("speak to node {node}: {why}")]
+    Foreign {
+        /// Node.
+        node: String,
+        /// Both versions, and what to do.
+        why: String,
+    },
+    /// A wait ended without what it waited for.
+    #[error("wait for {what}: gave up after {} s{}", after.as_secs(), seen(last))]
+    Deadline {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+        /// Last thing seen.
+        last: String,
+    },
+    /// The hypervisor.
+    #[error("{doing}: {why}")]
+    Hypervisor {
+        /// What was being done.
+        doing: String,
+        /// What it said.
+        why: String,
+    },
+    /// The user asked to stop.
+    #[error("finish: interrupted")]
+    Interrupted,
+    /// The run's result must not be used.
+    #[error("get a valid result:\n  {}", reasons.join("\n  "))]
+    InvalidResult {
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// A command failed with things left behind.
+    #[error("{source}")]
+    Remaining {
+        /// What is left.
+        remaining: Vec<String>,
+        /// Deployment.
+        name: String,
+        /// What failed.
+        source: Box<Error>,
+    },
+    /// Anything else.
+    #[error("{doing}: {why}")]
+    Other {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        why: String,
+    },
+}
+
+fn seen(last: &str) -> String {
+    if last.is_empty() {
+        String::new()
+    } else {
+        format!("; last seen: {last}")
+    }
+}
+
+impl Error {
+    /// Wraps an I/O error.
+    pub fn file(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    /// Wraps anything that can be printed.
+    pub fn other(doing: impl Into<String>, why: impl std::fmt::Display) -> Self {
+        Self::Other {
+            doing: doing.into(),
+            why: why.to_string(),
+        }
+    }
+
+    /// A lock of a part of a deployment is told as one of the deployment.
+    #[must_use]
+    pub fn of_deployment(self, deployment: &str) -> Self {
+        match self {
+            Self::Locked { holder, .. } => Self::Locked {
+                name: deployment.to_owned(),
+                holder,
+            },
+            other => other,
+        }
+    }
+
+    /// The exit code of a command that ends with this.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::NoName { .. } => Exit::Config,
+            Self::Preflight { .. } | Self::Different { .. } => Exit::Preflight,
+            Self::Locked { .. } => Exit::Locked,
+            Self::Interrupted => Exit::Interrupted,
+            Self::InvalidResult { .. } => Exit::Invalid,
+            Self::Remaining { source, .. } => match source.exit() {
+                Exit::Failed | Exit::Ok => Exit::Remains,
+                other => other,
+            },
+            Self::NoDeployment { .. }
+            | Self::NoNode { .. }
+            | Self::File { .. }
+            | Self::Image(_)
+            | Self::Agent { .. }
+            | Self::Foreign { .. }
+            | Self::Deadline { .. }
+            | Self::Hypervisor { .. }
+            | Self::Other { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// An error with all its sources on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let next = error.to_string();
+        // Transparent wrappers say what their source says.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remains_changes_the_code_of_a_plain_failure_only() {
+        let remaining = |source: Error| Error::Remaining {
+            remaining: vec!["domain x".into()],
+            name: "d".into(),
+            source: Box::new(source),
+        };
+        assert_eq!(remaining(Error::other("a", "b")).exit(), Exit::Remains);
+        assert_eq!(remaining(Error::Interrupted).exit(), Exit::Interrupted);
+        assert_eq!(
+            Error::InvalidResult { reasons: vec![] }.exit(),
+            Exit::Invalid
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! Where state lies.
+
+use crate::error::Error;
+use std::{
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// A little longer than the hypervisor gives to three uploads.
+const POOL_DEADLINE: std::time::Duration = std::time::Duration::from_mins(50);
+
+/// Directory with one directory per deployment.
+#[derive(Debug, Clone)]
+pub struct StateRoot {
+    dir: PathBuf,
+}
+
+impl StateRoot {
+    /// `$CONTINUUM_STATE`, else /var/lib/continuum for root, else `$XDG_STATE_HOME/continuum`.
+    pub fn of_user() -> Result<Self, Error> {
+        let var = |name: &str| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let dir = if let Some(dir) = var("CONTINUUM_STATE") {
+            dir
+        } else if rustix::process::geteuid().is_root() {
+            PathBuf::from("/var/lib/continuum")
+        } else {
+            var("XDG_STATE_HOME")
+                .or_else(|| var("HOME").map(|h| h.join(".local/state")))
+                .map(|d| d.join("continuum"))
+                .ok_or_else(|| {
+                    Error::other("find the state directory", "set HOME or CONTINUUM_STATE")
+                })?
+        };
+        Self::at(dir)
+    }
+
+    /// At a directory of choice.
+    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        let dir = dir.into();
+        // QEMU's user must be able to pass through to the pool.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&dir)
+            .map_err(Error::file("create", &dir))?;
+        // Processes and descriptions name it, from wherever the next command is typed.
+        let dir = dir.canonicalize().map_err(Error::file("find", &dir))?;
+        let root = Self { dir };
+        make_private(&root.deployments())?;
+        Ok(root)
+    }
+
+    /// Stands for this state directory of this user in what is made outside of it.
+    pub fn owner(&self) -> String {
+        let user = rustix::process::geteuid().as_raw().to_string();
+        let digest = continuum_images::hash::texts([&*user, &*self.dir.to_string_lossy()]);
+        digest.chars().take(12).collect()
+    }
+
+    /// Directory of all deployments.
+    pub fn deployments(&self) -> PathBuf {
+        self.dir.join("deployments")
+    }
+
+    /// Directory of one.
+    /// Fails for what is no name: an empty one would be the directory of them all.
+    pub fn deployment(&self, name: &str) -> Result<PathBuf, Error> {
+        if continuum_model::is_name(name) {
+            return Ok(self.deployments().join(name));
+        }
+        Err(Error::NoName {
+            name: name.to_owned(),
+        })
+    }
+
+    /// Directory of disks.
+    pub fn pool(&self) -> PathBuf {
+        self.dir.join("pool")
+    }
+
+    /// What the names of an image's file in the pool begin with.
+    pub fn base_stem(digest: &str) -> String {
+        let short: String = digest.chars().take(20).collect();
+        format!("base-{short}")
+    }
+
+    /// Copies of images in the pool other than of those with these digests.
+    pub fn unused_bases(&self, kept: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let pool = self.pool();
+        if !pool.exists() {
+            return Ok(Vec::new());
+        }
+        let kept: Vec<String> = kept.iter().map(|d| Self::base_stem(d)).collect();
+        let mut unused = Vec::new();
+        for entry in std::fs::read_dir(&pool).map_err(Error::file("list", &pool))? {
+            let path = entry.map_err(Error::file("list", &pool))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("base-") && !kept.iter().any(|k| name.starts_with(k.as_str())) {
+                unused.push(path);
+            }
+        }
+        unused.sort();
+        Ok(unused)
+    }
+
+    /// Directory of guests of provider `uml`: one directory each.
+    pub fn guests(&self) -> PathBuf {
+        self.dir.join("guests")
+    }
+
+    /// Kernels and base disks that guests of provider `uml` read.
+    pub fn uml(&self) -> PathBuf {
+        self.dir.join("uml")
+    }
+
+    /// Holders of network namespaces, by deployment.
+    pub fn namespaces(&self) -> PathBuf {
+        self.dir.join("namespaces")
+    }
+
+    /// Directory of locks.
+    pub fn locks(&self) -> PathBuf {
+        self.dir.join("locks")
+    }
+
+    /// How long things took here.
+    pub fn timings(&self) -> PathBuf {
+        self.dir.join("timings.json")
+    }
+
+    /// Directory of consoles.
+    pub fn console(&self) -> PathBuf {
+        self.dir.join("console")
+    }
+
+    /// Held while a base image is brought into the pool. Another `up` may take minutes to do so.
+    pub fn pool_lock(&self) -> Result<std::fs::File, Error> {
+        let path = self.dir.join("pool.lock");
+        let file = std::fs::File::create(&path).map_err(Error::file("create", &path))?;
+        continuum_images::cache::wait_for_lock(&file, &path, POOL_DEADLINE)?;
+        Ok(file)
+    }
+
+    /// Names of all deployments.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let dir = self.deployments();
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&dir).map_err(Error::file("list", &dir))? {
+            let entry = entry.map_err(Error::file("list", &dir))?;
+            if entry.path().join("state.json").exists() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Makes a directory that only its owner may enter.
+pub(super) fn make_private(dir: &Path) -> Result<(), Error> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(Error::file("create", dir))
+}
+
+/// Replaces a file whole or not at all: temporary file, fsync, rename, fsync of the directory. Mode 0600.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // Two writers at once, such as two `ssh` commands, must not share it.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(Error::file("write", &temporary))?;
+    file.write_all(bytes)
+        .map_err(Error::file("write", &temporary))?;
+    file.sync_all().map_err(Error::file("sync", &temporary))?;
+    std::fs::rename(&temporary, path).map_err(Error::file("rename to", path))?;
+    std::fs::File::open(dir)
+        .and_then(|d| d.sync_all())
+        .map_err(Error::file("sync", dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_images_that_are_kept_stay_in_the_pool() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = StateRoot::at(dir.path()).unwrap();
+        assert!(root.unused_bases(&[]).unwrap().is_empty());
+        std::fs::create_dir(root.pool()).unwrap();
+        let (kept, gone) = ("a".repeat(64), "b".repeat(64));
+        for digest in [&kept, &gone] {
+            for ending in [".qcow2", ".qcow2.complete"] {
+                let name = format!("{}{ending}", StateRoot::base_stem(digest));
+                std::fs::write(root.pool().join(name), "").unwrap();
+            }
+        }
+        std::fs::write(root.pool().join("ct-1-edge0.qcow2"), "").unwrap();
+        let unused = root.unused_bases(&[&kept]).unwrap();
+        let names: Vec<_> = unused
+            .iter()
+            .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "base-bbbbbbbbbbbbbbbbbbbb.qcow2",
+                "base-bbbbbbbbbbbbbbbbbbbb.qcow2.complete"
+            ]
+        );
+    }
+}

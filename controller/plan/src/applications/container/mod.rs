@@ -1,0 +1,275 @@
+//! `container`: the user's own application. What it must do is in the README: print JSON lines.
+
+mod report;
+
+use super::Application;
+use crate::managers;
+use continuum_config::{Benchmark, Config};
+use continuum_model::{
+    BROKER_PORT, Clocks, NodePlan, NodeRun, OwnContainer, OwnImage, Phase, Plan, Report, Role,
+    RunPlan, Tier,
+};
+use continuum_workload_core::spec::{Role as Does, RunSpec};
+use std::collections::BTreeMap;
+
+/// Containers may take so long beyond the length of the run: to start, and to say how it went.
+const SLACK_S: f64 = 420.0;
+
+#[derive(Debug)]
+pub(super) struct Container;
+
+fn ports(benchmark: &Benchmark) -> Option<Vec<u16>> {
+    benchmark
+        .ports
+        .iter()
+        .map(|p| p.parse().ok().filter(|p| *p > 0))
+        .collect()
+}
+
+fn addresses<'a>(nodes: impl Iterator<Item = &'a NodePlan>) -> String {
+    let all: Vec<String> = nodes.map(|n| n.address.to_string()).collect();
+    all.join(",")
+}
+
+impl Application for Container {
+    fn name(&self) -> &'static str {
+        "container"
+    }
+
+    fn summary(&self) -> &'static str {
+        "your own containers; JSON lines that they print become metrics"
+    }
+
+    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let images = [
+            ("benchmark.worker_image", &benchmark.worker),
+            ("benchmark.endpoint_image", &benchmark.endpoint),
+        ];
+        if images.iter().all(|(_, own)| own.image.is_none()) {
+            faults.push((
+                "benchmark.worker_image",
+                "application container needs worker_image or endpoint_image".to_owned(),
+            ));
+        }
+        if ports(benchmark).is_none() {
+            faults.push((
+                "benchmark.ports",
+                format!(
+                    "`{}` are not all ports: 1 to 65535",
+                    benchmark.ports.join(", ")
+                ),
+            ));
+        }
+        let in_pods = managers::find(&config.software.resource_manager)
+            .is_some_and(managers::ResourceManager::runs_in_pods);
+        let by_agents = benchmark.endpoint.image.is_some() || !in_pods;
+        let names = images
+            .iter()
+            .filter(|(_, own)| own.image.is_some() && own.archive().is_none());
+        if by_agents && config.software.runtime() == Some("containerd") {
+            faults.extend(names.map(|(option, _)| {
+                let text = "must be an archive (*.tar) with container_runtime containerd, which fetches nothing";
+                (*option, text.to_owned())
+            }));
+        }
+        if by_agents && config.software.runtime().is_none() {
+            faults.push((
+                "software.container_runtime",
+                "application container needs containerd or docker here".into(),
+            ));
+        }
+        let tiers = &config.infrastructure.tiers;
+        if benchmark.endpoint.image.is_some() && tiers.endpoint.nodes == 0 {
+            faults.push((
+                "infrastructure.endpoint.nodes",
+                "endpoint_image needs an endpoint".into(),
+            ));
+        }
+        faults
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        let of = |role: Role| plan.nodes.iter().filter(move |n| n.role == role);
+        let workers: Vec<&NodePlan> = of(Role::Worker).collect();
+        let endpoints: Vec<&NodePlan> = plan
+            .nodes
+            .iter()
+            .filter(|n| n.tier == Tier::Endpoint)
+            .collect();
+        let share = endpoints.len() / workers.len().max(1);
+        let common: BTreeMap<String, String> = [
+            ("CONTINUUM_WORKERS", addresses(workers.iter().copied())),
+            ("CONTINUUM_ENDPOINTS", addresses(endpoints.iter().copied())),
+            ("CONTINUUM_FREQUENCY_HZ", benchmark.frequency.to_string()),
+            ("CONTINUUM_DURATION_S", benchmark.duration_s.to_string()),
+            ("CONTINUUM_PORTS", benchmark.ports.join(",")),
+        ]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into();
+        let run = |node: &NodePlan,
+                   copy: u32,
+                   phase: Phase,
+                   image: &OwnImage,
+                   rest: &[(&str, String)]| {
+            let mut env = common.clone();
+            let own = [
+                ("CONTINUUM_NODE", node.name.clone()),
+                ("CONTINUUM_ADDRESS", node.address.to_string()),
+            ];
+            env.extend(
+                own.iter()
+                    .chain(rest)
+                    .map(|(k, v)| ((*k).to_owned(), v.clone())),
+            );
+            let is_worker = phase == Phase::Worker;
+            RunPlan {
+                id: if copy == 0 {
+                    node.name.clone()
+                } else {
+                    format!("{}-{copy}", node.name)
+                },
+                node: node.name.clone(),
+                phase,
+                spec: RunSpec {
+                    application: self.name().into(),
+                    node: node.name.clone(),
+                    role: Does::External,
+                },
+                cpu_cores: if is_worker {
+                    benchmark.worker_cores
+                } else {
+                    benchmark.endpoint_cores
+                },
+                memory_mib: if is_worker {
+                    benchmark.worker_memory_mib
+                } else {
+                    benchmark.endpoint_memory_mib
+                },
+                connected_to: None,
+                own: Some(OwnContainer {
+                    image: image.clone(),
+                    env,
+                    ports: if is_worker {
+                        ports(benchmark).unwrap_or_default()
+                    } else {
+                        Vec::new()
+                    },
+                    is_service: is_worker && benchmark.endpoint.image.is_some(),
+                }),
+            }
+        };
+        let mut runs = Vec::new();
+        for (index, worker) in workers.iter().enumerate() {
+            let broker = format!("{}:{BROKER_PORT}", worker.address);
+            let own = endpoints.iter().skip(index * share).take(share);
+            if benchmark.worker.image.is_some() {
+                let rest = [
+                    ("CONTINUUM_ROLE", "worker".to_owned()),
+                    ("CONTINUUM_BROKER", broker.clone()),
+                    ("CONTINUUM_OWN_ENDPOINTS", addresses(own.clone().copied())),
+                ];
+                for copy in 0..benchmark.applications_per_worker {
+                    runs.push(run(worker, copy, Phase::Worker, &benchmark.worker, &rest));
+                }
+            }
+            if benchmark.endpoint.image.is_some() {
+                for endpoint in own {
+                    let rest = [
+                        ("CONTINUUM_ROLE", "endpoint".to_owned()),
+                        ("CONTINUUM_BROKER", broker.clone()),
+                        ("CONTINUUM_WORKER", worker.address.to_string()),
+                    ];
+                    let mut run = run(endpoint, 0, Phase::Endpoint, &benchmark.endpoint, &rest);
+                    run.connected_to = Some(index);
+                    runs.push(run);
+                }
+            }
+        }
+        if workers.is_empty() && benchmark.endpoint.image.is_some() {
+            let rest = [("CONTINUUM_ROLE", "endpoint".to_owned())];
+            runs.extend(
+                endpoints
+                    .iter()
+                    .map(|n| run(n, 0, Phase::Endpoint, &benchmark.endpoint, &rest)),
+            );
+        }
+        runs
+    }
+
+    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        benchmark.duration_s + SLACK_S
+    }
+
+    fn report(
+        &self,
+        _plan: &Plan,
+        _benchmark: &Benchmark,
+        runs: &[NodeRun],
+        _clocks: &Clocks,
+    ) -> Report {
+        report::report(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuum_model::Prefix;
+
+    const CONFIG: &str = r#"
+        name = "own"
+        [infrastructure]
+        provider = "qemu"
+        edge = { nodes = 1, cores = 1, memory_mib = 1024 }
+        endpoint = { nodes = 2, cores = 1, memory_mib = 512 }
+        [software]
+        resource_manager = "mist"
+        container_runtime = "docker"
+        [benchmark]
+        application = "container"
+        duration_s = 5
+        worker_image = "example.org/server:1"
+        endpoint_image = "example.org/client:1"
+        endpoint_command = ["/client", "--fast"]
+        ports = ["8080"]
+    "#;
+
+    #[test]
+    fn everyone_is_told_where_the_others_are() {
+        let config = crate::parse(CONFIG, "own.toml", false, "own", &[])
+            .unwrap()
+            .config;
+        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let runs = Container.runs(&plan, &config.benchmark.unwrap());
+        assert_eq!(runs.len(), 3);
+        let own = |index: usize| runs[index].own.as_ref().unwrap();
+        assert!(own(0).is_service && own(0).ports == [8080]);
+        assert_eq!(
+            own(0).env["CONTINUUM_OWN_ENDPOINTS"],
+            "192.168.100.3,192.168.100.4"
+        );
+        assert_eq!(own(2).env["CONTINUUM_WORKER"], "192.168.100.2");
+        assert_eq!(own(2).env["CONTINUUM_BROKER"], "192.168.100.2:1883");
+        assert_eq!(own(2).env["CONTINUUM_ADDRESS"], "192.168.100.4");
+        assert_eq!(own(2).image.command, ["/client", "--fast"]);
+        assert!(
+            plan.installations
+                .iter()
+                .any(|i| i.node == "endpoint0" && i.component.name == "docker")
+        );
+    }
+
+    #[test]
+    fn what_cannot_run_is_refused_at_once() {
+        let text = CONFIG
+            .replace("container_runtime = \"docker\"", "")
+            .replace("8080", "http");
+        let error = crate::parse(&text, "own.toml", false, "own", &[])
+            .unwrap_err()
+            .to_string();
+        for part in ["`http`", "containerd or docker"] {
+            assert!(error.contains(part), "no {part} in {error}");
+        }
+    }
+}

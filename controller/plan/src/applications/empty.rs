@@ -1,0 +1,102 @@
+//! `empty`: one sleeping program on each worker, or on each endpoint where there are no workers.
+
+use super::{Application, pods};
+use continuum_config::{Benchmark, Config};
+use continuum_model::{Cell, Clocks, NodeRun, Phase, Plan, Report, Role, RunPlan, Table};
+use continuum_workload_core::{
+    spec::{Role as Does, RunSpec, Sleep},
+    stats::round_to,
+};
+
+#[derive(Debug)]
+pub(super) struct Empty;
+
+impl Application for Empty {
+    fn name(&self) -> &'static str {
+        "empty"
+    }
+
+    fn summary(&self) -> &'static str {
+        "starts, sleeps, ends"
+    }
+
+    fn check(&self, _config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
+        if benchmark.sleep_time_s > 0.0 {
+            Vec::new()
+        } else {
+            vec![(
+                "benchmark.sleep_time_s",
+                "is required for application empty".into(),
+            )]
+        }
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        let has_workers = plan.nodes.iter().any(|n| n.role == Role::Worker);
+        let role = if has_workers {
+            Role::Worker
+        } else {
+            Role::Endpoint
+        };
+        let mut runs = Vec::new();
+        for node in plan.nodes.iter().filter(|n| n.role == role) {
+            for copy in 0..benchmark.applications_per_worker {
+                runs.push(RunPlan {
+                    id: format!("{}-{copy}", node.name),
+                    node: node.name.clone(),
+                    phase: Phase::Worker,
+                    spec: RunSpec {
+                        application: self.name().into(),
+                        node: node.name.clone(),
+                        role: Does::Sleep(Sleep {
+                            sleep_s: benchmark.sleep_time_s,
+                        }),
+                    },
+                    cpu_cores: benchmark.worker_cores,
+                    memory_mib: benchmark.worker_memory_mib,
+                    connected_to: None,
+                    own: None,
+                });
+            }
+        }
+        runs
+    }
+
+    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        benchmark.sleep_time_s + 120.0
+    }
+
+    fn report(
+        &self,
+        plan: &Plan,
+        _benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report {
+        let mut table = Table::new("EMPTY OUTPUT", &["node", "ready (s)", "total_time (s)"]);
+        for run in runs {
+            // Asked by our clock, ready and ended by the node's.
+            let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);
+            let seconds = |at: Option<i64>| {
+                let seconds = at.map(|at| (at - ahead_ns - run.asked_unix_ns) as f64 / 1e9);
+                Cell::Float(seconds.map(|s| round_to(s, 2)))
+            };
+            table.row(vec![
+                Cell::Text(run.plan.node.clone()),
+                seconds(run.ready_unix_ns),
+                seconds(run.ended_unix_ns),
+            ]);
+        }
+        let mut report = Report::default();
+        report.tables.push(table);
+        pods::add(&mut report, plan, runs, clocks);
+        for run in runs.iter().filter(|r| !r.is_complete()) {
+            report.invalid.push(format!(
+                "run {} did not finish: {}",
+                run.plan.id,
+                run.how_ended()
+            ));
+        }
+        report
+    }
+}

@@ -1,0 +1,229 @@
+//! `functions`: endpoints call functions through the gateway, several at once.
+
+pub(super) mod report;
+
+use super::Application;
+use continuum_config::{Benchmark, Config, FunctionLoad};
+use continuum_model::{Clocks, NodeRun, Phase, Plan, Report, RunPlan, Tier};
+use continuum_workload_core::spec::{
+    CallBody, FunctionCalls, Invoker, Load, Role as Does, RunSpec,
+};
+
+/// One call may take so long: longer than the gateway waits for a function.
+const CALL_TIMEOUT_S: f64 = 330.0;
+/// The function that classifies photos.
+pub const IMAGE: &str = "image";
+/// Those of the suite.
+pub const SUITE: [&str; 5] = ["fibonacci", "io", "matrix", "memory", "sleep"];
+/// Every call is a line in a file.
+const MOST_CALLS: f64 = 10_000_000.0;
+
+#[derive(Debug)]
+pub(super) struct Functions;
+
+/// What is called, as far as it is understood: what is not is a fault of the config.
+pub fn loads(benchmark: &Benchmark) -> Vec<FunctionLoad> {
+    if benchmark.application != "functions" {
+        return vec![FunctionLoad {
+            name: IMAGE.into(),
+            frequency_hz: benchmark.frequency,
+            parameters: "{}".into(),
+        }];
+    }
+    let all = benchmark.functions.iter();
+    all.filter_map(|text| text.parse().ok()).collect()
+}
+
+/// One run on each endpoint, which calls everything.
+pub(super) fn runs(plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+    let functions: Vec<FunctionCalls> = loads(benchmark)
+        .into_iter()
+        .map(|load| FunctionCalls {
+            body: if load.name == IMAGE {
+                CallBody::Photos {
+                    dataset: plan.dataset.clone(),
+                }
+            } else {
+                CallBody::Text {
+                    text: load.parameters,
+                }
+            },
+            function: load.name,
+            load: Load {
+                frequency_hz: load.frequency_hz,
+                duration_s: benchmark.duration_s,
+                grace_s: CALL_TIMEOUT_S,
+            },
+            is_closed_loop: benchmark.function.is_closed_loop,
+        })
+        .collect();
+    let endpoints = plan.nodes.iter().filter(|n| n.tier == Tier::Endpoint);
+    endpoints
+        .map(|node| RunPlan {
+            id: node.name.clone(),
+            node: node.name.clone(),
+            phase: Phase::Endpoint,
+            spec: RunSpec {
+                application: "functions".into(),
+                node: node.name.clone(),
+                role: Does::Invoker(Invoker {
+                    gateway: plan.gateway_address().unwrap_or_default(),
+                    functions: functions.clone(),
+                    timeout_s: CALL_TIMEOUT_S,
+                }),
+            },
+            cpu_cores: benchmark.endpoint_cores,
+            memory_mib: benchmark.endpoint_memory_mib,
+            connected_to: Some(0),
+            own: None,
+        })
+        .collect()
+}
+
+/// Longest time of all of it.
+pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
+    let busiest = loads(benchmark)
+        .iter()
+        .map(|l| l.frequency_hz)
+        .fold(0.0, f64::max);
+    // In a closed loop each call waits for the one before.
+    let waits = if benchmark.function.is_closed_loop {
+        (busiest * benchmark.duration_s).ceil().max(1.0)
+    } else {
+        1.0
+    };
+    benchmark.duration_s + waits * CALL_TIMEOUT_S + 300.0
+}
+
+impl Application for Functions {
+    fn name(&self) -> &'static str {
+        "functions"
+    }
+
+    fn summary(&self) -> &'static str {
+        "functions called through a gateway, several at once"
+    }
+
+    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let path = "benchmark.functions";
+        if config.software.execution_model.is_none() {
+            faults.push((
+                "software.execution_model",
+                "is required for application functions: openfaas".to_owned(),
+            ));
+        }
+        if config.infrastructure.tiers.endpoint.nodes == 0 {
+            faults.push((
+                "infrastructure.endpoint.nodes",
+                "application functions needs an endpoint that calls them".into(),
+            ));
+        }
+        if benchmark.cache_worker {
+            faults.push((
+                "benchmark.cache_worker",
+                "is not possible with functions: their replicas are there before they are called"
+                    .into(),
+            ));
+        }
+        if benchmark.functions.is_empty() {
+            faults.push((path, "is required for application functions".into()));
+        }
+        let mut names: Vec<String> = Vec::new();
+        let mut calls = 0.0;
+        for text in &benchmark.functions {
+            match text.parse::<FunctionLoad>() {
+                Err(why) => faults.push((path, why)),
+                Ok(load) if load.name != IMAGE && !SUITE.contains(&&*load.name) => {
+                    let known = SUITE.join(", ");
+                    let why = format!("`{}` is not one of {IMAGE}, {known}", load.name);
+                    faults.push((path, why));
+                }
+                Ok(load) if names.contains(&load.name) => {
+                    faults.push((path, format!("`{}` stands there twice", load.name)));
+                }
+                Ok(load) => {
+                    calls += load.frequency_hz * benchmark.duration_s;
+                    names.push(load.name);
+                }
+            }
+        }
+        if calls > MOST_CALLS {
+            let why =
+                format!("{calls:.0} calls are more than the {MOST_CALLS:.0} that one run can keep");
+            faults.push(("benchmark.duration_s", why));
+        }
+        faults
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        runs(plan, benchmark)
+    }
+
+    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        deadline_s(benchmark)
+    }
+
+    fn report(
+        &self,
+        _plan: &Plan,
+        _benchmark: &Benchmark,
+        runs: &[NodeRun],
+        _clocks: &Clocks,
+    ) -> Report {
+        let mut report = Report::default();
+        for run in runs.iter().filter(|r| !r.is_complete()) {
+            let (id, node, how) = (&run.plan.id, &run.plan.node, run.how_ended());
+            report
+                .invalid
+                .push(format!("run {id} on node {node} did not finish: {how}"));
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuum_model::Prefix;
+
+    const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 2\n\
+        cores = 2\nmemory_mib = 2048\n[infrastructure.endpoint]\nnodes = 2\ncores = 1\nmemory_mib = 512\n[software]\n\
+        resource_manager = \"kubernetes\"\nexecution_model = \"openfaas\"\n[benchmark]\napplication = \"functions\"\n\
+        duration_s = 20\n";
+
+    fn parse(functions: &str) -> Result<continuum_config::Checked, continuum_config::ConfigError> {
+        let text = format!("{CONFIG}functions = [{functions}]\n");
+        crate::parse(&text, "d.toml", false, "d", &[])
+    }
+
+    #[test]
+    fn each_endpoint_calls_everything() {
+        let config = parse(r#""image 0.5", "fibonacci 2 {\"n\": 20}""#)
+            .unwrap()
+            .config;
+        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let benchmark = config.benchmark.as_ref().unwrap();
+        let runs = runs(&plan, benchmark);
+        assert_eq!(runs.len(), 2);
+        let Does::Invoker(invoker) = &runs[1].spec.role else {
+            panic!("no invoker")
+        };
+        assert_eq!(invoker.gateway, "192.168.100.2:8080");
+        assert!(matches!(invoker.functions[0].body, CallBody::Photos { .. }));
+        assert_eq!(invoker.functions[1].load.count(), 40);
+        // The config that is kept is the same again.
+        let again = crate::parse(&continuum_config::to_toml(&config), "s", false, "d", &[]);
+        assert_eq!(again.unwrap().config, config);
+    }
+
+    #[test]
+    fn bad_functions_are_named() {
+        let faults = |functions: &str| parse(functions).unwrap_err().to_string();
+        assert!(faults(r#""nothing 1""#).contains("`nothing`"));
+        assert!(faults(r#""sleep""#).contains("calls per second"));
+        assert!(faults(r#""sleep 1 {ms:2}""#).contains("not JSON"));
+        assert!(faults(r#""sleep 1", "sleep 2""#).contains("twice"));
+        assert!(faults("").contains("is required"));
+    }
+}

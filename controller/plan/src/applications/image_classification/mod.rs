@@ -1,0 +1,200 @@
+//! `image_classification`: endpoints send photos to the worker they belong to, or classify themselves.
+
+mod report;
+
+use super::{Application, functions};
+use continuum_config::{Benchmark, Config};
+use continuum_model::{
+    BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
+};
+use continuum_workload_core::spec::{Combined, Load, Publisher, Role as Does, RunSpec, Subscriber};
+
+/// After the last photo, so long for an answer that is still under way, and for each one after it.
+const GRACE_S: f64 = 120.0;
+/// Photos that may wait at a worker.
+const QUEUE_BYTES: u64 = 256 << 20;
+
+/// Every one is a sample in memory and a line in a file.
+const MOST_PHOTOS: f64 = 10_000_000.0;
+
+fn load(benchmark: &Benchmark) -> Load {
+    Load {
+        frequency_hz: benchmark.frequency,
+        duration_s: benchmark.duration_s,
+        grace_s: GRACE_S,
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ImageClassification;
+
+impl ImageClassification {
+    fn run(
+        &self,
+        node: &NodePlan,
+        phase: Phase,
+        role: Does,
+        cpu_cores: f64,
+        memory_mib: u64,
+    ) -> RunPlan {
+        RunPlan {
+            id: node.name.clone(),
+            node: node.name.clone(),
+            phase,
+            spec: RunSpec {
+                application: self.name().into(),
+                node: node.name.clone(),
+                role,
+            },
+            cpu_cores,
+            memory_mib,
+            connected_to: None,
+            own: None,
+        }
+    }
+}
+
+/// Whole cores given, at least one: each classifier keeps one core busy.
+fn classifiers(cores: f64) -> u32 {
+    (cores.floor() as u32).max(1)
+}
+
+impl Application for ImageClassification {
+    fn name(&self) -> &'static str {
+        "image_classification"
+    }
+
+    fn summary(&self) -> &'static str {
+        "photos classified by a real ImageNet network"
+    }
+
+    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if benchmark.frequency <= 0.0 {
+            faults.push((
+                "benchmark.frequency",
+                "is required for application image_classification".to_owned(),
+            ));
+        }
+        let photos = benchmark.frequency * benchmark.duration_s;
+        if photos > MOST_PHOTOS {
+            faults.push((
+                "benchmark.duration_s",
+                format!(
+                    "{photos:.0} photos from each endpoint are more than the {MOST_PHOTOS:.0} that one run can keep"
+                ),
+            ));
+        }
+        if config.infrastructure.tiers.endpoint.nodes == 0 {
+            faults.push((
+                "infrastructure.endpoint.nodes",
+                "application image_classification needs an endpoint".into(),
+            ));
+        }
+        if benchmark.cache_worker {
+            faults.push((
+                "benchmark.cache_worker",
+                "is not possible with application image_classification".into(),
+            ));
+        }
+        if benchmark.applications_per_worker > 1 {
+            faults.push((
+                "benchmark.applications_per_worker",
+                "more than one worker application on a node would each get every photo; use more cores instead".into(),
+            ));
+        }
+        faults
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        if plan.execution_model.is_some() {
+            return functions::runs(plan, benchmark);
+        }
+        let load = load(benchmark);
+        let dataset = plan.dataset.clone();
+        let endpoints: Vec<&NodePlan> = plan
+            .nodes
+            .iter()
+            .filter(|n| n.tier == Tier::Endpoint)
+            .collect();
+        if plan.mode == Mode::Endpoint {
+            let combined = Combined {
+                load,
+                dataset,
+                classifiers: classifiers(benchmark.endpoint_cores),
+                queue_bytes: QUEUE_BYTES,
+            };
+            return endpoints
+                .iter()
+                .map(|n| {
+                    self.run(
+                        n,
+                        Phase::Endpoint,
+                        Does::Combined(combined.clone()),
+                        benchmark.endpoint_cores,
+                        benchmark.endpoint_memory_mib,
+                    )
+                })
+                .collect();
+        }
+        let workers: Vec<&NodePlan> = plan
+            .nodes
+            .iter()
+            .filter(|n| n.role == Role::Worker)
+            .collect();
+        let share = endpoints.len() / workers.len().max(1);
+        let mut runs = Vec::new();
+        for (index, worker) in workers.iter().enumerate() {
+            let own = endpoints.iter().skip(index * share).take(share);
+            let subscriber = Subscriber {
+                broker: format!("{}:{BROKER_PORT}", worker.address),
+                classifiers: classifiers(benchmark.worker_cores),
+                endpoints: own.clone().map(|n| n.name.clone()).collect(),
+                photos: Some(load.count()),
+                queue_bytes: QUEUE_BYTES,
+                deadline_s: self.deadline_s(benchmark),
+            };
+            runs.push(self.run(
+                worker,
+                Phase::Worker,
+                Does::Subscriber(subscriber),
+                benchmark.worker_cores,
+                benchmark.worker_memory_mib,
+            ));
+            for endpoint in own {
+                let publisher = Publisher {
+                    broker: format!("{}:{BROKER_PORT}", worker.address),
+                    load,
+                    dataset: dataset.clone(),
+                };
+                let mut run = self.run(
+                    endpoint,
+                    Phase::Endpoint,
+                    Does::Publisher(publisher),
+                    benchmark.endpoint_cores,
+                    benchmark.endpoint_memory_mib,
+                );
+                run.connected_to = Some(index);
+                runs.push(run);
+            }
+        }
+        runs
+    }
+
+    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
+        // With functions it may be longer still.
+        let functions = functions::deadline_s(benchmark);
+        // Loading libtorch takes half a minute in an emulated guest.
+        functions.max(load(benchmark).longest_s() + 300.0)
+    }
+
+    fn report(
+        &self,
+        plan: &Plan,
+        benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report {
+        report::report(plan, benchmark, runs, clocks)
+    }
+}

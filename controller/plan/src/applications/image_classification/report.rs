@@ -1,0 +1,317 @@
+//! Results of `image_classification`.
+
+use continuum_config::Benchmark;
+use continuum_model::{Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table};
+use continuum_workload_core::{
+    record::Sample,
+    stats::{LatencyHistogram, round_to, upstream_trimmed},
+};
+use std::collections::HashMap;
+
+fn ms(ns: i64) -> f64 {
+    ns as f64 / 1e6
+}
+
+fn two(value: f64) -> Cell {
+    Cell::Float(Some(round_to(value, 2)))
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Mean and deviation after upstream's trimming; upstream drops what is below zero, with a warning.
+fn trimmed(report: &mut Report, what: &str, values: &[f64]) -> (Cell, Cell) {
+    let negative = values.iter().filter(|v| **v < 0.0).count();
+    if negative > 0 {
+        report.notes.push(format!(
+            "{what}: {negative} of {} values are below zero and were left out; clocks differ by more than they are long",
+            values.len()
+        ));
+    }
+    upstream_trimmed(values).map_or_else(
+        || (Cell::Float(None), Cell::Float(None)),
+        |t| (Cell::Float(Some(t.mean)), Cell::Float(Some(t.stdev))),
+    )
+}
+
+/// Seconds from the first to the last of these times.
+fn span_s(times: impl Iterator<Item = i64> + Clone) -> Cell {
+    match (times.clone().filter(|t| *t > 0).min(), times.max()) {
+        (Some(first), Some(last)) => two((last - first) as f64 / 1e9),
+        _ => Cell::Float(None),
+    }
+}
+
+/// What one-way times are corrected by: the node's clock minus ours, and how far off that may be.
+fn offset(clocks: &Clocks, node: &str) -> (i64, i64) {
+    clocks.get(node).map_or((0, 0), ClockPair::offset)
+}
+
+/// Tables, stages, counts and reasons against the run.
+pub(crate) fn report(
+    plan: &Plan,
+    benchmark: &Benchmark,
+    runs: &[NodeRun],
+    clocks: &Clocks,
+) -> Report {
+    let mut report = Report::default();
+    let endpoints: Vec<&NodeRun> = runs
+        .iter()
+        .filter(|r| r.plan.phase == Phase::Endpoint)
+        .collect();
+    if plan.mode == Mode::Endpoint {
+        let table = alone_table(&mut report, &endpoints);
+        report.tables.push(table);
+    } else {
+        let banner = if plan.mode == Mode::Cloud {
+            "CLOUD OUTPUT"
+        } else {
+            "EDGE OUTPUT"
+        };
+        let workers: Vec<&NodeRun> = runs
+            .iter()
+            .filter(|r| r.plan.phase == Phase::Worker)
+            .collect();
+        let table = worker_table(&mut report, banner, &workers, &endpoints, clocks);
+        report.tables.push(table);
+        let table = endpoint_table(&mut report, &endpoints);
+        report.tables.push(table);
+    }
+    stages(&mut report, plan.mode, runs, &endpoints, clocks);
+    counts::add(&mut report, benchmark, runs, &endpoints);
+    report
+}
+
+/// When the endpoint began with each photo, by endpoint and number: the worker's delay is counted from there.
+fn begun_times(endpoints: &[&NodeRun]) -> HashMap<(String, u64), i64> {
+    endpoints
+        .iter()
+        .flat_map(|r| &r.samples)
+        .map(|s| ((s.endpoint.clone(), s.id), s.begun_ns))
+        .collect()
+}
+
+/// `delay` compares two clocks, so their measured difference is taken out of it.
+fn worker_table(
+    report: &mut Report,
+    banner: &str,
+    workers: &[&NodeRun],
+    endpoints: &[&NodeRun],
+    clocks: &Clocks,
+) -> Table {
+    let mut table = Table::new(
+        banner,
+        &[
+            "worker_id",
+            "total_time (s)",
+            "delay_avg (ms)",
+            "delay_stdev (ms)",
+            "proc_time/data (ms)",
+        ],
+    );
+    let begun = begun_times(endpoints);
+    for (index, run) in workers.iter().enumerate() {
+        let here = offset(clocks, &run.plan.node).0;
+        let delays: Vec<f64> = run
+            .samples
+            .iter()
+            .map(|s| {
+                let there = offset(clocks, &s.endpoint).0;
+                let sent = begun
+                    .get(&(s.endpoint.clone(), s.id))
+                    .copied()
+                    .unwrap_or(s.sent_ns);
+                ms((s.stages.received_unix_ns - here) - (sent - there))
+            })
+            .collect();
+        let processing: Vec<f64> = run
+            .samples
+            .iter()
+            .filter(|s| s.class >= 0)
+            .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
+            .collect();
+        let total = span_s(
+            run.samples
+                .iter()
+                .flat_map(|s| [s.stages.dequeued_unix_ns, s.stages.replied_unix_ns]),
+        );
+        let (average, deviation) = trimmed(report, &format!("delay of worker {index}"), &delays);
+        let processing = trimmed(
+            report,
+            &format!("processing of worker {index}"),
+            &processing,
+        )
+        .0;
+        table.row(vec![
+            Cell::Int(index as i64),
+            total,
+            average,
+            deviation,
+            processing,
+        ]);
+    }
+    table
+}
+
+mod counts;
+
+/// Answered with a class: what could not be decoded comes back fast, and would make the rest look better.
+fn is_classified(sample: &Sample) -> bool {
+    sample.is_answered() && sample.class >= 0
+}
+
+fn latencies(samples: &[Sample]) -> Vec<f64> {
+    samples
+        .iter()
+        .filter(|s| is_classified(s))
+        .map(|s| ms(s.answered_ns - s.begun_ns))
+        .collect()
+}
+
+fn total_time(run: &NodeRun) -> Cell {
+    span_s(run.samples.iter().flat_map(|s| [s.begun_ns, s.answered_ns]))
+}
+
+fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
+    let mut table = Table::new(
+        "ENDPOINT OUTPUT",
+        &[
+            "connected_to",
+            "total_time (s)",
+            "preproc_time/data (ms)",
+            "data_size_avg (kb)",
+            "latency_avg (ms)",
+            "latency_stdev (ms)",
+        ],
+    );
+    for run in endpoints {
+        let preparation: Vec<f64> = run
+            .samples
+            .iter()
+            .map(|s| ms(s.sent_ns - s.begun_ns))
+            .collect();
+        let sizes: Vec<f64> = run
+            .samples
+            .iter()
+            .map(|s| s.bytes as f64 / 1000.0)
+            .collect();
+        let node = &run.plan.node;
+        let (average, deviation) = trimmed(
+            report,
+            &format!("latency of {node}"),
+            &latencies(&run.samples),
+        );
+        let preparation = trimmed(report, &format!("preparation of {node}"), &preparation).0;
+        table.row(vec![
+            Cell::Int(run.plan.connected_to.unwrap_or_default() as i64),
+            total_time(run),
+            preparation,
+            mean(&sizes).map_or(Cell::Float(None), two),
+            average,
+            deviation,
+        ]);
+    }
+    table
+}
+
+fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
+    let mut table = Table::new(
+        "ENDPOINT OUTPUT",
+        &[
+            "endpoint_id",
+            "total_time (s)",
+            "proc_time/data (ms)",
+            "latency_avg (ms)",
+            "latency_stdev (ms)",
+        ],
+    );
+    for (index, run) in endpoints.iter().enumerate() {
+        let processing: Vec<f64> = run
+            .samples
+            .iter()
+            .filter(|s| is_classified(s))
+            .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
+            .collect();
+        let node = &run.plan.node;
+        let (average, deviation) = trimmed(
+            report,
+            &format!("latency of {node}"),
+            &latencies(&run.samples),
+        );
+        let processing = trimmed(report, &format!("processing of {node}"), &processing).0;
+        table.row(vec![
+            Cell::Int(index as i64),
+            total_time(run),
+            processing,
+            average,
+            deviation,
+        ]);
+    }
+    table
+}
+
+/// Where time went: generate · uplink · queue · decode · infer · downlink. The one-way times use the measured
+/// difference of two clocks; end to end is by one clock.
+fn stages(
+    report: &mut Report,
+    mode: Mode,
+    runs: &[NodeRun],
+    endpoints: &[&NodeRun],
+    clocks: &Clocks,
+) {
+    let mut histograms: HashMap<&str, LatencyHistogram> = HashMap::new();
+    let mut worst_error_ns = 0;
+    for run in endpoints {
+        let worker = runs
+            .iter()
+            .filter(|r| r.plan.phase == Phase::Worker)
+            .nth(run.plan.connected_to.unwrap_or_default());
+        let (there, there_error) = worker.map_or((0, 0), |w| offset(clocks, &w.plan.node));
+        let (here, here_error) = offset(clocks, &run.plan.node);
+        for sample in run.samples.iter().filter(|s| is_classified(s)) {
+            let stages = &sample.stages;
+            let mut add = |name, ns| histograms.entry(name).or_default().record_ns(ns);
+            add("end_to_end_from_due", sample.answered_ns - sample.due_ns);
+            add("1_generate", sample.sent_ns - sample.due_ns);
+            add("3_queue", stages.dequeued_unix_ns - stages.received_unix_ns);
+            add("4_decode", stages.decoded_unix_ns - stages.dequeued_unix_ns);
+            add(
+                "5_infer",
+                stages.classified_unix_ns - stages.decoded_unix_ns,
+            );
+            if worker.is_none() && mode != Mode::Endpoint {
+                // A function is on any node: what is not spent in it is the way there and back, by one clock each.
+                let inside = stages.classified_unix_ns - stages.received_unix_ns;
+                add(
+                    "2_way_and_back",
+                    sample.answered_ns - sample.sent_ns - inside,
+                );
+            } else if mode != Mode::Endpoint {
+                worst_error_ns = worst_error_ns.max(there_error + here_error);
+                add(
+                    "2_uplink",
+                    (stages.received_unix_ns - there) - (sample.sent_ns - here),
+                );
+                add(
+                    "6_downlink",
+                    (sample.answered_ns - here) - (stages.replied_unix_ns - there),
+                );
+            }
+        }
+    }
+    if worst_error_ns > 0 {
+        report.notes.push(format!(
+            "uplink, downlink and delay compare two clocks, whose difference is known to ± {:.2} ms",
+            ms(worst_error_ns)
+        ));
+    }
+    for (name, histogram) in histograms {
+        if let Some(percentiles) = histogram.percentiles() {
+            report.stages.insert(name.to_owned(), percentiles);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

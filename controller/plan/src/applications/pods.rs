@@ -1,0 +1,164 @@
+//! How pods came to be: the deployment-time table.
+
+use continuum_model::{Cell, Clocks, NodeRun, Plan, Report, Role, Table};
+use continuum_workload_core::stats::round_to;
+
+/// Columns after `pod`, in the order in which things happen, with where their times come from. Names are upstream's.
+const COLUMNS: [(&str, Source); 10] = [
+    ("api_workload_arrived (s)", Source::Api("job_created")),
+    ("api_pod_created (s)", Source::Api("created")),
+    ("scheduled_pod (s)", Source::Api("scheduled")),
+    (
+        "kubelet_pod_received (s)",
+        Source::Node("kubelet_pod_received"),
+    ),
+    (
+        "kubelet_mounted_volume (s)",
+        Source::Node("kubelet_mounted_volume"),
+    ),
+    (
+        "kubelet_applied_sandbox (s)",
+        Source::Node("kubelet_applied_sandbox"),
+    ),
+    (
+        "kubelet_created_container (s)",
+        Source::Node("kubelet_created_container"),
+    ),
+    (
+        "kubelet_started_container (s)",
+        Source::Node("kubelet_started_container"),
+    ),
+    ("started_application (s)", Source::Ready),
+    ("ended_application (s)", Source::Ended),
+];
+/// Stages that only upstream's changed Kubernetes can tell.
+const UNKNOWN: &str = "kubectl_start, kubectl_parsed, controller_read_workload, controller_unpacked_workload, \
+                       scheduler_read_pod, kubelet_created_cgroup";
+
+enum Source {
+    /// The API, whole seconds, by the control plane's clock.
+    Api(&'static str),
+    /// The node's logs.
+    Node(&'static str),
+    /// What the application said.
+    Ready,
+    /// The last thing that it said.
+    Ended,
+}
+
+/// Adds the table, if there were pods: seconds since the Job was sent, by our clock.
+pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &Clocks) {
+    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let ahead = |node: &str| clocks.get(node).map_or(0, |c| c.offset().0);
+    let of_api = controller.map_or(0, |n| ahead(&n.name));
+    let names: Vec<&str> = std::iter::once("pod")
+        .chain(COLUMNS.iter().map(|(name, _)| *name))
+        .collect();
+    let mut table = Table::new("POD OUTPUT", &names);
+    let mut rows: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    for run in runs {
+        let Some(pod) = &run.pod else { continue };
+        let of_node = ahead(&run.plan.node);
+        let seconds = |at: i64, ahead: i64| (at - ahead - run.asked_unix_ns) as f64 / 1e9;
+        let values = COLUMNS.iter().map(|(_, source)| match source {
+            Source::Api(what) => {
+                let at = pod.times_unix_s.get(what)?;
+                Some(round_to(seconds(at * 1_000_000_000, of_api), 0))
+            }
+            Source::Node(what) => {
+                let at = pod.node_times_unix_ns.get(what)?;
+                Some(round_to(seconds(*at, of_node), 3))
+            }
+            Source::Ready => Some(round_to(seconds(run.ready_unix_ns?, of_node), 3)),
+            Source::Ended => Some(round_to(seconds(run.ended_unix_ns?, of_node), 3)),
+        });
+        rows.push((pod.pod.clone(), values.collect()));
+    }
+    if rows.is_empty() {
+        return;
+    }
+    // As upstream sorts it: who started first.
+    let started = |values: &[Option<f64>]| values.get(8).copied().flatten().unwrap_or(f64::MAX);
+    rows.sort_by(|a, b| started(&a.1).total_cmp(&started(&b.1)));
+    for (pod, values) in rows {
+        let cells = values.into_iter().map(Cell::Float);
+        table.row(std::iter::once(Cell::Text(pod)).chain(cells).collect());
+    }
+    report.tables.push(table);
+    report.notes.push(
+        "times of pods: those of the API (api_…, scheduled_pod) are whole seconds, the others come from the logs of the node"
+            .into(),
+    );
+    report
+        .notes
+        .push(format!("an unchanged Kubernetes does not tell: {UNKNOWN}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuum_model::{ClockOffset, ClockPair, Phase, PodRecord, Prefix, RunPlan, StartedRun};
+    use continuum_workload_core::spec::{Role as Does, RunSpec, Sleep};
+
+    #[test]
+    fn times_of_three_clocks_become_seconds_since_the_job_was_sent() {
+        let text = "name = \"d\"\ninfrastructure = { provider = \"qemu\", cloud = { nodes = 2, cores = 1, memory_mib = 2048 } }\n\
+                    software.resource_manager = \"kubernetes\"\nbenchmark = { application = \"empty\", sleep_time_s = 1 }\n";
+        let config = crate::parse(text, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let clock = |offset_ns| ClockPair {
+            before: ClockOffset {
+                offset_ns,
+                error_ns: 1,
+            },
+            after: None,
+        };
+        let clocks = [
+            ("cloud_controller".to_owned(), clock(2_000_000_000)),
+            ("cloud0".to_owned(), clock(-1_000_000_000)),
+        ]
+        .into();
+        let run = |name: &str, ready_ns: i64| {
+            let plan = RunPlan {
+                id: name.into(),
+                node: "cloud0".into(),
+                phase: Phase::Worker,
+                spec: RunSpec {
+                    application: "empty".into(),
+                    node: "cloud0".into(),
+                    role: Does::Sleep(Sleep { sleep_s: 1.0 }),
+                },
+                cpu_cores: 0.1,
+                memory_mib: 16,
+                connected_to: None,
+                own: None,
+            };
+            let mut run = NodeRun::new(plan, name.into(), 100_000_000_000, StartedRun::default());
+            run.ready_unix_ns = Some(ready_ns);
+            run.pod = Some(PodRecord {
+                pod: name.into(),
+                times_unix_s: [("created", 103)].into(),
+                node_times_unix_ns: [("kubelet_pod_received", 100_500_000_000)].into(),
+                ..PodRecord::default()
+            });
+            run
+        };
+        let mut report = Report::default();
+        let runs = [run("late", 104_000_000_000), run("early", 102_000_000_000)];
+        add(&mut report, &plan, &runs, &clocks);
+        let csv = report.tables[0].to_csv();
+        let rows: Vec<&str> = csv.lines().skip(1).collect();
+        assert!(rows[0].contains("early"), "{csv}");
+        // Created 103 by a clock that is 2 s ahead: 1 s after 100. Received 100.5 by one that is 1 s behind.
+        assert!(
+            rows[0].contains(",1.0,") && rows[0].contains(",1.5,"),
+            "{csv}"
+        );
+        assert!(rows[0].contains(",3.0,"), "{csv}");
+        let mut none = Report::default();
+        add(&mut none, &plan, &[], &clocks);
+        assert!(none.tables.is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! Resource managers: who decides where applications run. One trait, one file each, one list.
+
+mod cluster;
+mod kubeedge;
+mod kubernetes;
+mod mist;
+mod none;
+
+use continuum_config::Config;
+use continuum_model::{NodePlan, Role, Tier};
+
+pub use cluster::{Cluster, ClusterPart, Secret, UnknownVersion};
+
+/// Every manager; the only place that names them.
+pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[
+    &none::Unmanaged,
+    &mist::Mist,
+    &kubernetes::Kubernetes,
+    &kubeedge::KubeEdge,
+];
+
+/// What a manager needs of a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Services of `services/`, in the order of installation.
+    pub services: Vec<&'static str>,
+    /// Least memory; 0 = whatever.
+    pub memory_floor_mib: u64,
+    /// Whether the node runs an MQTT broker.
+    pub has_broker: bool,
+}
+
+/// One resource manager.
+pub trait ResourceManager: Sync + std::fmt::Debug {
+    /// As in configs.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// Rules on a config: option and what is wrong with it.
+    fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
+    /// Whether the first cloud node is its controller.
+    fn has_controller(&self) -> bool;
+    /// What a node needs.
+    fn needs(&self, node: &NodePlan) -> Needs;
+    /// Why this version cannot bring such a config up; `None` = it can.
+    fn missing(&self, config: &Config) -> Option<&'static str>;
+    /// Whether workers run their applications in pods; if not, their agents do.
+    fn runs_in_pods(&self) -> bool {
+        false
+    }
+    /// The role of guest images that have its container images in them.
+    fn image_role(&self) -> Option<&'static str> {
+        None
+    }
+    /// What it installs beyond services, if it makes a cluster.
+    fn cluster(&self) -> Option<&'static dyn Cluster> {
+        None
+    }
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Option<&'static dyn ResourceManager> {
+    RESOURCE_MANAGERS.iter().copied().find(|m| m.name() == name)
+}
+
+/// All names.
+pub fn names() -> Vec<&'static str> {
+    RESOURCE_MANAGERS.iter().map(|m| m.name()).collect()
+}
+
+/// Nodes of a tier, for rules.
+fn count(config: &Config, tier: Tier) -> u32 {
+    config.infrastructure.tiers.get(tier).nodes
+}
+
+/// `endpoints` must spread evenly over `workers`.
+fn spread_evenly(
+    endpoints: u32,
+    workers: u32,
+    worker_word: &str,
+) -> Option<(&'static str, String)> {
+    let uneven = workers > 0 && endpoints > 0 && !endpoints.is_multiple_of(workers);
+    uneven.then(|| {
+        (
+            "infrastructure.endpoint.nodes",
+            format!("{endpoints} endpoints do not spread evenly over {workers} {worker_word}"),
+        )
+    })
+}
+
+/// A worker that runs applications as processes beside its own broker.
+fn native_worker(node: &NodePlan) -> Needs {
+    let has_broker = node.role == Role::Worker;
+    Needs {
+        services: if has_broker { vec!["mqtt"] } else { Vec::new() },
+        has_broker,
+        ..Needs::default()
+    }
+}
+
+/// A node of a cluster with a control plane: 2 GiB for the controller, workers with a broker of their own.
+fn cluster_node(node: &NodePlan) -> Needs {
+    match node.role {
+        Role::Controller => Needs {
+            services: vec!["containerd"],
+            memory_floor_mib: 2048,
+            has_broker: false,
+        },
+        Role::Worker => Needs {
+            services: vec!["mqtt", "containerd"],
+            memory_floor_mib: 512,
+            has_broker: true,
+        },
+        Role::Endpoint => Needs::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        let mut names = names();
+        for name in &names {
+            assert_eq!(find(name).unwrap().name(), *name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RESOURCE_MANAGERS.len());
+        assert!(find("swarm").is_none());
+    }
+}

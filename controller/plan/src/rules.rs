@@ -1,0 +1,89 @@
+//! What managers, services, execution models and applications ask of a config.
+
+use super::{applications, execution_models, managers, services};
+use continuum_config::{Config, Findings};
+
+pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
+    let are_values_right = !findings.is_wrong_value(|key| key.contains("benchmark"));
+    let are_counts_right = !findings.is_wrong_value(|key| key.ends_with("nodes"));
+    let infra_only = config.infrastructure.infra_only;
+    if !infra_only && !findings.is_given("software.resource_manager") {
+        findings.fault(
+            "software.resource_manager",
+            format!(
+                "is required unless infra_only: {}",
+                managers::names().join(", ")
+            ),
+        );
+    }
+    for service in &config.software.services {
+        if services::find(service).is_none() {
+            findings.fault(
+                "software.services",
+                format!("`{service}` is not one of {}", services::names().join(", ")),
+            );
+        }
+    }
+    if infra_only {
+        return;
+    }
+    // A manager that was refused is no reason to complain as if it were `none`.
+    let is_given = findings.is_right_text("software.resource_manager") && are_counts_right;
+    if let Some(manager) = managers::find(&config.software.resource_manager).filter(|_| is_given) {
+        for (path, text) in manager.check(config) {
+            findings.fault(path, text);
+        }
+    }
+    if let Some(model) = execution_models::of(config)
+        && findings.is_right_text("software.resource_manager")
+    {
+        for (path, text) in model.check(config) {
+            findings.fault(path, text);
+        }
+    }
+    let Some(benchmark) = &config.benchmark else {
+        if !config.software.resource_manager_only && !findings.is_given("benchmark.application") {
+            findings.fault(
+                "benchmark.application",
+                format!(
+                    "is required unless resource_manager_only: {}",
+                    applications::names().join(", ")
+                ),
+            );
+        }
+        return;
+    };
+    if config.software.resource_manager_only {
+        findings.warn(format!(
+            "application {} will not run: resource_manager_only is set",
+            benchmark.application
+        ));
+        return;
+    }
+    let calls_functions = matches!(
+        &*benchmark.application,
+        "image_classification" | "functions"
+    );
+    if config.software.execution_model.is_some() && !calls_functions {
+        findings.fault(
+            "benchmark.application",
+            "openfaas runs applications image_classification and functions only",
+        );
+    }
+    if benchmark.function.max_replicas < benchmark.function.min_replicas {
+        let (most, least) = (
+            benchmark.function.max_replicas,
+            benchmark.function.min_replicas,
+        );
+        findings.fault(
+            "benchmark.max_replicas",
+            format!("{most} is less than benchmark.min_replicas, which is {least}"),
+        );
+    }
+    let application = applications::find(&benchmark.application).filter(|_| are_values_right);
+    if let Some(application) = application {
+        for (path, text) in application.check(config, benchmark) {
+            findings.fault(path, text);
+        }
+    }
+}

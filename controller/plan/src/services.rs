@@ -1,0 +1,95 @@
+//! Operating services: what a manager or the config asks for on nodes. One trait, one list.
+
+use super::managers::{self, ResourceManager};
+use continuum_config::Config;
+use continuum_model::Component;
+
+/// Every service; the only place that names them.
+pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd, &Docker];
+
+/// One service.
+pub trait Service: Sync + std::fmt::Debug {
+    /// As in configs, and as the agent knows it.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// What the agent is asked to install.
+    fn component(&self, config: &Config) -> Component;
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Option<&'static dyn Service> {
+    SERVICES.iter().copied().find(|s| s.name() == name)
+}
+
+/// All names.
+pub fn names() -> Vec<&'static str> {
+    SERVICES.iter().map(|s| s.name()).collect()
+}
+
+#[derive(Debug)]
+struct Mqtt;
+
+impl Service for Mqtt {
+    fn name(&self) -> &'static str {
+        "mqtt"
+    }
+    fn summary(&self) -> &'static str {
+        "MQTT broker, rumqttd or mosquitto"
+    }
+    fn component(&self, config: &Config) -> Component {
+        let backend = config.software.broker.clone();
+        // The embedded one is part of the agent; the other comes as packages.
+        let extras = (backend == "mosquitto").then(|| backend.clone());
+        Component {
+            name: self.name(),
+            options: vec![("backend", backend)],
+            extras,
+            from_store: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Containerd;
+
+impl Service for Containerd {
+    fn name(&self) -> &'static str {
+        "containerd"
+    }
+    fn summary(&self) -> &'static str {
+        "containerd with runc (on emulated machines crun)"
+    }
+    fn component(&self, config: &Config) -> Component {
+        // A cluster's pods are held by the image that comes with it.
+        let cluster =
+            managers::find(&config.software.resource_manager).and_then(ResourceManager::cluster);
+        let sandbox = cluster.map(|c| ("sandbox_image", c.sandbox_image().to_owned()));
+        Component {
+            name: self.name(),
+            options: sandbox.into_iter().collect(),
+            extras: None,
+            from_store: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Docker;
+
+impl Service for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+    fn summary(&self) -> &'static str {
+        "docker from Debian packages"
+    }
+    fn component(&self, _config: &Config) -> Component {
+        Component {
+            name: self.name(),
+            options: Vec::new(),
+            extras: None,
+            from_store: Some("docker"),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Where machines come from: one trait, one file (or folder) each, one list.
+
+mod choose;
+mod claim;
+mod local;
+#[cfg(feature = "libvirt")]
+mod qemu;
+mod routes;
+mod seed;
+pub mod uml;
+
+use continuum_config::Config;
+use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
+use continuum_model::{Plan, Prefix};
+
+pub use choose::{AUTO, choose};
+pub use claim::{claim_prefix, likely_prefix};
+
+/// Every provider; the only place that names them.
+pub const PROVIDERS: &[&dyn Provider] = &[
+    #[cfg(feature = "libvirt")]
+    &qemu::Qemu,
+    &uml::Uml,
+    &local::Local,
+];
+
+/// What the user goes on without.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allow {
+    /// Links that cannot be emulated.
+    pub unemulated: bool,
+    /// Limits that cannot be enforced.
+    pub unlimited: bool,
+}
+
+/// Whether a provider can make machines on this host, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fitness {
+    /// They run on the processor.
+    Native(String),
+    /// They run, many times slower; why not natively.
+    Emulated(String),
+    /// They cannot be made.
+    Unfit(String),
+}
+
+/// State of one node.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct NodeState {
+    /// Node.
+    pub node: String,
+    /// `running`, `stopped`, `gone`.
+    pub state: String,
+}
+
+/// A limit as asked and as read back.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LimitReport {
+    /// Node.
+    pub node: String,
+    /// `cpu_quota`, `disk_read_mb_s`, `disk_write_mb_s`.
+    pub limit: String,
+    /// As the config has it.
+    pub asked: f64,
+    /// As the hypervisor has it.
+    pub read_back: f64,
+}
+
+/// One provider.
+#[async_trait::async_trait]
+pub trait Provider: Sync + std::fmt::Debug {
+    /// As in configs.
+    fn name(&self) -> &'static str;
+    /// In one line.
+    fn summary(&self) -> &'static str;
+    /// Whether nodes have a network of their own, on which links can be emulated.
+    fn emulates_network(&self) -> bool;
+    /// Whether nodes are machines of their own, that one can log in to.
+    fn has_machines(&self) -> bool;
+    /// Whether ordinary users need a network namespace of the deployment's own for it.
+    fn needs_namespace(&self) -> bool {
+        false
+    }
+    /// Whether machines can be made here. Makes nothing.
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness;
+    /// The first numbers of addresses unless the config says otherwise.
+    fn default_prefix(&self) -> (u8, u8);
+    /// Whether a prefix is in use by somebody, as far as this host can tell.
+    async fn is_taken(
+        &self,
+        context: &Context,
+        config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error>;
+    /// Everything that would stop `create`, each with what to do. Changes nothing.
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        allow: Allow,
+    ) -> Vec<String>;
+    /// What the user should know although it goes on.
+    fn warnings(&self, _context: &Context, _plan: &Plan) -> Vec<String> {
+        Vec::new()
+    }
+    /// Makes the first thing by which others see that the prefix is taken. The caller holds the claim meanwhile.
+    async fn occupy(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error>;
+    /// Makes what is missing and starts what is stopped; intents are recorded first.
+    async fn create(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error>;
+    /// Sets CPU quota and disk limits and reads them back.
+    async fn limit(
+        &self,
+        context: &Context,
+        plan: &Plan,
+        deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error>;
+    /// Removes everything of a deployment, recorded or not. Says what it removed.
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error>;
+    /// Finds and removes what belongs to a name whose state is gone.
+    async fn sweep(
+        &self,
+        context: &Context,
+        name: &str,
+        libvirt_uri: &str,
+    ) -> Result<Vec<String>, Error>;
+    /// How each node is.
+    async fn states(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error>;
+    /// What a node wrote to its console.
+    async fn console(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String>;
+}
+
+/// Finds one by name.
+pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
+    PROVIDERS
+        .iter()
+        .copied()
+        .find(|p| p.name() == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
+            Error::other(
+                format!("use provider `{name}`"),
+                format!(
+                    "this program was built without it; it has: {}",
+                    names.join(", ")
+                ),
+            )
+        })
+}
+
+/// The fact that says which limits were asked for and are not enforced.
+pub const FACT_UNLIMITED: &str = "limits_not_enforced";
+/// Fact: nodes that have fewer processors than were asked for, and why.
+pub const FACT_FEWER_CORES: &str = "fewer_processors";
+
+/// The end of a console, in one line for an error.
+pub fn last_lines(console: &str) -> String {
+    let lines: Vec<&str> = console.lines().filter(|l| !l.trim().is_empty()).collect();
+    let last = lines.len().saturating_sub(5);
+    lines.get(last..).unwrap_or_default().join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
+        for name in &names {
+            assert_eq!(find(name).unwrap().name(), *name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), PROVIDERS.len());
+        assert!(find("gcp").is_err());
+    }
+}

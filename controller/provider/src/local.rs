@@ -1,0 +1,442 @@
+//! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
+
+use super::{Allow, Fitness, LimitReport, NodeState, Provider};
+use continuum_config::Config;
+use continuum_host::{
+    context::Context,
+    error::Error,
+    keys::Secrets,
+    process,
+    state::{Deployment, ResourceKind, write_secret},
+};
+use continuum_model::{AGENT_PORT, NodePlan, Plan, Prefix};
+use std::{
+    ffi::OsStr,
+    net::Ipv4Addr,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tokio::net::TcpStream;
+
+/// For an agent to end by itself, with its children.
+const STOP_DEADLINE: Duration = Duration::from_secs(8);
+/// From the start of an agent to its socket.
+const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// On loopback an answer takes microseconds.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// As many as one prefix holds.
+const MOST_NODES: u32 = 250;
+
+#[derive(Debug)]
+pub(super) struct Local;
+
+/// The agent's program: `$CONTINUUM_AGENT`, or beside this one.
+fn agent_program() -> Result<PathBuf, Error> {
+    if let Some(path) = std::env::var_os("CONTINUUM_AGENT").filter(|v| !v.is_empty()) {
+        return Ok(path.into());
+    }
+    let own = std::env::current_exe().map_err(Error::file("find", "/proc/self/exe"))?;
+    let beside = own.with_file_name("continuum-agent");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    Err(Error::other(
+        "find the agent's program",
+        format!(
+            "`{}` is not there; build it with: cargo build -p continuum-agent",
+            beside.display()
+        ),
+    ))
+}
+
+/// The workload bundle that agents are told of; recorded for results.
+fn bundle(context: &Context, deployment: &mut Deployment) -> Result<PathBuf, Error> {
+    // A deployment keeps the bundle that it was begun with; a config without a benchmark works without one.
+    if let Some(key) = deployment.facts().get("bundle") {
+        return Ok(context.cache.path("bundles").join(key));
+    }
+    let bundle = continuum_images::store::current_bundle(&context.cache)
+        .unwrap_or_else(|_| context.cache.path("bundles/none"));
+    let key = bundle.file_name().unwrap_or_default().to_string_lossy();
+    deployment.set_fact("accelerator", "none (processes of this machine)")?;
+    deployment.set_fact("bundle", &*key)?;
+    Ok(bundle)
+}
+
+fn node_dir(deployment: &Deployment, node: &str) -> PathBuf {
+    deployment.dir().join("nodes").join(node)
+}
+
+/// Whether a command line is `… serve --config FILE`, and FILE lies below a directory.
+fn serves_below(command: &[u8], dir: &Path) -> bool {
+    let arguments: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    arguments.windows(3).any(|three| {
+        let [serve, config, file] = three else {
+            return false;
+        };
+        *serve == b"serve"
+            && *config == b"--config"
+            && Path::new(OsStr::from_bytes(file)).starts_with(dir)
+    })
+}
+
+/// Agents of a deployment by their command lines; the state directory's name is absolute and without links.
+fn find_agents(dir: &Path) -> Vec<(u32, u64)> {
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|entry| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            serves_below(&command, dir).then(|| Some((pid, process::start_time(pid)?)))?
+        })
+        .collect()
+}
+
+async fn end(pid: u32, started: u64) {
+    process::signal(pid, started, rustix::process::Signal::TERM);
+    let deadline = Instant::now() + STOP_DEADLINE;
+    while process::is_alive(pid, started) {
+        if Instant::now() > deadline {
+            process::signal(pid, started, rustix::process::Signal::KILL);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if Instant::now() > deadline + Duration::from_secs(2) {
+            return;
+        }
+    }
+}
+
+/// Whether somebody listens on an agent's port of a loopback address.
+async fn is_listening(address: Ipv4Addr) -> bool {
+    let connect = TcpStream::connect((address, AGENT_PORT));
+    matches!(
+        tokio::time::timeout(CONNECT_DEADLINE, connect).await,
+        Ok(Ok(_))
+    )
+}
+
+/// Ends agents side by side; one that does not go is an error.
+async fn end_all(agents: &[(u32, u64)]) -> Result<Vec<String>, Error> {
+    let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
+    futures_util::future::join_all(ends).await;
+    let mut ended = Vec::new();
+    for (pid, started) in agents {
+        if process::is_alive(*pid, *started) {
+            return Err(Error::other(
+                format!("end agent process {pid}"),
+                "it is still there after SIGKILL; it may be another user's",
+            ));
+        }
+        ended.push(format!("agent process {pid}"));
+    }
+    Ok(ended)
+}
+
+impl Local {
+    fn recorded(deployment: &Deployment, node: &str) -> Option<(u32, u64)> {
+        let attributes = &deployment.find(ResourceKind::Process, node)?.attributes;
+        Some((
+            attributes.get("pid")?.parse().ok()?,
+            attributes.get("started")?.parse().ok()?,
+        ))
+    }
+
+    /// Starts an agent unless it runs; the intent comes first.
+    async fn start_once(
+        node: &NodePlan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+        bundle: &Path,
+    ) -> Result<(u32, u64), Error> {
+        if let Some((pid, started)) = Self::recorded(deployment, &node.name)
+            && process::is_alive(pid, started)
+        {
+            // One that lives and is deaf was interrupted in its beginning, or hangs.
+            if is_listening(node.address).await {
+                return Ok((pid, started));
+            }
+            end(pid, started).await;
+        }
+        // A controller that was killed between start and record has left one that holds the address.
+        let own = node_dir(deployment, &node.name);
+        for (pid, started) in find_agents(&own) {
+            end(pid, started).await;
+        }
+        deployment.intend(ResourceKind::Process, &node.name)?;
+        let (pid, started) = Self::start(node, secrets, deployment, bundle)?;
+        deployment.confirm(
+            ResourceKind::Process,
+            &node.name,
+            &[("pid", pid.to_string()), ("started", started.to_string())],
+        )?;
+        Ok((pid, started))
+    }
+
+    fn start(
+        node: &NodePlan,
+        secrets: &Secrets,
+        deployment: &Deployment,
+        bundle: &Path,
+    ) -> Result<(u32, u64), Error> {
+        let dir = node_dir(deployment, &node.name);
+        std::fs::create_dir_all(&dir).map_err(Error::file("create", &dir))?;
+        let identity = secrets.agent(node)?;
+        write_secret(
+            &dir.join("ca.pem"),
+            secrets.authority()?.certificate_pem.as_bytes(),
+        )?;
+        write_secret(&dir.join("agent.pem"), identity.certificate_pem.as_bytes())?;
+        write_secret(&dir.join("agent.key"), identity.key_pem.as_bytes())?;
+        let config = secrets.agent_config(
+            node,
+            &dir.display().to_string(),
+            &dir.join("data").display().to_string(),
+            &bundle.display().to_string(),
+            false,
+        );
+        let path = dir.join("agent.toml");
+        write_secret(&path, config.as_bytes())?;
+        let log_path = dir.join("agent.log");
+        let log = std::fs::File::create(&log_path).map_err(Error::file("create", &log_path))?;
+        let out = log.try_clone().map_err(Error::file("share", &log_path))?;
+        let program = agent_program()?;
+        let child = process::command(&program)
+            .args(["serve", "--config", &path.display().to_string()])
+            .stdout(Stdio::from(out))
+            .stderr(Stdio::from(log))
+            .process_group(0)
+            .spawn()
+            .map_err(Error::file("start", program))?;
+        let pid = child.id().unwrap_or_default();
+        let started = process::start_time(pid).unwrap_or_default();
+        Ok((pid, started))
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Local {
+    fn name(&self) -> &'static str {
+        "local"
+    }
+
+    fn summary(&self) -> &'static str {
+        "agents as processes on loopback addresses of this machine; no emulated network, no limits"
+    }
+
+    fn emulates_network(&self) -> bool {
+        false
+    }
+
+    fn has_machines(&self) -> bool {
+        false
+    }
+
+    fn default_prefix(&self) -> (u8, u8) {
+        (127, 77)
+    }
+
+    async fn fitness(&self, _context: &Context, _libvirt_uri: &str) -> Fitness {
+        Fitness::Unfit("its nodes are processes of this machine; it is chosen by name only".into())
+    }
+
+    async fn is_taken(
+        &self,
+        _context: &Context,
+        _config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error> {
+        // By connecting, and not by listening: that could take the address from an agent that is about to start.
+        // All of them: a deployment that is going down may have lost its first agent already.
+        let looks = (0..MOST_NODES).map(|slot| is_listening(prefix.address(slot)));
+        let found = futures_util::future::join_all(looks).await;
+        Ok(found.into_iter().any(|listens| listens))
+    }
+
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _allow: Allow,
+    ) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if let Err(error) = agent_program() {
+            reasons.push(continuum_host::error::chain(&error));
+        }
+        if !plan.prefix.gateway().is_loopback() {
+            reasons.push(format!(
+                "provider local uses loopback addresses, not {}; leave prefix_ip out",
+                plan.prefix
+            ));
+        }
+        if !config.software.services.is_empty() {
+            reasons
+                .push("provider local cannot install services; leave software.services out".into());
+        }
+        if config.software.broker == "mosquitto" {
+            reasons.push(
+                "provider local has the embedded broker only; set software.broker=rumqttd".into(),
+            );
+        }
+        if config.benchmark.is_some()
+            && let Err(error) = continuum_images::store::current_bundle(&context.cache)
+        {
+            reasons.push(continuum_host::error::chain(&error));
+        }
+        reasons
+    }
+
+    async fn occupy(
+        &self,
+        context: &Context,
+        _config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        let Some(node) = plan.nodes.first() else {
+            return Ok(());
+        };
+        let bundle = bundle(context, deployment)?;
+        let (pid, started) = Self::start_once(node, secrets, deployment, &bundle).await?;
+        // `is_taken` of others asks this very address.
+        let address = node.address;
+        let deadline = Instant::now() + LISTEN_DEADLINE;
+        while !is_listening(address).await {
+            if Instant::now() > deadline || !process::is_alive(pid, started) {
+                return Err(Error::Deadline {
+                    what: format!(
+                        "the agent of {} to listen on {address}:{AGENT_PORT}",
+                        node.name
+                    ),
+                    after: LISTEN_DEADLINE,
+                    last: self
+                        .console(context, deployment, &node.name)
+                        .await
+                        .map_or_else(String::new, |text| super::last_lines(&text)),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn create(
+        &self,
+        context: &Context,
+        _config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        let bundle = bundle(context, deployment)?;
+        for node in &plan.nodes {
+            if context.cancel.is_cancelled() {
+                return Err(Error::Interrupted);
+            }
+            Self::start_once(node, secrets, deployment, &bundle).await?;
+        }
+        Ok(())
+    }
+
+    async fn limit(
+        &self,
+        _context: &Context,
+        _plan: &Plan,
+        _deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error> {
+        let nodes: Vec<String> = deployment
+            .resources()
+            .iter()
+            .filter(|r| r.kind == ResourceKind::Process)
+            .map(|r| r.name.clone())
+            .collect();
+        let recorded = nodes
+            .iter()
+            .filter_map(|node| Self::recorded(deployment, node))
+            .filter(|(pid, started)| process::is_alive(*pid, *started));
+        let mut agents: Vec<(u32, u64)> = recorded.collect();
+        agents.extend(find_agents(
+            &context.root.deployment(deployment.name())?.join("nodes"),
+        ));
+        agents.sort_unstable();
+        agents.dedup();
+        let removed = end_all(&agents).await?;
+        for node in nodes {
+            if let Err(error) = deployment.forget(ResourceKind::Process, &node) {
+                tracing::warn!("{}", continuum_host::error::chain(&error));
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
+        end_all(&find_agents(&context.root.deployment(name)?.join("nodes"))).await
+    }
+
+    async fn states(
+        &self,
+        _context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error> {
+        Ok(deployment
+            .nodes()
+            .iter()
+            .map(|node| {
+                let alive = Self::recorded(deployment, &node.name)
+                    .is_some_and(|(pid, started)| process::is_alive(pid, started));
+                NodeState {
+                    node: node.name.clone(),
+                    state: if alive { "running" } else { "gone" }.to_owned(),
+                }
+            })
+            .collect())
+    }
+
+    async fn console(
+        &self,
+        _context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String> {
+        std::fs::read_to_string(node_dir(deployment, node).join("agent.log")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_agents_of_that_very_directory() {
+        let command = b"/x/continuum-agent\0serve\0--config\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
+        let is_of = |dir: &str| serves_below(command, Path::new(dir));
+        assert!(is_of("/srv/st/deployments/lab/nodes"));
+        assert!(is_of("/srv/st/deployments/lab/nodes/edge0"));
+        for other in [
+            "/st/deployments/lab/nodes",
+            "/srv/st/deployments/la",
+            "/srv/st/deployments/lab/nodes/edge",
+        ] {
+            assert!(!is_of(other), "{other}");
+        }
+        let other = b"cat\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
+        assert!(!serves_below(
+            other,
+            Path::new("/srv/st/deployments/lab/nodes")
+        ));
+    }
+}

@@ -1,0 +1,254 @@
+//! Machines on a fake hypervisor: what is made was intended, and everything goes again, wherever it was stopped.
+
+use super::{
+    accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines, xml::Mark,
+};
+use continuum_config::Config;
+use continuum_host::{
+    context::Context,
+    keys::Secrets,
+    progress::Progress,
+    state::{Deployment, StateRoot},
+};
+use continuum_images::{
+    cache::Cache,
+    hash,
+    store::{Image, Manifest},
+};
+use continuum_model::{Plan, Prefix};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio_util::sync::CancellationToken;
+
+const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\ncores = 1\n\
+                      memory_mib = 512\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 512\nquota = 0.5\n\
+                      disk_read_mb_s = 30\n";
+
+struct World {
+    _dir: tempfile::TempDir,
+    context: Context,
+    image: Image,
+    config: Config,
+    plan: Plan,
+    fake: FakeHypervisor,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let image_dir = dir.path().join("image");
+        std::fs::create_dir(&image_dir).unwrap();
+        let mut files = BTreeMap::new();
+        for name in ["disk.qcow2", "kernel", "initrd"] {
+            std::fs::write(image_dir.join(name), name).unwrap();
+            files.insert(name.to_owned(), hash::file(&image_dir.join(name)).unwrap());
+        }
+        let manifest = Manifest {
+            key: "k".into(),
+            suite: "trixie".into(),
+            agent_sha256: String::new(),
+            bundle: "b".into(),
+            files,
+            disk_bytes: 10,
+            packages: continuum_images::lock::Lock::default(),
+            extras: BTreeMap::new(),
+            role: String::new(),
+            containers: Vec::new(),
+        };
+        let config = continuum_plan::parse(CONFIG, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let plan = continuum_plan::plan(&config, Prefix([192, 168, 100]));
+        Self {
+            context: Context {
+                root: StateRoot::at(dir.path().join("state")).unwrap(),
+                cache: Cache::at(dir.path().join("cache")).unwrap(),
+                progress: Arc::new(Progress::new(true)),
+                cancel: CancellationToken::new(),
+                chosen: None,
+            },
+            image: Image {
+                dir: image_dir,
+                manifest,
+            },
+            config,
+            plan,
+            fake: FakeHypervisor::default(),
+            _dir: dir,
+        }
+    }
+
+    fn deployment(&self) -> Deployment {
+        let root = &self.context.root;
+        let mut deployment = Deployment::create(root, "d", CONFIG, "qemu", "").unwrap();
+        deployment.set_nodes(self.plan.nodes.clone()).unwrap();
+        deployment
+    }
+
+    fn load(&self) -> Deployment {
+        Deployment::load(&self.context.root, "d").unwrap().unwrap()
+    }
+
+    fn create(&self, deployment: &mut Deployment) -> Result<(), continuum_host::error::Error> {
+        let secrets = Secrets::ensure(deployment).unwrap();
+        let making = machines::Making {
+            context: &self.context,
+            config: &self.config,
+            plan: &self.plan,
+            secrets: &secrets,
+            image: &self.image,
+            accelerator: Accelerator::Tcg,
+        };
+        machines::create(&self.fake, making, deployment)
+    }
+
+    fn destroy(&self, deployment: &mut Deployment) -> Vec<String> {
+        machines::destroy(&self.fake, &self.context, deployment).unwrap()
+    }
+
+    /// What there is beside the base image, which all deployments share.
+    fn left(&self) -> Vec<String> {
+        let mut left = self.fake.left();
+        left.retain(|name| !name.starts_with("volume base-"));
+        left
+    }
+}
+
+#[test]
+fn what_is_made_is_removed() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    world.create(&mut deployment).unwrap();
+    assert_eq!(world.fake.running().len(), 2);
+    assert_eq!(world.left().len(), 7, "{:?}", world.left());
+    world.create(&mut deployment).unwrap();
+    assert_eq!(world.left().len(), 7, "a second time makes nothing");
+    assert_eq!(world.destroy(&mut deployment).len(), 7);
+    assert!(world.left().is_empty() && deployment.resources().is_empty());
+    assert!(world.destroy(&mut deployment).is_empty());
+}
+
+/// A daemon that was started anew does not know the pool, while the files of the base still lie in it.
+#[test]
+fn a_base_that_lies_there_already_is_used() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    world.create(&mut deployment).unwrap();
+    world.destroy(&mut deployment);
+    world.fake.forget_pool();
+    world.create(&mut world.load()).unwrap();
+    let made = |call: &&String| call.starts_with("make volume base-");
+    // Disk, kernel, initial RAM disk, and a marker for each.
+    assert_eq!(world.fake.calls().iter().filter(made).count(), 6);
+}
+
+/// The daemon goes away at each call in turn; what counts is what is on disk then.
+#[test]
+fn stopped_at_any_call_everything_is_recorded_and_goes_or_goes_on() {
+    let mut call = 0;
+    loop {
+        let world = World::new();
+        let mut deployment = world.deployment();
+        world.fake.fail_at(call);
+        let is_done = world.create(&mut deployment).is_ok();
+        world.fake.mend();
+        let recorded: Vec<String> = world.load().resource_names();
+        for thing in world.left() {
+            assert!(
+                recorded.contains(&thing),
+                "call {call}: {thing} is not in {recorded:?}"
+            );
+        }
+        if call % 2 == 0 {
+            world.create(&mut world.load()).unwrap();
+            assert_eq!(world.fake.running().len(), 2, "call {call}");
+        }
+        world.destroy(&mut world.load());
+        assert!(world.left().is_empty(), "call {call}: {:?}", world.left());
+        if is_done {
+            break;
+        }
+        call += 1;
+    }
+    assert!(call > 20, "only {call} calls were tried");
+}
+
+#[test]
+fn removal_survives_failures_and_goes_on_where_it_was() {
+    for call in 0.. {
+        let world = World::new();
+        let mut deployment = world.deployment();
+        world.create(&mut deployment).unwrap();
+        world.fake.fail_at(call);
+        let is_done = machines::destroy(&world.fake, &world.context, &mut deployment).is_ok();
+        world.fake.mend();
+        world.destroy(&mut world.load());
+        assert!(world.left().is_empty(), "call {call}: {:?}", world.left());
+        if is_done {
+            assert!(call > 5);
+            break;
+        }
+    }
+}
+
+#[test]
+fn without_state_only_this_owners_things_go() {
+    let (world, other) = (World::new(), World::new());
+    // Another user's deployment of the same name, on the same hypervisor.
+    let theirs = World {
+        fake: world.fake.clone(),
+        ..other
+    };
+    world.create(&mut world.deployment()).unwrap();
+    theirs.create(&mut theirs.deployment()).unwrap();
+    world
+        .fake
+        .define_domain("<domain><name>foreign</name></domain>")
+        .unwrap();
+    let owner = world.context.root.owner();
+    assert_ne!(owner, theirs.context.root.owner());
+    let ours = |mark: &Mark| mark.deployment == "d" && mark.owner == owner;
+    let removed = machines::sweep(&world.fake, &world.context, &ours, &[]).unwrap();
+    assert_eq!(removed.len(), 7, "{removed:?}");
+    assert_eq!(world.left().len(), 8, "{:?}", world.left());
+    theirs.destroy(&mut theirs.load());
+    assert_eq!(world.left(), ["domain foreign"]);
+}
+
+#[test]
+fn a_domain_undefined_by_hand_is_no_obstacle() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    world.create(&mut deployment).unwrap();
+    let name = world.fake.running().into_iter().next().unwrap();
+    world.fake.undefine_by_hand(&name);
+    let states = machines::states(&world.fake, &deployment).unwrap();
+    assert!(states.iter().any(|s| s.state == "gone"));
+    assert_eq!(world.destroy(&mut deployment).len(), 6);
+    assert!(world.left().is_empty());
+}
+
+#[test]
+fn limits_are_asked_for_and_read_back() {
+    let world = World::new();
+    let mut deployment = world.deployment();
+    world.create(&mut deployment).unwrap();
+    let node = &world.plan.nodes[1];
+    let domain = super::domain_name(&deployment.id(), &node.name);
+    let reports = machines::limit(&world.fake, &domain, node).unwrap();
+    let read: Vec<_> = reports.iter().map(|r| (&*r.limit, r.read_back)).collect();
+    assert_eq!(
+        read,
+        [
+            ("cpu_quota", 0.5),
+            ("disk_read_mb_s", 30.0),
+            ("disk_write_mb_s", 0.0)
+        ]
+    );
+    assert!(
+        world
+            .fake
+            .calls()
+            .iter()
+            .any(|c| c.starts_with("set the disk limits"))
+    );
+}

@@ -1,0 +1,252 @@
+//! Provider `qemu`: virtual machines through libvirt.
+//!
+//! ```text
+//! hypervisor   what is asked of libvirt, as a trait; `libvirt` is the real one, `deadline` ends calls that hang
+//! machines     machines of a deployment, on any hypervisor
+//! fabric       the network that nodes are attached to
+//! disks        base image, overlays and seeds in a storage pool
+//! xml          descriptions of domains, networks, pools and volumes
+//! accelerator  KVM if it really boots a kernel, else TCG
+//! ```
+
+mod accelerator;
+mod deadline;
+mod disks;
+mod fabric;
+#[cfg(test)]
+mod fake;
+mod hypervisor;
+mod libvirt;
+mod machines;
+#[cfg(test)]
+mod machines_tests;
+mod preflight;
+mod xml;
+
+use super::{Allow, Fitness, LimitReport, NodeState, Provider};
+use accelerator::Accelerator;
+use continuum_config::Config;
+use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
+use continuum_model::{Plan, Prefix};
+use continuum_plan::managers;
+use deadline::Deadlined;
+use hypervisor::Hypervisor;
+use libvirt::Libvirt;
+use std::path::PathBuf;
+use xml::Mark;
+
+/// Said before anything else where there is no KVM.
+const EMULATED: &str = "no usable KVM: guests are emulated (TCG), many times slower than real, and results say so; \
+                        real ones at native speed without KVM: --set infrastructure.provider=uml";
+
+#[derive(Debug)]
+pub(super) struct Qemu;
+
+/// Name of a node's domain.
+fn domain_name(id: &str, node: &str) -> String {
+    format!("ct-{id}-{node}")
+}
+
+/// A connection whose calls end.
+fn open(uri: &str) -> Result<Deadlined, Error> {
+    let uri = uri.to_owned();
+    Deadlined::open(deadline::CALL, move || Libvirt::open(&uri))
+}
+
+fn console_path(context: &Context, domain: &str) -> PathBuf {
+    context.root.console().join(format!("{domain}.log"))
+}
+
+#[async_trait::async_trait]
+impl Provider for Qemu {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    fn summary(&self) -> &'static str {
+        "QEMU/KVM virtual machines through libvirt"
+    }
+
+    fn emulates_network(&self) -> bool {
+        true
+    }
+
+    fn has_machines(&self) -> bool {
+        true
+    }
+
+    fn default_prefix(&self) -> (u8, u8) {
+        (192, 168)
+    }
+
+    async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness {
+        let unfit = |error: Error| Fitness::Unfit(continuum_host::error::chain(&error));
+        let image = match continuum_images::store::current(&context.cache) {
+            Ok(image) => image,
+            Err(error) => return unfit(error.into()),
+        };
+        if let Err(error) = open(libvirt_uri).and_then(|hypervisor| hypervisor.host()) {
+            return unfit(error);
+        }
+        match accelerator::choose("kvm", &image.file("kernel")).await {
+            Ok(_) => Fitness::Native("KVM boots a kernel here".into()),
+            Err(why) => Fitness::Emulated(why),
+        }
+    }
+
+    async fn is_taken(
+        &self,
+        _context: &Context,
+        config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error> {
+        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        fabric::is_taken(&hypervisor, prefix).await
+    }
+
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _allow: Allow,
+    ) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let say = |error: &Error| continuum_host::error::chain(error);
+        let mut accelerator = Accelerator::Tcg;
+        match continuum_images::store::current(&context.cache) {
+            Ok(image) => {
+                let asked = &config.infrastructure.accelerator;
+                match accelerator::choose(asked, &image.file("kernel")).await {
+                    Ok(chosen) => accelerator = chosen,
+                    Err(why) => reasons.push(why),
+                }
+            }
+            Err(error) => reasons.push(say(&error.into())),
+        }
+        if accelerator == Accelerator::Tcg && reasons.is_empty() {
+            context.progress.line(EMULATED);
+        }
+        match open(&config.infrastructure.libvirt_uri) {
+            Ok(hypervisor) => {
+                if let Some(bridge) = &config.infrastructure.bridge
+                    && !std::path::Path::new("/sys/class/net")
+                        .join(bridge)
+                        .join("bridge")
+                        .exists()
+                {
+                    reasons.push(format!("there is no bridge `{bridge}` on this host"));
+                }
+                match hypervisor.host() {
+                    Ok(host) => reasons.extend(preflight::reasons(host, plan, accelerator)),
+                    Err(error) => reasons.push(say(&error)),
+                }
+            }
+            Err(error) => reasons.push(say(&error)),
+        }
+        reasons
+    }
+
+    async fn occupy(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        fabric::create(&hypervisor, config, plan.prefix, deployment, &context.root).map(|_| ())
+    }
+
+    async fn create(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        // A deployment keeps the image that it was begun with.
+        let image = if let Some(key) = deployment.facts().get("image") {
+            continuum_images::store::find(&context.cache, key)?
+        } else {
+            // With `infra_only` too: whoever installs the manager by hand then has what it needs.
+            let manager = managers::find(&config.software.resource_manager);
+            let role = manager.and_then(managers::ResourceManager::image_role);
+            let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
+            if let Some(note) = note {
+                context.progress.line(&note);
+            }
+            image
+        };
+        let accelerator =
+            accelerator::choose(&config.infrastructure.accelerator, &image.file("kernel"))
+                .await
+                .map_err(|why| Error::other("choose an accelerator", why))?;
+        deployment.set_fact("accelerator", accelerator.label())?;
+        deployment.set_fact("image", image.manifest.key.clone())?;
+        deployment.set_fact("bundle", image.manifest.bundle.clone())?;
+        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        let making = machines::Making {
+            context,
+            config,
+            plan,
+            secrets,
+            image: &image,
+            accelerator,
+        };
+        machines::create(&hypervisor, making, deployment)
+    }
+
+    async fn limit(
+        &self,
+        _context: &Context,
+        plan: &Plan,
+        deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error> {
+        let hypervisor = open(deployment.libvirt_uri())?;
+        let mut reports = Vec::new();
+        for node in &plan.nodes {
+            let domain = domain_name(&deployment.id(), &node.name);
+            reports.extend(machines::limit(&hypervisor, &domain, node)?);
+        }
+        Ok(reports)
+    }
+
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error> {
+        let hypervisor = open(deployment.libvirt_uri())?;
+        machines::destroy(&hypervisor, context, deployment)
+    }
+
+    async fn sweep(&self, context: &Context, name: &str, uri: &str) -> Result<Vec<String>, Error> {
+        let hypervisor = open(uri)?;
+        let owner = context.root.owner();
+        let ours = |mark: &Mark| mark.deployment == name && mark.owner == owner;
+        machines::sweep(&hypervisor, context, &ours, &[])
+    }
+
+    async fn states(
+        &self,
+        _context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error> {
+        let hypervisor = open(deployment.libvirt_uri())?;
+        machines::states(&hypervisor, deployment)
+    }
+
+    async fn console(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String> {
+        let path = console_path(context, &domain_name(&deployment.id(), node));
+        let bytes = std::fs::read(path).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}

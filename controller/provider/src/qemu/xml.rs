@@ -1,0 +1,261 @@
+//! Descriptions for libvirt. Values are escaped by the template engine; no I/O here.
+
+use continuum_host::{
+    error::Error,
+    state::{Deployment, StateRoot},
+};
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use serde::Serialize;
+
+/// What nodes are attached to.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Attachment {
+    /// A libvirt network.
+    Network {
+        /// Its name.
+        name: String,
+    },
+    /// A bridge of the host.
+    Bridge {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Says in libvirt's metadata whose a thing is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Mark {
+    /// Name of the deployment.
+    pub(super) deployment: String,
+    /// Its UUID.
+    pub(super) uuid: String,
+    /// The state directory that it is recorded in: two users may have deployments of one name.
+    pub(super) owner: String,
+}
+
+impl Mark {
+    /// Of a deployment.
+    pub(super) fn of(deployment: &Deployment, root: &StateRoot) -> Self {
+        Self {
+            deployment: deployment.name().to_owned(),
+            uuid: deployment.uuid().to_string(),
+            owner: root.owner(),
+        }
+    }
+
+    /// In a description; `None` = it is none of ours.
+    pub(super) fn read(xml: &str) -> Option<Self> {
+        Some(Self {
+            deployment: metadata(xml, "name")?,
+            uuid: metadata(xml, "uuid")?,
+            owner: metadata(xml, "owner")?,
+        })
+    }
+
+    /// As names of domains, networks and volumes have it.
+    pub(super) fn id(&self) -> String {
+        self.uuid.replace('-', "").chars().take(8).collect()
+    }
+}
+
+/// Everything in a domain's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct DomainXml {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) mark: Mark,
+    pub(super) node: String,
+    pub(super) kvm: bool,
+    pub(super) cores: u32,
+    pub(super) memory_mib: u64,
+    pub(super) translation_mib: u64,
+    pub(super) pinned: Vec<u32>,
+    pub(super) kernel: String,
+    pub(super) initrd: String,
+    pub(super) disk: String,
+    pub(super) seed: String,
+    pub(super) network: Attachment,
+    pub(super) tap: String,
+    pub(super) mac: String,
+    pub(super) console: String,
+}
+
+/// Everything in a network's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct NetworkXml {
+    pub(super) name: String,
+    #[serde(flatten)]
+    pub(super) mark: Mark,
+    pub(super) bridge: String,
+    pub(super) address: String,
+    pub(super) internet: bool,
+}
+
+/// Everything in a volume's description.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct VolumeXml {
+    pub(super) name: String,
+    pub(super) format: &'static str,
+    pub(super) bytes: u64,
+    pub(super) mode: &'static str,
+    /// Path of a qcow2 file below.
+    pub(super) backing: Option<String>,
+}
+
+fn render(name: &'static str, text: &'static str, values: impl Serialize) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // The ending of the name switches escaping on.
+    environment
+        .add_template(name, text)
+        .and_then(|()| environment.get_template(name)?.render(Serde(values)))
+        .map_err(|e| Error::other(format!("describe a {name} for libvirt"), e))
+}
+
+pub(super) fn domain(values: &DomainXml) -> Result<String, Error> {
+    render(
+        "domain.xml",
+        include_str!("../../templates/domain.xml.j2"),
+        values,
+    )
+}
+
+pub(super) fn network(values: &NetworkXml) -> Result<String, Error> {
+    render(
+        "network.xml",
+        include_str!("../../templates/network.xml.j2"),
+        values,
+    )
+}
+
+pub(super) fn volume(values: &VolumeXml) -> Result<String, Error> {
+    render(
+        "volume.xml",
+        include_str!("../../templates/volume.xml.j2"),
+        values,
+    )
+}
+
+/// A pool of files in one directory; its name tells pools of several state directories apart.
+pub(super) fn pool(path: &str) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Pool<'a> {
+        name: String,
+        path: &'a str,
+    }
+    let digest: String = continuum_images::hash::texts([path])
+        .chars()
+        .take(8)
+        .collect();
+    let values = Pool {
+        name: format!("continuum-{digest}"),
+        path,
+    };
+    render(
+        "pool.xml",
+        include_str!("../../templates/pool.xml.j2"),
+        values,
+    )
+}
+
+/// An attribute of our element in a domain's metadata.
+fn metadata(xml: &str, attribute: &str) -> Option<String> {
+    let element = xml
+        .split_once("<continuum:deployment ")?
+        .1
+        .split_once('>')?
+        .0;
+    ['\'', '"'].iter().find_map(|quote| {
+        let rest = element.split_once(&format!("{attribute}={quote}"))?.1;
+        Some(rest.split_once(*quote)?.0.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(deployment: &str) -> Mark {
+        Mark {
+            deployment: deployment.into(),
+            uuid: "0123-4567-89".into(),
+            owner: "o-1".into(),
+        }
+    }
+
+    fn example() -> DomainXml {
+        DomainXml {
+            name: "ct-1-edge0".into(),
+            mark: mark("a'b<c&d"),
+            node: "edge0".into(),
+            kvm: false,
+            cores: 2,
+            memory_mib: 1024,
+            translation_mib: 256,
+            pinned: vec![4, 5],
+            kernel: "/k".into(),
+            initrd: "/i".into(),
+            disk: "/d".into(),
+            seed: "/s".into(),
+            network: Attachment::Bridge { name: "br0".into() },
+            tap: "ct1-0".into(),
+            mac: "52:54:00:00:00:01".into(),
+            console: "/c".into(),
+        }
+    }
+
+    #[test]
+    fn values_cannot_break_out() {
+        let text = domain(&example()).unwrap();
+        assert!(!text.contains("a'b<c"), "{text}");
+        assert!(text.contains("<domain type='qemu'"), "{text}");
+        assert!(text.contains("<vcpupin vcpu='1' cpuset='5'/>"), "{text}");
+        assert!(text.contains("<source bridge='br0'/>"), "{text}");
+    }
+
+    #[test]
+    fn metadata_is_found_again() {
+        let text = domain(&DomainXml {
+            mark: mark("mist-edge"),
+            kvm: true,
+            ..example()
+        })
+        .unwrap();
+        assert!(text.contains("<domain type='kvm'"), "{text}");
+        let found = Mark::read(&text).unwrap();
+        assert_eq!(found, mark("mist-edge"));
+        assert_eq!(found.id(), "01234567");
+        assert!(Mark::read("<domain/>").is_none());
+    }
+
+    #[test]
+    fn networks_volumes_and_pools() {
+        let text = network(&NetworkXml {
+            name: "ct-1-x".into(),
+            mark: mark("x"),
+            bridge: "ct1".into(),
+            address: "192.168.100.1".into(),
+            internet: false,
+        })
+        .unwrap();
+        assert!(
+            !text.contains("<forward") && text.contains("<dns enable='no'/>"),
+            "{text}"
+        );
+        assert_eq!(Mark::read(&text).unwrap(), mark("x"));
+        let text = volume(&VolumeXml {
+            name: "v".into(),
+            format: "qcow2",
+            bytes: 10,
+            mode: "0600",
+            backing: Some("/base".into()),
+        })
+        .unwrap();
+        assert!(
+            text.contains("base</path>") && text.contains("<format type='qcow2'/>"),
+            "{text}"
+        );
+        assert!(pool("/a").unwrap() != pool("/b").unwrap());
+    }
+}

@@ -1,0 +1,466 @@
+//! Provider `uml`: guests are User Mode Linux, a Linux kernel as an ordinary process. Native speed without KVM, with or
+//! without root.
+//!
+//! ```text
+//! kernel           kernel and base disk, where a guest's user can read them
+//! sandbox          how a guest is started: user, view of the file system, arguments (pure)
+//! supervisor       the process that a guest lives in
+//! console          the end of what a guest writes, bounded
+//! guests           directories and supervisors of a deployment
+//! fabric           the bridge that guests are attached to
+//! control_groups   CPU quota, memory and cores of the host's processes that guests are
+//! disk_limits      in the guest's own kernel
+//! namespace        of ordinary users: where bridges can be made without root
+//! preflight        what a host must have (pure)
+//! ```
+
+mod console;
+mod control_groups;
+mod disk_limits;
+mod fabric;
+pub mod guests;
+mod kernel;
+pub mod namespace;
+mod placement;
+mod preflight;
+mod sandbox;
+pub mod supervisor;
+
+use super::{Allow, Fitness, LimitReport, NodeState, Provider, routes, seed};
+use continuum_config::Config;
+use continuum_host::{
+    context::Context,
+    error::Error,
+    keys::Secrets,
+    process,
+    state::{Deployment, ResourceKind},
+};
+use continuum_model::{NodePlan, Plan, Prefix};
+use continuum_plan::managers;
+use control_groups::ControlGroups;
+use fabric::Owner;
+use kernel::Kernel;
+use preflight::Host;
+use sandbox::GuestSpec;
+use std::{path::PathBuf, time::Duration};
+
+/// For the kernel to say its version from inside the sandbox.
+const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+/// Numbers of users that no distribution gives to anybody: above those of containers, below the sign.
+const FIRST_USER: u32 = 0x7000_0000;
+const FACT_RELEASE: &str = "uml_kernel";
+
+#[derive(Debug)]
+pub(super) struct Uml;
+
+/// Copies of kernels that no new guest would be started from, with their sizes in bytes.
+pub fn unused_kernels(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    kernel::unused(context)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Who a guest is on the host: as root, a user that nobody else is.
+fn user_of(deployment: &Deployment, slot: u32) -> Option<u32> {
+    let (number, ..) = deployment.uuid().as_fields();
+    is_root().then_some(FIRST_USER + ((number & 0xf_ffff) << 8) + slot)
+}
+
+fn owner_of(context: &Context, deployment: &Deployment) -> Owner {
+    Owner {
+        root: context.root.owner(),
+        deployment: deployment.name().to_owned(),
+        uuid: deployment.uuid().to_string(),
+    }
+}
+
+fn meminfo_mib(field: &str) -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix(field)?
+                .trim()
+                .strip_suffix(" kB")?
+                .trim()
+                .parse::<u64>()
+                .ok()
+        })
+        .map_or(0, |kib| kib / 1024)
+}
+
+fn host(context: &Context, groups: &ControlGroups) -> Host {
+    Host {
+        memory_total_mib: meminfo_mib("MemTotal:"),
+        memory_available_mib: meminfo_mib("MemAvailable:"),
+        memory_promised_mib: guests::promised_mib(&context.root),
+        processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32,
+        limits_cpu: groups.has("cpu"),
+        is_root: is_root(),
+    }
+}
+
+/// Starts the kernel in the sandbox of a guest, where it says its version and ends: what would stop a guest stops this.
+async fn probe(context: &Context, kernel: &Kernel) -> Result<String, Error> {
+    let base = context.root.uml();
+    let spec = GuestSpec {
+        uuid: uuid::Uuid::nil(),
+        deployment: String::new(),
+        node: "probe".into(),
+        kernel: kernel.dir.clone(),
+        kernel_file: Kernel::file(1).into(),
+        // Anything that can be read stands for the disk.
+        base: kernel.dir.join(Kernel::file(1)),
+        memory_mib: 32,
+        cores: 1,
+        processor: None,
+        quota: 1.0,
+        mac: String::new(),
+        bridge: String::new(),
+        interface: String::new(),
+        user: is_root().then_some(FIRST_USER),
+        control_groups: Vec::new(),
+    };
+    let doing = "start User Mode Linux in a sandbox";
+    let argv = spec.probe_argv();
+    let (program, arguments) = argv
+        .split_first()
+        .map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
+    let run = process::command(program)
+        .args(arguments)
+        .current_dir("/")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PROBE_DEADLINE, run)
+        .await
+        .map_err(|_| Error::Deadline {
+            what: "User Mode Linux to say its version".into(),
+            after: PROBE_DEADLINE,
+            last: String::new(),
+        })?
+        .map_err(|e| Error::other(doing, format!("{e}; apt-get install util-linux bubblewrap")))?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && !said.is_empty() {
+        return Ok(said);
+    }
+    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::other(
+        doing,
+        format!(
+            "{why}; it takes user namespaces, and directories that other users may enter: {}",
+            base.display()
+        ),
+    ))
+}
+
+#[async_trait::async_trait]
+impl Provider for Uml {
+    fn name(&self) -> &'static str {
+        "uml"
+    }
+
+    fn summary(&self) -> &'static str {
+        "User Mode Linux: real guests at native speed without KVM, with or without root"
+    }
+
+    fn emulates_network(&self) -> bool {
+        true
+    }
+
+    fn has_machines(&self) -> bool {
+        true
+    }
+
+    fn needs_namespace(&self) -> bool {
+        true
+    }
+
+    fn default_prefix(&self) -> (u8, u8) {
+        (192, 168)
+    }
+
+    async fn fitness(&self, context: &Context, _libvirt_uri: &str) -> Fitness {
+        let looked = async {
+            let kernel = kernel::kernel(context)?;
+            probe(context, &kernel).await
+        };
+        match looked.await {
+            Ok(release) => Fitness::Native(format!("User Mode Linux {release} runs here")),
+            Err(error) => Fitness::Unfit(continuum_host::error::chain(&error)),
+        }
+    }
+
+    async fn is_taken(
+        &self,
+        _context: &Context,
+        _config: &Config,
+        prefix: Prefix,
+    ) -> Result<bool, Error> {
+        routes::is_routed(prefix).await
+    }
+
+    async fn preflight(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        allow: Allow,
+    ) -> Vec<String> {
+        let groups = ControlGroups::of_host();
+        let mut reasons = preflight::reasons(host(context, &groups), config, plan, allow);
+        if let Err(error) = continuum_images::store::current(&context.cache) {
+            reasons.push(continuum_host::error::chain(&Error::from(error)));
+        }
+        match kernel::kernel(context) {
+            Ok(kernel) => {
+                if let Err(error) = probe(context, &kernel).await {
+                    reasons.push(continuum_host::error::chain(&error));
+                }
+            }
+            Err(error) => reasons.push(continuum_host::error::chain(&error)),
+        }
+        reasons
+    }
+
+    fn warnings(&self, context: &Context, plan: &Plan) -> Vec<String> {
+        preflight::warnings(host(context, &ControlGroups::of_host()), plan)
+    }
+
+    async fn occupy(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        _secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        if config.infrastructure.bridge.is_some() {
+            return Ok(());
+        }
+        let owner = owner_of(context, deployment);
+        fabric::create(&owner, plan.prefix, deployment)
+            .await
+            .map(|_| ())
+    }
+
+    async fn create(
+        &self,
+        context: &Context,
+        config: &Config,
+        plan: &Plan,
+        secrets: &Secrets,
+        deployment: &mut Deployment,
+    ) -> Result<(), Error> {
+        // A deployment keeps the image that it was begun with.
+        let image = if let Some(key) = deployment.facts().get("image") {
+            continuum_images::store::find(&context.cache, key)?
+        } else {
+            let manager = managers::find(&config.software.resource_manager);
+            let role = manager.and_then(managers::ResourceManager::image_role);
+            let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
+            if let Some(note) = note {
+                context.progress.line(&note);
+            }
+            image
+        };
+        let kernel = kernel::kernel(context)?;
+        let release = probe(context, &kernel).await?;
+        let base = kernel::base(context, &image)?;
+        deployment.set_fact("accelerator", format!("uml (User Mode Linux {release})"))?;
+        deployment.set_fact(FACT_RELEASE, release)?;
+        deployment.set_fact("image", image.manifest.key.clone())?;
+        deployment.set_fact("bundle", image.manifest.bundle.clone())?;
+        let bridge = if let Some(bridge) = &config.infrastructure.bridge {
+            bridge.clone()
+        } else {
+            let owner = owner_of(context, deployment);
+            fabric::create(&owner, plan.prefix, deployment).await?
+        };
+        let groups = ControlGroups::of_host();
+        if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
+            deployment.set_fact(crate::FACT_UNLIMITED, warning.clone())?;
+        }
+        if let Some(note) = placement::note(&plan.nodes) {
+            deployment.set_fact(crate::FACT_FEWER_CORES, note)?;
+        }
+        let mut promised = placement::allowed();
+        for (processor, share) in guests::promised_processors(&context.root) {
+            if let Some(promised) = promised.get_mut(&processor) {
+                *promised += share;
+            }
+        }
+        for node in &plan.nodes {
+            if context.cancel.is_cancelled() {
+                return Err(Error::Interrupted);
+            }
+            let name = guests::name(&deployment.id(), &node.name);
+            deployment.intend(ResourceKind::Guest, &name)?;
+            let control_groups = groups.create(&name)?;
+            groups.set_memory(&name, (node.memory_mib + preflight::OVERHEAD_MIB) << 20)?;
+            if !node.pinned.is_empty() {
+                groups.set_processors(&name, &node.pinned)?;
+            }
+            let placed = placement::place(node, &mut promised);
+            let spec = GuestSpec {
+                uuid: deployment.uuid(),
+                deployment: deployment.name().to_owned(),
+                node: node.name.clone(),
+                kernel: kernel.dir.clone(),
+                kernel_file: Kernel::file(placed.cores).into(),
+                base: base.clone(),
+                memory_mib: node.memory_mib,
+                cores: placed.cores,
+                processor: placed.processor,
+                quota: node.quota,
+                mac: node.mac.clone(),
+                bridge: bridge.clone(),
+                interface: fabric::interface_name(&deployment.id(), node.slot),
+                user: user_of(deployment, node.slot),
+                control_groups,
+            };
+            let seed = seed::image(config, node, secrets, deployment, plan.prefix)?;
+            guests::start(&context.root, &spec, &seed, deployment).await?;
+        }
+        Ok(())
+    }
+
+    async fn limit(
+        &self,
+        _context: &Context,
+        plan: &Plan,
+        deployment: &Deployment,
+    ) -> Result<Vec<LimitReport>, Error> {
+        let groups = ControlGroups::of_host();
+        let mut reports = Vec::new();
+        for node in &plan.nodes {
+            reports.extend(limit_cpu(&groups, deployment, node)?);
+            reports.extend(disk_limits::limit(deployment, node).await?);
+        }
+        Ok(reports)
+    }
+
+    async fn destroy(
+        &self,
+        context: &Context,
+        deployment: &mut Deployment,
+    ) -> Result<Vec<String>, Error> {
+        let recorded: Vec<String> = deployment
+            .resources()
+            .iter()
+            .filter(|r| r.kind == ResourceKind::Guest)
+            .map(|r| r.name.clone())
+            .collect();
+        let uuid = deployment.uuid();
+        let all = guests::directory(&context.root);
+        let mut dirs: Vec<PathBuf> = recorded.iter().map(|name| all.join(name)).collect();
+        dirs.extend(guests::directories_of(&context.root, &|spec| {
+            spec.uuid == uuid
+        })?);
+        dirs.sort();
+        dirs.dedup();
+        let mut removed = remove_guests(dirs).await?;
+        let text = uuid.to_string();
+        removed.extend(fabric::remove(&|owner| owner.uuid == text).await?);
+        removed.extend(namespace::end(&context.root, deployment.name()).await?);
+        let names: Vec<(ResourceKind, String)> = deployment
+            .resources()
+            .iter()
+            .map(|r| (r.kind, r.name.clone()))
+            .collect();
+        for (kind, name) in names {
+            // As with machines: on a full disk the record goes with the directory.
+            if let Err(error) = deployment.forget(kind, &name) {
+                tracing::warn!("{}", continuum_host::error::chain(&error));
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
+        let dirs = guests::directories_of(&context.root, &|spec| spec.deployment == name)?;
+        let mut removed = remove_guests(dirs).await?;
+        let root = context.root.owner();
+        let ours = |owner: &Owner| owner.root == root && owner.deployment == name;
+        removed.extend(fabric::remove(&ours).await?);
+        removed.extend(namespace::end(&context.root, name).await?);
+        Ok(removed)
+    }
+
+    async fn states(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+    ) -> Result<Vec<NodeState>, Error> {
+        let all = guests::directory(&context.root);
+        Ok(deployment
+            .nodes()
+            .iter()
+            .map(|node| {
+                let dir = all.join(guests::name(&deployment.id(), &node.name));
+                let state = if guests::running(&dir).is_some() {
+                    "running"
+                } else if dir.exists() {
+                    "stopped"
+                } else {
+                    "gone"
+                };
+                NodeState {
+                    node: node.name.clone(),
+                    state: state.to_owned(),
+                }
+            })
+            .collect())
+    }
+
+    async fn console(
+        &self,
+        context: &Context,
+        deployment: &Deployment,
+        node: &str,
+    ) -> Option<String> {
+        let name = guests::name(&deployment.id(), node);
+        console::read(&guests::directory(&context.root).join(name))
+    }
+}
+
+/// Ends guests and removes what they had; says what.
+async fn remove_guests(dirs: Vec<PathBuf>) -> Result<Vec<String>, Error> {
+    let groups = ControlGroups::of_host();
+    let mut removed = Vec::new();
+    for dir in dirs {
+        if guests::remove(&groups, &dir).await? {
+            let name = dir.file_name().unwrap_or_default().to_string_lossy();
+            removed.push(format!("guest {name}"));
+        }
+    }
+    Ok(removed)
+}
+
+fn report(node: &NodePlan, limit: &str, asked: f64, read_back: f64) -> LimitReport {
+    LimitReport {
+        node: node.name.clone(),
+        limit: limit.to_owned(),
+        asked,
+        read_back,
+    }
+}
+
+fn limit_cpu(
+    groups: &ControlGroups,
+    deployment: &Deployment,
+    node: &NodePlan,
+) -> Result<Option<LimitReport>, Error> {
+    let name = guests::name(&deployment.id(), &node.name);
+    let Some(quota) = groups.set_cpu_quota(&name, node.quota, node.cores)? else {
+        // Refused before, or allowed by the user.
+        return Ok(None);
+    };
+    if (quota - node.quota).abs() > 0.005 {
+        return Err(Error::Hypervisor {
+            doing: format!("set the CPU quota of node {}", node.name),
+            why: format!("asked for {}, the kernel has {quota}", node.quota),
+        });
+    }
+    Ok(Some(report(node, "cpu_quota", node.quota, quota)))
+}

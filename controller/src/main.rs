@@ -1,5 +1,0 @@
-//! `continuum-ctl`.
-
-fn main() -> std::process::ExitCode {
-    continuum_controller::cli::main()
-}
