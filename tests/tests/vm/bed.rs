@@ -50,6 +50,8 @@ pub(crate) struct Bed {
     pub(crate) provider: Provider,
     place: Place,
     pub(crate) dir: PathBuf,
+    /// Control groups that somebody left who is gone: not of these tests.
+    others: Vec<PathBuf>,
 }
 
 impl Bed {
@@ -67,6 +69,7 @@ impl Bed {
         };
         clear(&dir)?;
         Ok(Self {
+            others: guest_groups().collect(),
             provider,
             place,
             dir,
@@ -166,7 +169,8 @@ impl Bed {
         let links = self.inside("ip", &["-brief", "link"])?;
         let ours = links.lines().filter(|l| l.starts_with("ct"));
         left.extend(ours.map(str::to_owned));
-        let groups = guest_groups().filter(|group| is_left(group, state));
+        let groups = guest_groups()
+            .filter(|group| !self.others.contains(group) && is_left(group, state));
         left.extend(groups.map(|group| group.display().to_string()));
         left.extend(of_uml(state));
         left.extend(entries(&state.join("deployments")));
