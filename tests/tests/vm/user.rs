@@ -66,6 +66,8 @@ impl User {
             fs::copy(workspace_program(program), &to).with_context(|| format!("copy {program}"))?;
         }
         let cache = skip::cache().context("a cache")?;
+        // What an earlier run linked would keep images that are pruned.
+        fs::remove_dir_all(home.join("cache")).ok();
         for kind in STORED.iter().filter(|kind| cache.join(kind).exists()) {
             link(&cache.join(kind), &home.join("cache").join(kind))?;
         }
