@@ -12,6 +12,17 @@ const FATAL: [&str; 5] = [
     "ImagePullBackOff",
 ];
 
+/// What becomes of a pod that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prospect {
+    /// It goes on by itself.
+    Starting,
+    /// No node takes it; one may become free.
+    Unscheduled,
+    /// What it waits for does not come.
+    InVain,
+}
+
 /// How far a pod is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum PodState {
@@ -19,8 +30,8 @@ pub(super) enum PodState {
     Waiting {
         /// In words.
         why: String,
-        /// It will not change.
-        is_fatal: bool,
+        /// What can be hoped for.
+        prospect: Prospect,
     },
     /// Its container runs.
     Running,
@@ -40,7 +51,7 @@ pub(super) fn name(pod: &Pod) -> &str {
 /// State of a pod of one container.
 pub(super) fn state(pod: &Pod) -> PodState {
     let Some(status) = &pod.status else {
-        return waiting("it has no status yet", false);
+        return waiting("it has no status yet", Prospect::Starting);
     };
     let state = container(pod).and_then(|c| c.state.as_ref());
     if let Some(end) = state.and_then(|s| s.terminated.as_ref()) {
@@ -79,7 +90,12 @@ pub(super) fn state(pod: &Pod) -> PodState {
         let reason = wait.reason.as_deref().unwrap_or("waiting");
         let message = wait.message.as_deref().unwrap_or_default();
         let why = format!("{reason} {message}");
-        return waiting(why.trim(), FATAL.contains(&reason));
+        let prospect = if FATAL.contains(&reason) {
+            Prospect::InVain
+        } else {
+            Prospect::Starting
+        };
+        return waiting(why.trim(), prospect);
     }
     let unscheduled = status
         .conditions
@@ -88,9 +104,10 @@ pub(super) fn state(pod: &Pod) -> PodState {
         .find(|c| c.type_ == "PodScheduled" && c.status == "False");
     if let Some(condition) = unscheduled {
         let message = condition.message.as_deref().unwrap_or("no reason given");
-        return waiting(&format!("no node takes it: {message}"), false);
+        let why = format!("no node takes it: {message}");
+        return waiting(&why, Prospect::Unscheduled);
     }
-    waiting("the kubelet has not taken it up yet", false)
+    waiting("the kubelet has not taken it up yet", Prospect::Starting)
 }
 
 /// Why a pod's container does not run, if it does not.
@@ -102,10 +119,10 @@ pub(super) fn not_running_reason(pod: &Pod) -> Option<String> {
     }
 }
 
-fn waiting(why: &str, is_fatal: bool) -> PodState {
+fn waiting(why: &str, prospect: Prospect) -> PodState {
     PodState::Waiting {
         why: why.to_owned(),
-        is_fatal,
+        prospect,
     }
 }
 
@@ -185,16 +202,19 @@ mod tests {
         let missing = json!({ "waiting": { "reason": "ErrImageNeverPull", "message": "image is not present" } });
         let fatal = PodState::Waiting {
             why: "ErrImageNeverPull image is not present".into(),
-            is_fatal: true,
+            prospect: Prospect::InVain,
         };
         assert_eq!(state(&container(missing)), fatal);
         let creating = container(json!({ "waiting": { "reason": "ContainerCreating" } }));
-        assert_eq!(state(&creating), waiting("ContainerCreating", false));
+        assert_eq!(
+            state(&creating),
+            waiting("ContainerCreating", Prospect::Starting)
+        );
         let unscheduled = pod(json!({ "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/2 nodes: Insufficient cpu" },
         ] }));
         let why = "no node takes it: 0/2 nodes: Insufficient cpu";
-        assert_eq!(state(&unscheduled), waiting(why, false));
+        assert_eq!(state(&unscheduled), waiting(why, Prospect::Unscheduled));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     AGAIN_AFTER, ASK_DEADLINE, client,
     job::{self, Image},
     log::Reader,
-    pod::{self, PodState},
+    pod::{self, PodState, Prospect},
     pod_watcher::{self, PodWatcher},
     stages,
 };
@@ -199,19 +199,22 @@ impl Runner for PodRun {
                 }),
                 None => PodState::Waiting {
                     why: "its Job has no pod yet".into(),
-                    is_fatal: false,
+                    prospect: Prospect::Starting,
                 },
             };
             match (state, found) {
-                (PodState::Waiting { why, is_fatal }, _) => {
+                (PodState::Waiting { why, prospect }, _) => {
                     if why != said {
                         log(&events, &format!("{id}: {why}")).await;
                         said.clone_from(&why);
                         waits_since = Instant::now();
                     }
-                    let in_vain =
-                        why.starts_with("no node takes it") && waits_since.elapsed() > UNSCHEDULED;
-                    if is_fatal || in_vain {
+                    let in_vain = match prospect {
+                        Prospect::Starting => false,
+                        Prospect::Unscheduled => waits_since.elapsed() > UNSCHEDULED,
+                        Prospect::InVain => true,
+                    };
+                    if in_vain {
                         let name = found.map(pod::name).unwrap_or_default();
                         for line in self.warnings(name).await {
                             log(&events, &line).await;

@@ -1,12 +1,17 @@
 //! What is run, with defaults that follow from the machines.
 
 use super::{
+    choices::ApplicationKind,
     model::{Benchmark, Config, FunctionSpec},
     values::Options,
 };
 use continuum_model::{Mode, UserImage};
 
-pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
+pub(super) fn benchmark(
+    options: &Options<'_>,
+    config: &Config,
+    application: ApplicationKind,
+) -> Benchmark {
     let tiers = &config.infrastructure.tiers;
     let worker = match config.mode() {
         Mode::Cloud => &tiers.cloud,

@@ -3,11 +3,14 @@
 use super::{
     Checked,
     benchmark::benchmark,
+    choices::{
+        AcceleratorChoice, Broker, EventBus, ManagerKind, OpenFaasDistribution, Preset, Runtime,
+    },
     entry::{Entry, Value},
     fault::Fault,
     findings::{Findings, Rules},
     keys::Kind,
-    model::{Config, ControllerSpec, Infrastructure, NATIVE, Network, Software, TierSpec},
+    model::{Config, ControllerSpec, Infrastructure, Network, Software, TierSpec},
     own_rules,
     values::{Options, typed},
 };
@@ -103,8 +106,8 @@ fn build(
             .unwrap_or_else(|| "qemu:///system".into()),
         bridge: options.text("infrastructure.bridge"),
         accelerator: options
-            .text("infrastructure.accelerator")
-            .unwrap_or_else(|| "auto".into()),
+            .choice("infrastructure.accelerator")
+            .unwrap_or(AcceleratorChoice::Auto),
         internet: options.bool("infrastructure.internet").unwrap_or(false),
     };
     for path in ["infrastructure.base_path", "infrastructure.middle_ip_base"] {
@@ -116,38 +119,34 @@ fn build(
             ));
         }
     }
+    let broker = options.choice("software.broker").unwrap_or(Broker::Rumqttd);
     let software = Software {
         resource_manager: options
-            .text("software.resource_manager")
-            .unwrap_or_else(|| "none".into()),
+            .choice("software.resource_manager")
+            .unwrap_or(ManagerKind::None),
         resource_manager_only: options
             .bool("software.resource_manager_only")
             .unwrap_or(false),
-        broker: options
-            .text("software.broker")
-            .unwrap_or_else(|| "rumqttd".into()),
+        broker,
         services: options.list("software.services"),
         container_runtime: options
-            .text("software.container_runtime")
-            .unwrap_or_else(|| NATIVE.into()),
-        execution_model: options.text("software.execution_model"),
+            .choice("software.container_runtime")
+            .unwrap_or(Runtime::Native),
+        execution_model: options.choice("software.execution_model"),
         openfaas: options
-            .text("software.openfaas")
-            .unwrap_or_else(|| "builtin".into()),
+            .choice("software.openfaas")
+            .unwrap_or(OpenFaasDistribution::Builtin),
         accept_openfaas_terms: options
             .bool("software.accept_openfaas_terms")
             .unwrap_or(false),
         openfaas_images: options.list("software.openfaas_images"),
         kube_version: options.text("software.kube_version"),
-        event_bus: options.text("software.event_bus").unwrap_or_else(|| {
-            let has_dollar_topics = options.text("software.broker").as_deref() == Some("mosquitto");
-            if has_dollar_topics {
-                "external"
-            } else {
-                "internal"
-            }
-            .into()
-        }),
+        event_bus: options
+            .choice("software.event_bus")
+            .unwrap_or(match broker {
+                Broker::Mosquitto => EventBus::External,
+                Broker::Rumqttd => EventBus::Internal,
+            }),
         max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
     };
     let mut config = Config {
@@ -157,7 +156,7 @@ fn build(
         software,
         benchmark: None,
     };
-    if let Some(application) = options.text("benchmark.application") {
+    if let Some(application) = options.choice("benchmark.application") {
         config.benchmark = Some(benchmark(options, &config, application));
     }
     config
@@ -198,9 +197,23 @@ fn tier(options: &Options<'_>, tier: Tier, faults: &mut Vec<Fault>) -> TierSpec 
     }
 }
 
+/// A link that is as fast as usual, and adds nothing.
+fn plain_link() -> Link {
+    Link {
+        latency_ms: 0.0,
+        jitter_ms: 0.0,
+        loss_percent: 0.0,
+        rate_mbit: 1000.0,
+    }
+}
+
 /// Upstream's table: average ms, deviation ms, Mbit/s.
-fn preset(pair: TierPair, name: &str) -> Link {
-    let wireless = if name == "5g" { 29.66 } else { 7.21 };
+fn link_of(preset: Preset, pair: TierPair) -> Link {
+    let wireless = match preset {
+        Preset::None => return plain_link(),
+        Preset::FourthGeneration => 7.21,
+        Preset::FifthGeneration => 29.66,
+    };
     let (latency_ms, jitter_ms, rate_mbit) = match pair {
         TierPair(Tier::Cloud, Tier::Cloud) => (0.0, 0.0, 1000.0),
         TierPair(Tier::Cloud, Tier::Endpoint) => (45.0, 5.0, wireless),
@@ -220,36 +233,30 @@ fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
         .paths()
         .filter(|p| p.starts_with("network.") && p.matches('.').count() == 2)
         .collect();
-    let given_preset = options.text("network.preset");
+    let given_preset: Option<Preset> = options.choice("network.preset");
     let emulated = options.bool("network.emulation").unwrap_or(
         // Upstream looks at the other keys only when emulation is switched on.
         !options.is_cfg
-            && (given_preset.as_deref().is_some_and(|p| p != "none") || !given_links.is_empty()),
+            && (given_preset.is_some_and(|p| p != Preset::None) || !given_links.is_empty()),
     );
     if !emulated {
-        if !given_links.is_empty() || given_preset.as_deref().is_some_and(|p| p != "none") {
+        if !given_links.is_empty() || given_preset.is_some_and(|p| p != Preset::None) {
             warnings.push("links are given but not emulated: network emulation is off".into());
         }
         return Network {
-            preset: "none".into(),
+            preset: Preset::None,
             links: Vec::new(),
         };
     }
-    let preset_name =
-        given_preset.unwrap_or_else(|| if options.is_cfg { "4g" } else { "none" }.into());
+    let preset = given_preset.unwrap_or(if options.is_cfg {
+        Preset::FourthGeneration
+    } else {
+        Preset::None
+    });
     let links = TierPair::ALL
         .into_iter()
         .map(|pair| {
-            let base = if preset_name == "none" {
-                Link {
-                    latency_ms: 0.0,
-                    jitter_ms: 0.0,
-                    loss_percent: 0.0,
-                    rate_mbit: 1000.0,
-                }
-            } else {
-                preset(pair, &preset_name)
-            };
+            let base = link_of(preset, pair);
             let value = |name: &str, default: f64| {
                 options
                     .float(&format!("network.{}.{name}", pair.name()))
@@ -264,8 +271,5 @@ fn network(options: &Options<'_>, warnings: &mut Vec<String>) -> Network {
             (pair, link)
         })
         .collect();
-    Network {
-        preset: preset_name,
-        links,
-    }
+    Network { preset, links }
 }

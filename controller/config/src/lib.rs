@@ -12,6 +12,7 @@ mod benchmark;
 mod cfg_source;
 mod change;
 mod check;
+mod choices;
 mod entry;
 mod fault;
 mod findings;
@@ -26,6 +27,10 @@ mod toml_source;
 mod values;
 
 pub use change::{Action, Change, LinkChange, TimelineStep, UNITS};
+pub use choices::{
+    AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, ManagerKind,
+    OpenFaasDistribution, Preset, Runtime,
+};
 pub use entry::{Entry, Place, Value};
 pub use fault::{ConfigError, Fault, shown};
 pub use findings::{Findings, Rules};

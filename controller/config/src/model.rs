@@ -1,5 +1,9 @@
 //! The checked config.
 
+use super::choices::{
+    AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, ManagerKind,
+    OpenFaasDistribution, Preset, Runtime,
+};
 use continuum_model::{Link, Mode, PerTier, Tier, TierPair, UserImage};
 use serde::Serialize;
 
@@ -45,8 +49,8 @@ pub struct Infrastructure {
     pub libvirt_uri: String,
     /// An existing bridge of the host instead of a network of our own.
     pub bridge: Option<String>,
-    /// `auto`, `kvm` or `tcg`.
-    pub accelerator: String,
+    /// How guests of provider `qemu` run.
+    pub accelerator: AcceleratorChoice,
     /// Nodes may reach beyond their network.
     pub internet: bool,
 }
@@ -82,8 +86,8 @@ pub struct ControllerSpec {
 /// Links between tiers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Network {
-    /// `none`, `4g` or `5g`.
-    pub preset: String,
+    /// Where the numbers of links come from.
+    pub preset: Preset,
     /// One per pair, in the order of [`TierPair::ALL`]; empty = no emulation.
     pub links: Vec<(TierPair, Link)>,
 }
@@ -106,20 +110,20 @@ impl Network {
 /// What is installed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Software {
-    /// `none`, `mist`, `kubernetes`, `kubeedge`.
-    pub resource_manager: String,
+    /// Who places applications.
+    pub resource_manager: ManagerKind,
     /// Install it and run nothing.
     pub resource_manager_only: bool,
-    /// `rumqttd` or `mosquitto`.
-    pub broker: String,
+    /// MQTT broker of each worker.
+    pub broker: Broker,
     /// Operating services beyond those the manager asks for.
     pub services: Vec<String>,
-    /// `native`, `containerd`, `docker`: where agents run applications.
-    pub container_runtime: String,
+    /// Where agents run applications.
+    pub container_runtime: Runtime,
     /// `openfaas`, if any.
-    pub execution_model: Option<String>,
-    /// For `openfaas`: `builtin` or `upstream`.
-    pub openfaas: String,
+    pub execution_model: Option<ExecutionModelKind>,
+    /// For `openfaas`: which gateway.
+    pub openfaas: OpenFaasDistribution,
     /// For distribution `upstream`: its terms were read.
     pub accept_openfaas_terms: bool,
     /// For distribution `upstream`: `NAME=IMAGE` of its programs.
@@ -128,25 +132,22 @@ pub struct Software {
     pub max_connections: u32,
     /// As v1.35.4; `None` = the catalogue's default.
     pub kube_version: Option<String>,
-    /// `external` or `internal`: the MQTT broker that `KubeEdge`'s edges use.
-    pub event_bus: String,
+    /// The MQTT broker that `KubeEdge`'s edges use.
+    pub event_bus: EventBus,
 }
-
-/// Applications as processes of the agents.
-pub const NATIVE: &str = "native";
 
 impl Software {
     /// The runtime that agents put applications into; `None` = they are processes.
-    pub fn runtime(&self) -> Option<&str> {
-        Some(&*self.container_runtime).filter(|r| *r != NATIVE)
+    pub fn runtime(&self) -> Option<Runtime> {
+        Some(self.container_runtime).filter(|r| *r != Runtime::Native)
     }
 }
 
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Benchmark {
-    /// `image_classification`, `empty`, `container`.
-    pub application: String,
+    /// Which application.
+    pub application: ApplicationKind,
     /// Cores of each worker application.
     pub worker_cores: f64,
     /// Memory of each worker application.

@@ -1,6 +1,10 @@
 //! The table of options: the only place that names them, together with `run_options.rs`.
 
 use super::{
+    choices::{
+        AcceleratorChoice, Broker, EventBus, ExecutionModelKind, ManagerKind, OpenFaasDistribution,
+        Preset, Runtime,
+    },
     keys::{CfgUnit, Key, Kind, both, key, unit},
     run_options::BENCHMARK,
 };
@@ -192,7 +196,7 @@ const GENERAL: [Key; 31] = [
     ),
     key(
         "infrastructure.accelerator",
-        Kind::Choice(&["auto", "kvm", "tcg"], &[]),
+        Kind::Choice(AcceleratorChoice::NAMES, &[]),
         "how guests run (auto)",
     ),
     key(
@@ -227,7 +231,7 @@ const GENERAL: [Key; 31] = [
         "infrastructure",
         "wireless_network_preset",
         CfgUnit::Lowercase,
-        Kind::Choice(&["none", "4g", "5g"], &[]),
+        Kind::Choice(Preset::NAMES, &[]),
         "where latencies and rates come from (none; in a .cfg with emulation: 4g)",
     ),
     both(
@@ -235,7 +239,7 @@ const GENERAL: [Key; 31] = [
         "benchmark",
         "resource_manager",
         Kind::Choice(
-            &["none", "mist", "kubernetes", "kubeedge"],
+            ManagerKind::NAMES,
             &[("kubecontrol", NO_MANAGER), ("kube_kata", NO_MANAGER)],
         ),
         "who places applications; required unless infra_only",
@@ -249,7 +253,7 @@ const GENERAL: [Key; 31] = [
     ),
     key(
         "software.broker",
-        Kind::Choice(&["rumqttd", "mosquitto"], &[]),
+        Kind::Choice(Broker::NAMES, &[]),
         "MQTT broker of each worker (rumqttd)",
     ),
     key(
@@ -259,12 +263,12 @@ const GENERAL: [Key; 31] = [
     ),
     key(
         "software.container_runtime",
-        Kind::Choice(&["native", "containerd", "docker"], &[]),
+        Kind::Choice(Runtime::NAMES, &[]),
         "how endpoints, and workers outside a cluster, run applications: as a process or in a container (native)",
     ),
     key(
         "software.event_bus",
-        Kind::Choice(&["external", "internal"], &[]),
+        Kind::Choice(EventBus::NAMES, &[]),
         "MQTT broker of KubeEdge's devices: the node's, or one of edgecore's own (external with mosquitto, else internal)",
     ),
     both(
@@ -279,7 +283,7 @@ const GENERAL: [Key; 31] = [
         "execution_model",
         "model",
         CfgUnit::Lowercase,
-        Kind::Choice(&["openfaas"], &[]),
+        Kind::Choice(ExecutionModelKind::NAMES, &[]),
         "functions on top of the manager (none)",
     ),
     unit(
@@ -287,7 +291,7 @@ const GENERAL: [Key; 31] = [
         "execution_model",
         "distribution",
         CfgUnit::Lowercase,
-        Kind::Choice(&["builtin", "upstream"], &[]),
+        Kind::Choice(OpenFaasDistribution::NAMES, &[]),
         "for openfaas: our own gateway, or the real one by references to its images (builtin)",
     ),
     both(

@@ -1,6 +1,12 @@
 //! Rules between options that need to know nothing but them.
 
-use super::{change::TimelineStep, fault::shown, findings::Findings, model::Config};
+use super::{
+    change::TimelineStep,
+    choices::{Broker, EventBus},
+    fault::shown,
+    findings::Findings,
+    model::Config,
+};
 use continuum_model::{LONGEST_NAME, Tier, is_name};
 
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
@@ -57,7 +63,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             );
         }
     }
-    if config.software.event_bus == "external" && config.software.broker == "rumqttd" {
+    if config.software.event_bus == EventBus::External && config.software.broker == Broker::Rumqttd
+    {
         findings.fault(
             "software.event_bus",
             "external needs broker mosquitto: rumqttd has no topics that begin with `$`, as KubeEdge's do",

@@ -1,5 +1,6 @@
 //! Options of what is run: `[benchmark]`.
 
+use super::choices::ApplicationKind;
 use super::keys::{CfgUnit, Key, Kind, both, key, unit};
 
 const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
@@ -17,7 +18,7 @@ pub(super) const BENCHMARK: [Key; 30] = [
         "benchmark",
         "application",
         Kind::Choice(
-            &["image_classification", "empty", "container", "functions"],
+            ApplicationKind::NAMES,
             &[
                 ("empty_kata", NO_APPLICATION),
                 ("mem_usage", NO_APPLICATION),

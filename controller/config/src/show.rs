@@ -1,6 +1,6 @@
 //! A checked config in the native spelling, with every value that is in force.
 
-use super::model::Config;
+use super::{choices::ManagerKind, model::Config};
 use continuum_model::Tier;
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub fn to_toml(config: &Config) -> String {
     }
     line(format!(
         "accelerator = {}\ninternet = {}",
-        quoted(&i.accelerator),
+        quoted(i.accelerator.name()),
         i.internet
     ));
     for tier in Tier::ALL {
@@ -60,7 +60,7 @@ pub fn to_toml(config: &Config) -> String {
     line("\n[network]".into());
     line(format!("emulation = {}", config.network.is_emulated()));
     if config.network.is_emulated() {
-        line(format!("preset = {}", quoted(&config.network.preset)));
+        line(format!("preset = {}", quoted(config.network.preset.name())));
     }
     for (pair, link) in &config.network.links {
         line(format!("\n[network.{}]", pair.name()));
@@ -73,7 +73,7 @@ pub fn to_toml(config: &Config) -> String {
     line("\n[software]".into());
     line(format!(
         "resource_manager = {}",
-        quoted(&s.resource_manager)
+        quoted(s.resource_manager.name())
     ));
     line(format!(
         "resource_manager_only = {}",
@@ -81,7 +81,7 @@ pub fn to_toml(config: &Config) -> String {
     ));
     line(format!(
         "broker = {}\nmax_connections = {}",
-        quoted(&s.broker),
+        quoted(s.broker.name()),
         s.max_connections
     ));
     if !s.services.is_empty() {
@@ -90,11 +90,11 @@ pub fn to_toml(config: &Config) -> String {
     }
     line(format!(
         "container_runtime = {}",
-        quoted(&s.container_runtime)
+        quoted(s.container_runtime.name())
     ));
     if let Some(model) = &s.execution_model {
-        line(format!("execution_model = {}", quoted(model)));
-        line(format!("openfaas = {}", quoted(&s.openfaas)));
+        line(format!("execution_model = {}", quoted(model.name())));
+        line(format!("openfaas = {}", quoted(s.openfaas.name())));
         if s.accept_openfaas_terms {
             line("accept_openfaas_terms = true".into());
         }
@@ -106,12 +106,12 @@ pub fn to_toml(config: &Config) -> String {
     if let Some(version) = &s.kube_version {
         line(format!("kube_version = {}", quoted(version)));
     }
-    if s.resource_manager == "kubeedge" {
-        line(format!("event_bus = {}", quoted(&s.event_bus)));
+    if s.resource_manager == ManagerKind::KubeEdge {
+        line(format!("event_bus = {}", quoted(s.event_bus.name())));
     }
     if let Some(b) = &config.benchmark {
         line("\n[benchmark]".into());
-        line(format!("application = {}", quoted(&b.application)));
+        line(format!("application = {}", quoted(b.application.name())));
         line(format!(
             "worker_cores = {:?}\nworker_memory_mib = {}",
             b.worker_cores, b.worker_memory_mib

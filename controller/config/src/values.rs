@@ -1,6 +1,7 @@
 //! Single values: of the type and in the range that the table of options gives.
 
 use super::{
+    choices::Choice,
     entry::{Entry, Place, Value},
     fault::{Fault, shown},
     keys::Kind,
@@ -63,6 +64,10 @@ impl<'a> Options<'a> {
             Value::Text(text) => Some(text.clone()),
             _ => None,
         }
+    }
+
+    pub(super) fn choice<T: Choice>(&self, path: &str) -> Option<T> {
+        T::of(&self.text(path)?)
     }
 
     pub(super) fn bool(&self, path: &str) -> Option<bool> {

@@ -36,6 +36,9 @@ impl Cell {
 /// A table.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Table {
+    /// File of the result directory that has it as CSV.
+    #[serde(skip)]
+    pub file: &'static str,
     /// As `EDGE OUTPUT`.
     pub banner: String,
     /// Column names.
@@ -48,8 +51,9 @@ const RULE: &str = "------------------------------------";
 
 impl Table {
     /// Without rows.
-    pub fn new(banner: &str, columns: &[&str]) -> Self {
+    pub fn new(file: &'static str, banner: &str, columns: &[&str]) -> Self {
         Self {
+            file,
             banner: banner.to_owned(),
             columns: columns.iter().map(|c| (*c).to_owned()).collect(),
             rows: Vec::new(),
@@ -131,7 +135,11 @@ mod tests {
 
     #[test]
     fn as_upstream_prints_it() {
-        let mut table = Table::new("EDGE OUTPUT", &["worker_id", "total_time (s)"]);
+        let mut table = Table::new(
+            "workers.csv",
+            "EDGE OUTPUT",
+            &["worker_id", "total_time (s)"],
+        );
         table.row(vec![Cell::Int(0), Cell::Float(Some(61.4))]);
         let rule = "------------------------------------";
         assert_eq!(
@@ -155,7 +163,7 @@ mod tests {
             ",worker_id,total_time (s)\n0,0,61.4\n1,1,61.73\n2,2,\n"
         );
         assert!(
-            Table::new("X", &["a"])
+            Table::new("x.csv", "X", &["a"])
                 .to_text()
                 .contains("Empty DataFrame")
         );

@@ -8,7 +8,7 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
     let infrastructure = &config.infrastructure;
     let has_controller = !infrastructure.infra_only
         && config.mode() != Mode::Endpoint
-        && managers::find(&config.software.resource_manager)
+        && managers::find(config.software.resource_manager)
             .is_some_and(managers::ResourceManager::has_controller);
     let mut nodes = Vec::new();
     let mut next_core = 0;

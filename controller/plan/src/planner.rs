@@ -1,12 +1,12 @@
 //! Config and address prefix to the plan.
 
 use super::{managers, nodes, services};
-use continuum_config::Config;
+use continuum_config::{Config, Runtime};
 use continuum_model::{Installation, Plan, Prefix, Role};
 
 /// What a checked config comes to. Pure: the same config and prefix give the same plan.
 pub fn plan(config: &Config, prefix: Prefix) -> Plan {
-    let manager = managers::find(&config.software.resource_manager);
+    let manager = managers::find(config.software.resource_manager);
     let nodes = nodes::nodes(config, prefix);
     let mut installations = Vec::new();
     let mut brokers = Vec::new();
@@ -25,7 +25,11 @@ pub fn plan(config: &Config, prefix: Prefix) -> Plan {
             }
             // What agents run there needs its runtime.
             let in_pods = manager.runs_in_pods() && node.role != Role::Endpoint;
-            let runtime = config.software.runtime().filter(|_| !in_pods);
+            let runtime = config
+                .software
+                .runtime()
+                .filter(|_| !in_pods)
+                .map(Runtime::name);
             wanted.extend(runtime.filter(|r| !wanted.contains(r)));
             for service in needs.services {
                 if !wanted.contains(&service) {
@@ -52,8 +56,8 @@ pub fn plan(config: &Config, prefix: Prefix) -> Plan {
             .as_ref()
             .and_then(|b| b.dataset.clone())
             .unwrap_or_else(|| "photos".into()),
-        event_bus: config.software.event_bus.clone(),
-        execution_model: config.software.execution_model.clone(),
+        event_bus: config.software.event_bus.to_string(),
+        execution_model: config.software.execution_model.map(|m| m.to_string()),
         has_application: config.benchmark.is_some()
             && !config.software.resource_manager_only
             && !config.infrastructure.infra_only,

@@ -1,7 +1,7 @@
 //! What managers, services, execution models and applications ask of a config.
 
 use super::{applications, execution_models, managers, services};
-use continuum_config::{Config, Findings};
+use continuum_config::{ApplicationKind, Config, Findings, ManagerKind};
 
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     let are_values_right = !findings.is_wrong_value(|key| key.contains("benchmark"));
@@ -12,7 +12,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             "software.resource_manager",
             format!(
                 "is required unless infra_only: {}",
-                managers::names().join(", ")
+                ManagerKind::NAMES.join(", ")
             ),
         );
     }
@@ -29,7 +29,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     }
     // A manager that was refused is no reason to complain as if it were `none`.
     let is_given = findings.is_right_text("software.resource_manager") && are_counts_right;
-    if let Some(manager) = managers::find(&config.software.resource_manager).filter(|_| is_given) {
+    if let Some(manager) = managers::find(config.software.resource_manager).filter(|_| is_given) {
         for (path, text) in manager.check(config) {
             findings.fault(path, text);
         }
@@ -47,7 +47,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
                 "benchmark.application",
                 format!(
                     "is required unless resource_manager_only: {}",
-                    applications::names().join(", ")
+                    ApplicationKind::NAMES.join(", ")
                 ),
             );
         }
@@ -61,8 +61,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         return;
     }
     let calls_functions = matches!(
-        &*benchmark.application,
-        "image_classification" | "functions"
+        benchmark.application,
+        ApplicationKind::ImageClassification | ApplicationKind::Functions
     );
     if config.software.execution_model.is_some() && !calls_functions {
         findings.fault(
@@ -80,7 +80,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             format!("{most} is less than benchmark.min_replicas, which is {least}"),
         );
     }
-    let application = applications::find(&benchmark.application).filter(|_| are_values_right);
+    let application = applications::find(benchmark.application).filter(|_| are_values_right);
     if let Some(application) = application {
         for (path, text) in application.check(config, benchmark) {
             findings.fault(path, text);

@@ -1,7 +1,7 @@
 //! Operating services: what a manager or the config asks for on nodes. One trait, one list.
 
 use super::managers::{self, ResourceManager};
-use continuum_config::Config;
+use continuum_config::{Broker, Config};
 use continuum_model::Component;
 
 /// Every service; the only place that names them.
@@ -33,12 +33,12 @@ impl Service for Mqtt {
         "mqtt"
     }
     fn component(&self, config: &Config) -> Component {
-        let backend = config.software.broker.clone();
+        let broker = config.software.broker;
         // The embedded one is part of the agent; the other comes as packages.
-        let extras = (backend == "mosquitto").then(|| backend.clone());
+        let extras = (broker == Broker::Mosquitto).then(|| broker.to_string());
         Component {
             name: self.name(),
-            options: vec![("backend", backend)],
+            options: vec![("backend", broker.to_string())],
             extras,
             from_store: None,
         }
@@ -55,7 +55,7 @@ impl Service for Containerd {
     fn component(&self, config: &Config) -> Component {
         // A cluster's pods are held by the image that comes with it.
         let cluster =
-            managers::find(&config.software.resource_manager).and_then(ResourceManager::cluster);
+            managers::find(config.software.resource_manager).and_then(ResourceManager::cluster);
         let sandbox = cluster.map(|c| ("sandbox_image", c.sandbox_image().to_owned()));
         Component {
             name: self.name(),

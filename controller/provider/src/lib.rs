@@ -44,13 +44,38 @@ pub enum Fitness {
     Unfit(String),
 }
 
+/// How a machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineState {
+    /// Runs.
+    Running,
+    /// Stands still: an I/O error, a full disk, or somebody's command.
+    Paused,
+    /// There, and not running.
+    Stopped,
+    /// Not there.
+    Gone,
+}
+
+impl std::fmt::Display for MachineState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Gone => "gone",
+        })
+    }
+}
+
 /// State of one node.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct NodeState {
     /// Node.
     pub node: String,
-    /// `running`, `stopped`, `gone`.
-    pub state: String,
+    /// Of its machine.
+    pub state: MachineState,
 }
 
 /// A limit as asked and as read back.

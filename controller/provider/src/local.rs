@@ -1,7 +1,7 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
-use super::{Allow, Fitness, LimitReport, NodeState, Provider};
-use continuum_config::Config;
+use super::{Allow, Fitness, LimitReport, MachineState, NodeState, Provider};
+use continuum_config::{Broker, Config};
 use continuum_host::{
     context::Context,
     error::Error,
@@ -278,7 +278,7 @@ impl Provider for Local {
             reasons
                 .push("provider local cannot install services; leave software.services out".into());
         }
-        if config.software.broker == "mosquitto" {
+        if config.software.broker == Broker::Mosquitto {
             reasons.push(
                 "provider local has the embedded broker only; set software.broker=rumqttd".into(),
             );
@@ -405,7 +405,11 @@ impl Provider for Local {
                     .is_some_and(|(pid, started)| process::is_alive(pid, started));
                 NodeState {
                     node: node.name.clone(),
-                    state: if alive { "running" } else { "gone" }.to_owned(),
+                    state: if alive {
+                        MachineState::Running
+                    } else {
+                        MachineState::Gone
+                    },
                 }
             })
             .collect())

@@ -44,9 +44,9 @@ impl RunPlacement {
         cut_off: Duration,
     ) -> Result<Self, Error> {
         let (deployment, config, plan) = (session.deployment, session.config, session.plan);
-        let manager = managers::find(&config.software.resource_manager);
+        let manager = managers::find(config.software.resource_manager);
         let in_pods = manager.is_some_and(managers::ResourceManager::runs_in_pods);
-        let runtime = config.software.runtime().map(str::to_owned);
+        let runtime = config.software.runtime().map(|r| r.to_string());
         let mut placement = Self {
             pods: None,
             runtime,

@@ -240,7 +240,7 @@ impl Timeline {
                 }
             }
         }));
-        let manager = managers::find(&self.session.config.software.resource_manager);
+        let manager = managers::find(self.session.config.software.resource_manager);
         if manager.is_some_and(|m| m.cluster().is_some()) {
             let (session, notes, clock) =
                 (Arc::clone(&self.session), self.notes.clone(), self.clock);

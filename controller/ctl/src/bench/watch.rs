@@ -4,6 +4,7 @@ use continuum_agents::{RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_model::{ClockOffset, NodeRun, Phase, RunPlan, UserContainer};
 use continuum_provider;
+use continuum_provider::MachineState;
 use continuum_workload_core::{clock::AnchoredClock, event::Event};
 use futures_util::FutureExt;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -267,7 +268,7 @@ pub(super) async fn wait_ended(
                     }
                 };
                 for state in states {
-                    if state.state != "running" && first_failure.is_none() {
+                    if state.state != MachineState::Running && first_failure.is_none() {
                         let error = Error::Agent {
                             doing: "go on with the run".into(),
                             node: state.node.clone(),

@@ -6,6 +6,7 @@ use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Action;
 use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
 use continuum_provider;
+use continuum_provider::MachineState;
 use serde_json::json;
 use std::time::Duration;
 
@@ -31,7 +32,10 @@ pub(super) async fn list(context: &Context, output: &Output) -> Result<(), Error
         };
         let state = match states {
             Ok(states) => {
-                let running = states.iter().filter(|s| s.state == "running").count();
+                let running = states
+                    .iter()
+                    .filter(|s| s.state == MachineState::Running)
+                    .count();
                 format!("{running} of {} nodes running", states.len())
             }
             Err(error) => continuum_host::error::chain(&error),
@@ -98,7 +102,7 @@ pub(super) async fn status(
         rows.push(vec![
             node.name.clone(),
             node.address.to_string(),
-            state.state.clone(),
+            state.state.to_string(),
             word,
             load,
             broker,

@@ -10,7 +10,7 @@ use crate::{
     deploy::{self, Up, timings},
     report::{self, Bench},
 };
-use continuum_config::{Config, to_toml};
+use continuum_config::{Config, Runtime, to_toml};
 use continuum_host::{
     context::Context,
     error::Error,
@@ -171,10 +171,9 @@ fn same_machines(live: &Config, wanted: &Config, made_by: &str) -> Result<(), Er
     aligned.infrastructure.keep = wanted.infrastructure.keep;
     // Another runtime is only another way to run, if it is there.
     let software = &wanted.software;
-    let installed = |runtime: &str| live.software.services.iter().any(|s| s == runtime);
+    let installed = |runtime: Runtime| live.software.services.iter().any(|s| s == runtime.name());
     if software.runtime().is_none_or(installed) {
-        let runtime = &mut aligned.software.container_runtime;
-        runtime.clone_from(&software.container_runtime);
+        aligned.software.container_runtime = software.container_runtime;
     }
     if aligned == *wanted {
         return Ok(());
@@ -232,8 +231,8 @@ async fn bench_locked(context: &Context, config: &Config, results: &Path) -> Res
             "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
         ],
     })?;
-    let application = applications::find(&benchmark.application)
-        .ok_or_else(|| Error::other("find the application", &benchmark.application))?;
+    let application = applications::find(benchmark.application)
+        .ok_or_else(|| Error::other("find the application", benchmark.application))?;
     let dir = report::make_directory(results, &config.name)?;
     let done =
         crate::bench::bench(context, &deployment, config, benchmark, application, &plan).await;

@@ -26,7 +26,7 @@ pub(super) async fn not_ready_reason(
     plan: &Plan,
     deployment: &Deployment,
 ) -> Option<String> {
-    managers::find(&config.software.resource_manager)
+    managers::find(config.software.resource_manager)
         .filter(|_| !config.infrastructure.infra_only)?
         .cluster()?;
     let mut why = String::new();

@@ -51,7 +51,7 @@ fn from_catalogue(
     plan: &Plan,
 ) -> Vec<(&'static str, Option<String>)> {
     let mut all = Vec::new();
-    let manager = managers::find(&config.software.resource_manager)
+    let manager = managers::find(config.software.resource_manager)
         .filter(|_| !config.infrastructure.infra_only);
     if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster)
         // A version that does not exist is among the reasons of the refusal.

@@ -2,7 +2,7 @@
 
 use continuum_agents::{Agent, GrpcAgent};
 use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_provider::{Provider, last_lines};
+use continuum_provider::{MachineState, Provider, last_lines};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -69,7 +69,7 @@ async fn wait_for(
             let states = provider.states(context, deployment).await?;
             let is_gone = states
                 .iter()
-                .any(|s| s.node == node && s.state != "running");
+                .any(|s| s.node == node && s.state != MachineState::Running);
             if is_gone || is_late {
                 let console = provider.console(context, deployment, node).await;
                 let console = console.map_or_else(String::new, |text| {

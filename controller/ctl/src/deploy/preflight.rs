@@ -43,7 +43,7 @@ pub(super) fn of_config(
     let mut reasons = Vec::new();
     let mut warnings = Vec::new();
     if !config.infrastructure.infra_only {
-        let manager = managers::find(&config.software.resource_manager);
+        let manager = managers::find(config.software.resource_manager);
         if let Some((manager, why)) = manager.and_then(|m| Some((m, m.missing(config)?))) {
             reasons.push(format!("resource manager {}: {why}", manager.name()));
         } else if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
@@ -59,7 +59,7 @@ pub(super) fn of_config(
         reasons.extend(super::cluster::missing_beside(context, config, plan));
         if let Some(installer) = execution_models::of(config) {
             let refusals = installer.refusals(config);
-            let name = installer.name();
+            let name = installer.kind();
             reasons.extend(
                 refusals
                     .iter()
@@ -72,7 +72,7 @@ pub(super) fn of_config(
         for node in plan.nodes.iter().filter(|_| manager.is_some()) {
             let floor = manager.map_or(0, |m| m.needs(node).memory_floor_mib);
             if node.memory_mib < floor {
-                let name = &config.software.resource_manager;
+                let name = config.software.resource_manager;
                 reasons.push(format!(
                     "node {} has {} MiB, {name} needs at least {floor}",
                     node.name, node.memory_mib

@@ -55,7 +55,7 @@ async fn node_software(
     if plan.brokers.contains(&node.name) {
         agent
             .start_broker(BrokerSpec {
-                backend: config.software.broker.clone(),
+                backend: config.software.broker.to_string(),
                 listen: format!("{}:{BROKER_PORT}", node.address),
                 max_connections: config.software.max_connections,
                 max_payload_bytes: MAX_PAYLOAD_BYTES,

@@ -43,7 +43,7 @@ pub fn usual(config: &Config, provider: &str) -> Vec<(&'static str, f64)> {
         return stages;
     }
     stages.push(("software", 10.0));
-    let manager = managers::find(&config.software.resource_manager);
+    let manager = managers::find(config.software.resource_manager);
     if manager.is_some_and(|m| m.cluster().is_some()) {
         stages.push(("cluster", 145.0));
         if config.infrastructure.tiers.edge.nodes > 0 {

@@ -16,7 +16,7 @@ use continuum_host::{
 };
 use continuum_model::Plan;
 use continuum_plan::managers;
-use continuum_provider::{Allow, LimitReport, Provider};
+use continuum_provider::{Allow, LimitReport, MachineState, Provider};
 
 /// What `up` has to say at the end.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ async fn phases(
         .states(context, deployment)
         .await?
         .iter()
-        .all(|s| s.state == "running");
+        .all(|s| s.state == MachineState::Running);
     let mut unchanged = all_run && deployment.is_up();
     if !all_run {
         // A node that is started anew has lost its links and its broker.
@@ -235,7 +235,7 @@ async fn phases(
             for (name, value) in super::versions::of_docker(&agents, plan).await {
                 deployment.set_fact(&name, value)?;
             }
-            let manager = managers::find(&config.software.resource_manager)
+            let manager = managers::find(config.software.resource_manager)
                 .filter(|_| !config.infrastructure.infra_only);
             if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
                 let install =

@@ -16,8 +16,8 @@ pub fn can_upgrade_in_place(live: &Config, wanted: &Config) -> bool {
     grown.infrastructure.keep = wanted.infrastructure.keep;
     if grown.software.execution_model.is_none() {
         let (software, wanted) = (&mut grown.software, &wanted.software);
-        software.execution_model.clone_from(&wanted.execution_model);
-        software.openfaas.clone_from(&wanted.openfaas);
+        software.execution_model = wanted.execution_model;
+        software.openfaas = wanted.openfaas;
         software.openfaas_images.clone_from(&wanted.openfaas_images);
         software.accept_openfaas_terms = wanted.accept_openfaas_terms;
     }

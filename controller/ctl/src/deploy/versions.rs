@@ -8,8 +8,16 @@ use std::time::Duration;
 const ASK_DEADLINE: Duration = Duration::from_secs(30);
 
 /// kubeadm has etcd tell its metrics on this port of its own machine, without TLS.
-const ETCD: &str =
-    "busybox wget -q -T 10 -O - http://127.0.0.1:2381/metrics | grep ^etcd_server_version";
+const ETCD_METRICS: [&str; 8] = [
+    "busybox",
+    "wget",
+    "-q",
+    "-T",
+    "10",
+    "-O",
+    "-",
+    "http://127.0.0.1:2381/metrics",
+];
 
 /// What a node's program prints; `None`, and a line in the log, when it does not.
 async fn ask(agent: &GrpcAgent, argv: &[&str]) -> Option<String> {
@@ -30,9 +38,10 @@ async fn ask(agent: &GrpcAgent, argv: &[&str]) -> Option<String> {
     }
 }
 
-/// `etcd_server_version{server_version="3.6.13"} 1`
-fn etcd_version(metric: &str) -> Option<&str> {
-    let (_, rest) = metric.split_once("server_version=\"")?;
+/// Of the line `etcd_server_version{server_version="3.6.13"} 1`.
+fn etcd_version(metrics: &str) -> Option<&str> {
+    let mut lines = metrics.lines();
+    let rest = lines.find_map(|l| l.strip_prefix("etcd_server_version{server_version=\""))?;
     rest.split_once('"').map(|(version, _)| version)
 }
 
@@ -42,7 +51,7 @@ pub(super) async fn of_etcd(agents: &[GrpcAgent], plan: &Plan) -> Option<(String
     let (agent, _) = nodes
         .into_iter()
         .find(|(_, n)| n.role == Role::Controller)?;
-    let said = ask(agent, &["sh", "-c", ETCD]).await?;
+    let said = ask(agent, &ETCD_METRICS).await?;
     let version = etcd_version(&said)?.to_owned();
     Some(("running etcd".to_owned(), version))
 }
@@ -68,8 +77,9 @@ mod tests {
 
     #[test]
     fn the_version_of_etcd_is_a_label() {
-        let metric = "etcd_server_version{server_version=\"3.6.13\"} 1";
-        assert_eq!(etcd_version(metric), Some("3.6.13"));
+        let metrics = "# TYPE etcd_server_version gauge\netcd_server_go_version{server_go_version=\"go1.25\"} 1\n\
+                       etcd_server_version{server_version=\"3.6.13\"} 1\n";
+        assert_eq!(etcd_version(metrics), Some("3.6.13"));
         assert_eq!(etcd_version("etcd_server_version 1"), None);
     }
 }

@@ -3,7 +3,7 @@
 use crate::report::Bench;
 use continuum_config::Config;
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
-use continuum_model::{NodeRun, Phase, Plan, Table};
+use continuum_model::{NodeRun, Phase, Plan};
 use continuum_plan::links_of;
 use continuum_workload_core::{
     call::CALL_COLUMNS,
@@ -91,7 +91,7 @@ pub fn write(
         serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
     save("result.json", text)?;
     for table in &bench.report.tables {
-        save(file_name(table), table.to_csv())?;
+        save(table.file, table.to_csv())?;
     }
     save("samples.csv", samples(&bench.runs, Phase::Endpoint))?;
     save("worker_samples.csv", samples(&bench.runs, Phase::Worker))?;
@@ -153,20 +153,6 @@ fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
         "installations": installations,
         "links": links,
     })
-}
-
-fn file_name(table: &Table) -> &'static str {
-    if table.banner.starts_with("ENDPOINT") {
-        "endpoints.csv"
-    } else if table.banner.starts_with("FUNCTION") {
-        "function_table.csv"
-    } else if table.banner.starts_with("START") {
-        "starts.csv"
-    } else if table.banner.starts_with("POD") {
-        "pods.csv"
-    } else {
-        "workers.csv"
-    }
 }
 
 fn host() -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! `empty`: one sleeping program on each worker, or on each endpoint where there are no workers.
 
 use super::{Application, pods};
-use continuum_config::{Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config};
 use continuum_model::{Cell, Clocks, NodeRun, Phase, Plan, Report, Role, RunPlan, Table};
 use continuum_workload_core::{
     spec::{Role as Does, RunSpec, Sleep},
@@ -12,8 +12,8 @@ use continuum_workload_core::{
 pub(super) struct Empty;
 
 impl Application for Empty {
-    fn name(&self) -> &'static str {
-        "empty"
+    fn kind(&self) -> ApplicationKind {
+        ApplicationKind::Empty
     }
 
     fn check(&self, _config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
@@ -69,7 +69,11 @@ impl Application for Empty {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report {
-        let mut table = Table::new("EMPTY OUTPUT", &["node", "ready (s)", "total_time (s)"]);
+        let mut table = Table::new(
+            "workers.csv",
+            "EMPTY OUTPUT",
+            &["node", "ready (s)", "total_time (s)"],
+        );
         for run in runs {
             // Asked by our clock, ready and ended by the node's.
             let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);

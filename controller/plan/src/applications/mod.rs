@@ -9,7 +9,7 @@ mod pods;
 #[cfg(test)]
 mod test_runs;
 
-use continuum_config::{Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config};
 use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan};
 
 /// Every application; the only place that names them.
@@ -27,8 +27,12 @@ pub use functions::{
 
 /// One application.
 pub trait Application: Sync + std::fmt::Debug {
+    /// Which one.
+    fn kind(&self) -> ApplicationKind;
     /// As in configs.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)>;
     /// What runs where.
@@ -45,12 +49,18 @@ pub trait Application: Sync + std::fmt::Debug {
     ) -> Report;
 }
 
-/// Finds one by name.
-pub fn find(name: &str) -> Option<&'static dyn Application> {
-    APPLICATIONS.iter().copied().find(|a| a.name() == name)
+/// The one of a kind.
+pub fn find(kind: ApplicationKind) -> Option<&'static dyn Application> {
+    APPLICATIONS.iter().copied().find(|a| a.kind() == kind)
 }
 
-/// All names.
-pub fn names() -> Vec<&'static str> {
-    APPLICATIONS.iter().map(|a| a.name()).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_application_that_a_config_may_name_is_here() {
+        let kinds: Vec<_> = APPLICATIONS.iter().map(|a| a.kind()).collect();
+        assert_eq!(kinds, ApplicationKind::ALL);
+    }
 }

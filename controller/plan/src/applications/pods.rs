@@ -54,7 +54,7 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
     let names: Vec<&str> = std::iter::once("pod")
         .chain(COLUMNS.iter().map(|(name, _)| *name))
         .collect();
-    let mut table = Table::new("POD OUTPUT", &names);
+    let mut table = Table::new("pods.csv", "POD OUTPUT", &names);
     let mut rows: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     for run in runs {
         let Some(pod) = &run.pod else { continue };

@@ -2,7 +2,7 @@
 //! accepts its terms.
 
 use super::ExecutionModel;
-use continuum_config::Config;
+use continuum_config::{Config, ExecutionModelKind, ManagerKind, OpenFaasDistribution};
 
 /// Images of the gateway and of the suite, as the catalogue names them.
 pub const IMAGES: &str = "faas-images";
@@ -14,19 +14,21 @@ pub const PARTS: [&str; 4] = ["gateway", "faas-netes", "queue-worker", "nats"];
 pub(super) struct OpenFaas;
 
 impl ExecutionModel for OpenFaas {
-    fn name(&self) -> &'static str {
-        "openfaas"
+    fn kind(&self) -> ExecutionModelKind {
+        ExecutionModelKind::OpenFaas
     }
 
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
-        if config.software.resource_manager != "kubernetes" {
+        if config.software.resource_manager != ManagerKind::Kubernetes {
             faults.push((
                 "software.execution_model",
                 "openfaas needs resource_manager = kubernetes".to_owned(),
             ));
         }
-        if config.software.openfaas == "upstream" && config.software.openfaas_images.is_empty() {
+        if config.software.openfaas == OpenFaasDistribution::Upstream
+            && config.software.openfaas_images.is_empty()
+        {
             faults.push((
                 "software.openfaas_images",
                 format!(

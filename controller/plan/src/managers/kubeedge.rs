@@ -5,7 +5,7 @@ use super::{
     kubernetes::{self, Kubernetes},
     spread_evenly,
 };
-use continuum_config::Config;
+use continuum_config::{Config, ManagerKind};
 use continuum_images::components::{Catalogue, Stack};
 use continuum_model::{BROKER_PORT, NodePlan, Plan, Role, Tier, node_name};
 
@@ -14,8 +14,8 @@ use continuum_model::{BROKER_PORT, NodePlan, Plan, Role, Tier, node_name};
 pub(super) struct KubeEdge;
 
 impl ResourceManager for KubeEdge {
-    fn name(&self) -> &'static str {
-        "kubeedge"
+    fn kind(&self) -> ManagerKind {
+        ManagerKind::KubeEdge
     }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();

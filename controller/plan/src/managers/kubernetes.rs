@@ -3,7 +3,7 @@
 use super::{
     Cluster, ClusterPart, Needs, ResourceManager, Secret, UnknownVersion, count, spread_evenly,
 };
-use continuum_config::Config;
+use continuum_config::{Config, ManagerKind};
 use continuum_images::components::{Catalogue, Stack};
 use continuum_model::{NodePlan, Plan, Role, Tier, node_name};
 
@@ -12,8 +12,8 @@ use continuum_model::{NodePlan, Plan, Role, Tier, node_name};
 pub(super) struct Kubernetes;
 
 impl ResourceManager for Kubernetes {
-    fn name(&self) -> &'static str {
-        "kubernetes"
+    fn kind(&self) -> ManagerKind {
+        ManagerKind::Kubernetes
     }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();

@@ -1,7 +1,7 @@
 //! Mist: edge workers without an orchestrator, started by the agents.
 
 use super::{Needs, ResourceManager, count, native_worker, spread_evenly};
-use continuum_config::Config;
+use continuum_config::{Config, ManagerKind};
 use continuum_model::{NodePlan, Tier};
 
 /// `mist`.
@@ -9,8 +9,8 @@ use continuum_model::{NodePlan, Tier};
 pub(super) struct Mist;
 
 impl ResourceManager for Mist {
-    fn name(&self) -> &'static str {
-        "mist"
+    fn kind(&self) -> ManagerKind {
+        ManagerKind::Mist
     }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();

@@ -6,7 +6,7 @@ mod kubernetes;
 mod mist;
 mod none;
 
-use continuum_config::Config;
+use continuum_config::{Config, ManagerKind};
 use continuum_model::{NodePlan, Role, Tier};
 
 pub use cluster::{Cluster, ClusterPart, Secret, UnknownVersion};
@@ -32,8 +32,12 @@ pub struct Needs {
 
 /// One resource manager.
 pub trait ResourceManager: Sync + std::fmt::Debug {
+    /// Which one.
+    fn kind(&self) -> ManagerKind;
     /// As in configs.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
     /// Whether the first cloud node is its controller.
@@ -56,14 +60,9 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     }
 }
 
-/// Finds one by name.
-pub fn find(name: &str) -> Option<&'static dyn ResourceManager> {
-    RESOURCE_MANAGERS.iter().copied().find(|m| m.name() == name)
-}
-
-/// All names.
-pub fn names() -> Vec<&'static str> {
-    RESOURCE_MANAGERS.iter().map(|m| m.name()).collect()
+/// The one of a kind.
+pub fn find(kind: ManagerKind) -> Option<&'static dyn ResourceManager> {
+    RESOURCE_MANAGERS.iter().copied().find(|m| m.kind() == kind)
 }
 
 /// Nodes of a tier, for rules.
@@ -118,14 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_found() {
-        let mut names = names();
-        for name in &names {
-            assert_eq!(find(name).unwrap().name(), *name);
-        }
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), RESOURCE_MANAGERS.len());
-        assert!(find("swarm").is_none());
+    fn every_manager_that_a_config_may_name_is_here() {
+        let kinds: Vec<_> = RESOURCE_MANAGERS.iter().map(|m| m.kind()).collect();
+        assert_eq!(kinds, ManagerKind::ALL);
     }
 }

@@ -1,7 +1,7 @@
 //! No manager: endpoints on their own.
 
 use super::{Needs, ResourceManager, count};
-use continuum_config::Config;
+use continuum_config::{Config, ManagerKind};
 use continuum_model::{NodePlan, Tier};
 
 /// `none`.
@@ -9,8 +9,8 @@ use continuum_model::{NodePlan, Tier};
 pub(super) struct Unmanaged;
 
 impl ResourceManager for Unmanaged {
-    fn name(&self) -> &'static str {
-        "none"
+    fn kind(&self) -> ManagerKind {
+        ManagerKind::None
     }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();

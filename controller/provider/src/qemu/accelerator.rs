@@ -1,5 +1,6 @@
 //! KVM only where it really boots a kernel: some hosts have a /dev/kvm that boots none.
 
+use continuum_config::AcceleratorChoice;
 use continuum_host::process;
 use std::{path::Path, time::Duration};
 
@@ -43,16 +44,16 @@ pub(super) enum MemoryHeadroom {
 }
 
 /// As asked for, or what works; else why not.
-pub(super) async fn choose(asked: &str, kernel: &Path) -> Result<Accelerator, String> {
+pub(super) async fn choose(asked: AcceleratorChoice, kernel: &Path) -> Result<Accelerator, String> {
     match asked {
-        "tcg" => Ok(Accelerator::Tcg),
-        "kvm" => match probe(kernel).await {
+        AcceleratorChoice::Tcg => Ok(Accelerator::Tcg),
+        AcceleratorChoice::Kvm => match probe(kernel).await {
             Ok(()) => Ok(Accelerator::Kvm),
             Err(why) => Err(format!(
                 "KVM was asked for, but {why}; use infrastructure.accelerator=auto or tcg"
             )),
         },
-        _ => Ok(if probe(kernel).await.is_ok() {
+        AcceleratorChoice::Auto => Ok(if probe(kernel).await.is_ok() {
             Accelerator::Kvm
         } else {
             Accelerator::Tcg

@@ -3,7 +3,8 @@
 //! libvirt's calls block for as long as its daemon does. A call that was given up still holds its thread, so the
 //! connection is not used again: later calls fail at once.
 
-use super::hypervisor::{DomainInfo, DomainState, HostInfo, Hypervisor, NetworkInfo, Upload};
+use super::hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload};
+use crate::MachineState;
 use continuum_host::error::Error;
 use std::{
     path::Path,
@@ -99,7 +100,7 @@ impl Hypervisor for TimeoutHypervisor {
         self.call("list domains", self.within, |h| h.domains())
     }
 
-    fn domain_state(&self, name: &str) -> Result<DomainState, Error> {
+    fn domain_state(&self, name: &str) -> Result<MachineState, Error> {
         let own = name.to_owned();
         self.call(&format!("look at domain {name}"), self.within, move |h| {
             h.domain_state(&own)

@@ -1,6 +1,7 @@
 //! A hypervisor in memory, for tests only: no machine is behind it. Any call can be made to fail or to hang.
 
-use super::hypervisor::{DomainInfo, DomainState, HostInfo, Hypervisor, NetworkInfo, Upload};
+use super::hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload};
+use crate::MachineState;
 use continuum_host::error::Error;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -124,12 +125,12 @@ impl Hypervisor for FakeHypervisor {
         Ok(state.domains.iter().map(info).collect())
     }
 
-    fn domain_state(&self, name: &str) -> Result<DomainState, Error> {
+    fn domain_state(&self, name: &str) -> Result<MachineState, Error> {
         let state = self.enter(&format!("look at domain {name}"))?;
         Ok(match state.domains.get(name) {
-            None => DomainState::Absent,
-            Some((_, true)) => DomainState::Running,
-            Some((_, false)) => DomainState::Stopped,
+            None => MachineState::Gone,
+            Some((_, true)) => MachineState::Running,
+            Some((_, false)) => MachineState::Stopped,
         })
     }
 

@@ -1,32 +1,9 @@
 //! What is asked of libvirt. Calls block; `deadline` sees to that.
 
 use super::xml::OwnershipTag;
+use crate::MachineState;
 use continuum_host::error::Error;
 use std::path::Path;
-
-/// State of a domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DomainState {
-    /// Runs.
-    Running,
-    /// Stands still: an I/O error, a full disk, or somebody's command.
-    Paused,
-    /// Defined and not running.
-    Stopped,
-    /// Not there.
-    Absent,
-}
-
-impl DomainState {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Stopped => "stopped",
-            Self::Absent => "gone",
-        }
-    }
-}
 
 /// A domain with what its metadata says.
 #[derive(Debug, Clone)]
@@ -61,7 +38,7 @@ pub(super) type Upload = Box<dyn std::io::Read + Send>;
 pub(super) trait Hypervisor {
     fn host(&self) -> Result<HostInfo, Error>;
     fn domains(&self) -> Result<Vec<DomainInfo>, Error>;
-    fn domain_state(&self, name: &str) -> Result<DomainState, Error>;
+    fn domain_state(&self, name: &str) -> Result<MachineState, Error>;
     fn define_domain(&self, xml: &str) -> Result<(), Error>;
     fn start_domain(&self, name: &str) -> Result<(), Error>;
     fn remove_domain(&self, name: &str) -> Result<bool, Error>;

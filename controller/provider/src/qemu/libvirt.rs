@@ -1,9 +1,10 @@
 //! libvirt through the `virt` crate.
 
 use super::{
-    hypervisor::{DomainInfo, DomainState, HostInfo, Hypervisor, NetworkInfo, Upload},
+    hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload},
     xml,
 };
+use crate::MachineState;
 use continuum_host::{error::Error, process};
 use std::{fmt::Debug, path::Path};
 use virt::{
@@ -205,17 +206,17 @@ impl Hypervisor for Libvirt {
         Ok(found)
     }
 
-    fn domain_state(&self, name: &str) -> Result<DomainState, Error> {
+    fn domain_state(&self, name: &str) -> Result<MachineState, Error> {
         let Some(domain) = self.domain(name)? else {
-            return Ok(DomainState::Absent);
+            return Ok(MachineState::Gone);
         };
         let (state, _) = domain
             .get_state()
             .map_err(failed(format!("look at domain {name}")))?;
         Ok(match state {
-            sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED => DomainState::Running,
-            sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Paused,
-            _ => DomainState::Stopped,
+            sys::VIR_DOMAIN_RUNNING | sys::VIR_DOMAIN_BLOCKED => MachineState::Running,
+            sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => MachineState::Paused,
+            _ => MachineState::Stopped,
         })
     }
 

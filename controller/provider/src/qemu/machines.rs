@@ -4,11 +4,11 @@
 use super::{
     accelerator::Accelerator,
     console_path, disks, domain_name, fabric,
-    hypervisor::{DomainState, Hypervisor},
+    hypervisor::Hypervisor,
     preflight,
     xml::{self, OwnershipTag},
 };
-use crate::{LimitReport, NodeState, seed};
+use crate::{LimitReport, MachineState, NodeState, seed};
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
@@ -56,10 +56,10 @@ pub(super) fn create(
         }
         let domain = domain_name(&deployment.id(), &node.name);
         let state = hypervisor.domain_state(&domain)?;
-        if matches!(state, DomainState::Running | DomainState::Paused) {
+        if matches!(state, MachineState::Running | MachineState::Paused) {
             continue;
         }
-        if state == DomainState::Absent {
+        if state == MachineState::Gone {
             let content = seed::image(config, node, secrets, deployment, plan.prefix)?;
             let disks = disks::create(hypervisor, &base, node, deployment, content)?;
             deployment.intend(ResourceKind::Domain, &domain)?;
@@ -200,7 +200,7 @@ pub(super) fn states(
         let state = hypervisor.domain_state(&domain_name(&deployment.id(), &node.name))?;
         Ok(NodeState {
             node: node.name.clone(),
-            state: state.name().to_owned(),
+            state,
         })
     };
     deployment.nodes().iter().map(look).collect()

@@ -4,6 +4,7 @@ use super::{
     accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines,
     xml::OwnershipTag,
 };
+use crate::MachineState;
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
@@ -223,7 +224,7 @@ fn a_domain_undefined_by_hand_is_no_obstacle() {
     let name = world.fake.running().into_iter().next().unwrap();
     world.fake.undefine_by_hand(&name);
     let states = machines::states(&world.fake, &deployment).unwrap();
-    assert!(states.iter().any(|s| s.state == "gone"));
+    assert!(states.iter().any(|s| s.state == MachineState::Gone));
     assert_eq!(world.destroy(&mut deployment).len(), 6);
     assert!(world.left().is_empty());
 }

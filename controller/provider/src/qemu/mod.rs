@@ -25,7 +25,7 @@ mod xml;
 
 use super::{Allow, Fitness, LimitReport, NodeState, Provider};
 use accelerator::Accelerator;
-use continuum_config::Config;
+use continuum_config::{AcceleratorChoice, Config};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{Plan, Prefix};
 use continuum_plan::managers;
@@ -88,7 +88,7 @@ impl Provider for Qemu {
         if let Err(error) = open(libvirt_uri).and_then(|hypervisor| hypervisor.host()) {
             return unfit(error);
         }
-        match accelerator::choose("kvm", &image.file("kernel")).await {
+        match accelerator::choose(AcceleratorChoice::Kvm, &image.file("kernel")).await {
             Ok(_) => Fitness::Native("KVM boots a kernel here".into()),
             Err(why) => Fitness::Emulated(why),
         }
@@ -116,7 +116,7 @@ impl Provider for Qemu {
         let mut accelerator = Accelerator::Tcg;
         match continuum_images::store::current(&context.cache) {
             Ok(image) => {
-                let asked = &config.infrastructure.accelerator;
+                let asked = config.infrastructure.accelerator;
                 match accelerator::choose(asked, &image.file("kernel")).await {
                     Ok(chosen) => accelerator = chosen,
                     Err(why) => reasons.push(why),
@@ -172,7 +172,7 @@ impl Provider for Qemu {
             continuum_images::store::find(&context.cache, key)?
         } else {
             // With `infra_only` too: whoever installs the manager by hand then has what it needs.
-            let manager = managers::find(&config.software.resource_manager);
+            let manager = managers::find(config.software.resource_manager);
             let role = manager.and_then(managers::ResourceManager::image_role);
             let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
             if let Some(note) = note {
@@ -181,7 +181,7 @@ impl Provider for Qemu {
             image
         };
         let accelerator =
-            accelerator::choose(&config.infrastructure.accelerator, &image.file("kernel"))
+            accelerator::choose(config.infrastructure.accelerator, &image.file("kernel"))
                 .await
                 .map_err(|why| Error::other("choose an accelerator", why))?;
         deployment.set_fact("accelerator", accelerator.label())?;

@@ -26,7 +26,7 @@ mod preflight;
 mod sandbox;
 pub mod supervisor;
 
-use super::{Allow, Fitness, LimitReport, NodeState, Provider, routes, seed};
+use super::{Allow, Fitness, LimitReport, MachineState, NodeState, Provider, routes, seed};
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
@@ -256,7 +256,7 @@ impl Provider for Uml {
         let image = if let Some(key) = deployment.facts().get("image") {
             continuum_images::store::find(&context.cache, key)?
         } else {
-            let manager = managers::find(&config.software.resource_manager);
+            let manager = managers::find(config.software.resource_manager);
             let role = manager.and_then(managers::ResourceManager::image_role);
             let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
             if let Some(note) = note {
@@ -404,15 +404,15 @@ impl Provider for Uml {
             .map(|node| {
                 let dir = all.join(guests::name(&deployment.id(), &node.name));
                 let state = if guests::running(&dir).is_some() {
-                    "running"
+                    MachineState::Running
                 } else if dir.exists() {
-                    "stopped"
+                    MachineState::Stopped
                 } else {
-                    "gone"
+                    MachineState::Gone
                 };
                 NodeState {
                     node: node.name.clone(),
-                    state: state.to_owned(),
+                    state,
                 }
             })
             .collect())

@@ -4,7 +4,7 @@
 mod openfaas;
 
 use continuum_agents::GrpcAgent;
-use continuum_config::Config;
+use continuum_config::{Config, ExecutionModelKind};
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_model::Plan;
 
@@ -31,8 +31,8 @@ pub struct Session<'a> {
 /// Installs one execution model.
 #[async_trait::async_trait]
 pub trait Installer: Sync + std::fmt::Debug {
-    /// As in configs.
-    fn name(&self) -> &'static str;
+    /// Of which model.
+    fn kind(&self) -> ExecutionModelKind;
     /// Why this machine cannot install it for such a config; empty = it can.
     fn refusals(&self, config: &Config) -> Vec<String>;
     /// Installs it and waits until it answers. Returns facts for results.
@@ -41,8 +41,8 @@ pub trait Installer: Sync + std::fmt::Debug {
 
 /// That of a config's model, unless it has machines only.
 pub fn of(config: &Config) -> Option<&'static dyn Installer> {
-    let name = config.software.execution_model.as_deref()?;
-    let installer = INSTALLERS.iter().copied().find(|m| m.name() == name);
+    let kind = config.software.execution_model?;
+    let installer = INSTALLERS.iter().copied().find(|m| m.kind() == kind);
     installer.filter(|_| !config.infrastructure.infra_only)
 }
 
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn every_model_that_a_config_may_name_can_be_installed() {
-        let installed: Vec<_> = INSTALLERS.iter().map(|i| i.name()).collect();
-        let declared: Vec<_> = EXECUTION_MODELS.iter().map(|m| m.name()).collect();
+        let installed: Vec<_> = INSTALLERS.iter().map(|i| i.kind()).collect();
+        let declared: Vec<_> = EXECUTION_MODELS.iter().map(|m| m.kind()).collect();
         assert_eq!(installed, declared);
     }
 }

@@ -4,7 +4,7 @@ mod report;
 
 use super::Application;
 use crate::managers;
-use continuum_config::{Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config, Runtime};
 use continuum_model::{
     BROKER_PORT, Clocks, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
     UserContainer, UserImage,
@@ -32,8 +32,8 @@ fn addresses<'a>(nodes: impl Iterator<Item = &'a NodePlan>) -> String {
 }
 
 impl Application for Container {
-    fn name(&self) -> &'static str {
-        "container"
+    fn kind(&self) -> ApplicationKind {
+        ApplicationKind::Container
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
@@ -57,13 +57,13 @@ impl Application for Container {
                 ),
             ));
         }
-        let in_pods = managers::find(&config.software.resource_manager)
+        let in_pods = managers::find(config.software.resource_manager)
             .is_some_and(managers::ResourceManager::runs_in_pods);
         let by_agents = benchmark.endpoint.image.is_some() || !in_pods;
         let names = images
             .iter()
             .filter(|(_, own)| own.image.is_some() && own.archive().is_none());
-        if by_agents && config.software.runtime() == Some("containerd") {
+        if by_agents && config.software.container_runtime == Runtime::Containerd {
             faults.extend(names.map(|(option, _)| {
                 let text = "must be an archive (*.tar) with container_runtime containerd, which fetches nothing";
                 (*option, text.to_owned())

@@ -14,7 +14,7 @@ pub(super) fn report(runs: &[NodeRun]) -> Report {
     let columns = [
         "node", "role", "metric", "count", "mean", "p50", "p95", "p99", "max",
     ];
-    let mut table = Table::new("CONTAINER OUTPUT", &columns);
+    let mut table = Table::new("workers.csv", "CONTAINER OUTPUT", &columns);
     let mut report = Report::default();
     for run in runs {
         let role = match run.plan.phase {

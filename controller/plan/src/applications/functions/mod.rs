@@ -3,7 +3,7 @@
 pub(super) mod report;
 
 use super::Application;
-use continuum_config::{Benchmark, Config, FunctionLoad};
+use continuum_config::{ApplicationKind, Benchmark, Config, FunctionLoad};
 use continuum_model::{Clocks, NodeRun, Phase, Plan, Report, RunPlan, Tier};
 use continuum_workload_core::spec::{
     CallBody, FunctionCalls, Invoker, Load, Role as Does, RunSpec,
@@ -23,7 +23,7 @@ pub(super) struct Functions;
 
 /// What is called, as far as it is understood: what is not is a fault of the config.
 pub fn loads(benchmark: &Benchmark) -> Vec<FunctionLoad> {
-    if benchmark.application != "functions" {
+    if benchmark.application != ApplicationKind::Functions {
         return vec![FunctionLoad {
             name: IMAGE.into(),
             frequency_hz: benchmark.frequency,
@@ -96,8 +96,8 @@ pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
 }
 
 impl Application for Functions {
-    fn name(&self) -> &'static str {
-        "functions"
+    fn kind(&self) -> ApplicationKind {
+        ApplicationKind::Functions
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {

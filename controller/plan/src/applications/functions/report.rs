@@ -15,6 +15,7 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
         by_function.entry(&call.function).or_default().push(call);
     }
     let mut table = Table::new(
+        "function_table.csv",
         "FUNCTION OUTPUT",
         &[
             "function",
@@ -98,7 +99,7 @@ pub fn add_starts(report: &mut Report, pods: &[PodRecord]) {
         "started (ms)",
         "ready (s)",
     ];
-    let mut table = Table::new("START OUTPUT", &columns);
+    let mut table = Table::new("starts.csv", "START OUTPUT", &columns);
     for pod in pods {
         let node = |stage: &str| pod.node_times_unix_ns.get(stage).copied();
         let api = |stage: &str| pod.times_unix_s.get(stage).copied();

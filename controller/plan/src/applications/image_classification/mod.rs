@@ -3,7 +3,7 @@
 mod report;
 
 use super::{Application, functions};
-use continuum_config::{Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config};
 use continuum_model::{
     BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
 };
@@ -60,8 +60,8 @@ fn classifiers(cores: f64) -> u32 {
 }
 
 impl Application for ImageClassification {
-    fn name(&self) -> &'static str {
-        "image_classification"
+    fn kind(&self) -> ApplicationKind {
+        ApplicationKind::ImageClassification
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {

@@ -101,6 +101,7 @@ fn worker_table(
     clocks: &Clocks,
 ) -> Table {
     let mut table = Table::new(
+        "workers.csv",
         banner,
         &[
             "worker_id",
@@ -175,6 +176,7 @@ fn total_time(run: &NodeRun) -> Cell {
 
 fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
     let mut table = Table::new(
+        "endpoints.csv",
         "ENDPOINT OUTPUT",
         &[
             "connected_to",
@@ -217,6 +219,7 @@ fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
 
 fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
     let mut table = Table::new(
+        "endpoints.csv",
         "ENDPOINT OUTPUT",
         &[
             "endpoint_id",

@@ -8,7 +8,7 @@ use super::{Installer, Session};
 use crate::artifacts;
 use continuum_agents::ArtifactSource;
 use continuum_cluster::{apply, client, not_running_reasons};
-use continuum_config::Config;
+use continuum_config::{Config, ExecutionModelKind, OpenFaasDistribution};
 use continuum_host::{error::Error, keys::Secrets};
 use continuum_model::Role;
 use continuum_openfaas_api::client::Gateway;
@@ -31,13 +31,13 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 pub(super) struct OpenFaas;
 
 fn is_upstream(config: &Config) -> bool {
-    config.software.openfaas == "upstream"
+    config.software.openfaas == OpenFaasDistribution::Upstream
 }
 
 #[async_trait::async_trait]
 impl Installer for OpenFaas {
-    fn name(&self) -> &'static str {
-        "openfaas"
+    fn kind(&self) -> ExecutionModelKind {
+        ExecutionModelKind::OpenFaas
     }
 
     fn refusals(&self, config: &Config) -> Vec<String> {
