@@ -169,8 +169,8 @@ impl Bed {
         let links = self.inside("ip", &["-brief", "link"])?;
         let ours = links.lines().filter(|l| l.starts_with("ct"));
         left.extend(ours.map(str::to_owned));
-        let groups = guest_groups()
-            .filter(|group| !self.others.contains(group) && is_left(group, state));
+        let groups =
+            guest_groups().filter(|group| !self.others.contains(group) && is_left(group, state));
         left.extend(groups.map(|group| group.display().to_string()));
         left.extend(of_uml(state));
         left.extend(entries(&state.join("deployments")));

@@ -14,13 +14,13 @@ pub(crate) const TESTS: [Test; 2] = [
         &[],
         Body::Alone(demo),
     )
-    .on(When::Always, When::Long),
+    .on(When::Always, When::Always),
     Test::new(
         "demo::an_endpoint_alone_classifies_its_photos",
         &[],
         Body::Alone(endpoint_alone),
     )
-    .on(When::Always, When::Long),
+    .on(When::Always, When::Always),
 ];
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
