@@ -228,7 +228,7 @@ pub trait Agent: Send + Sync {
     /// Reads a file; the digest is checked.
     async fn get(&self, path: &str, target: &std::path::Path) -> Result<u64, Error>;
     /// Sends the files that the node lacks, and says how far it is.
-    async fn bring(
+    async fn push_missing(
         &self,
         artifacts: &[ArtifactSource],
         steps: &(dyn Fn(InstallStep) + Send + Sync),

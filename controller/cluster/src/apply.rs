@@ -39,14 +39,14 @@ pub async fn apply(client: &Client, objects: &[Value]) -> Result<(), Error> {
 }
 
 /// Why pods of a namespace do not run.
-pub async fn pod_troubles(client: &Client, namespace: &str) -> Vec<String> {
+pub async fn not_running_reasons(client: &Client, namespace: &str) -> Vec<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let none = ListParams::default();
     let Ok(list) = ask("list pods", || pods.list(&none)).await else {
         return Vec::new();
     };
     let say = |pod: &Pod| {
-        let why = pod::trouble(pod)?;
+        let why = pod::not_running_reason(pod)?;
         Some(format!("pod {}: {why}", pod.metadata.name.as_deref()?))
     };
     list.items.iter().filter_map(say).collect()

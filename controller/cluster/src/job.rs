@@ -2,7 +2,7 @@
 
 use continuum_agents::{OUT_DIR, RunStart, workload_arguments};
 use continuum_host::error::Error;
-use continuum_model::{GUEST_DATA_DIR, OwnContainer, node_name};
+use continuum_model::{GUEST_DATA_DIR, UserContainer, node_name};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn container(
     application: &str,
     run: &RunStart,
     image: &Image,
-    own: Option<&OwnContainer>,
+    own: Option<&UserContainer>,
 ) -> Value {
     let resources = json!({
         "cpu": format!("{}m", (run.cpu_cores * 1000.0).round().max(1.0)),
@@ -78,7 +78,7 @@ pub fn job(
     run: &RunStart,
     node: &str,
     image: &Image,
-    own: Option<&OwnContainer>,
+    own: Option<&UserContainer>,
     deadline: Duration,
 ) -> Result<Job, Error> {
     let labels = json!({
@@ -180,10 +180,10 @@ mod tests {
             lease: Duration::from_secs(30),
             container: None,
         };
-        let own = OwnContainer {
+        let own = UserContainer {
             env: [("CONTINUUM_NODE".to_owned(), "cloud0".to_owned())].into(),
             ports: vec![8080],
-            ..OwnContainer::default()
+            ..UserContainer::default()
         };
         let image = Image {
             reference: "example.org/app:1".into(),

@@ -1,25 +1,25 @@
 //! What is asked of a live cluster: a client of its API server, and runs as Jobs in it.
 //!
 //! ```text
-//! RunStart ─ job ─> Job ─> pod ─┬─ board: one watch for all pods of a bench
+//! RunStart ─ job ─> Job ─> pod ─┬─ pod_watcher: one watch for all pods of a bench
 //!                               ├─ log: lines with their times, followed across broken connections
 //!                               ├─ record: when it was scheduled, started, ended; image digest; limits
 //!                               └─ stages: when its node did what, from the node's logs
 //! ```
 
 mod apply;
-mod board;
 mod client;
 mod function_pods;
 mod job;
 mod log;
 mod nodes;
 mod pod;
+mod pod_watcher;
 mod run;
 mod stages;
 pub mod usage;
 
-pub use apply::{apply, pod_troubles};
+pub use apply::{apply, not_running_reasons};
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use function_pods::FunctionPods;
 pub use job::{Image, job};

@@ -94,7 +94,7 @@ pub(super) fn state(pod: &Pod) -> PodState {
 }
 
 /// Why a pod's container does not run, if it does not.
-pub(super) fn trouble(pod: &Pod) -> Option<String> {
+pub(super) fn not_running_reason(pod: &Pod) -> Option<String> {
     match state(pod) {
         PodState::Waiting { why, .. } => Some(why),
         PodState::Ended(exit) => Some(format!("it ended: {exit:?}")),

@@ -1,17 +1,16 @@
 //! Runs in pods.
 
 use super::{
-    AGAIN_AFTER, ASK_DEADLINE,
-    board::{self, Board},
-    client,
+    AGAIN_AFTER, ASK_DEADLINE, client,
     job::{self, Image},
     log::Reader,
     pod::{self, PodState},
+    pod_watcher::{self, PodWatcher},
     stages,
 };
 use continuum_agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{error::Error, state::Deployment};
-use continuum_model::{NodeTimes, OwnContainer, Plan, PodRecord, RunExit, RunPlan, StartedRun};
+use continuum_model::{NodeTimes, Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Event, Pod},
@@ -46,7 +45,7 @@ const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 #[derive(Clone)]
 pub struct Pods {
     client: Client,
-    board: Arc<Board>,
+    pod_watcher: Arc<PodWatcher>,
     deadline: Duration,
     /// Beyond [`SILENCE_OF_A_RUN`], for logs of nodes that are cut off on purpose.
     cut_off: Duration,
@@ -73,10 +72,10 @@ impl Pods {
         let how = DeleteParams::background();
         let removal = || jobs.delete_collection(&how, &ours);
         ask("remove the Jobs of an earlier bench", removal).await?;
-        let board = Arc::new(Board::start(&client, bench));
+        let pod_watcher = Arc::new(PodWatcher::start(&client, bench));
         Ok(Self {
             client,
-            board,
+            pod_watcher,
             deadline,
             cut_off,
         })
@@ -101,7 +100,7 @@ pub struct PodRun {
     pods: Pods,
     application: String,
     image: Image,
-    own: Option<OwnContainer>,
+    own: Option<UserContainer>,
     agent: GrpcAgent,
     record: Mutex<PodRecord>,
 }
@@ -169,13 +168,13 @@ impl Runner for PodRun {
 
     async fn watch(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error> {
         let api: Api<Pod> = Api::default_namespaced(self.pods.client.clone());
-        let mut board = self.pods.board.pods();
+        let mut pod_watcher = self.pods.pod_watcher.pods();
         let mut reader = Reader::default();
         let mut said = String::new();
         let mut waits_since = Instant::now();
         let mut was_there = false;
         loop {
-            let now = board.borrow_and_update().clone();
+            let now = pod_watcher.borrow_and_update().clone();
             if let Some(trouble) = now
                 .trouble
                 .filter(|_| now.answered.elapsed() > SILENCE_OF_A_RUN)
@@ -230,7 +229,7 @@ impl Runner for PodRun {
                     let read = tokio::select! {
                         read = follow => read,
                         // Where the way to a node was cut, nobody may have told this end of the log.
-                        () = ended(&mut board, id) => Ok(()),
+                        () = ended(&mut pod_watcher, id) => Ok(()),
                     };
                     match read {
                         // It ended, and the board will say how.
@@ -262,7 +261,7 @@ impl Runner for PodRun {
                 }
                 (PodState::Running, None) => {}
             }
-            tokio::time::timeout(AGAIN_AFTER, board.changed())
+            tokio::time::timeout(AGAIN_AFTER, pod_watcher.changed())
                 .await
                 .ok();
         }
@@ -292,12 +291,12 @@ impl Runner for PodRun {
 }
 
 /// Until the board has known for a while that a run's pod is over.
-async fn ended(board: &mut watch::Receiver<board::Pods>, id: &str) {
-    let is_over = |pods: &board::Pods| {
+async fn ended(pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
+    let is_over = |pods: &pod_watcher::Pods| {
         let state = pods.by_run.get(id).map(pod::state);
         matches!(state, None | Some(PodState::Ended(_)))
     };
-    if board.wait_for(is_over).await.is_err() {
+    if pod_watcher.wait_for(is_over).await.is_err() {
         return std::future::pending().await;
     }
     tokio::time::sleep(LAST_LINES).await;

@@ -4,7 +4,7 @@ use super::{
     model::{Benchmark, Config, FunctionSpec},
     values::Options,
 };
-use continuum_model::{Mode, OwnImage};
+use continuum_model::{Mode, UserImage};
 
 pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: String) -> Benchmark {
     let tiers = &config.infrastructure.tiers;
@@ -37,11 +37,11 @@ pub(super) fn benchmark(options: &Options<'_>, config: &Config, application: Str
         duration_s: float("benchmark.duration_s", 300.0),
         sleep_time_s: float("benchmark.sleep_time_s", 0.0),
         dataset: options.text("benchmark.dataset"),
-        worker: OwnImage {
+        worker: UserImage {
             image: options.text("benchmark.worker_image"),
             command: options.list("benchmark.worker_command"),
         },
-        endpoint: OwnImage {
+        endpoint: UserImage {
             image: options.text("benchmark.endpoint_image"),
             command: options.list("benchmark.endpoint_command"),
         },

@@ -1,6 +1,6 @@
 //! The checked config.
 
-use continuum_model::{Link, Mode, OwnImage, PerTier, Tier, TierPair};
+use continuum_model::{Link, Mode, PerTier, Tier, TierPair, UserImage};
 use serde::Serialize;
 
 /// The whole config.
@@ -168,9 +168,9 @@ pub struct Benchmark {
     /// Directory of the user's own photos.
     pub dataset: Option<String>,
     /// For `container`: what workers run.
-    pub worker: OwnImage,
+    pub worker: UserImage,
     /// For `container`: what endpoints run.
-    pub endpoint: OwnImage,
+    pub endpoint: UserImage,
     /// For `container`: TCP ports of workers.
     pub ports: Vec<String>,
     /// What happens while it runs, one `SECONDS ACTION` each.

@@ -24,7 +24,7 @@ pub use node_run::{NodeRun, RunExit, StartedRun};
 pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
 pub use pod::{NodeTimes, PodRecord};
 pub use report::{Report, Validity};
-pub use run::{OwnContainer, OwnImage, Phase, RunPlan};
+pub use run::{Phase, RunPlan, UserContainer, UserImage};
 pub use sample::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
 pub use table::{Cell, Table};
 pub use tier::{Mode, PerTier, Tier, TierPair};

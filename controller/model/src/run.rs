@@ -32,14 +32,14 @@ pub struct RunPlan {
     /// For an endpoint: number of the worker it is connected to.
     pub connected_to: Option<usize>,
     /// A container of the user's own instead of our program.
-    pub own: Option<OwnContainer>,
+    pub own: Option<UserContainer>,
 }
 
 /// A container of the user's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct OwnContainer {
+pub struct UserContainer {
     /// As in the config: an archive or a name.
-    pub image: OwnImage,
+    pub image: UserImage,
     /// What it is told about the others.
     pub env: BTreeMap<String, String>,
     /// TCP ports that it listens on.
@@ -48,7 +48,7 @@ pub struct OwnContainer {
     pub is_service: bool,
 }
 
-impl OwnContainer {
+impl UserContainer {
     /// Where it listens: it is ready when that answers.
     pub fn socket(&self) -> Option<String> {
         let address = self.env.get("CONTINUUM_ADDRESS")?;
@@ -58,14 +58,14 @@ impl OwnContainer {
 
 /// A container of the user's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct OwnImage {
+pub struct UserImage {
     /// Archive or name; `None` = nothing runs there.
     pub image: Option<String>,
     /// The whole command; empty = what the image says.
     pub command: Vec<String>,
 }
 
-impl OwnImage {
+impl UserImage {
     /// The archive, if it is one.
     pub fn archive(&self) -> Option<&std::path::Path> {
         let path = std::path::Path::new(self.image.as_deref()?);

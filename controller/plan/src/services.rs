@@ -11,8 +11,6 @@ pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd, &Docker];
 pub trait Service: Sync + std::fmt::Debug {
     /// As in configs, and as the agent knows it.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
     /// What the agent is asked to install.
     fn component(&self, config: &Config) -> Component;
 }
@@ -34,9 +32,6 @@ impl Service for Mqtt {
     fn name(&self) -> &'static str {
         "mqtt"
     }
-    fn summary(&self) -> &'static str {
-        "MQTT broker, rumqttd or mosquitto"
-    }
     fn component(&self, config: &Config) -> Component {
         let backend = config.software.broker.clone();
         // The embedded one is part of the agent; the other comes as packages.
@@ -56,9 +51,6 @@ struct Containerd;
 impl Service for Containerd {
     fn name(&self) -> &'static str {
         "containerd"
-    }
-    fn summary(&self) -> &'static str {
-        "containerd with runc (on emulated machines crun)"
     }
     fn component(&self, config: &Config) -> Component {
         // A cluster's pods are held by the image that comes with it.
@@ -80,9 +72,6 @@ struct Docker;
 impl Service for Docker {
     fn name(&self) -> &'static str {
         "docker"
-    }
-    fn summary(&self) -> &'static str {
-        "docker from Debian packages"
     }
     fn component(&self, _config: &Config) -> Component {
         Component {

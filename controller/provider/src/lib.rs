@@ -105,7 +105,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         Vec::new()
     }
     /// Makes the first thing by which others see that the prefix is taken. The caller holds the claim meanwhile.
-    async fn occupy(
+    async fn reserve_prefix(
         &self,
         context: &Context,
         config: &Config,
@@ -123,7 +123,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         deployment: &mut Deployment,
     ) -> Result<(), Error>;
     /// Sets CPU quota and disk limits and reads them back.
-    async fn limit(
+    async fn apply_limits(
         &self,
         context: &Context,
         plan: &Plan,
@@ -136,7 +136,7 @@ pub trait Provider: Sync + std::fmt::Debug {
         deployment: &mut Deployment,
     ) -> Result<Vec<String>, Error>;
     /// Finds and removes what belongs to a name whose state is gone.
-    async fn sweep(
+    async fn destroy_orphans(
         &self,
         context: &Context,
         name: &str,

@@ -291,7 +291,7 @@ impl Provider for Local {
         reasons
     }
 
-    async fn occupy(
+    async fn reserve_prefix(
         &self,
         context: &Context,
         _config: &Config,
@@ -344,7 +344,7 @@ impl Provider for Local {
         Ok(())
     }
 
-    async fn limit(
+    async fn apply_limits(
         &self,
         _context: &Context,
         _plan: &Plan,
@@ -383,7 +383,12 @@ impl Provider for Local {
         Ok(removed)
     }
 
-    async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
+    async fn destroy_orphans(
+        &self,
+        context: &Context,
+        name: &str,
+        _uri: &str,
+    ) -> Result<Vec<String>, Error> {
         end_all(&find_agents(&context.root.deployment(name)?.join("nodes"))).await
     }
 

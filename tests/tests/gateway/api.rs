@@ -1,6 +1,6 @@
 //! Everything but calls.
 
-use crate::world::{NAMESPACE, World};
+use crate::fixture::{Fixture, NAMESPACE};
 use anyhow::ensure;
 use continuum_cluster::apply;
 use continuum_ctl::deploy::execution_models::upstream_objects;
@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 fn is(
-    world: &World,
+    fixture: &Fixture,
     method: Method,
     path: &str,
     body: &Value,
@@ -19,7 +19,7 @@ fn is(
     } else {
         body.to_string()
     };
-    let answer = world.ask(method.clone(), path, &[], body)?;
+    let answer = fixture.ask(method.clone(), path, &[], body)?;
     ensure!(
         answer.status.as_u16() == want,
         "{method} {path}: {} instead of {want}: {}",
@@ -44,23 +44,34 @@ const GUARDED: [(&[Method], &str); 9] = [
     (&[Method::GET], "/system/info"),
 ];
 
-pub(crate) fn basics(world: &World) -> anyhow::Result<()> {
-    is(world, Method::GET, "/healthz", &Value::Null, 200)?;
-    let info: Value =
-        serde_json::from_str(&is(world, Method::GET, "/system/info", &Value::Null, 200)?)?;
+pub(crate) fn basics(fixture: &Fixture) -> anyhow::Result<()> {
+    is(fixture, Method::GET, "/healthz", &Value::Null, 200)?;
+    let info: Value = serde_json::from_str(&is(
+        fixture,
+        Method::GET,
+        "/system/info",
+        &Value::Null,
+        200,
+    )?)?;
     ensure!(info["provider"]["orchestration"] == "kubernetes", "{info}");
     ensure!(
         info["version"]["sha"] != "" && info["provider"]["version"]["release"] != "",
         "{info}"
     );
-    is(world, Method::GET, "/nothing", &Value::Null, 404)?;
-    is(world, Method::PATCH, "/system/functions", &Value::Null, 405)?;
+    is(fixture, Method::GET, "/nothing", &Value::Null, 404)?;
+    is(
+        fixture,
+        Method::PATCH,
+        "/system/functions",
+        &Value::Null,
+        405,
+    )?;
     // Without the password, with a wrong one, with another way.
     for word in ["Basic YWRtaW46d3Jvbmc=", "Bearer x", "Basic ?"] {
         let all = GUARDED.iter();
         for (method, path) in all.flat_map(|(methods, path)| methods.iter().map(move |m| (m, path)))
         {
-            let answer = world.ask(method.clone(), path, &[("authorization", word)], "")?;
+            let answer = fixture.ask(method.clone(), path, &[("authorization", word)], "")?;
             ensure!(
                 answer.status == StatusCode::UNAUTHORIZED,
                 "{method} {path}: {answer:?}"
@@ -68,12 +79,12 @@ pub(crate) fn basics(world: &World) -> anyhow::Result<()> {
             ensure!(answer.header("www-authenticate").starts_with("Basic"));
         }
     }
-    let metrics = world.get("/metrics")?;
+    let metrics = fixture.get("/metrics")?;
     ensure!(metrics.status == StatusCode::OK);
     Ok(())
 }
 
-pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
+pub(crate) fn functions(fixture: &Fixture) -> anyhow::Result<()> {
     let all = "/system/functions";
     let wanted = json!({
         "service": "crud", "image": "example.org/a:1", "envProcess": "cat", "envVars": { "A": "1" },
@@ -82,10 +93,10 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
         "limits": { "memory": "64Mi", "cpu": "100m" }, "requests": { "memory": "32Mi" },
         "readOnlyRootFilesystem": true,
     });
-    is(world, Method::POST, all, &wanted, 202)?;
-    is(world, Method::POST, all, &wanted, 409)?;
+    is(fixture, Method::POST, all, &wanted, 202)?;
+    is(fixture, Method::POST, all, &wanted, 409)?;
     let one: Value = serde_json::from_str(&is(
-        world,
+        fixture,
         Method::GET,
         "/system/function/crud",
         &Value::Null,
@@ -108,7 +119,7 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
         one["labels"]["team"] == "blue" && one["labels"]["faas_function"] == "crud",
         "{one}"
     );
-    let list: Value = serde_json::from_str(&is(world, Method::GET, all, &Value::Null, 200)?)?;
+    let list: Value = serde_json::from_str(&is(fixture, Method::GET, all, &Value::Null, 200)?)?;
     ensure!(
         list.as_array()
             .is_some_and(|l| l.iter().any(|f| f["name"] == "crud")),
@@ -117,12 +128,15 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
     let mut changed = wanted.clone();
     changed["image"] = "example.org/a:2".into();
     // A deployment that broke off left none; the update makes it.
-    ensure!(world.delete_service("crud")?, "it had no Service");
-    is(world, Method::PUT, all, &changed, 202)?;
-    ensure!(world.delete_service("crud")?, "the update made no Service");
-    is(world, Method::PUT, all, &changed, 202)?;
+    ensure!(fixture.delete_service("crud")?, "it had no Service");
+    is(fixture, Method::PUT, all, &changed, 202)?;
+    ensure!(
+        fixture.delete_service("crud")?,
+        "the update made no Service"
+    );
+    is(fixture, Method::PUT, all, &changed, 202)?;
     let text = is(
-        world,
+        fixture,
         Method::GET,
         "/system/function/crud.openfaas-fn",
         &Value::Null,
@@ -130,61 +144,61 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
     )?;
     ensure!(text.contains("example.org/a:2"), "{text}");
     changed["service"] = "nobody".into();
-    is(world, Method::PUT, all, &changed, 404)?;
+    is(fixture, Method::PUT, all, &changed, 404)?;
     // Replicas by hand.
     let scale = |n: u64| json!({ "serviceName": "crud", "replicas": n });
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/scale-function/crud",
         &scale(3),
         202,
     )?;
-    ensure!(world.wanted("crud")? == 3);
+    ensure!(fixture.wanted("crud")? == 3);
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/scale-function/nobody",
         &scale(3),
         404,
     )?;
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/scale-function/crud",
         &scale(5000),
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/scale-function/crud",
         &json!({}),
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/function/nobody",
         &Value::Null,
         404,
     )?;
     is(
-        world,
+        fixture,
         Method::DELETE,
         all,
         &json!({ "functionName": "nobody" }),
         404,
     )?;
     is(
-        world,
+        fixture,
         Method::DELETE,
         all,
         &json!({ "functionName": "" }),
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::DELETE,
         all,
         &json!({ "functionName": "crud" }),
@@ -192,19 +206,19 @@ pub(crate) fn functions(world: &World) -> anyhow::Result<()> {
     )?;
     // Nothing here takes its pods away, so it is there for long; nobody sees it.
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/function/crud",
         &Value::Null,
         404,
     )?;
-    let list = is(world, Method::GET, all, &Value::Null, 200)?;
+    let list = is(fixture, Method::GET, all, &Value::Null, 200)?;
     ensure!(!list.contains("\"crud\""), "{list}");
-    is(world, Method::GET, "/function/crud", &Value::Null, 404)?;
+    is(fixture, Method::GET, "/function/crud", &Value::Null, 404)?;
     Ok(())
 }
 
-pub(crate) fn bad_functions(world: &World) -> anyhow::Result<()> {
+pub(crate) fn bad_functions(fixture: &Fixture) -> anyhow::Result<()> {
     let all = "/system/functions";
     for (wanted, word) in [
         (json!({ "service": "x" }), "image"),
@@ -238,12 +252,12 @@ pub(crate) fn bad_functions(world: &World) -> anyhow::Result<()> {
         ),
         (json!([1]), "body"),
     ] {
-        let text = is(world, Method::POST, all, &wanted, 400)?;
+        let text = is(fixture, Method::POST, all, &wanted, 400)?;
         ensure!(text.contains(word), "`{word}` is not in: {text}");
     }
-    let broken = world.post(all, "{")?;
+    let broken = fixture.post(all, "{")?;
     ensure!(broken.status == StatusCode::BAD_REQUEST, "{broken:?}");
-    let large = world.post(all, vec![b' '; 3 << 20])?;
+    let large = fixture.post(all, vec![b' '; 3 << 20])?;
     ensure!(
         large.status == StatusCode::PAYLOAD_TOO_LARGE,
         "{}",
@@ -252,41 +266,41 @@ pub(crate) fn bad_functions(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn secrets(world: &World) -> anyhow::Result<()> {
+pub(crate) fn secrets(fixture: &Fixture) -> anyhow::Result<()> {
     let all = "/system/secrets";
     let secret = |value: &str| json!({ "name": "token", "value": value });
-    is(world, Method::POST, all, &secret("one"), 202)?;
-    is(world, Method::POST, all, &secret("one"), 409)?;
-    is(world, Method::PUT, all, &secret("two"), 202)?;
+    is(fixture, Method::POST, all, &secret("one"), 202)?;
+    is(fixture, Method::POST, all, &secret("one"), 409)?;
+    is(fixture, Method::PUT, all, &secret("two"), 202)?;
     is(
-        world,
+        fixture,
         Method::POST,
         all,
         &json!({ "name": "raw", "rawValue": "AAEC" }),
         202,
     )?;
-    let list = is(world, Method::GET, all, &Value::Null, 200)?;
+    let list = is(fixture, Method::GET, all, &Value::Null, 200)?;
     ensure!(
         list.contains("token") && list.contains("raw") && !list.contains("two"),
         "{list}"
     );
     is(
-        world,
+        fixture,
         Method::PUT,
         all,
         &json!({ "name": "nobody", "value": "x" }),
         404,
     )?;
     is(
-        world,
+        fixture,
         Method::POST,
         all,
         &json!({ "name": "Bad_Name", "value": "x" }),
         400,
     )?;
-    is(world, Method::POST, all, &json!({ "name": "empty" }), 400)?;
+    is(fixture, Method::POST, all, &json!({ "name": "empty" }), 400)?;
     is(
-        world,
+        fixture,
         Method::POST,
         all,
         &json!({ "name": "raw2", "rawValue": "%" }),
@@ -294,9 +308,9 @@ pub(crate) fn secrets(world: &World) -> anyhow::Result<()> {
     )?;
     // A function that uses one, and one that uses none that there is.
     let wanted = json!({ "service": "with-secret", "image": "x", "secrets": ["token"] });
-    is(world, Method::POST, "/system/functions", &wanted, 202)?;
+    is(fixture, Method::POST, "/system/functions", &wanted, 202)?;
     let one = is(
-        world,
+        fixture,
         Method::GET,
         "/system/function/with-secret",
         &Value::Null,
@@ -304,126 +318,150 @@ pub(crate) fn secrets(world: &World) -> anyhow::Result<()> {
     )?;
     ensure!(one.contains(r#""secrets":["token"]"#), "{one}");
     is(
-        world,
+        fixture,
         Method::DELETE,
         "/system/functions",
         &json!({ "functionName": "with-secret" }),
         202,
     )?;
-    is(world, Method::DELETE, all, &json!({ "name": "token" }), 202)?;
-    is(world, Method::DELETE, all, &json!({ "name": "token" }), 404)?;
+    is(
+        fixture,
+        Method::DELETE,
+        all,
+        &json!({ "name": "token" }),
+        202,
+    )?;
+    is(
+        fixture,
+        Method::DELETE,
+        all,
+        &json!({ "name": "token" }),
+        404,
+    )?;
     Ok(())
 }
 
-pub(crate) fn namespaces(world: &World) -> anyhow::Result<()> {
+pub(crate) fn namespaces(fixture: &Fixture) -> anyhow::Result<()> {
     let one = "/system/namespace/staging";
     let wanted = json!({ "name": "staging", "labels": { "a": "b" } });
-    is(world, Method::POST, one, &wanted, 201)?;
-    is(world, Method::POST, one, &wanted, 409)?;
-    is(world, Method::PUT, one, &wanted, 202)?;
-    let list = is(world, Method::GET, "/system/namespaces", &Value::Null, 200)?;
+    is(fixture, Method::POST, one, &wanted, 201)?;
+    is(fixture, Method::POST, one, &wanted, 409)?;
+    is(fixture, Method::PUT, one, &wanted, 202)?;
+    let list = is(
+        fixture,
+        Method::GET,
+        "/system/namespaces",
+        &Value::Null,
+        200,
+    )?;
     ensure!(
         list.contains("staging") && list.contains(NAMESPACE) && !list.contains("kube-system"),
         "{list}"
     );
-    let text = is(world, Method::GET, one, &Value::Null, 200)?;
+    let text = is(fixture, Method::GET, one, &Value::Null, 200)?;
     ensure!(text.contains(r#""openfaas":"1""#), "{text}");
     // A function there is not one of the default namespace.
     let function = json!({ "service": "far", "image": "x", "namespace": "staging" });
-    is(world, Method::POST, "/system/functions", &function, 202)?;
+    is(fixture, Method::POST, "/system/functions", &function, 202)?;
     let there = is(
-        world,
+        fixture,
         Method::GET,
         "/system/functions?namespace=staging",
         &Value::Null,
         200,
     )?;
-    let here = is(world, Method::GET, "/system/functions", &Value::Null, 200)?;
+    let here = is(fixture, Method::GET, "/system/functions", &Value::Null, 200)?;
     ensure!(
         there.contains("\"far\"") && !here.contains("\"far\""),
         "{there} {here}"
     );
     let gone = json!({ "functionName": "far", "namespace": "staging" });
-    is(world, Method::DELETE, "/system/functions", &gone, 202)?;
+    is(fixture, Method::DELETE, "/system/functions", &gone, 202)?;
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/functions?namespace=kube-system",
         &Value::Null,
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/namespace/kube-system",
         &Value::Null,
         404,
     )?;
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/namespace/Bad_Name",
         &json!({ "name": "Bad_Name" }),
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::POST,
         "/system/namespace/one",
         &json!({ "name": "other" }),
         400,
     )?;
     is(
-        world,
+        fixture,
         Method::DELETE,
         "/system/namespace/openfaas-fn",
         &Value::Null,
         403,
     )?;
-    is(world, Method::DELETE, one, &Value::Null, 202)?;
+    is(fixture, Method::DELETE, one, &Value::Null, 202)?;
     // As `OpenFaaS`'s own clients do it.
     let unnamed = "/system/namespace/";
     is(
-        world,
+        fixture,
         Method::POST,
         unnamed,
         &json!({ "name": "told" }),
         201,
     )?;
-    is(world, Method::POST, unnamed, &json!({ "labels": {} }), 400)?;
+    is(
+        fixture,
+        Method::POST,
+        unnamed,
+        &json!({ "labels": {} }),
+        400,
+    )?;
     let told = "/system/namespace/told";
-    is(world, Method::GET, told, &Value::Null, 200)?;
-    is(world, Method::DELETE, told, &Value::Null, 202)?;
+    is(fixture, Method::GET, told, &Value::Null, 200)?;
+    is(fixture, Method::DELETE, told, &Value::Null, 202)?;
     Ok(())
 }
 
-pub(crate) fn logs(world: &World) -> anyhow::Result<()> {
+pub(crate) fn logs(fixture: &Fixture) -> anyhow::Result<()> {
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/logs?name=nobody",
         &Value::Null,
         404,
     )?;
-    is(world, Method::GET, "/system/logs", &Value::Null, 422)?;
+    is(fixture, Method::GET, "/system/logs", &Value::Null, 422)?;
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/logs?name=x&tail=few",
         &Value::Null,
         422,
     )?;
     is(
-        world,
+        fixture,
         Method::GET,
         "/system/logs?name=x&since=yesterday",
         &Value::Null,
         422,
     )?;
-    world.deploy("quiet", &[])?;
+    fixture.deploy("quiet", &[])?;
     // No replica has said anything, and nobody waits for one.
     let text = is(
-        world,
+        fixture,
         Method::GET,
         "/system/logs?name=quiet",
         &Value::Null,
@@ -434,15 +472,15 @@ pub(crate) fn logs(world: &World) -> anyhow::Result<()> {
 }
 
 /// Server-side apply of a real API server checks every field.
-pub(crate) fn manifests(world: &World) -> anyhow::Result<()> {
-    world
+pub(crate) fn manifests(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture
         .runtime
-        .block_on(apply(&world.admin, &World::objects()?))?;
+        .block_on(apply(&fixture.admin, &Fixture::objects()?))?;
     let images: Vec<String> = ["gateway", "faas-netes", "queue-worker", "nats"]
         .iter()
         .map(|part| format!("{part}=example.org/{part}:1"))
         .collect();
-    let objects = upstream_objects(&images, &World::controller()?, crate::world::PASSWORD);
-    world.runtime.block_on(apply(&world.admin, &objects))?;
+    let objects = upstream_objects(&images, &Fixture::controller()?, crate::fixture::PASSWORD);
+    fixture.runtime.block_on(apply(&fixture.admin, &objects))?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Calls of functions.
 
 use crate::{
+    fixture::Fixture,
     function::{Echo, Slow, closure, text},
-    world::World,
 };
 use anyhow::{Context, ensure};
 use http::{Method, StatusCode};
@@ -17,9 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) fn through(world: &World) -> anyhow::Result<()> {
-    world.deploy("mirror", &[])?;
-    let _one = world.replica(
+pub(crate) fn through(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("mirror", &[])?;
+    let _one = fixture.replica(
         "mirror",
         "mirror-1",
         closure(|parts, body| {
@@ -59,7 +59,7 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
         Method::PATCH,
         Method::DELETE,
     ] {
-        let answer = world.ask(method.clone(), "/function/mirror/a/b?c=1", &own, "body")?;
+        let answer = fixture.ask(method.clone(), "/function/mirror/a/b?c=1", &own, "body")?;
         ensure!(answer.status == StatusCode::OK, "{answer:?}");
         ensure!(
             answer.text() == format!("{method} /a/b?c=1 7 body"),
@@ -73,18 +73,18 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
         );
         ensure!(answer.header("x-cold-start").is_empty());
     }
-    let answer = world.get("/function/mirror.openfaas-fn")?;
+    let answer = fixture.get("/function/mirror.openfaas-fn")?;
     ensure!(answer.text() == "GET /", "{}", answer.text());
     ensure!(!answer.header("x-call-id").is_empty());
-    let moved = world.get("/function/mirror/moved")?;
+    let moved = fixture.get("/function/mirror/moved")?;
     ensure!(moved.status == StatusCode::FOUND && moved.header("location") == "http://example.org");
-    ensure!(world.get("/function/mirror/teapot")?.status == StatusCode::IM_A_TEAPOT);
-    let from = world.get("/function/mirror/from")?.text();
+    ensure!(fixture.get("/function/mirror/teapot")?.status == StatusCode::IM_A_TEAPOT);
+    let from = fixture.get("/function/mirror/from")?.text();
     ensure!(from.starts_with("127.0.0.1:"), "{from}");
     let given = [("x-forwarded-for", "10.1.2.3")];
-    let from = world.ask(Method::GET, "/function/mirror/from", &given, "")?;
+    let from = fixture.ask(Method::GET, "/function/mirror/from", &given, "")?;
     ensure!(from.text() == "10.1.2.3", "{from:?}");
-    let metrics = world.get("/metrics")?.text();
+    let metrics = fixture.get("/metrics")?.text();
     for line in [
         r#"gateway_function_invocation_total{code="200",function_name="mirror.openfaas-fn"} 8"#,
         r#"gateway_function_invocation_started{function_name="mirror.openfaas-fn"} 10"#,
@@ -95,14 +95,14 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
     ] {
         ensure!(metrics.contains(line), "`{line}` is not in:\n{metrics}");
     }
-    streams(world)
+    streams(fixture)
 }
 
 /// The answer's first piece comes before the request's last one is sent.
-fn streams(world: &World) -> anyhow::Result<()> {
-    world.deploy("echo", &[])?;
-    let _one = world.replica("echo", "echo-1", Echo)?;
-    let mut stream = TcpStream::connect(&world.listen)?;
+fn streams(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("echo", &[])?;
+    let _one = fixture.replica("echo", "echo-1", Echo)?;
+    let mut stream = TcpStream::connect(&fixture.listen)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     let head = "POST /function/echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n";
     stream.write_all(head.as_bytes())?;
@@ -124,17 +124,17 @@ fn streams(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(crate) fn faults(world: &World) -> anyhow::Result<()> {
-    let unknown = world.get("/function/nobody")?;
+pub(crate) fn faults(fixture: &Fixture) -> anyhow::Result<()> {
+    let unknown = fixture.get("/function/nobody")?;
     ensure!(unknown.status == StatusCode::NOT_FOUND && unknown.text().contains("nobody"));
     // Its image cannot be had: the pod says so, and the caller hears it.
-    world.deploy("imageless", &[])?;
+    fixture.deploy("imageless", &[])?;
     let waiting = json!({ "phase": "Pending", "containerStatuses": [{
         "name": "c", "ready": false, "restartCount": 0, "image": "example.org/image:1", "imageID": "",
         "state": { "waiting": { "reason": "ErrImageNeverPull", "message": "example.org/image:1 is not present" } },
     }] });
-    world.pod("imageless", "imageless-1", &waiting)?;
-    let answer = world.get("/function/imageless")?;
+    fixture.pod("imageless", "imageless-1", &waiting)?;
+    let answer = fixture.get("/function/imageless")?;
     ensure!(
         answer.status == StatusCode::SERVICE_UNAVAILABLE,
         "{answer:?}"
@@ -145,10 +145,10 @@ pub(crate) fn faults(world: &World) -> anyhow::Result<()> {
         answer.text()
     );
     // It takes longer than calls may.
-    world.deploy("slow", &[])?;
-    let _slow = world.replica("slow", "slow-1", Slow(Duration::from_secs(20)))?;
+    fixture.deploy("slow", &[])?;
+    let _slow = fixture.replica("slow", "slow-1", Slow(Duration::from_secs(20)))?;
     let begun = Instant::now();
-    let answer = world.get("/function/slow")?;
+    let answer = fixture.get("/function/slow")?;
     ensure!(answer.status == StatusCode::GATEWAY_TIMEOUT, "{answer:?}");
     ensure!(
         begun.elapsed() < Duration::from_secs(8),
@@ -156,28 +156,28 @@ pub(crate) fn faults(world: &World) -> anyhow::Result<()> {
         begun.elapsed()
     );
     // Nothing listens there, whoever says it is ready.
-    world.deploy("hollow", &[])?;
-    world.ready_pod("hollow", "hollow-1", world.address())?;
-    let answer = world.get("/function/hollow")?;
+    fixture.deploy("hollow", &[])?;
+    fixture.ready_pod("hollow", "hollow-1", fixture.address())?;
+    let answer = fixture.get("/function/hollow")?;
     ensure!(answer.status == StatusCode::BAD_GATEWAY, "{answer:?}");
     Ok(())
 }
 
-pub(crate) fn gone_replica(world: &World) -> anyhow::Result<()> {
-    world.deploy("half", &[])?;
-    let _lives = world.replica(
+pub(crate) fn gone_replica(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("half", &[])?;
+    let _lives = fixture.replica(
         "half",
         "half-1",
         closure(|_, body| text(body.len().to_string())),
     )?;
     // The cluster has not noticed yet that this one is dead.
-    world.ready_pod("half", "half-0", world.address())?;
-    World::until("both to be known", || {
-        let status = world.runtime.block_on(world.api().status("half"))?;
+    fixture.ready_pod("half", "half-0", fixture.address())?;
+    Fixture::until("both to be known", || {
+        let status = fixture.runtime.block_on(fixture.api().status("half"))?;
         Ok(status.available_replicas == 2)
     })?;
     for _ in 0..20 {
-        let answer = world.post("/function/half", "12345")?;
+        let answer = fixture.post("/function/half", "12345")?;
         ensure!(
             answer.status == StatusCode::OK && answer.text() == "5",
             "{answer:?}"
@@ -188,10 +188,10 @@ pub(crate) fn gone_replica(world: &World) -> anyhow::Result<()> {
 
 /// Old replicas go while calls are made, as in a rolling update: the new one is ready first, the old one is marked, told
 /// to end, and gone.
-pub(crate) fn update(world: &World) -> anyhow::Result<()> {
-    world.deploy("rolling", &[])?;
+pub(crate) fn update(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("rolling", &[])?;
     let version = |n: u32| closure(move |_, _| text(n.to_string()));
-    let mut old = world.replica("rolling", "rolling-0", version(0))?;
+    let mut old = fixture.replica("rolling", "rolling-0", version(0))?;
     let is_over = Arc::new(AtomicBool::new(false));
     let (good, bad) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     std::thread::scope(|scope| {
@@ -201,7 +201,7 @@ pub(crate) fn update(world: &World) -> anyhow::Result<()> {
                     (Arc::clone(&is_over), Arc::clone(&good), Arc::clone(&bad));
                 scope.spawn(move || {
                     while !is_over.load(Ordering::Relaxed) {
-                        let answer = world.get("/function/rolling");
+                        let answer = fixture.get("/function/rolling");
                         let is_good = answer.is_ok_and(|a| a.status == StatusCode::OK);
                         if is_good { &good } else { &bad }.fetch_add(1, Ordering::Relaxed);
                     }
@@ -209,15 +209,15 @@ pub(crate) fn update(world: &World) -> anyhow::Result<()> {
             })
             .collect();
         let done = (1..=5_u32).try_for_each(|round| {
-            let new = world.replica("rolling", &format!("rolling-{round}"), version(round))?;
+            let new = fixture.replica("rolling", &format!("rolling-{round}"), version(round))?;
             let before = format!("rolling-{}", round - 1);
-            world.delete_pod(&before, false)?;
+            fixture.delete_pod(&before, false)?;
             old.end();
             let served = good.load(Ordering::Relaxed);
-            World::until("more calls", || {
+            Fixture::until("more calls", || {
                 Ok(good.load(Ordering::Relaxed) > served + 20)
             })?;
-            world.delete_pod(&before, true)?;
+            fixture.delete_pod(&before, true)?;
             old = new;
             anyhow::Ok(())
         });
@@ -234,22 +234,22 @@ pub(crate) fn update(world: &World) -> anyhow::Result<()> {
 }
 
 /// A gateway that dies and comes back sends nobody away for what it does not know yet.
-pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
-    world.deploy("steady", &[])?;
-    let _one = world.replica("steady", "steady-1", closure(|_, _| text("here")))?;
+pub(crate) fn restart(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("steady", &[])?;
+    let _one = fixture.replica("steady", "steady-1", closure(|_, _| text("here")))?;
     let is_over = AtomicBool::new(false);
     let statuses = std::thread::scope(|scope| {
         let caller = scope.spawn(|| {
             let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
             while !is_over.load(Ordering::Relaxed) {
                 // A connection that was not made is nobody's answer.
-                if let Ok(answer) = world.get("/function/steady") {
+                if let Ok(answer) = fixture.get("/function/steady") {
                     *statuses.entry(answer.status.as_u16()).or_default() += 1;
                 }
             }
             statuses
         });
-        let restarted = (0..3).try_for_each(|_| world.start_gateway(&[]));
+        let restarted = (0..3).try_for_each(|_| fixture.start_gateway(&[]));
         is_over.store(true, Ordering::Relaxed);
         let statuses = caller
             .join()

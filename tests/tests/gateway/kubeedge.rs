@@ -1,6 +1,6 @@
 //! What `KubeEdge` needs of the API server: rights, Jobs on edges, and, where the store has it, its definitions.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use continuum_agent::install::kubeedge_rights;
 use continuum_agents::RunStart;
@@ -9,10 +9,10 @@ use continuum_tests::{process::command, skip};
 use std::{path::Path, process::Command, time::Duration};
 
 /// The server itself checks and takes them, with every field known to it.
-pub(crate) fn taken(world: &World) -> anyhow::Result<()> {
-    let rights = world.dir.path().join("rights.json");
+pub(crate) fn taken(fixture: &Fixture) -> anyhow::Result<()> {
+    let rights = fixture.dir.path().join("rights.json");
     std::fs::write(&rights, kubeedge_rights())?;
-    let said = apply(world, &rights)?;
+    let said = apply(fixture, &rights)?;
     for object in [
         "namespace/kubeedge",
         "clusterrole.rbac.authorization.k8s.io/continuum-cloudcore",
@@ -23,7 +23,7 @@ pub(crate) fn taken(world: &World) -> anyhow::Result<()> {
     let may = |verb: &str, resource: &str| {
         let asked = ["auth", "can-i", verb, resource, "--as=cloudcore"];
         // "no" is exit 1.
-        let output = kubectl(world, &asked)?.output()?;
+        let output = kubectl(fixture, &asked)?.output()?;
         Ok::<_, anyhow::Error>(output.status.success())
     };
     ensure!(may("update", "nodes")? && may("create", "leases")?);
@@ -50,16 +50,16 @@ pub(crate) fn taken(world: &World) -> anyhow::Result<()> {
         None,
         deadline,
     )?;
-    let file = world.dir.path().join("job.json");
+    let file = fixture.dir.path().join("job.json");
     std::fs::write(&file, serde_json::to_vec(&job)?)?;
-    let said = apply(world, &file)?;
+    let said = apply(fixture, &file)?;
     ensure!(
         said.contains("job.batch/image-classification-b1-edge0"),
         "{said}"
     );
     match skip::stored_program("kubeedge", "crds.yaml") {
         Ok(definitions) => {
-            let said = apply(world, &definitions)?;
+            let said = apply(fixture, &definitions)?;
             ensure!(said.contains("devices.devices.kubeedge.io"), "{said}");
         }
         Err(why) => eprintln!("skipped: definitions of KubeEdge: {why}"),
@@ -67,17 +67,17 @@ pub(crate) fn taken(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn kubectl(world: &World, arguments: &[&str]) -> anyhow::Result<Command> {
+fn kubectl(fixture: &Fixture, arguments: &[&str]) -> anyhow::Result<Command> {
     let mut kubectl = command(skip::stored_program("kubernetes", "kubectl")?);
     kubectl
         .arg("--kubeconfig")
-        .arg(world.admin_kubeconfig()?)
+        .arg(fixture.admin_kubeconfig()?)
         .args(arguments);
     Ok(kubectl)
 }
 
 /// Makes the objects of a file; fields that the server does not know are faults.
-fn apply(world: &World, file: &Path) -> anyhow::Result<String> {
+fn apply(fixture: &Fixture, file: &Path) -> anyhow::Result<String> {
     let file = file.display().to_string();
     let arguments = [
         "create",
@@ -86,7 +86,7 @@ fn apply(world: &World, file: &Path) -> anyhow::Result<String> {
         "--filename",
         &file,
     ];
-    let output = kubectl(world, &arguments)?
+    let output = kubectl(fixture, &arguments)?
         .output()
         .context("start kubectl")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,8 +1,8 @@
 //! Callers that ask too much.
 
 use crate::{
+    fixture::Fixture,
     function::{closure, text},
-    world::World,
 };
 use anyhow::{Context, ensure};
 use http::StatusCode;
@@ -12,26 +12,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) fn bodies(world: &World) -> anyhow::Result<()> {
-    world.deploy("eater", &[])?;
-    let _replica = world.replica(
+pub(crate) fn bodies(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("eater", &[])?;
+    let _replica = fixture.replica(
         "eater",
         "eater-1",
         closure(|_, body| text(body.len().to_string())),
     )?;
-    let most = world.post("/function/eater", vec![0; 2_000_000])?;
+    let most = fixture.post("/function/eater", vec![0; 2_000_000])?;
     ensure!(
         most.status == StatusCode::OK && most.text() == "2000000",
         "{}",
         most.text()
     );
-    let announced = world.post("/function/eater", vec![0; 2_000_001])?;
+    let announced = fixture.post("/function/eater", vec![0; 2_000_001])?;
     ensure!(
         announced.status == StatusCode::PAYLOAD_TOO_LARGE,
         "{announced:?}"
     );
     // One that does not say how long it will be.
-    let mut stream = TcpStream::connect(&world.listen)?;
+    let mut stream = TcpStream::connect(&fixture.listen)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.write_all(
         b"POST /function/eater HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n",
@@ -53,7 +53,7 @@ pub(crate) fn bodies(world: &World) -> anyhow::Result<()> {
         "a long body in pieces was taken"
     );
     // One who begins and says no more.
-    let mut stream = TcpStream::connect(&world.listen)?;
+    let mut stream = TcpStream::connect(&fixture.listen)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream
         .write_all(b"POST /function/eater HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")?;
@@ -81,10 +81,10 @@ fn resident_kib(pid: u32) -> anyhow::Result<u64> {
     number.context("its memory")
 }
 
-pub(crate) fn connections(world: &World) -> anyhow::Result<()> {
-    world.deploy("open", &[])?;
-    let _replica = world.replica("open", "open-1", closure(|_, _| text("here")))?;
-    let pid = world.gateway_pid().context("a gateway")?;
+pub(crate) fn connections(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("open", &[])?;
+    let _replica = fixture.replica("open", "open-1", closure(|_, _| text("here")))?;
+    let pid = fixture.gateway_pid().context("a gateway")?;
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     if limit.current.is_some_and(|most| most < 6000) {
         let raised = rustix::process::Rlimit {
@@ -93,23 +93,23 @@ pub(crate) fn connections(world: &World) -> anyhow::Result<()> {
         };
         rustix::process::setrlimit(rustix::process::Resource::Nofile, raised)?;
         // The gateway has the limit that it was started with.
-        world.start_gateway(&["--read-timeout=30s"])?;
+        fixture.start_gateway(&["--read-timeout=30s"])?;
     }
-    let pid = world.gateway_pid().unwrap_or(pid);
+    let pid = fixture.gateway_pid().unwrap_or(pid);
     let before = resident_kib(pid)?;
     let mut all = Vec::new();
     for index in 0..5000 {
         let mut stream =
-            TcpStream::connect(&world.listen).with_context(|| format!("connection {index}"))?;
+            TcpStream::connect(&fixture.listen).with_context(|| format!("connection {index}"))?;
         stream.write_all(b"POST /function/open HTTP/1.1\r\nhost: x\r\n")?;
         all.push(stream);
     }
-    let answer = world.get("/function/open")?;
+    let answer = fixture.get("/function/open")?;
     ensure!(answer.text() == "here", "{answer:?}");
     let after = resident_kib(pid)?;
     eprintln!("5000 connections: {before} KiB resident before, {after} with them");
     ensure!(after < before + 200 * 1024, "{before} KiB became {after}");
     drop(all);
-    ensure!(world.get("/function/open")?.text() == "here");
-    world.start_gateway(&[])
+    ensure!(fixture.get("/function/open")?.text() == "here");
+    fixture.start_gateway(&[])
 }

@@ -6,6 +6,7 @@
 mod api;
 mod calls;
 mod cluster;
+mod fixture;
 mod function;
 mod kubeedge;
 mod limits;
@@ -14,13 +15,12 @@ mod scaling;
 mod speed;
 mod types;
 mod websocket;
-mod world;
 
 use continuum_tests::skip;
+use fixture::Fixture;
 use libtest_mimic::{Arguments, Failed, Trial};
-use world::World;
 
-type Case = fn(&World) -> anyhow::Result<()>;
+type Case = fn(&Fixture) -> anyhow::Result<()>;
 
 const CASES: &[(&str, Case)] = &[
     ("health_and_info_and_what_is_not_there", api::basics),
@@ -77,12 +77,12 @@ fn main() -> std::process::ExitCode {
     let all = usual.chain([(&TYPES, no_go.is_some())]).chain(measured);
     let trials = all.map(|((name, case), is_ignored)| {
         let run = move || {
-            let world = World::shared().map_err(|e| Failed::from(format!("{e:#}")))?;
-            case(world).map_err(|e| Failed::from(format!("{e:#}\n{}", world.gateway_log())))
+            let fixture = Fixture::shared().map_err(|e| Failed::from(format!("{e:#}")))?;
+            case(fixture).map_err(|e| Failed::from(format!("{e:#}\n{}", fixture.gateway_log())))
         };
         Trial::test(*name, run).with_ignored_flag(is_ignored)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    World::end();
+    Fixture::end();
     conclusion.exit_code()
 }

@@ -1,8 +1,8 @@
 //! Calls that are made later.
 
 use crate::{
+    fixture::Fixture,
     function::{Counted, Slow, closure, text},
-    world::World,
 };
 use anyhow::{Context, ensure};
 use http::{Method, StatusCode};
@@ -18,17 +18,17 @@ use std::{
     time::Duration,
 };
 
-fn waiting(world: &World) -> anyhow::Result<usize> {
-    let secrets: Api<Secret> = Api::namespaced(world.admin.clone(), "openfaas");
+fn waiting(fixture: &Fixture) -> anyhow::Result<usize> {
+    let secrets: Api<Secret> = Api::namespaced(fixture.admin.clone(), "openfaas");
     let ours = ListParams::default().labels("continuum.dev/queue");
-    Ok(world.runtime.block_on(secrets.list(&ours))?.items.len())
+    Ok(fixture.runtime.block_on(secrets.list(&ours))?.items.len())
 }
 
 /// Takes one callback, whose body has these words.
 fn callback(listener: &TcpListener, ending: &str) -> anyhow::Result<String> {
     listener.set_nonblocking(true)?;
     let mut accepted = None;
-    World::until("a callback", || {
+    Fixture::until("a callback", || {
         accepted = listener.accept().ok();
         Ok(accepted.is_some())
     })?;
@@ -46,12 +46,12 @@ fn callback(listener: &TcpListener, ending: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&all).to_lowercase())
 }
 
-pub(crate) fn made(world: &World) -> anyhow::Result<()> {
-    world.deploy("later", &[])?;
+pub(crate) fn made(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("later", &[])?;
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
     // Twice it is too busy.
-    let _replica = world.replica(
+    let _replica = fixture.replica(
         "later",
         "later-1",
         closure(move |parts, body| {
@@ -73,7 +73,7 @@ pub(crate) fn made(world: &World) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let url = format!("http://{}/done", listener.local_addr()?);
     let headers = [("x-callback-url", &*url), ("x-call-id", "call-7")];
-    let answer = world.ask(
+    let answer = fixture.ask(
         Method::POST,
         "/async-function/later/deep?q=1",
         &headers,
@@ -96,7 +96,7 @@ pub(crate) fn made(world: &World) -> anyhow::Result<()> {
         ensure!(told.contains(word), "`{word}` is not in {told}");
     }
     ensure!(calls.load(Ordering::Relaxed) == 3);
-    World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
+    Fixture::until("the queue to be empty", || Ok(waiting(fixture)? == 0))?;
     for (path, headers, body, want) in [
         ("/async-function/nobody", vec![], 1, 404),
         (
@@ -107,29 +107,29 @@ pub(crate) fn made(world: &World) -> anyhow::Result<()> {
         ),
         ("/async-function/later", vec![], 900 << 10, 413),
     ] {
-        let answer = world.ask(Method::POST, path, &headers, vec![b'x'; body])?;
+        let answer = fixture.ask(Method::POST, path, &headers, vec![b'x'; body])?;
         ensure!(answer.status.as_u16() == want, "{path}: {answer:?}");
     }
-    let wrong = world.get("/async-function/later")?;
+    let wrong = fixture.get("/async-function/later")?;
     ensure!(wrong.status == StatusCode::METHOD_NOT_ALLOWED, "{wrong:?}");
     Ok(())
 }
 
-pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
-    world.deploy("patient", &[])?;
-    let answer = world.post("/async-function/patient", "kept")?;
+pub(crate) fn restart(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("patient", &[])?;
+    let answer = fixture.post("/async-function/patient", "kept")?;
     ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
-    ensure!(waiting(world)? == 1);
-    world.start_gateway(&["--max-queued=1"])?;
-    ensure!(waiting(world)? == 1, "the call did not survive");
-    World::until("the call to be counted", || {
-        let full = world.post("/async-function/patient", "one too many")?;
+    ensure!(waiting(fixture)? == 1);
+    fixture.start_gateway(&["--max-queued=1"])?;
+    ensure!(waiting(fixture)? == 1, "the call did not survive");
+    Fixture::until("the call to be counted", || {
+        let full = fixture.post("/async-function/patient", "one too many")?;
         Ok(full.status == StatusCode::TOO_MANY_REQUESTS)
     })?;
-    refused_before_its_body(world)?;
+    refused_before_its_body(fixture)?;
     let seen = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&seen);
-    let _replica = world.replica(
+    let _replica = fixture.replica(
         "patient",
         "patient-1",
         closure(move |_, body| {
@@ -137,16 +137,16 @@ pub(crate) fn restart(world: &World) -> anyhow::Result<()> {
             text("answer")
         }),
     )?;
-    World::until("the call to be made", || {
+    Fixture::until("the call to be made", || {
         Ok(seen.load(Ordering::Relaxed) > 0)
     })?;
-    World::until("the queue to be empty", || Ok(waiting(world)? == 0))?;
-    world.start_gateway(&[])
+    Fixture::until("the queue to be empty", || Ok(waiting(fixture)? == 0))?;
+    fixture.start_gateway(&[])
 }
 
 /// A queue that is full does not wait for what it would not keep.
-fn refused_before_its_body(world: &World) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(&world.listen)?;
+fn refused_before_its_body(fixture: &Fixture) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(&fixture.listen)?;
     // Less than the gateway would wait for the body.
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
     stream.write_all(
@@ -159,12 +159,12 @@ fn refused_before_its_body(world: &World) -> anyhow::Result<()> {
 }
 
 /// A gateway that is asked to end finishes the call that runs, and leaves the one that waits to the next.
-pub(crate) fn end(world: &World) -> anyhow::Result<()> {
-    world.start_gateway(&["--queue-workers=1"])?;
-    world.deploy("steady", &[])?;
+pub(crate) fn end(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.start_gateway(&["--queue-workers=1"])?;
+    fixture.deploy("steady", &[])?;
     let calls = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&calls);
-    let _replica = world.replica(
+    let _replica = fixture.replica(
         "steady",
         "steady-1",
         Counted(counted, Slow(Duration::from_secs(2))),
@@ -173,21 +173,21 @@ pub(crate) fn end(world: &World) -> anyhow::Result<()> {
     let url = format!("http://{}/done", listener.local_addr()?);
     for _ in 0..2 {
         let headers = [("x-callback-url", &*url)];
-        let answer = world.ask(Method::POST, "/async-function/steady", &headers, "")?;
+        let answer = fixture.ask(Method::POST, "/async-function/steady", &headers, "")?;
         ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
     }
-    World::until("the first call to begin", || {
+    Fixture::until("the first call to begin", || {
         Ok(calls.load(Ordering::Relaxed) == 1)
     })?;
     let told =
         std::thread::spawn(move || callback(&listener, "slept").map(|first| (first, listener)));
-    let status = world.end_gateway()?;
+    let status = fixture.end_gateway()?;
     ensure!(status.success(), "{status}");
     let (first, listener) = told.join().map_err(|_| anyhow::anyhow!("no callback"))??;
     ensure!(first.contains("x-function-status: 200"), "{first}");
-    ensure!(calls.load(Ordering::Relaxed) == 1 && waiting(world)? == 1);
-    world.start_gateway(&[])?;
+    ensure!(calls.load(Ordering::Relaxed) == 1 && waiting(fixture)? == 1);
+    fixture.start_gateway(&[])?;
     callback(&listener, "slept")?;
     ensure!(calls.load(Ordering::Relaxed) == 2);
-    World::until("the queue to be empty", || Ok(waiting(world)? == 0))
+    Fixture::until("the queue to be empty", || Ok(waiting(fixture)? == 0))
 }

@@ -1,30 +1,32 @@
 //! Replicas that come and go.
 
 use crate::{
+    fixture::Fixture,
     function::{Slow, closure, text},
-    world::World,
 };
 use anyhow::ensure;
 use http::StatusCode;
 use std::time::{Duration, Instant};
 
-pub(crate) fn from_zero(world: &World) -> anyhow::Result<()> {
-    world.deploy("sleeper", &[("min", "1")])?;
-    world.runtime.block_on(world.api().scale("sleeper", 0))?;
-    World::until("the function to have none", || {
-        Ok(world
+pub(crate) fn from_zero(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("sleeper", &[("min", "1")])?;
+    fixture
+        .runtime
+        .block_on(fixture.api().scale("sleeper", 0))?;
+    Fixture::until("the function to have none", || {
+        Ok(fixture
             .runtime
-            .block_on(world.api().status("sleeper"))?
+            .block_on(fixture.api().status("sleeper"))?
             .replicas
             == 0)
     })?;
     // The call asks for a replica and is held until somebody makes it.
     std::thread::scope(|scope| {
-        let call = scope.spawn(|| world.get("/function/sleeper"));
-        World::until("a replica to be wanted", || {
-            Ok(world.wanted("sleeper")? == 1)
+        let call = scope.spawn(|| fixture.get("/function/sleeper"));
+        Fixture::until("a replica to be wanted", || {
+            Ok(fixture.wanted("sleeper")? == 1)
         })?;
-        let _replica = world.replica("sleeper", "sleeper-1", closure(|_, _| text("awake")))?;
+        let _replica = fixture.replica("sleeper", "sleeper-1", closure(|_, _| text("awake")))?;
         let answer = call
             .join()
             .map_err(|_| anyhow::anyhow!("the call panicked"))??;
@@ -33,16 +35,16 @@ pub(crate) fn from_zero(world: &World) -> anyhow::Result<()> {
             "{answer:?}"
         );
         ensure!(answer.header("x-cold-start") == "true", "{answer:?}");
-        let warm = world.get("/function/sleeper")?;
+        let warm = fixture.get("/function/sleeper")?;
         ensure!(warm.header("x-cold-start").is_empty(), "{warm:?}");
-        let metrics = world.get("/metrics")?.text();
+        let metrics = fixture.get("/metrics")?.text();
         let line = r#"gateway_function_cold_starts_total{function_name="sleeper.openfaas-fn"} 1"#;
         ensure!(metrics.contains(line), "{metrics}");
         Ok(())
     })
 }
 
-pub(crate) fn follow(world: &World) -> anyhow::Result<()> {
+pub(crate) fn follow(fixture: &Fixture) -> anyhow::Result<()> {
     let labels = [
         ("type", "capacity"),
         ("target", "2"),
@@ -50,15 +52,15 @@ pub(crate) fn follow(world: &World) -> anyhow::Result<()> {
         ("zero", "true"),
         ("zero-duration", "4s"),
     ];
-    world.deploy("elastic", &labels)?;
-    let _replica = world.replica("elastic", "elastic-1", Slow(Duration::from_secs(3)))?;
-    ensure!(world.wanted("elastic")? == 1);
+    fixture.deploy("elastic", &labels)?;
+    let _replica = fixture.replica("elastic", "elastic-1", Slow(Duration::from_secs(3)))?;
+    ensure!(fixture.wanted("elastic")? == 1);
     std::thread::scope(|scope| {
         let calls: Vec<_> = (0..6)
-            .map(|_| scope.spawn(|| world.get("/function/elastic")))
+            .map(|_| scope.spawn(|| fixture.get("/function/elastic")))
             .collect();
-        World::until("as many replicas as the load needs", || {
-            Ok(world.wanted("elastic")? == 3)
+        Fixture::until("as many replicas as the load needs", || {
+            Ok(fixture.wanted("elastic")? == 3)
         })?;
         for call in calls {
             let answer = call
@@ -69,8 +71,8 @@ pub(crate) fn follow(world: &World) -> anyhow::Result<()> {
         anyhow::Ok(())
     })?;
     let begun = Instant::now();
-    World::until("fewer replicas", || Ok(world.wanted("elastic")? < 3))?;
-    World::until("none", || Ok(world.wanted("elastic")? == 0))?;
+    Fixture::until("fewer replicas", || Ok(fixture.wanted("elastic")? < 3))?;
+    Fixture::until("none", || Ok(fixture.wanted("elastic")? == 0))?;
     ensure!(
         begun.elapsed() > Duration::from_secs(3),
         "{:?}",

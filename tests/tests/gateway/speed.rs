@@ -2,8 +2,8 @@
 
 use crate::{
     cluster::{Daemon, daemon, free_port},
+    fixture::Fixture,
     function::{closure, text},
-    world::World,
 };
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -28,8 +28,8 @@ const SECONDS: u32 = 10;
 const CORE: &str = "0";
 
 /// Medians and 99th percentiles, microseconds, of calls that are made when they are due.
-fn load(world: &World, url: &str) -> anyhow::Result<(f64, f64)> {
-    let mut times = world.runtime.block_on(async {
+fn load(fixture: &Fixture, url: &str) -> anyhow::Result<(f64, f64)> {
+    let mut times = fixture.runtime.block_on(async {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
@@ -59,8 +59,8 @@ fn load(world: &World, url: &str) -> anyhow::Result<(f64, f64)> {
 }
 
 /// A plain reverse proxy by Debian's nginx.
-fn nginx(world: &World, function: &str) -> anyhow::Result<(Daemon, String)> {
-    let dir = world.dir.path().join("nginx");
+fn nginx(fixture: &Fixture, function: &str) -> anyhow::Result<(Daemon, String)> {
+    let dir = fixture.dir.path().join("nginx");
     std::fs::create_dir_all(&dir)?;
     let port = free_port()?;
     let at = dir.display();
@@ -86,7 +86,7 @@ fn nginx(world: &World, function: &str) -> anyhow::Result<(Daemon, String)> {
     .map(str::to_owned);
     let server = daemon(Path::new("taskset"), &arguments, &[], &dir.join("log"))?;
     let address = format!("127.0.0.1:{port}");
-    World::until("nginx to listen", || {
+    Fixture::until("nginx to listen", || {
         Ok(TcpStream::connect(&address).is_ok())
     })?;
     Ok((server, address))
@@ -103,16 +103,19 @@ fn pin(pid: u32) -> anyhow::Result<()> {
 }
 
 /// What a gateway costs a call, beside a plain proxy.
-pub(crate) fn gateway(world: &World) -> anyhow::Result<()> {
-    world.deploy("trivial", &[])?;
-    let _replica = world.replica("trivial", "trivial-1", closure(|_, _| text("hi")))?;
-    let function = world.function_address("trivial")?;
-    let (_nginx, address) = nginx(world, &function)?;
-    pin(world.gateway_pid().context("a gateway")?)?;
+pub(crate) fn gateway(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("trivial", &[])?;
+    let _replica = fixture.replica("trivial", "trivial-1", closure(|_, _| text("hi")))?;
+    let function = fixture.function_address("trivial")?;
+    let (_nginx, address) = nginx(fixture, &function)?;
+    pin(fixture.gateway_pid().context("a gateway")?)?;
     for round in 0..3 {
-        let bare = load(world, &format!("http://{function}/"))?;
-        let floor = load(world, &format!("http://{address}/"))?;
-        let ours = load(world, &format!("http://{}/function/trivial", world.listen))?;
+        let bare = load(fixture, &format!("http://{function}/"))?;
+        let floor = load(fixture, &format!("http://{address}/"))?;
+        let ours = load(
+            fixture,
+            &format!("http://{}/function/trivial", fixture.listen),
+        )?;
         eprintln!(
             "round {round}: {PER_SECOND} calls/s for {SECONDS} s, p50 and p99 in us: function {:.0} {:.0}, nginx {:.0} {:.0}, \
              gateway {:.0} {:.0}; gateway adds {:.2} ms at p99 to the function, {:.2} ms more than nginx",
@@ -143,7 +146,7 @@ const PROGRAM: &str = "/bin/true";
 const TIMES: u32 = 500;
 
 /// A process per call, beside starting the same program with the same pipes and waiting for it.
-pub(crate) fn watchdog(_world: &World) -> anyhow::Result<()> {
+pub(crate) fn watchdog(_world: &Fixture) -> anyhow::Result<()> {
     let port = free_port()?;
     let log = tempfile::NamedTempFile::new()?;
     let environment = [("port", port.to_string()), ("fprocess", PROGRAM.to_owned())];
@@ -154,7 +157,7 @@ pub(crate) fn watchdog(_world: &World) -> anyhow::Result<()> {
     ]
     .map(str::to_owned);
     let _watchdog = daemon(Path::new("taskset"), &arguments, &environment, log.path())?;
-    World::until("the watchdog to listen", || {
+    Fixture::until("the watchdog to listen", || {
         Ok(TcpStream::connect(("127.0.0.1", port)).is_ok())
     })?;
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;

@@ -1,24 +1,24 @@
 //! Answers, decoded strictly by the types that `OpenFaaS` publishes for Go.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use continuum_tests::process;
 use http::Method;
 
-pub(crate) fn decode(world: &World) -> anyhow::Result<()> {
+pub(crate) fn decode(fixture: &Fixture) -> anyhow::Result<()> {
     let wanted = serde_json::json!({
         "service": "typed", "image": "example.org/a:1", "envProcess": "cat", "envVars": { "A": "1" },
         "labels": { "a": "b" }, "annotations": { "c": "d" }, "constraints": ["zone=here"],
         "limits": { "memory": "64Mi", "cpu": "100m" }, "readOnlyRootFilesystem": true,
     });
-    world.post("/system/functions", wanted.to_string())?;
-    world.ask(
+    fixture.post("/system/functions", wanted.to_string())?;
+    fixture.ask(
         Method::POST,
         "/system/secrets",
         &[],
         r#"{"name":"typed","value":"x"}"#,
     )?;
-    let dir = world.dir.path().join("responses");
+    let dir = fixture.dir.path().join("responses");
     std::fs::create_dir(&dir)?;
     for (file, path) in [
         ("info", "/system/info"),
@@ -28,7 +28,7 @@ pub(crate) fn decode(world: &World) -> anyhow::Result<()> {
         ("namespaces", "/system/namespaces"),
         ("namespace-default", "/system/namespace/openfaas-fn"),
     ] {
-        std::fs::write(dir.join(format!("{file}.json")), world.get(path)?.body)?;
+        std::fs::write(dir.join(format!("{file}.json")), fixture.get(path)?.body)?;
     }
     let line = continuum_openfaas_api::LogMessage {
         timestamp: "2026-01-31T12:00:00.123456789Z".into(),

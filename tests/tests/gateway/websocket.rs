@@ -1,6 +1,6 @@
 //! A connection that changes its protocol.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use std::{
     io::{Read, Write},
@@ -23,9 +23,9 @@ fn read_until(stream: &mut TcpStream, ending: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&all).to_lowercase())
 }
 
-pub(crate) fn through(world: &World) -> anyhow::Result<()> {
-    world.deploy("talker", &[])?;
-    let listener = world.listening_replica("talker", "talker-1")?;
+pub(crate) fn through(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("talker", &[])?;
+    let listener = fixture.listening_replica("talker", "talker-1")?;
     let replica = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
         let request = read_until(&mut stream, "\r\n\r\n")?;
@@ -39,7 +39,7 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
         let rest = stream.read(&mut [0; 16])?;
         anyhow::Ok((request, said, rest))
     });
-    let mut caller = TcpStream::connect(&world.listen)?;
+    let mut caller = TcpStream::connect(&fixture.listen)?;
     caller.write_all(
         b"GET /function/talker/talk?a=1 HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\n\
           upgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n\r\n",
@@ -52,7 +52,7 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
     ] {
         ensure!(head.contains(word), "`{word}` is not in {head}");
     }
-    let metrics = world.get("/metrics")?.text();
+    let metrics = fixture.get("/metrics")?.text();
     let line = r#"gateway_function_invocation_inflight{function_name="talker.openfaas-fn"} 1"#;
     ensure!(metrics.contains(line), "`{line}` is not in:\n{metrics}");
     caller.write_all(b"question")?;
@@ -65,9 +65,9 @@ pub(crate) fn through(world: &World) -> anyhow::Result<()> {
         "{request}"
     );
     ensure!(said == "question" && rest == 0, "{said}, {rest} bytes");
-    World::until("the call to be over", || {
+    Fixture::until("the call to be over", || {
         let over =
             r#"gateway_function_invocation_total{code="101",function_name="talker.openfaas-fn"} 1"#;
-        Ok(world.get("/metrics")?.text().contains(over))
+        Ok(fixture.get("/metrics")?.text().contains(over))
     })
 }

@@ -221,7 +221,7 @@ impl Agent for GrpcAgent {
         self.follow_metrics(batches).await
     }
 
-    async fn bring(
+    async fn push_missing(
         &self,
         artifacts: &[ArtifactSource],
         steps: &(dyn Fn(InstallStep) + Send + Sync),
@@ -254,7 +254,7 @@ impl Agent for GrpcAgent {
         steps: &(dyn Fn(InstallStep) + Send + Sync),
     ) -> Result<(), Error> {
         let doing = format!("install {component}");
-        self.bring(artifacts, steps).await?;
+        self.push_missing(artifacts, steps).await?;
         let client = wire::install_client::InstallClient::new(self.channel.clone());
         let request = wire::ApplyComponentRequest {
             component: component.to_owned(),

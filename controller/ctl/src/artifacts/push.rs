@@ -16,7 +16,7 @@ pub(crate) fn say_step(context: &Context, node: &str, step: &InstallStep) {
 }
 
 /// Brings container images to a node's runtime; those that it has cost nothing.
-pub async fn bring_images(
+pub async fn push_images(
     context: &Context,
     agent: &GrpcAgent,
     runtime: &str,

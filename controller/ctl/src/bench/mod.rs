@@ -3,13 +3,13 @@
 mod boots;
 mod collect;
 mod functions;
-mod judge;
 mod offsets;
 mod on_agent;
-mod places;
+mod placement;
 mod run;
 mod stage;
 mod timeline;
+mod validity;
 mod warm_up;
 mod watch;
 

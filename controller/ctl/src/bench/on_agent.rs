@@ -5,7 +5,7 @@ use continuum_agents::{
 };
 use continuum_host::error::Error;
 use continuum_images::components::workload_command;
-use continuum_model::{OwnContainer, StartedRun};
+use continuum_model::{StartedRun, UserContainer};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
@@ -16,7 +16,7 @@ pub(super) struct OnAgent {
     /// Runtime and image; `None` = a process.
     pub(super) container: Option<(String, String)>,
     /// A container of the user's own.
-    pub(super) own: Option<OwnContainer>,
+    pub(super) own: Option<UserContainer>,
 }
 
 #[async_trait::async_trait]

@@ -3,11 +3,11 @@
 use super::{
     boots::{boots_of, check_boots, same_boots},
     collect, functions,
-    judge::judge,
     offsets::{clocks, clocks_of_answering},
-    places::{Places, Scene},
+    placement::{RunPlacement, Session},
     stage,
     timeline::Timeline,
+    validity::assess_validity,
     warm_up::warm_up,
     watch::{Watched, start, stop, wait_ended, wait_ready},
 };
@@ -67,7 +67,7 @@ pub async fn bench(
     for run in &mut plans {
         point_to(run, &placed);
     }
-    let scene = Scene {
+    let session = Session {
         context,
         deployment,
         config,
@@ -75,28 +75,29 @@ pub async fn bench(
         agents: &agents,
         runs: &plans,
     };
-    let mut timeline = Timeline::new(&scene, benchmark)?;
-    let places = Places::open(&scene, &bench_id, deadline, timeline.length());
-    let places = progress.stage("places", places).await?;
+    let mut timeline = Timeline::new(&session, benchmark)?;
+    let placement = RunPlacement::open(&session, &bench_id, deadline, timeline.length());
+    let placement = progress.stage("places", placement).await?;
     if benchmark.cache_worker {
-        let warm_up = warm_up(&scene, &places, &bench_id, &clock, &before, deadline);
+        let warm_up = warm_up(&session, &placement, &bench_id, &clock, &before, deadline);
         progress.stage("warm-up", warm_up).await?;
     }
     let calls_functions = plan.execution_model.is_some();
     if calls_functions {
-        let deploy = functions::deploy(&scene, benchmark);
+        let deploy = functions::deploy(&session, benchmark);
         progress.stage("deploy functions", deploy).await?;
     }
-    let watch = calls_functions.then(|| functions::Watch::start(&scene, clock));
+    let watch = calls_functions.then(|| functions::Watch::start(&session, clock));
     let watch = watch.transpose()?;
     let metrics = collect::Metrics::start(&agents);
-    let (mut watched, mut failure) = start_all(&scene, &places, &bench_id, &clock, &before).await;
+    let (mut watched, mut failure) =
+        start_all(&session, &placement, &bench_id, &clock, &before).await;
     if failure.is_none() {
         timeline.begin();
         let ends = wait_ended(context, deployment, &mut watched, deadline);
         failure = progress.stage("run", ends).await.err();
     }
-    let (happenings, untimely) = timeline.finish(failure.is_some()).await;
+    let (controller_events, untimely) = timeline.finish(failure.is_some()).await;
     failure = failure.or(untimely);
     if failure.is_none() {
         // Services that are left: nobody needs them any more.
@@ -105,7 +106,7 @@ pub async fn bench(
         }
     }
     let mut runs = gather(watched).await;
-    places.complete(&mut runs, &agents, begun_unix_ns).await;
+    placement.complete(&mut runs, &agents, begun_unix_ns).await;
     let after = clocks_of_answering(&agents).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
     let provider = continuum_provider::find(deployment.provider())?;
@@ -138,7 +139,7 @@ pub async fn bench(
     }
     report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
     same_boots(&mut report, &boots, &boots_of(&agents).await);
-    judge(&mut report, config, deployment, plan);
+    assess_validity(&mut report, config, deployment, plan);
     Ok(Bench {
         report,
         runs,
@@ -146,7 +147,7 @@ pub async fn bench(
         clocks,
         begun_unix_ns,
         interrupted: context.cancel.is_cancelled(),
-        happenings,
+        controller_events,
         consoles,
         functions: function_samples,
         function_pods,
@@ -155,8 +156,8 @@ pub async fn bench(
 
 /// Starts every run, workers first; those that were started before one failed are brought back too.
 async fn start_all(
-    scene: &Scene<'_>,
-    places: &Places,
+    session: &Session<'_>,
+    placement: &RunPlacement,
     bench_id: &str,
     clock: &AnchoredClock,
     clocks: &BTreeMap<String, ClockOffset>,
@@ -165,9 +166,9 @@ async fn start_all(
     let mut failure = None;
     for phase in [Phase::Worker, Phase::Endpoint] {
         let mut started = Vec::new();
-        for run in scene.runs.iter().filter(|r| r.phase == phase) {
+        for run in session.runs.iter().filter(|r| r.phase == phase) {
             let attempt = async {
-                let runner = places.of(run, scene.agents)?;
+                let runner = placement.of(run, session.agents)?;
                 start(runner, run, bench_id, clock).await
             };
             match attempt.await {
@@ -189,8 +190,8 @@ async fn start_all(
         let result = if failure.is_some() {
             Ok(())
         } else {
-            let ready = wait_ready(&mut started, scene.context, clock, clocks);
-            scene.context.progress.stage(name, ready).await
+            let ready = wait_ready(&mut started, session.context, clock, clocks);
+            session.context.progress.stage(name, ready).await
         };
         watched.extend(started);
         failure = failure.or(result.err());

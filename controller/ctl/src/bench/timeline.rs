@@ -1,8 +1,8 @@
 //! What happens while an application runs, at times that the config gives; and, in a cluster, when nodes were lost and
 //! came back.
 
-use super::places::Scene;
-use crate::{deploy, report::Happening};
+use super::placement::Session;
+use crate::{deploy, report::ControllerEvent};
 use continuum_agents::{Agent, GrpcAgent};
 use continuum_cluster;
 use continuum_config::{Action, Benchmark, Change, Config, LinkChange, TimelineStep};
@@ -29,22 +29,22 @@ const MISSED_AFTER: Duration = Duration::from_mins(1);
 
 /// What was noted so far.
 #[derive(Debug, Clone, Default)]
-struct Notes(Arc<Mutex<Vec<Happening>>>);
+struct Notes(Arc<Mutex<Vec<ControllerEvent>>>);
 
 impl Notes {
     fn add(&self, clock: &AnchoredClock, source: &'static str, text: String) {
-        let happening = Happening {
+        let event = ControllerEvent {
             time_unix_ns: clock.now_unix_ns(),
             source,
             text,
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push(happening);
+        all.push(event);
     }
 }
 
 /// What of it can be done to a deployment, with everything it needs.
-struct Hand {
+struct OwnedSession {
     context: Context,
     deployment: Deployment,
     config: Config,
@@ -54,7 +54,7 @@ struct Hand {
     links_before: Vec<LinkChange>,
 }
 
-impl Hand {
+impl OwnedSession {
     async fn act(&self, action: &Action) -> Result<(), Error> {
         let (a, b, change) = match action {
             Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
@@ -112,7 +112,7 @@ impl Hand {
 
 /// The timeline of a run.
 pub(super) struct Timeline {
-    hand: Arc<Hand>,
+    session: Arc<OwnedSession>,
     steps: Vec<TimelineStep>,
     begun: Option<Instant>,
     notes: Notes,
@@ -162,7 +162,7 @@ impl NodeWatch {
 
 impl Timeline {
     /// Reads it; what names no node of this deployment is refused before anything runs.
-    pub(super) fn new(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<Self, Error> {
+    pub(super) fn new(session: &Session<'_>, benchmark: &Benchmark) -> Result<Self, Error> {
         let mut steps = Vec::new();
         for text in &benchmark.timeline {
             let step: TimelineStep = text
@@ -170,30 +170,32 @@ impl Timeline {
                 .map_err(|why: String| Error::other("read benchmark.timeline", why))?;
             match &step.action {
                 Action::Change(change) => {
-                    deploy::check_places(scene.plan, scene.config, &change.a, &change.b)?;
+                    deploy::check_places(session.plan, session.config, &change.a, &change.b)?;
                 }
-                Action::Restore { a, b } => deploy::check_places(scene.plan, scene.config, a, b)?,
+                Action::Restore { a, b } => {
+                    deploy::check_places(session.plan, session.config, a, b)?;
+                }
                 Action::Restart { node, .. } => {
-                    scene.deployment.node(node)?;
+                    session.deployment.node(node)?;
                 }
             }
             steps.push(step);
         }
         steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         // Its own view: the run's is borrowed.
-        let (root, name) = (&scene.context.root, scene.deployment.name());
+        let (root, name) = (&session.context.root, session.deployment.name());
         let deployment = Deployment::load(root, name)?
             .ok_or_else(|| Error::other(format!("open deployment `{name}`"), "it is gone"))?;
-        let hand = Hand {
-            context: scene.context.clone(),
+        let owned = OwnedSession {
+            context: session.context.clone(),
             links_before: deploy::link_changes(&deployment)?,
             deployment,
-            config: scene.config.clone(),
-            plan: scene.plan.clone(),
-            agents: scene.agents.to_vec(),
+            config: session.config.clone(),
+            plan: session.plan.clone(),
+            agents: session.agents.to_vec(),
         };
         Ok(Self {
-            hand: Arc::new(hand),
+            session: Arc::new(owned),
             steps,
             begun: None,
             notes: Notes::default(),
@@ -217,16 +219,17 @@ impl Timeline {
         }
         let begun = Instant::now();
         self.begun = Some(begun);
-        let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+        let (session, notes, clock) = (Arc::clone(&self.session), self.notes.clone(), self.clock);
         let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
         self.steps_done = Some(tokio::spawn(async move {
             for step in steps {
                 tokio::time::sleep_until(begun + Duration::from_secs_f64(step.at_s)).await;
                 let text = step.action.to_string();
-                hand.context
+                session
+                    .context
                     .progress
                     .say(&format!("{:.0} s: {text}", step.at_s));
-                match hand.act(&step.action).await {
+                match session.act(&step.action).await {
                     Ok(()) => notes.add(&clock, "timeline", text),
                     Err(error) => {
                         let why = continuum_host::error::chain(&error);
@@ -237,12 +240,13 @@ impl Timeline {
                 }
             }
         }));
-        let manager = managers::find(&self.hand.config.software.resource_manager);
+        let manager = managers::find(&self.session.config.software.resource_manager);
         if manager.is_some_and(|m| m.cluster().is_some()) {
-            let (hand, notes, clock) = (Arc::clone(&self.hand), self.notes.clone(), self.clock);
+            let (session, notes, clock) =
+                (Arc::clone(&self.session), self.notes.clone(), self.clock);
             let (tell, unready) = watch::channel(BTreeMap::new());
             let work = tokio::spawn(async move {
-                watch_nodes(&hand, &notes, clock, &tell).await;
+                watch_nodes(&session, &notes, clock, &tell).await;
             });
             self.nodes = Some(NodeWatch { work, unready });
         }
@@ -264,18 +268,21 @@ impl Timeline {
 
     /// Ends it, restores what it changed, waits for nodes that it cost (unless the run failed), and says what happened
     /// and what could not be done.
-    pub(super) async fn finish(mut self, run_failed: bool) -> (Vec<Happening>, Option<Error>) {
+    pub(super) async fn finish(
+        mut self,
+        run_failed: bool,
+    ) -> (Vec<ControllerEvent>, Option<Error>) {
         if let Some(work) = self.steps_done.take() {
             work.abort();
             // Not before it is over: an action that began must not overtake what follows.
             work.await.ok();
         }
-        let restored = self.hand.restore(&self.steps).await.err();
+        let restored = self.session.restore(&self.steps).await.err();
         let missed_by = self.missed_by();
         if let Some(mut nodes) = self.nodes.take() {
             if !run_failed && restored.is_none() {
                 // Their return belongs to the experiment, and the next run needs them.
-                for (node, why) in nodes.all_ready(missed_by, &self.hand.context).await {
+                for (node, why) in nodes.all_ready(missed_by, &self.session.context).await {
                     let text = format!("{node} did not come back: {why}");
                     self.notes.add(&self.clock, "cluster", text);
                 }
@@ -293,17 +300,17 @@ impl Timeline {
 
 /// Notes each node that becomes ready, or is not any more.
 async fn watch_nodes(
-    hand: &Hand,
+    session: &OwnedSession,
     notes: &Notes,
     clock: AnchoredClock,
     tell: &watch::Sender<BTreeMap<String, String>>,
 ) {
-    let Ok(client) = continuum_cluster::client(&hand.deployment, &hand.plan) else {
+    let Ok(client) = continuum_cluster::client(&session.deployment, &session.plan) else {
         return;
     };
     let mut known: Option<BTreeMap<String, String>> = None;
     loop {
-        if let Ok(unready) = continuum_cluster::unready_now(&client, &hand.plan).await {
+        if let Ok(unready) = continuum_cluster::unready_now(&client, &session.plan).await {
             let before = known.unwrap_or_default();
             for (node, why) in unready.iter().filter(|(n, _)| !before.contains_key(*n)) {
                 notes.add(&clock, "cluster", format!("{node} is not ready: {why}"));

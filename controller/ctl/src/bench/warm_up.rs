@@ -1,7 +1,7 @@
 //! A run before the run, so that nothing is read from a disk for the first time while it is measured.
 
 use super::{
-    places::{Places, Scene},
+    placement::{RunPlacement, Session},
     watch::{start, stop, wait_ended, wait_ready},
 };
 use continuum_host::error::Error;
@@ -14,25 +14,25 @@ use std::{
 
 /// Each worker's application once, unmeasured: afterwards its files are in memory.
 pub(super) async fn warm_up(
-    scene: &Scene<'_>,
-    places: &Places,
+    session: &Session<'_>,
+    placement: &RunPlacement,
     bench_id: &str,
     clock: &AnchoredClock,
     clocks: &BTreeMap<String, ClockOffset>,
     deadline: Duration,
 ) -> Result<(), Error> {
-    let workers = scene.runs.iter().filter(|r| r.phase == Phase::Worker);
+    let workers = session.runs.iter().filter(|r| r.phase == Phase::Worker);
     let mut seen = BTreeSet::new();
     let mut started = Vec::new();
     let run = async {
         for run in workers.filter(|r| seen.insert(r.node.clone())) {
-            let runner = places.of(run, scene.agents)?;
+            let runner = placement.of(run, session.agents)?;
             let mut warm = run.clone();
             warm.id.push_str("-warm");
             started.push(start(runner, &warm, bench_id, clock).await?);
         }
-        wait_ready(&mut started, scene.context, clock, clocks).await?;
-        let (context, deployment) = (scene.context, scene.deployment);
+        wait_ready(&mut started, session.context, clock, clocks).await?;
+        let (context, deployment) = (session.context, session.deployment);
         wait_ended(context, deployment, &mut started, deadline).await
     };
     let ends = run.await;

@@ -2,7 +2,7 @@
 
 use continuum_agents::{RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::{ClockOffset, NodeRun, OwnContainer, Phase, RunPlan};
+use continuum_model::{ClockOffset, NodeRun, Phase, RunPlan, UserContainer};
 use continuum_provider;
 use continuum_workload_core::{clock::AnchoredClock, event::Event};
 use futures_util::FutureExt;
@@ -168,7 +168,7 @@ pub(super) async fn wait_ready(
         if own.as_ref().is_some_and(|o| !o.is_service) {
             continue;
         }
-        let socket = own.as_ref().and_then(OwnContainer::socket);
+        let socket = own.as_ref().and_then(UserContainer::socket);
         let ahead_ns = clocks.get(&one.run.plan.node).map_or(0, |c| c.offset_ns);
         while one.run.ready_unix_ns.is_none() {
             tokio::select! {

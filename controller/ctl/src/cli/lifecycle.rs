@@ -180,7 +180,7 @@ fn same_machines(live: &Config, wanted: &Config, made_by: &str) -> Result<(), Er
         return Ok(());
     }
     if let Some(model) = &wanted.software.execution_model
-        && deploy::grows_to(&aligned, wanted)
+        && deploy::can_upgrade_in_place(&aligned, wanted)
     {
         return Err(Error::Preflight {
             name: wanted.name.clone(),
@@ -294,8 +294,8 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
             .collect();
         output.text(&format!("photos: {}", counts.join(", ")));
     }
-    if !bench.happenings.is_empty() {
-        let rows = bench.happenings.iter().map(|h| {
+    if !bench.controller_events.is_empty() {
+        let rows = bench.controller_events.iter().map(|h| {
             let after_s = (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9;
             vec![
                 format!("{after_s:.1} s"),

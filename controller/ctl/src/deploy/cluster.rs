@@ -21,7 +21,7 @@ const EDGE_TOKEN_LIFETIME: time::Duration = time::Duration::hours(1);
 const ASKED: usize = 3;
 
 /// What is wrong with a cluster that was made; `None` = nothing, or there is none.
-pub(super) async fn trouble(
+pub(super) async fn not_ready_reason(
     config: &Config,
     plan: &Plan,
     deployment: &Deployment,
@@ -215,7 +215,7 @@ pub(super) async fn install(
                 for part in later {
                     let artifacts = artifacts(part, stored)?;
                     let say = |step| say_step(context, agent.node(), &step);
-                    agent.bring(&artifacts, &say).await?;
+                    agent.push_missing(&artifacts, &say).await?;
                 }
                 Ok(())
             };

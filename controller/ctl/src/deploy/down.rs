@@ -6,7 +6,7 @@ use continuum_provider::PROVIDERS;
 /// Removes a deployment; says what was removed. One that is not there is fine.
 pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Vec<String>, Error> {
     let Some(mut deployment) = Deployment::load(&context.root, name)? else {
-        return sweep_name(context, name, libvirt_uri).await;
+        return destroy_orphans_of(context, name, libvirt_uri).await;
     };
     let provider = continuum_provider::find(deployment.provider())?;
     match provider.destroy(context, &mut deployment).await {
@@ -23,7 +23,7 @@ pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Ve
 }
 
 /// Looks for what carries the name although its state is gone, with every provider that answers.
-pub async fn sweep_name(
+pub async fn destroy_orphans_of(
     context: &Context,
     name: &str,
     libvirt_uri: &str,
@@ -39,7 +39,7 @@ pub async fn sweep_name(
     let mut removed = Vec::new();
     let mut failed = None;
     for provider in PROVIDERS {
-        match provider.sweep(context, name, libvirt_uri).await {
+        match provider.destroy_orphans(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
             // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.
             Err(error) if must_answer(provider.name()) => {

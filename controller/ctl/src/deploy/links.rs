@@ -110,7 +110,7 @@ fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
 }
 
 /// Makes a node's links as they shall be. As long as its classes have the same peers, packets under way stay there.
-async fn bring(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
+async fn reconcile(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
     let (applied, _) = agent.links().await?;
     let pairs: Vec<_> = wanted
         .iter()
@@ -205,7 +205,7 @@ async fn edit(
     let work = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
         let wanted = changed_links(node, &plan.nodes, &config.network, &changes);
         async move {
-            let changed = bring(agent, &wanted).await?;
+            let changed = reconcile(agent, &wanted).await?;
             Ok::<_, Error>(changed.then(|| node.name.clone()))
         }
     });

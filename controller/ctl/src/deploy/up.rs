@@ -1,11 +1,11 @@
 //! From a config to machines with software and links.
 
 use super::{
-    execution_models::{self, Scene},
-    grow::grow,
+    execution_models::{self, Session},
     infrastructure,
     live::connect_all,
     network, preflight, software,
+    upgrade::upgrade_in_place,
 };
 use continuum_config::Config;
 use continuum_host::{
@@ -90,7 +90,7 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
     let mut warnings = Vec::new();
     let mut deployment = match Deployment::load(&context.root, &config.name)? {
         Some(mut live) if live.config() != text => {
-            grow(context, provider, config, &mut live)?;
+            upgrade_in_place(context, provider, config, &mut live)?;
             live
         }
         Some(live) => live,
@@ -108,7 +108,7 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
                 provider.name(),
                 &config.infrastructure.libvirt_uri,
             )?;
-            new.set_fact(state::PERSON, state::person())?;
+            new.set_fact(state::LOGIN_OWNER, state::login_owner())?;
             choice.record(&mut new)?;
             new
         }
@@ -175,7 +175,7 @@ async fn claim(
     deployment.set_nodes(plan.nodes.clone())?;
     let secrets = Secrets::ensure(deployment)?;
     provider
-        .occupy(context, config, &plan, &secrets, deployment)
+        .reserve_prefix(context, config, &plan, &secrets, deployment)
         .await?;
     Ok(plan)
 }
@@ -219,10 +219,10 @@ async fn phases(
             deployment.set_undone(Phase::Network)?;
             deployment.set_boots(boots)?;
         }
-        // Where links were cut by hand, nodes come back with them.
+        // Where links were cut by session, nodes come back with them.
         if deployment.is_done(Phase::Software)
             && super::link_changes(deployment)?.is_empty()
-            && let Some(why) = super::cluster::trouble(config, plan, deployment).await
+            && let Some(why) = super::cluster::not_ready_reason(config, plan, deployment).await
         {
             progress.say(&format!("{why}; the software is looked at again"));
             unchanged = false;
@@ -245,7 +245,7 @@ async fn phases(
                 }
             }
             if let Some(installer) = execution_models::of(config) {
-                let scene = Scene {
+                let session = Session {
                     context,
                     config,
                     plan,
@@ -253,7 +253,7 @@ async fn phases(
                     agents: &agents,
                 };
                 for (name, value) in progress
-                    .stage("functions", installer.install(&scene))
+                    .stage("functions", installer.install(&session))
                     .await?
                 {
                     deployment.set_fact(&name, value)?;
@@ -272,7 +272,7 @@ async fn phases(
             for (name, value) in progress.stage("network", links).await? {
                 deployment.set_fact(&name, value)?;
             }
-            let set = provider.limit(context, plan, deployment);
+            let set = provider.apply_limits(context, plan, deployment);
             *limits = progress.stage("limits", set).await?;
             deployment.set_done(Phase::Network)?;
         }

@@ -19,7 +19,7 @@ pub struct Bench {
     /// The user asked to stop; what there was is here.
     pub interrupted: bool,
     /// What the controller saw and did, in order.
-    pub happenings: Vec<Happening>,
+    pub controller_events: Vec<ControllerEvent>,
     /// The end of the consoles of nodes that did not answer at the end.
     pub consoles: BTreeMap<String, String>,
     /// Functions over time.
@@ -39,7 +39,7 @@ pub struct NodeMetrics {
 
 /// Something that happened, by the controller's clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
+pub struct ControllerEvent {
     /// Nanoseconds since 1970.
     pub time_unix_ns: i64,
     /// `timeline` or `cluster`.

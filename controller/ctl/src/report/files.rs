@@ -68,7 +68,7 @@ pub fn write(
         "host": host(),
         "facts": deployment.facts(),
         "clocks": bench.clocks,
-        "timeline": bench.happenings.iter().map(|h| json!({
+        "timeline": bench.controller_events.iter().map(|h| json!({
             "time_unix_ns": h.time_unix_ns,
             "after_s": (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9,
             "source": h.source,
@@ -278,7 +278,7 @@ fn events(bench: &Bench) -> String {
             add(node, e.time_unix_ns, &e.source, &e.text);
         }
     }
-    for h in &bench.happenings {
+    for h in &bench.controller_events {
         add("controller", h.time_unix_ns, h.source, &h.text);
     }
     text

@@ -4,5 +4,5 @@
 mod bench;
 mod files;
 
-pub use bench::{Bench, Happening, NodeMetrics};
+pub use bench::{Bench, ControllerEvent, NodeMetrics};
 pub use files::{make_directory, write};

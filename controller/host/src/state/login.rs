@@ -3,10 +3,10 @@
 use super::Deployment;
 
 /// The fact that keeps it.
-pub const PERSON: &str = "person";
+pub const LOGIN_OWNER: &str = "person";
 
 /// The person in the login names of a deployment: whoever brought it up, whoever logs in later.
-pub fn person() -> String {
+pub fn login_owner() -> String {
     let person = std::env::var("USER")
         .ok()
         .filter(|u| !u.is_empty())
@@ -22,8 +22,8 @@ pub fn person() -> String {
 pub fn login_user(deployment: &Deployment, node: &str) -> String {
     let person = deployment
         .facts()
-        .get(PERSON)
+        .get(LOGIN_OWNER)
         .cloned()
-        .unwrap_or_else(person);
+        .unwrap_or_else(login_owner);
     format!("{node}_{person}").to_lowercase()
 }

@@ -9,5 +9,5 @@ mod store;
 pub use claim::Claim;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
-pub use login::{PERSON, login_user, person};
+pub use login::{LOGIN_OWNER, login_owner, login_user};
 pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};

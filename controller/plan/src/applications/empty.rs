@@ -16,10 +16,6 @@ impl Application for Empty {
         "empty"
     }
 
-    fn summary(&self) -> &'static str {
-        "starts, sleeps, ends"
-    }
-
     fn check(&self, _config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
         if benchmark.sleep_time_s > 0.0 {
             Vec::new()

@@ -29,8 +29,6 @@ pub use functions::{
 pub trait Application: Sync + std::fmt::Debug {
     /// As in configs.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)>;
     /// What runs where.

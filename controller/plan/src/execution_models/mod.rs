@@ -14,8 +14,6 @@ pub const EXECUTION_MODELS: &[&dyn ExecutionModel] = &[&openfaas::OpenFaas];
 pub trait ExecutionModel: Sync + std::fmt::Debug {
     /// As in configs.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
     /// Components of the catalogue that must be in the store.
@@ -40,7 +38,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_found() {
         for model in EXECUTION_MODELS {
-            assert_eq!(find(model.name()).unwrap().summary(), model.summary());
+            assert_eq!(find(model.name()).unwrap().name(), model.name());
         }
         assert!(find("knative").is_none());
     }

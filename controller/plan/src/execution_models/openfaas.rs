@@ -18,10 +18,6 @@ impl ExecutionModel for OpenFaas {
         "openfaas"
     }
 
-    fn summary(&self) -> &'static str {
-        "functions behind a gateway"
-    }
-
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if config.software.resource_manager != "kubernetes" {

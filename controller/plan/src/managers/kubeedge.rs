@@ -17,9 +17,6 @@ impl ResourceManager for KubeEdge {
     fn name(&self) -> &'static str {
         "kubeedge"
     }
-    fn summary(&self) -> &'static str {
-        "a cloud node controls workers on the edge, also while the link between them is cut"
-    }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let clouds = count(config, Tier::Cloud);

@@ -15,9 +15,6 @@ impl ResourceManager for Kubernetes {
     fn name(&self) -> &'static str {
         "kubernetes"
     }
-    fn summary(&self) -> &'static str {
-        "the first cloud node controls, the others work"
-    }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let clouds = count(config, Tier::Cloud);

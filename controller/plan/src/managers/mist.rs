@@ -12,9 +12,6 @@ impl ResourceManager for Mist {
     fn name(&self) -> &'static str {
         "mist"
     }
-    fn summary(&self) -> &'static str {
-        "edge workers without an orchestrator, each with its own broker"
-    }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if count(config, Tier::Cloud) > 0 {

@@ -34,8 +34,6 @@ pub struct Needs {
 pub trait ResourceManager: Sync + std::fmt::Debug {
     /// As in configs.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
     /// Whether the first cloud node is its controller.

@@ -12,9 +12,6 @@ impl ResourceManager for Unmanaged {
     fn name(&self) -> &'static str {
         "none"
     }
-    fn summary(&self) -> &'static str {
-        "endpoints work on their own"
-    }
     fn check(&self, config: &Config) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         for (tier, path) in [

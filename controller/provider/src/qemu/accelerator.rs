@@ -26,18 +26,18 @@ impl Accelerator {
     /// Memory for translated code, MiB. When it is full, all of it is thrown away and translated anew: a control plane of
     /// Kubernetes fills 512 MiB before its API server answers, a small worker 192 MiB every 40 seconds. It is taken as
     /// it fills.
-    pub(super) fn translation_mib(self, memory_mib: u64, room: Room) -> u64 {
-        match (self, room) {
+    pub(super) fn translation_mib(self, memory_mib: u64, headroom: MemoryHeadroom) -> u64 {
+        match (self, headroom) {
             (Self::Kvm, _) => 0,
-            (Self::Tcg, Room::Ample) => (memory_mib / 2).clamp(512, 2048),
-            (Self::Tcg, Room::Scarce) => (memory_mib / 4).clamp(128, 512),
+            (Self::Tcg, MemoryHeadroom::Ample) => (memory_mib / 2).clamp(512, 2048),
+            (Self::Tcg, MemoryHeadroom::Scarce) => (memory_mib / 4).clamp(128, 512),
         }
     }
 }
 
 /// Whether the host has memory for more than is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Room {
+pub(super) enum MemoryHeadroom {
     Ample,
     Scarce,
 }

@@ -20,12 +20,12 @@ type Call = Box<dyn FnOnce(&dyn Hypervisor) + Send>;
 
 /// Calls a hypervisor on its thread.
 #[derive(Debug)]
-pub(super) struct Deadlined {
+pub(super) struct TimeoutHypervisor {
     calls: mpsc::Sender<Call>,
     within: Duration,
 }
 
-impl Deadlined {
+impl TimeoutHypervisor {
     /// Opens the hypervisor on the thread that will call it.
     pub(super) fn open<H: Hypervisor + 'static>(
         within: Duration,
@@ -90,7 +90,7 @@ fn wait<T>(answer: &mpsc::Receiver<T>, doing: &str, within: Duration) -> Result<
     })
 }
 
-impl Hypervisor for Deadlined {
+impl Hypervisor for TimeoutHypervisor {
     fn host(&self) -> Result<HostInfo, Error> {
         self.call("describe its host", self.within, |h| h.host())
     }
@@ -216,7 +216,7 @@ mod tests {
     fn answers_come_through() {
         let fake = FakeHypervisor::default();
         let own = fake.clone();
-        let deadlined = Deadlined::open(CALL, move || Ok(own)).unwrap();
+        let deadlined = TimeoutHypervisor::open(CALL, move || Ok(own)).unwrap();
         deadlined.define_network("<network/>", "ct-1-x").unwrap();
         assert_eq!(fake.left(), ["network ct-1-x"]);
         assert!(deadlined.remove_network("ct-1-x").unwrap());
@@ -228,7 +228,8 @@ mod tests {
         let fake = FakeHypervisor::default();
         fake.hang_at("list domains");
         let own = fake.clone();
-        let deadlined = Deadlined::open(Duration::from_millis(50), move || Ok(own)).unwrap();
+        let deadlined =
+            TimeoutHypervisor::open(Duration::from_millis(50), move || Ok(own)).unwrap();
         let error = deadlined.domains().unwrap_err().to_string();
         assert!(
             error.contains("wait for libvirt to list domains: gave up"),
@@ -242,7 +243,9 @@ mod tests {
     #[test]
     fn one_that_does_not_open_says_why() {
         let refuse = || Err::<FakeHypervisor, _>(Error::other("connect", "refused"));
-        let error = Deadlined::open(CALL, refuse).unwrap_err().to_string();
+        let error = TimeoutHypervisor::open(CALL, refuse)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("refused"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     hypervisor::Hypervisor,
-    xml::{self, Attachment, Mark, NetworkXml},
+    xml::{self, Attachment, NetworkXml, OwnershipTag},
 };
 use crate::routes;
 use continuum_config::Config;
@@ -56,7 +56,7 @@ pub(super) fn create(
     } else {
         let text = xml::network(&NetworkXml {
             name: name.clone(),
-            mark: Mark::of(deployment, root),
+            mark: OwnershipTag::of(deployment, root),
             bridge: format!("ct{}", deployment.id()),
             address: prefix.gateway().to_string(),
             internet: config.infrastructure.internet,

@@ -119,7 +119,7 @@ impl Hypervisor for FakeHypervisor {
         let state = self.enter("list domains")?;
         let info = |(name, (text, _)): (&String, &(String, bool))| DomainInfo {
             name: name.clone(),
-            mark: super::xml::Mark::read(text),
+            mark: super::xml::OwnershipTag::read(text),
         };
         Ok(state.domains.iter().map(info).collect())
     }

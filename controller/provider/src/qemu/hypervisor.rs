@@ -1,6 +1,6 @@
 //! What is asked of libvirt. Calls block; `deadline` sees to that.
 
-use super::xml::Mark;
+use super::xml::OwnershipTag;
 use continuum_host::error::Error;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl DomainState {
 pub(super) struct DomainInfo {
     pub(super) name: String,
     /// Deployment that made it, if one of ours did.
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<OwnershipTag>,
 }
 
 /// A network with its addresses.

@@ -199,7 +199,7 @@ impl Hypervisor for Libvirt {
             };
             found.push(DomainInfo {
                 name,
-                mark: xml::Mark::read(&text),
+                mark: xml::OwnershipTag::read(&text),
             });
         }
         Ok(found)

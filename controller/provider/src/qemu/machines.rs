@@ -6,7 +6,7 @@ use super::{
     console_path, disks, domain_name, fabric,
     hypervisor::{DomainState, Hypervisor},
     preflight,
-    xml::{self, Mark},
+    xml::{self, OwnershipTag},
 };
 use crate::{LimitReport, NodeState, seed};
 use continuum_config::Config;
@@ -21,7 +21,7 @@ use continuum_model::{NodePlan, Plan};
 
 /// What machines are made with.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Making<'a> {
+pub(super) struct CreateContext<'a> {
     pub(super) context: &'a Context,
     pub(super) config: &'a Config,
     pub(super) plan: &'a Plan,
@@ -33,23 +33,23 @@ pub(super) struct Making<'a> {
 /// Makes what is missing and starts what is stopped.
 pub(super) fn create(
     hypervisor: &dyn Hypervisor,
-    making: Making<'_>,
+    create: CreateContext<'_>,
     deployment: &mut Deployment,
 ) -> Result<(), Error> {
-    let Making {
+    let CreateContext {
         context,
         config,
         plan,
         secrets,
         image,
         accelerator,
-    } = making;
+    } = create;
     let pool = context.root.pool();
     let base = disks::ensure_base(hypervisor, &pool, &context.root, image, &*context.progress)?;
     let network = fabric::create(hypervisor, config, plan.prefix, deployment, &context.root)?;
     std::fs::create_dir_all(context.root.console())
         .map_err(Error::file("create", context.root.console()))?;
-    let room = preflight::room(hypervisor.host()?, plan, accelerator);
+    let headroom = preflight::headroom(hypervisor.host()?, plan, accelerator);
     for node in &plan.nodes {
         if context.cancel.is_cancelled() {
             return Err(Error::Interrupted);
@@ -65,12 +65,12 @@ pub(super) fn create(
             deployment.intend(ResourceKind::Domain, &domain)?;
             let text = xml::domain(&xml::DomainXml {
                 name: domain.clone(),
-                mark: Mark::of(deployment, &context.root),
+                mark: OwnershipTag::of(deployment, &context.root),
                 node: node.name.clone(),
                 kvm: accelerator == Accelerator::Kvm,
                 cores: node.cores,
                 memory_mib: node.memory_mib,
-                translation_mib: accelerator.translation_mib(node.memory_mib, room),
+                translation_mib: accelerator.translation_mib(node.memory_mib, headroom),
                 pinned: node.pinned.clone(),
                 kernel: base.kernel.clone(),
                 initrd: base.initrd.clone(),
@@ -136,7 +136,7 @@ pub(super) fn destroy(
         }
     }
     let uuid = deployment.uuid().to_string();
-    removed.extend(sweep(
+    removed.extend(destroy_orphans(
         hypervisor,
         context,
         &|mark| mark.uuid == uuid,
@@ -155,10 +155,10 @@ fn remove_console(context: &Context, domain: &str) {
 }
 
 /// Removes every domain and network whose mark is `ours`, and the volumes of these deployments and of `ids`.
-pub(super) fn sweep(
+pub(super) fn destroy_orphans(
     hypervisor: &dyn Hypervisor,
     context: &Context,
-    ours: &dyn Fn(&Mark) -> bool,
+    ours: &dyn Fn(&OwnershipTag) -> bool,
     ids: &[String],
 ) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
@@ -172,7 +172,7 @@ pub(super) fn sweep(
         }
     }
     for network in hypervisor.networks()? {
-        if let Some(mark) = Mark::read(&network.xml).filter(ours) {
+        if let Some(mark) = OwnershipTag::read(&network.xml).filter(ours) {
             ids.push(mark.id());
             hypervisor.remove_network(&network.name)?;
             removed.push(format!("network {}", network.name));
@@ -207,7 +207,7 @@ pub(super) fn states(
 }
 
 /// Sets the limits of a node and reads them back.
-pub(super) fn limit(
+pub(super) fn apply_limits(
     hypervisor: &dyn Hypervisor,
     domain: &str,
     node: &NodePlan,

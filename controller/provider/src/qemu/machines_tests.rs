@@ -1,7 +1,8 @@
 //! Machines on a fake hypervisor: what is made was intended, and everything goes again, wherever it was stopped.
 
 use super::{
-    accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines, xml::Mark,
+    accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines,
+    xml::OwnershipTag,
 };
 use continuum_config::Config;
 use continuum_host::{
@@ -90,7 +91,7 @@ impl World {
 
     fn create(&self, deployment: &mut Deployment) -> Result<(), continuum_host::error::Error> {
         let secrets = Secrets::ensure(deployment).unwrap();
-        let making = machines::Making {
+        let create = machines::CreateContext {
             context: &self.context,
             config: &self.config,
             plan: &self.plan,
@@ -98,7 +99,7 @@ impl World {
             image: &self.image,
             accelerator: Accelerator::Tcg,
         };
-        machines::create(&self.fake, making, deployment)
+        machines::create(&self.fake, create, deployment)
     }
 
     fn destroy(&self, deployment: &mut Deployment) -> Vec<String> {
@@ -206,8 +207,8 @@ fn without_state_only_this_owners_things_go() {
         .unwrap();
     let owner = world.context.root.owner();
     assert_ne!(owner, theirs.context.root.owner());
-    let ours = |mark: &Mark| mark.deployment == "d" && mark.owner == owner;
-    let removed = machines::sweep(&world.fake, &world.context, &ours, &[]).unwrap();
+    let ours = |mark: &OwnershipTag| mark.deployment == "d" && mark.owner == owner;
+    let removed = machines::destroy_orphans(&world.fake, &world.context, &ours, &[]).unwrap();
     assert_eq!(removed.len(), 7, "{removed:?}");
     assert_eq!(world.left().len(), 8, "{:?}", world.left());
     theirs.destroy(&mut theirs.load());
@@ -234,7 +235,7 @@ fn limits_are_asked_for_and_read_back() {
     world.create(&mut deployment).unwrap();
     let node = &world.plan.nodes[1];
     let domain = super::domain_name(&deployment.id(), &node.name);
-    let reports = machines::limit(&world.fake, &domain, node).unwrap();
+    let reports = machines::apply_limits(&world.fake, &domain, node).unwrap();
     let read: Vec<_> = reports.iter().map(|r| (&*r.limit, r.read_back)).collect();
     assert_eq!(
         read,

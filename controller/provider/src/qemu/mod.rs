@@ -29,11 +29,11 @@ use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{Plan, Prefix};
 use continuum_plan::managers;
-use deadline::Deadlined;
+use deadline::TimeoutHypervisor;
 use hypervisor::Hypervisor;
 use libvirt::Libvirt;
 use std::path::PathBuf;
-use xml::Mark;
+use xml::OwnershipTag;
 
 /// Said before anything else where there is no KVM.
 const EMULATED: &str = "no usable KVM: guests are emulated (TCG), many times slower than real, and results say so; \
@@ -48,9 +48,9 @@ fn domain_name(id: &str, node: &str) -> String {
 }
 
 /// A connection whose calls end.
-fn open(uri: &str) -> Result<Deadlined, Error> {
+fn open(uri: &str) -> Result<TimeoutHypervisor, Error> {
     let uri = uri.to_owned();
-    Deadlined::open(deadline::CALL, move || Libvirt::open(&uri))
+    TimeoutHypervisor::open(deadline::CALL, move || Libvirt::open(&uri))
 }
 
 fn console_path(context: &Context, domain: &str) -> PathBuf {
@@ -147,7 +147,7 @@ impl Provider for Qemu {
         reasons
     }
 
-    async fn occupy(
+    async fn reserve_prefix(
         &self,
         context: &Context,
         config: &Config,
@@ -188,7 +188,7 @@ impl Provider for Qemu {
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
         let hypervisor = open(&config.infrastructure.libvirt_uri)?;
-        let making = machines::Making {
+        let create = machines::CreateContext {
             context,
             config,
             plan,
@@ -196,10 +196,10 @@ impl Provider for Qemu {
             image: &image,
             accelerator,
         };
-        machines::create(&hypervisor, making, deployment)
+        machines::create(&hypervisor, create, deployment)
     }
 
-    async fn limit(
+    async fn apply_limits(
         &self,
         _context: &Context,
         plan: &Plan,
@@ -209,7 +209,7 @@ impl Provider for Qemu {
         let mut reports = Vec::new();
         for node in &plan.nodes {
             let domain = domain_name(&deployment.id(), &node.name);
-            reports.extend(machines::limit(&hypervisor, &domain, node)?);
+            reports.extend(machines::apply_limits(&hypervisor, &domain, node)?);
         }
         Ok(reports)
     }
@@ -223,11 +223,16 @@ impl Provider for Qemu {
         machines::destroy(&hypervisor, context, deployment)
     }
 
-    async fn sweep(&self, context: &Context, name: &str, uri: &str) -> Result<Vec<String>, Error> {
+    async fn destroy_orphans(
+        &self,
+        context: &Context,
+        name: &str,
+        uri: &str,
+    ) -> Result<Vec<String>, Error> {
         let hypervisor = open(uri)?;
         let owner = context.root.owner();
-        let ours = |mark: &Mark| mark.deployment == name && mark.owner == owner;
-        machines::sweep(&hypervisor, context, &ours, &[])
+        let ours = |mark: &OwnershipTag| mark.deployment == name && mark.owner == owner;
+        machines::destroy_orphans(&hypervisor, context, &ours, &[])
     }
 
     async fn states(

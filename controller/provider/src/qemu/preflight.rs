@@ -1,7 +1,7 @@
 //! What a host must have for a plan. Pure: the host is asked elsewhere.
 
 use super::{
-    accelerator::{Accelerator, Room},
+    accelerator::{Accelerator, MemoryHeadroom},
     hypervisor::HostInfo,
 };
 use continuum_model::Plan;
@@ -12,8 +12,9 @@ const HOST_RESERVE_MIB: u64 = 1024;
 const QEMU_OVERHEAD_MIB: u64 = 150;
 
 /// What QEMU needs for all nodes, beyond the guests' own memory.
-fn overheads_mib(plan: &Plan, accelerator: Accelerator, room: Room) -> u64 {
-    let overhead = |memory_mib| QEMU_OVERHEAD_MIB + accelerator.translation_mib(memory_mib, room);
+fn overheads_mib(plan: &Plan, accelerator: Accelerator, headroom: MemoryHeadroom) -> u64 {
+    let overhead =
+        |memory_mib| QEMU_OVERHEAD_MIB + accelerator.translation_mib(memory_mib, headroom);
     plan.nodes.iter().map(|n| overhead(n.memory_mib)).sum()
 }
 
@@ -23,12 +24,12 @@ fn usable_mib(host: HostInfo) -> u64 {
 }
 
 /// Whether the host has memory for all the code that its guests may have translated.
-pub(super) fn room(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Room {
-    let wanted = plan.memory_mib() + overheads_mib(plan, accelerator, Room::Ample);
+pub(super) fn headroom(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> MemoryHeadroom {
+    let wanted = plan.memory_mib() + overheads_mib(plan, accelerator, MemoryHeadroom::Ample);
     if wanted <= usable_mib(host) {
-        Room::Ample
+        MemoryHeadroom::Ample
     } else {
-        Room::Scarce
+        MemoryHeadroom::Scarce
     }
 }
 
@@ -36,7 +37,7 @@ pub(super) fn room(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Roo
 pub(super) fn reasons(host: HostInfo, plan: &Plan, accelerator: Accelerator) -> Vec<String> {
     let mut reasons = Vec::new();
     let guests = plan.memory_mib();
-    let overheads = overheads_mib(plan, accelerator, Room::Scarce);
+    let overheads = overheads_mib(plan, accelerator, MemoryHeadroom::Scarce);
     let wanted = guests + overheads;
     let usable = usable_mib(host);
     if wanted > usable {
@@ -78,8 +79,8 @@ mod tests {
         reasons(host(available, unpromised, cpus), &plan(), accelerator)
     }
 
-    fn room_on(available: u64) -> Room {
-        room(host(available, 9999, 6), &plan(), Accelerator::Tcg)
+    fn headroom_on(available: u64) -> MemoryHeadroom {
+        headroom(host(available, 9999, 6), &plan(), Accelerator::Tcg)
     }
 
     fn plan() -> Plan {
@@ -113,8 +114,8 @@ mod tests {
         // Emulated, each needs 256 more.
         assert!(check_on(Accelerator::Tcg, 5314, 5314, 6).is_empty());
         // And takes 512 where there is room.
-        assert_eq!(room_on(6081), Room::Scarce);
-        assert_eq!(room_on(6082), Room::Ample);
+        assert_eq!(headroom_on(6081), MemoryHeadroom::Scarce);
+        assert_eq!(headroom_on(6082), MemoryHeadroom::Ample);
         assert_eq!(check_on(Accelerator::Tcg, 5313, 5314, 6).len(), 1);
         assert_eq!(
             check(9999, 4545, 6).len(),

@@ -25,7 +25,7 @@ pub(super) enum Attachment {
 
 /// Says in libvirt's metadata whose a thing is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Mark {
+pub(super) struct OwnershipTag {
     /// Name of the deployment.
     pub(super) deployment: String,
     /// Its UUID.
@@ -34,7 +34,7 @@ pub(super) struct Mark {
     pub(super) owner: String,
 }
 
-impl Mark {
+impl OwnershipTag {
     /// Of a deployment.
     pub(super) fn of(deployment: &Deployment, root: &StateRoot) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Mark {
 pub(super) struct DomainXml {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) mark: Mark,
+    pub(super) mark: OwnershipTag,
     pub(super) node: String,
     pub(super) kvm: bool,
     pub(super) cores: u32,
@@ -86,7 +86,7 @@ pub(super) struct DomainXml {
 pub(super) struct NetworkXml {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) mark: Mark,
+    pub(super) mark: OwnershipTag,
     pub(super) bridge: String,
     pub(super) address: String,
     pub(super) internet: bool,
@@ -176,8 +176,8 @@ fn metadata(xml: &str, attribute: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn mark(deployment: &str) -> Mark {
-        Mark {
+    fn mark(deployment: &str) -> OwnershipTag {
+        OwnershipTag {
             deployment: deployment.into(),
             uuid: "0123-4567-89".into(),
             owner: "o-1".into(),
@@ -223,10 +223,10 @@ mod tests {
         })
         .unwrap();
         assert!(text.contains("<domain type='kvm'"), "{text}");
-        let found = Mark::read(&text).unwrap();
+        let found = OwnershipTag::read(&text).unwrap();
         assert_eq!(found, mark("mist-edge"));
         assert_eq!(found.id(), "01234567");
-        assert!(Mark::read("<domain/>").is_none());
+        assert!(OwnershipTag::read("<domain/>").is_none());
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
             !text.contains("<forward") && text.contains("<dns enable='no'/>"),
             "{text}"
         );
-        assert_eq!(Mark::read(&text).unwrap(), mark("x"));
+        assert_eq!(OwnershipTag::read(&text).unwrap(), mark("x"));
         let text = volume(&VolumeXml {
             name: "v".into(),
             format: "qcow2",

@@ -40,7 +40,7 @@ fn read_back(text: &str) -> (f64, f64) {
 }
 
 /// Sets the limits of a node and reads them back.
-pub(super) async fn limit(
+pub(super) async fn apply_limits(
     deployment: &Deployment,
     node: &NodePlan,
 ) -> Result<Vec<LimitReport>, Error> {

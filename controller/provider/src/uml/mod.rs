@@ -227,7 +227,7 @@ impl Provider for Uml {
         preflight::warnings(host(context, &ControlGroups::of_host()), plan)
     }
 
-    async fn occupy(
+    async fn reserve_prefix(
         &self,
         context: &Context,
         config: &Config,
@@ -325,7 +325,7 @@ impl Provider for Uml {
         Ok(())
     }
 
-    async fn limit(
+    async fn apply_limits(
         &self,
         _context: &Context,
         plan: &Plan,
@@ -335,7 +335,7 @@ impl Provider for Uml {
         let mut reports = Vec::new();
         for node in &plan.nodes {
             reports.extend(limit_cpu(&groups, deployment, node)?);
-            reports.extend(disk_limits::limit(deployment, node).await?);
+            reports.extend(disk_limits::apply_limits(deployment, node).await?);
         }
         Ok(reports)
     }
@@ -377,7 +377,12 @@ impl Provider for Uml {
         Ok(removed)
     }
 
-    async fn sweep(&self, context: &Context, name: &str, _uri: &str) -> Result<Vec<String>, Error> {
+    async fn destroy_orphans(
+        &self,
+        context: &Context,
+        name: &str,
+        _uri: &str,
+    ) -> Result<Vec<String>, Error> {
         let dirs = guests::directories_of(&context.root, &|spec| spec.deployment == name)?;
         let mut removed = remove_guests(dirs).await?;
         let root = context.root.owner();

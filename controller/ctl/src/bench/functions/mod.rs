@@ -6,10 +6,10 @@ mod watch;
 use asked::asked;
 pub(super) use watch::Watch;
 
-use super::places::Scene;
+use super::placement::Session;
 use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE};
 use continuum_agents::ArtifactSource;
-use continuum_cluster::{ask, client, pod_troubles};
+use continuum_cluster::{ask, client, not_running_reasons};
 use continuum_config::{Benchmark, FunctionLoad};
 use continuum_host::{error::Error, keys::Secrets};
 use continuum_model::Role;
@@ -100,34 +100,34 @@ fn wanted(
     }
 }
 
-/// The gateway of a scene's deployment.
-fn gateway(scene: &Scene<'_>) -> Result<Gateway, Error> {
-    let address = scene.plan.gateway_address().unwrap_or_default();
-    let password = Secrets::open(scene.deployment)?.gateway_password()?;
+/// The gateway of a session's deployment.
+fn gateway(session: &Session<'_>) -> Result<Gateway, Error> {
+    let address = session.plan.gateway_address().unwrap_or_default();
+    let password = Secrets::open(session.deployment)?.gateway_password()?;
     Ok(Gateway::new(&address, &password))
 }
 
 /// Deploys what will be called, and waits until each has the replicas it should have.
-pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(), Error> {
-    let (progress, cancel) = (&*scene.context.progress, &scene.context.cancel);
+pub(super) async fn deploy(session: &Session<'_>, benchmark: &Benchmark) -> Result<(), Error> {
+    let (progress, cancel) = (&*session.context.progress, &session.context.cancel);
     let loads = function_loads(benchmark);
-    let workload = artifacts::workload_image(scene.context)?;
+    let workload = artifacts::workload_image(session.context)?;
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
-        let workers = scene.agents.iter().zip(&scene.plan.nodes);
+        let workers = session.agents.iter().zip(&session.plan.nodes);
         let workers = workers.filter(|(_, n)| n.role == Role::Worker);
         let brought = workers.map(|(agent, _)| {
             let image = std::slice::from_ref(&workload);
-            artifacts::bring_images(scene.context, agent, "containerd", image)
+            artifacts::push_images(session.context, agent, "containerd", image)
         });
         futures_util::future::try_join_all(brought).await?;
     }
-    let suite = artifacts::all_files(scene.context, OPENFAAS_IMAGES)?;
+    let suite = artifacts::all_files(session.context, OPENFAAS_IMAGES)?;
     let suite = suite
         .iter()
         .find(|f| f.name == "functions.tar")
         .map(ArtifactSource::reference);
-    let gateway = gateway(scene)?;
-    remove_others(scene, &gateway, &loads).await?;
+    let gateway = gateway(session)?;
+    remove_others(session, &gateway, &loads).await?;
     for load in &loads {
         let wanted = wanted(
             &load.name,
@@ -139,7 +139,7 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
         asked(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
     }
     let least = benchmark.function.min_replicas;
-    let client = client(scene.deployment, scene.plan)?;
+    let client = client(session.deployment, session.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.
         let doing = format!("scale function {}", load.name);
@@ -148,7 +148,7 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
             let scale = || gateway.scale(&load.name, least.into());
             asked(&doing, progress, cancel, scale).await?;
         }
-        wait_ready(scene, &gateway, &client, &load.name, least).await?;
+        wait_ready(session, &gateway, &client, &load.name, least).await?;
     }
     Ok(())
 }
@@ -156,15 +156,15 @@ pub(super) async fn deploy(scene: &Scene<'_>, benchmark: &Benchmark) -> Result<(
 /// Functions of an earlier bench that this one does not call would take room and time from those it does. What users
 /// deployed stays.
 async fn remove_others(
-    scene: &Scene<'_>,
+    session: &Session<'_>,
     gateway: &Gateway,
     loads: &[FunctionLoad],
 ) -> Result<(), Error> {
-    let (progress, cancel) = (&*scene.context.progress, &scene.context.cancel);
+    let (progress, cancel) = (&*session.context.progress, &session.context.cancel);
     let all = asked("list functions", progress, cancel, || gateway.list()).await?;
     for name in others(&all, loads) {
         let say = format!("function {name} of an earlier bench is removed");
-        scene.context.progress.say(&say);
+        session.context.progress.say(&say);
         let remove = || async {
             match gateway.remove(name).await {
                 // An answer got lost, and this is the second time of asking.
@@ -196,7 +196,7 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
 }
 
 async fn wait_ready(
-    scene: &Scene<'_>,
+    session: &Session<'_>,
     gateway: &Gateway,
     client: &kube::Client,
     name: &str,
@@ -221,7 +221,7 @@ async fn wait_ready(
             Err(error) => error.to_string(),
         };
         if begun.elapsed() > READY_DEADLINE {
-            let troubles = pod_troubles(client, FUNCTION_NAMESPACE).await;
+            let troubles = not_running_reasons(client, FUNCTION_NAMESPACE).await;
             return Err(Error::Deadline {
                 what: format!("function {name} to be ready"),
                 after: READY_DEADLINE,
@@ -231,12 +231,12 @@ async fn wait_ready(
         // Once is enough until it is something else.
         if said != why {
             let line = format!("function {name}: {why}");
-            scene.context.progress.say(&line);
+            session.context.progress.say(&line);
             said = why;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
-            () = scene.context.cancel.cancelled() => return Err(Error::Interrupted),
+            () = session.context.cancel.cancelled() => return Err(Error::Interrupted),
         }
     }
 }

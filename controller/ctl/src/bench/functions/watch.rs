@@ -1,7 +1,7 @@
 //! Functions while they are called: replicas, what they use, their pods.
 
 use super::{LOOK_AGAIN_AFTER, gateway};
-use crate::{bench::places::Scene, deploy::execution_models::FUNCTION_NAMESPACE};
+use crate::{bench::placement::Session, deploy::execution_models::FUNCTION_NAMESPACE};
 use continuum_agents::GrpcAgent;
 use continuum_cluster::{FunctionPods, client, node_times, usage};
 use continuum_host::error::Error;
@@ -31,10 +31,13 @@ pub(in crate::bench) struct Seen {
 }
 
 impl Watch {
-    pub(in crate::bench) fn start(scene: &Scene<'_>, clock: AnchoredClock) -> Result<Self, Error> {
-        let gateway = gateway(scene)?;
-        let client = client(scene.deployment, scene.plan)?;
-        let workers = scene.plan.nodes.iter().filter(|n| n.role == Role::Worker);
+    pub(in crate::bench) fn start(
+        session: &Session<'_>,
+        clock: AnchoredClock,
+    ) -> Result<Self, Error> {
+        let gateway = gateway(session)?;
+        let client = client(session.deployment, session.plan)?;
+        let workers = session.plan.nodes.iter().filter(|n| n.role == Role::Worker);
         let workers: Vec<String> = workers
             .map(|n| continuum_model::node_name(&n.name))
             .collect();

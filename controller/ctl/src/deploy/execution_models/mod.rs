@@ -15,7 +15,7 @@ const INSTALLERS: &[&dyn Installer] = &[&openfaas::OpenFaas];
 
 /// What a model is installed on.
 #[derive(Debug)]
-pub struct Scene<'a> {
+pub struct Session<'a> {
     /// Store, progress, cancellation.
     pub context: &'a Context,
     /// As in the config of `up`.
@@ -36,7 +36,7 @@ pub trait Installer: Sync + std::fmt::Debug {
     /// Why this machine cannot install it for such a config; empty = it can.
     fn refusals(&self, config: &Config) -> Vec<String>;
     /// Installs it and waits until it answers. Returns facts for results.
-    async fn install(&self, scene: &Scene<'_>) -> Result<Vec<(String, String)>, Error>;
+    async fn install(&self, session: &Session<'_>) -> Result<Vec<(String, String)>, Error>;
 }
 
 /// That of a config's model, unless it has machines only.

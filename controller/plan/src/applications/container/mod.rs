@@ -6,8 +6,8 @@ use super::Application;
 use crate::managers;
 use continuum_config::{Benchmark, Config};
 use continuum_model::{
-    BROKER_PORT, Clocks, NodePlan, NodeRun, OwnContainer, OwnImage, Phase, Plan, Report, Role,
-    RunPlan, Tier,
+    BROKER_PORT, Clocks, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
+    UserContainer, UserImage,
 };
 use continuum_workload_core::spec::{Role as Does, RunSpec};
 use std::collections::BTreeMap;
@@ -34,10 +34,6 @@ fn addresses<'a>(nodes: impl Iterator<Item = &'a NodePlan>) -> String {
 impl Application for Container {
     fn name(&self) -> &'static str {
         "container"
-    }
-
-    fn summary(&self) -> &'static str {
-        "your own containers; JSON lines that they print become metrics"
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
@@ -110,7 +106,7 @@ impl Application for Container {
         let run = |node: &NodePlan,
                    copy: u32,
                    phase: Phase,
-                   image: &OwnImage,
+                   image: &UserImage,
                    rest: &[(&str, String)]| {
             let mut env = common.clone();
             let own = [
@@ -147,7 +143,7 @@ impl Application for Container {
                     benchmark.endpoint_memory_mib
                 },
                 connected_to: None,
-                own: Some(OwnContainer {
+                own: Some(UserContainer {
                     image: image.clone(),
                     env,
                     ports: if is_worker {

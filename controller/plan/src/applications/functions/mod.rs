@@ -100,10 +100,6 @@ impl Application for Functions {
         "functions"
     }
 
-    fn summary(&self) -> &'static str {
-        "functions called through a gateway, several at once"
-    }
-
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         let path = "benchmark.functions";

@@ -64,10 +64,6 @@ impl Application for ImageClassification {
         "image_classification"
     }
 
-    fn summary(&self) -> &'static str {
-        "photos classified by a real ImageNet network"
-    }
-
     fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
         let mut faults = Vec::new();
         if benchmark.frequency <= 0.0 {

@@ -4,10 +4,10 @@
 mod builtin;
 mod upstream;
 
-use super::{Installer, Scene};
+use super::{Installer, Session};
 use crate::artifacts;
 use continuum_agents::ArtifactSource;
-use continuum_cluster::{apply, client, pod_troubles};
+use continuum_cluster::{apply, client, not_running_reasons};
 use continuum_config::Config;
 use continuum_host::{error::Error, keys::Secrets};
 use continuum_model::Role;
@@ -50,11 +50,15 @@ impl Installer for OpenFaas {
         terms.into_iter().chain(missing).collect()
     }
 
-    async fn install(&self, scene: &Scene<'_>) -> Result<Vec<(String, String)>, Error> {
-        let controller = scene.plan.nodes.iter().find(|n| n.role == Role::Controller);
+    async fn install(&self, session: &Session<'_>) -> Result<Vec<(String, String)>, Error> {
+        let controller = session
+            .plan
+            .nodes
+            .iter()
+            .find(|n| n.role == Role::Controller);
         let controller = controller
             .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
-        let files = artifacts::all_files(scene.context, OPENFAAS_IMAGES)?;
+        let files = artifacts::all_files(session.context, OPENFAAS_IMAGES)?;
         let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
         for file in files {
             let full = file.image.clone().unwrap_or_default();
@@ -62,9 +66,9 @@ impl Installer for OpenFaas {
             digests.push((format!("image {reference}"), digest.to_owned()));
             images.insert(file.name.clone(), file);
         }
-        let own = upstream::Images::read(&scene.config.software.openfaas_images)?;
+        let own = upstream::Images::read(&session.config.software.openfaas_images)?;
         let mut brought = Vec::new();
-        for (agent, node) in scene.agents.iter().zip(&scene.plan.nodes) {
+        for (agent, node) in session.agents.iter().zip(&session.plan.nodes) {
             let (name, archives) = match node.role {
                 Role::Controller => ("gateway.tar", &own.of_controller),
                 Role::Worker => ("functions.tar", &own.of_workers),
@@ -73,22 +77,22 @@ impl Installer for OpenFaas {
             let ours = images.get(name).into_iter();
             let all: Vec<_> = ours.chain(archives).cloned().collect();
             brought.push(async move {
-                artifacts::bring_images(scene.context, agent, "containerd", &all).await
+                artifacts::push_images(session.context, agent, "containerd", &all).await
             });
         }
         futures_util::future::try_join_all(brought).await?;
-        let secrets = Secrets::open(scene.deployment)?;
+        let secrets = Secrets::open(session.deployment)?;
         let password = secrets.gateway_password()?;
         let gateway = images.get("gateway.tar").map(ArtifactSource::reference);
-        let objects = if is_upstream(scene.config) {
+        let objects = if is_upstream(session.config) {
             upstream::objects(&own.references, controller, &password)
         } else {
             builtin::objects(gateway.unwrap_or_default(), controller, &password)
         };
-        let client = client(scene.deployment, scene.plan)?;
+        let client = client(session.deployment, session.plan)?;
         apply(&client, &objects).await?;
-        let address = scene.plan.gateway_address().unwrap_or_default();
-        let version = wait(scene, &client, &address, &password).await?;
+        let address = session.plan.gateway_address().unwrap_or_default();
+        let version = wait(session, &client, &address, &password).await?;
         digests.push(("openfaas gateway".to_owned(), version));
         Ok(digests)
     }
@@ -96,7 +100,7 @@ impl Installer for OpenFaas {
 
 /// Until the gateway says who it is; meanwhile the cluster's words about its pod are the reason.
 async fn wait(
-    scene: &Scene<'_>,
+    session: &Session<'_>,
     client: &kube::Client,
     address: &str,
     password: &str,
@@ -116,14 +120,14 @@ async fn wait(
             Err(error) => error.to_string(),
         };
         if begun.elapsed() > START_DEADLINE {
-            let pods = pod_troubles(client, builtin::NAMESPACE).await;
+            let pods = not_running_reasons(client, builtin::NAMESPACE).await;
             return Err(Error::Deadline {
                 what: format!("the gateway at {address} to answer"),
                 after: START_DEADLINE,
                 last: [vec![why], pods].concat().join("; "),
             });
         }
-        scene.context.progress.say(&format!("gateway: {why}"));
+        session.context.progress.say(&format!("gateway: {why}"));
         tokio::time::sleep(LOOK_AGAIN_AFTER).await;
     }
 }

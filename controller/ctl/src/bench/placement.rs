@@ -16,7 +16,7 @@ const START_SLACK: Duration = Duration::from_mins(10);
 
 /// Where runs of one bench can go.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct RunPlacement {
     pods: Option<Pods>,
     /// Of runs with agents; `None` = they are processes.
     runtime: Option<String>,
@@ -26,7 +26,7 @@ pub(super) struct Places {
 
 /// What a bench is about.
 #[derive(Debug)]
-pub(super) struct Scene<'a> {
+pub(super) struct Session<'a> {
     pub(super) context: &'a Context,
     pub(super) deployment: &'a Deployment,
     pub(super) config: &'a Config,
@@ -35,19 +35,19 @@ pub(super) struct Scene<'a> {
     pub(super) runs: &'a [RunPlan],
 }
 
-impl Places {
+impl RunPlacement {
     /// Prepares them. Nodes may be out of reach for `cut_off`, because the user wants it.
     pub(super) async fn open(
-        scene: &Scene<'_>,
+        session: &Session<'_>,
         bench: &str,
         deadline: Duration,
         cut_off: Duration,
     ) -> Result<Self, Error> {
-        let (deployment, config, plan) = (scene.deployment, scene.config, scene.plan);
+        let (deployment, config, plan) = (session.deployment, session.config, session.plan);
         let manager = managers::find(&config.software.resource_manager);
         let in_pods = manager.is_some_and(managers::ResourceManager::runs_in_pods);
         let runtime = config.software.runtime().map(str::to_owned);
-        let mut places = Self {
+        let mut placement = Self {
             pods: None,
             runtime,
             images: BTreeMap::new(),
@@ -55,10 +55,10 @@ impl Places {
         if in_pods {
             check_ready(&config.name, &client(deployment, plan)?, plan).await?;
             let deadline = deadline + START_SLACK;
-            places.pods = Some(Pods::open(deployment, plan, bench, deadline, cut_off).await?);
+            placement.pods = Some(Pods::open(deployment, plan, bench, deadline, cut_off).await?);
         }
-        places.bring(scene).await?;
-        Ok(places)
+        placement.push_images(session).await?;
+        Ok(placement)
     }
 
     fn is_pod(&self, run: &RunPlan) -> bool {
@@ -66,10 +66,10 @@ impl Places {
     }
 
     /// Images to every node that runs them in containers; each archive is read once.
-    async fn bring(&mut self, scene: &Scene<'_>) -> Result<(), Error> {
+    async fn push_images(&mut self, session: &Session<'_>) -> Result<(), Error> {
         let mut archives: BTreeMap<Option<String>, ArtifactSource> = BTreeMap::new();
         let mut wanted: BTreeMap<(&str, String), Vec<ArtifactSource>> = BTreeMap::new();
-        for run in scene.runs {
+        for run in session.runs {
             let runtime = if self.is_pod(run) {
                 "containerd".to_owned()
             } else if let Some(runtime) = &self.runtime {
@@ -93,7 +93,7 @@ impl Places {
             if !archives.contains_key(&name) {
                 let archive = match own.and_then(|o| o.archive()) {
                     Some(path) => artifacts::image_archive(path)?,
-                    None => artifacts::workload_image(scene.context)?,
+                    None => artifacts::workload_image(session.context)?,
                 };
                 archives.insert(name.clone(), archive);
             }
@@ -114,10 +114,10 @@ impl Places {
             wanted
                 .into_iter()
                 .filter_map(|((node, runtime), artifacts)| {
-                    let agent = scene.agents.iter().find(|a| a.node() == node)?;
-                    let context = scene.context;
+                    let agent = session.agents.iter().find(|a| a.node() == node)?;
+                    let context = session.context;
                     Some(async move {
-                        artifacts::bring_images(context, agent, &runtime, &artifacts).await
+                        artifacts::push_images(context, agent, &runtime, &artifacts).await
                     })
                 });
         futures_util::future::try_join_all(installs)

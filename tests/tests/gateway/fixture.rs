@@ -40,7 +40,7 @@ pub(crate) const NAMESPACE: &str = "openfaas-fn";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// See the module.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) dir: tempfile::TempDir,
     pub(crate) admin: kube::Client,
@@ -52,7 +52,7 @@ pub(crate) struct World {
     next: AtomicU8,
 }
 
-static WORLD: std::sync::OnceLock<Result<World, String>> = std::sync::OnceLock::new();
+static WORLD: std::sync::OnceLock<Result<Fixture, String>> = std::sync::OnceLock::new();
 
 /// An answer.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-impl World {
+impl Fixture {
     pub(crate) fn shared() -> anyhow::Result<&'static Self> {
         let made = WORLD.get_or_init(|| Self::new().map_err(|e| format!("{e:#}")));
         made.as_ref().map_err(|e| anyhow::anyhow!("{e}"))
@@ -81,14 +81,14 @@ impl World {
 
     /// Ends what was started.
     pub(crate) fn end() {
-        if let Some(Ok(world)) = WORLD.get() {
-            world.kill_gateway();
-            world
+        if let Some(Ok(fixture)) = WORLD.get() {
+            fixture.kill_gateway();
+            fixture
                 .cluster
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
-            std::fs::remove_dir_all(world.dir.path()).ok();
+            std::fs::remove_dir_all(fixture.dir.path()).ok();
         }
     }
 
@@ -104,7 +104,7 @@ impl World {
         std::fs::create_dir(&secrets)?;
         std::fs::write(secrets.join("basic-auth-user"), "admin")?;
         std::fs::write(secrets.join("basic-auth-password"), PASSWORD)?;
-        let world = Self {
+        let fixture = Self {
             dir,
             admin,
             cluster: Mutex::new(Some(cluster)),
@@ -121,9 +121,9 @@ impl World {
             .into_iter()
             .filter(|o| o["kind"] != "Deployment")
             .collect();
-        world.runtime.block_on(apply(&world.admin, &objects))?;
-        world.start_gateway(&[])?;
-        Ok(world)
+        fixture.runtime.block_on(apply(&fixture.admin, &objects))?;
+        fixture.start_gateway(&[])?;
+        Ok(fixture)
     }
 
     /// For programs that may do everything.

@@ -10,7 +10,7 @@ use continuum_provider::{Allow, Provider};
 
 /// Whether `up` can bring what is live to another config: its benchmark may be another one, and an execution model may
 /// come on top; machines, links and other software stay.
-pub fn grows_to(live: &Config, wanted: &Config) -> bool {
+pub fn can_upgrade_in_place(live: &Config, wanted: &Config) -> bool {
     let mut grown = live.clone();
     grown.benchmark.clone_from(&wanted.benchmark);
     grown.infrastructure.keep = wanted.infrastructure.keep;
@@ -34,7 +34,7 @@ pub fn align_provider(live: &mut Config, wanted: &Config, made_by: &str) {
 }
 
 /// Gives a live deployment another config that it can grow to; its software is then to be looked at again.
-pub(super) fn grow(
+pub(super) fn upgrade_in_place(
     context: &Context,
     provider: &dyn Provider,
     wanted: &Config,
@@ -43,7 +43,7 @@ pub(super) fn grow(
     let mut live = config_of(deployment)?;
     align_provider(&mut live, wanted, deployment.provider());
     let text = continuum_config::to_toml(wanted);
-    if !grows_to(&live, wanted) {
+    if !can_upgrade_in_place(&live, wanted) {
         return Err(Error::Different {
             name: wanted.name.clone(),
             difference: difference(deployment.config(), &text),
@@ -91,7 +91,7 @@ mod tests {
         let aligned = |live: &Config, wanted: &Config, made_by| {
             let mut live = live.clone();
             align_provider(&mut live, wanted, made_by);
-            grows_to(&live, wanted)
+            can_upgrade_in_place(&live, wanted)
         };
         assert!(aligned(&auto, &named, "qemu") && aligned(&named, &auto, "qemu"));
         assert!(!aligned(&auto, &named, "uml"));
@@ -101,12 +101,12 @@ mod tests {
     fn functions_come_on_top_and_machines_and_managers_stay() {
         let (live, openfaas) = (config(CLUSTER), "execution_model = \"openfaas\"\n");
         let functions = config(&format!("{CLUSTER}{openfaas}"));
-        assert!(grows_to(&live, &functions));
+        assert!(can_upgrade_in_place(&live, &functions));
         // What is there is not taken away, nor exchanged.
-        assert!(!grows_to(&functions, &live));
+        assert!(!can_upgrade_in_place(&functions, &live));
         let other = "openfaas = \"upstream\"\nopenfaas_images = [\"nats=a:1\", \"queue-worker=a:1\", \
                      \"gateway=a:1\", \"faas-netes=a:1\"]\n";
-        assert!(!grows_to(
+        assert!(!can_upgrade_in_place(
             &functions,
             &config(&format!("{CLUSTER}{openfaas}{other}"))
         ));
@@ -116,7 +116,7 @@ mod tests {
             ("\"kubernetes\"", "\"kubernetes\"\nbroker = \"mosquitto\""),
         ] {
             let changed = format!("{CLUSTER}{openfaas}").replace(from, to);
-            assert!(!grows_to(&live, &config(&changed)), "{changed}");
+            assert!(!can_upgrade_in_place(&live, &config(&changed)), "{changed}");
         }
     }
 }

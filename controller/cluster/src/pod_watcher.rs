@@ -26,12 +26,12 @@ pub(super) struct Pods {
 
 /// Ends with its owner.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(super) struct PodWatcher {
     pods: watch::Receiver<Pods>,
     task: JoinHandle<()>,
 }
 
-impl Board {
+impl PodWatcher {
     /// Of the pods of a bench.
     pub(super) fn start(client: &Client, bench: &str) -> Self {
         let (sender, pods) = watch::channel(Pods {
@@ -57,7 +57,7 @@ impl Board {
     }
 }
 
-impl Drop for Board {
+impl Drop for PodWatcher {
     fn drop(&mut self) {
         self.task.abort();
     }

@@ -7,7 +7,12 @@ use continuum_model::{Plan, Report, Validity};
 use continuum_provider::Provider;
 
 /// Says whether they may use it, and what it was made with.
-pub(super) fn judge(report: &mut Report, config: &Config, deployment: &Deployment, plan: &Plan) {
+pub(super) fn assess_validity(
+    report: &mut Report,
+    config: &Config,
+    deployment: &Deployment,
+    plan: &Plan,
+) {
     let changes = deploy::link_changes(deployment).unwrap_or_else(|error| {
         report.invalid.push(continuum_host::error::chain(&error));
         Vec::new()
