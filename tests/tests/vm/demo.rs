@@ -25,7 +25,12 @@ pub(crate) const TESTS: [Test; 2] = [
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
 fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let fewer = ["--set", "benchmark.duration_s=5"];
+    let fewer = [
+        "--set",
+        "benchmark.duration_s=5",
+        "--set",
+        "benchmark.frequency=1",
+    ];
     let is_all = !bed.is_slow() || skip::long().is_none();
     let first = if is_all {
         (&[][..], 20)
