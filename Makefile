@@ -40,7 +40,7 @@ test-long: components test-torch
 check:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	cargo clippy --workspace --all-targets --locked --no-default-features -- -D warnings
+	cargo clippy -p continuum-provider -p continuum-ctl --all-targets --locked --no-default-features -- -D warnings
 
 check-torch: build
 	$(CTL) image cargo -- clippy --all-targets $(TORCH) -- -D warnings

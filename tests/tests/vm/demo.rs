@@ -14,18 +14,23 @@ pub(crate) const TESTS: [Test; 2] = [
         &[],
         Body::Alone(demo),
     )
-    .on(When::Always, When::Long),
+    .on(When::Always, When::Always),
     Test::new(
         "demo::an_endpoint_alone_classifies_its_photos",
         &[],
         Body::Alone(endpoint_alone),
     )
-    .on(When::Always, When::Long),
+    .on(When::Always, When::Always),
 ];
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
 fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let fewer = ["--set", "benchmark.duration_s=5"];
+    let fewer = [
+        "--set",
+        "benchmark.duration_s=5",
+        "--set",
+        "benchmark.frequency=1",
+    ];
     let is_all = !bed.is_slow() || skip::long().is_none();
     let first = if is_all {
         (&[][..], 20)

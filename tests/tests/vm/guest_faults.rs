@@ -133,7 +133,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
         "benchmark.duration_s=5",
     ];
     ctl.expect(0, &few)?;
-    results::check(&results::only_result(&dir)?, 5)
+    results::check(&results::only_result(&dir)?, 10)
 }
 
 /// The guest ends with it, so that nobody runs whom nobody knows.

@@ -4,7 +4,7 @@ use crate::{
     bed::Bed,
     cluster::{Cluster, TOOLS, tools_archive},
     cluster_faults, pods,
-    table::{Body, Fixture, Need, Test},
+    table::{Body, Fixture, Need, Test, When},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{
@@ -42,6 +42,11 @@ const fn on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<
     Test::new(name, NEEDS, Body::With(&CLUSTER, run))
 }
 
+/// Minutes by itself.
+const fn slow_on_the_cluster(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
+    on_the_cluster(name, run).on(When::Long, When::Long)
+}
+
 /// In this order; what comes on top of the cluster follows, and its end.
 pub(crate) const TESTS: [Test; 13] = [
     on_the_cluster(
@@ -77,7 +82,7 @@ pub(crate) const TESTS: [Test; 13] = [
         "kubernetes::an_image_that_nobody_gives_is_named",
         |cluster| cluster_faults::image_missing(cluster, &own_pod(cluster, "no-image", NO_IMAGE)?),
     ),
-    on_the_cluster(
+    slow_on_the_cluster(
         "kubernetes::no_photo_is_lost_while_the_api_server_is_away",
         |cluster| {
             let config = example("kubernetes-cloud.cfg");
@@ -85,7 +90,7 @@ pub(crate) const TESTS: [Test; 13] = [
             cluster_faults::api_server_gone(cluster, &minute, PHOTOS_OF_A_MINUTE)
         },
     ),
-    on_the_cluster(
+    slow_on_the_cluster(
         "kubernetes::a_node_with_a_silent_kubelet_takes_no_run",
         |cluster| {
             let config = example("kubernetes-cloud.cfg");

@@ -42,7 +42,7 @@ pub(crate) const TESTS: [Test; 2] = [
         &[],
         Body::Alone(thirty),
     )
-    .on(When::Always, When::Never),
+    .on(When::Long, When::Never),
 ];
 
 fn refused(bed: &Arc<Bed>) -> anyhow::Result<()> {

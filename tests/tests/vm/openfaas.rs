@@ -4,7 +4,7 @@ use crate::{
     bed::Bed,
     cluster::Cluster,
     kubernetes,
-    table::{Body, Need, Test},
+    table::{Body, Need, Test, When},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::{ctl::example, results};
@@ -68,7 +68,8 @@ pub(crate) const TESTS: [Test; 1] = [Test::new(
     "openfaas::photos_come_over_the_links_of_an_edge",
     NEEDS,
     Body::Alone(edge),
-)];
+)
+.on(When::Long, When::Long)];
 
 /// The example as it is, but for the name and the endpoint's memory, which are those of the cluster that is there.
 fn own(cluster: &Cluster) -> Vec<String> {

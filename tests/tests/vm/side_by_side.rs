@@ -46,7 +46,7 @@ pub(crate) const TESTS: [Test; 1] = [Test::new(
     &[],
     Body::Alone(side_by_side),
 )
-.on(When::Never, When::Long)];
+.on(When::Never, When::Always)];
 
 fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let ctl = bed.ctl();
