@@ -144,8 +144,10 @@ fn photos(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 fn second_up(cluster: &Cluster) -> anyhow::Result<()> {
-    let again = ["up", &example("kubernetes-cloud.cfg")];
-    let again = cluster.ctl.expect(0, &again)?;
+    let up = ["up", &example("kubernetes-cloud.cfg")];
+    // An earlier bench may have had other numbers, which the first takes back.
+    cluster.ctl.expect(0, &up)?;
+    let again = cluster.ctl.expect(0, &up)?;
     ensure!(again.contains("nothing was changed"), "{again}");
     cluster.check_nodes(2)
 }
@@ -174,7 +176,7 @@ fn said_before(cluster: &Cluster) -> anyhow::Result<()> {
         "MB",
         "10240 MiB",
         // This machine has made one.
-        "time to expect: about",
+        "time to expect: ",
         "as on this machine",
     ] {
         ensure!(out.contains(part), "no `{part}` in\n{out}");
