@@ -126,7 +126,7 @@ pub fn make(tree: &Path, version: &str, early: &[String], to: &Path) -> Result<(
     let write = || -> std::io::Result<()> {
         let out = std::io::BufWriter::new(std::fs::File::create(to)?);
         let mut archive = Archive { out, inode: 0 };
-        for dir in ["bin", "dev", "modules", "root"] {
+        for dir in ["bin", "dev", "modules", "sysroot"] {
             archive.add(dir, DIRECTORY, b"")?;
         }
         archive.add("bin/busybox", PROGRAM, &busybox)?;

@@ -7,6 +7,7 @@ use super::{
 };
 use std::{
     fmt::Write,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -142,20 +143,25 @@ fn document() -> String {
     text
 }
 
-fn committed() -> PathBuf {
+fn committed() -> io::Result<PathBuf> {
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut above = crate_dir.ancestors().map(|dir| dir.join(FILE));
-    above.find(|path| path.exists()).unwrap()
+    let found = above.find(|path| path.exists());
+    found.ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no {FILE} above {}", crate_dir.display()),
+        )
+    })
 }
 
 #[test]
-fn the_committed_list_of_options_is_what_the_table_gives() {
-    let (path, want) = (committed(), document());
+fn the_committed_list_of_options_is_what_the_table_gives() -> io::Result<()> {
+    let (path, want) = (committed()?, document());
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, want).unwrap();
-        return;
+        return std::fs::write(path, want);
     }
-    let have = std::fs::read_to_string(path).unwrap();
+    let have = std::fs::read_to_string(path)?;
     let line = want
         .lines()
         .zip(have.lines())
@@ -166,6 +172,7 @@ fn the_committed_list_of_options_is_what_the_table_gives() {
          that differs, as it should be and as it is: {line:?}",
         env!("CARGO_PKG_NAME")
     );
+    Ok(())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read,
     path::Path,
-    sync::{Arc, Condvar, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
 };
 
 #[derive(Debug, Default)]
@@ -81,29 +81,38 @@ impl FakeHypervisor {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.shared.0.lock().unwrap()
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, call: &str) -> Result<std::sync::MutexGuard<'_, State>, Error> {
         let mut state = self.lock();
         while state.hang_at.as_deref() == Some(call) {
-            state = self.shared.1.wait(state).unwrap();
+            let woken = self.shared.1.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let number = state.calls.len();
         state.calls.push(call.to_owned());
         if state.fail_at == Some(number) {
-            return Err(Error::Hypervisor {
-                doing: call.to_owned(),
-                why: "the fake was told to fail".into(),
-            });
+            return Err(refused(call.to_owned(), "the fake was told to fail"));
         }
         Ok(state)
     }
 }
 
-fn name_in(xml: &str) -> String {
-    let rest = xml.split_once("<name>").unwrap().1;
-    rest.split_once("</name>").unwrap().0.to_owned()
+fn refused(doing: String, why: &str) -> Error {
+    Error::Hypervisor {
+        doing,
+        why: why.to_owned(),
+    }
+}
+
+fn name_in(xml: &str) -> Result<String, Error> {
+    let named = xml
+        .split_once("<name>")
+        .and_then(|(_, rest)| rest.split_once("</name>"));
+    named
+        .map(|(name, _)| name.to_owned())
+        .ok_or_else(|| refused(format!("read `{xml}`"), "it has no name"))
 }
 
 impl Hypervisor for FakeHypervisor {
@@ -135,15 +144,20 @@ impl Hypervisor for FakeHypervisor {
     }
 
     fn define_domain(&self, xml: &str) -> Result<(), Error> {
-        let name = name_in(xml);
+        let name = name_in(xml)?;
         let mut state = self.enter(&format!("define domain {name}"))?;
         state.domains.insert(name, (xml.to_owned(), false));
         Ok(())
     }
 
     fn start_domain(&self, name: &str) -> Result<(), Error> {
-        let mut state = self.enter(&format!("start domain {name}"))?;
-        state.domains.get_mut(name).expect("a defined domain").1 = true;
+        let doing = format!("start domain {name}");
+        let mut state = self.enter(&doing)?;
+        let (_, runs) = state
+            .domains
+            .get_mut(name)
+            .ok_or_else(|| refused(doing, "it is not defined"))?;
+        *runs = true;
         Ok(())
     }
 
@@ -201,7 +215,7 @@ impl Hypervisor for FakeHypervisor {
     }
 
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error> {
-        assert_eq!(name_in(xml), name);
+        assert_eq!(name_in(xml)?, name);
         let mut state = self.enter(&format!("make volume {name}"))?;
         state.knows_pool = true;
         let before = state.volumes.insert(name.to_owned(), Vec::new());
@@ -219,10 +233,14 @@ impl Hypervisor for FakeHypervisor {
     }
 
     fn upload(&self, _: &Path, name: &str, mut content: Upload, bytes: u64) -> Result<(), Error> {
-        let mut state = self.enter(&format!("take in volume {name}"))?;
-        let volume = state.volumes.get_mut(name).expect("a volume");
+        let doing = format!("take in volume {name}");
+        let mut state = self.enter(&doing)?;
+        let Some(volume) = state.volumes.get_mut(name) else {
+            return Err(refused(doing, "it was not made"));
+        };
         volume.clear();
-        content.read_to_end(volume).unwrap();
+        let read = content.read_to_end(volume);
+        read.map_err(|error| refused(doing, &error.to_string()))?;
         assert_eq!(volume.len() as u64, bytes);
         Ok(())
     }
