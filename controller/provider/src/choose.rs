@@ -28,7 +28,7 @@ pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error>
         return Ok(choice.clone());
     }
     let mut found = Vec::new();
-    for provider in PROVIDERS.iter().filter(|p| p.has_machines()) {
+    for provider in PROVIDERS.iter().filter(|p| p.capabilities().has_machines) {
         let uri = &config.infrastructure.libvirt_uri;
         let fitness = provider.fitness(context, uri).await;
         let is_native = matches!(fitness, Fitness::Native(_));

@@ -29,7 +29,7 @@ pub async fn claim_prefix(
                 numbers.next().unwrap_or_default(),
             )
         }
-        None => provider.default_prefix(),
+        None => provider.capabilities().default_prefix,
     };
     let candidates: Vec<u8> = match config.infrastructure.middle_ip {
         Some(c) => vec![c],
@@ -63,6 +63,6 @@ pub fn likely_prefix(provider: &dyn Provider, config: &Config) -> Prefix {
         let (a, b) = text.split_once('.')?;
         Some((a.parse().ok()?, b.parse().ok()?))
     });
-    let (a, b) = given.unwrap_or_else(|| provider.default_prefix());
+    let (a, b) = given.unwrap_or_else(|| provider.capabilities().default_prefix);
     Prefix([a, b, config.infrastructure.middle_ip.unwrap_or(100)])
 }

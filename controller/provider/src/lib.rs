@@ -91,25 +91,30 @@ pub struct LimitReport {
     pub read_back: f64,
 }
 
+/// What a provider can do, whatever host it is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities {
+    /// In one line.
+    pub summary: &'static str,
+    /// Nodes have a network of their own, on which links can be emulated.
+    pub emulates_network: bool,
+    /// Nodes are machines of their own, that one can log in to.
+    pub has_machines: bool,
+    /// Ordinary users need a network namespace of the deployment's own for it.
+    pub needs_namespace: bool,
+    /// The first numbers of addresses unless the config says otherwise.
+    pub default_prefix: (u8, u8),
+}
+
 /// One provider.
 #[async_trait::async_trait]
 pub trait Provider: Sync + std::fmt::Debug {
     /// As in configs.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
-    /// Whether nodes have a network of their own, on which links can be emulated.
-    fn emulates_network(&self) -> bool;
-    /// Whether nodes are machines of their own, that one can log in to.
-    fn has_machines(&self) -> bool;
-    /// Whether ordinary users need a network namespace of the deployment's own for it.
-    fn needs_namespace(&self) -> bool {
-        false
-    }
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
     /// Whether machines can be made here. Makes nothing.
     async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness;
-    /// The first numbers of addresses unless the config says otherwise.
-    fn default_prefix(&self) -> (u8, u8);
     /// Whether a prefix is in use by somebody, as far as this host can tell.
     async fn is_taken(
         &self,

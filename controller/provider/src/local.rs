@@ -1,6 +1,6 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
-use super::{Allow, Fitness, LimitReport, MachineState, NodeState, Provider};
+use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
 use continuum_config::{Broker, Config};
 use continuum_host::{
     context::Context,
@@ -224,20 +224,14 @@ impl Provider for Local {
         "local"
     }
 
-    fn summary(&self) -> &'static str {
-        "agents as processes on loopback addresses of this machine; no emulated network, no limits"
-    }
-
-    fn emulates_network(&self) -> bool {
-        false
-    }
-
-    fn has_machines(&self) -> bool {
-        false
-    }
-
-    fn default_prefix(&self) -> (u8, u8) {
-        (127, 77)
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            summary: "agents as processes on loopback addresses of this machine; no emulated network, no limits",
+            emulates_network: false,
+            has_machines: false,
+            needs_namespace: false,
+            default_prefix: (127, 77),
+        }
     }
 
     async fn fitness(&self, _context: &Context, _libvirt_uri: &str) -> Fitness {

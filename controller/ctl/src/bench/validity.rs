@@ -4,7 +4,6 @@ use crate::deploy;
 use continuum_config::Config;
 use continuum_host::state::Deployment;
 use continuum_model::{Plan, Report, Validity};
-use continuum_provider::Provider;
 
 /// Says whether they may use it, and what it was made with.
 pub(super) fn assess_validity(
@@ -52,8 +51,8 @@ pub(super) fn assess_validity(
     ] {
         report.notes.extend(deployment.facts().get(fact).cloned());
     }
-    let emulates =
-        continuum_provider::find(deployment.provider()).is_ok_and(Provider::emulates_network);
+    let emulates = continuum_provider::find(deployment.provider())
+        .is_ok_and(|p| p.capabilities().emulates_network);
     if config.network.is_emulated() && !emulates {
         report
             .notes

@@ -70,9 +70,9 @@ fn programs() -> Vec<Finding> {
 /// Each provider of machines, and whether it works here. One of them is enough.
 async fn providers(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
-    for provider in PROVIDERS.iter().filter(|p| p.has_machines()) {
+    for provider in PROVIDERS.iter().filter(|p| p.capabilities().has_machines) {
         let fitness = provider.fitness(context, LIBVIRT_URI).await;
-        found.push((provider.name(), provider.summary(), fitness));
+        found.push((provider.name(), provider.capabilities().summary, fitness));
     }
     let is_any_fit = found
         .iter()

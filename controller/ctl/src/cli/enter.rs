@@ -9,7 +9,7 @@ use continuum_host::{
     state::{Deployment, StateRoot},
 };
 use continuum_plan::load;
-use continuum_provider::{AUTO, Provider, find, uml::namespace};
+use continuum_provider::{AUTO, find, uml::namespace};
 use std::path::Path;
 
 /// What was found out before the command began.
@@ -72,7 +72,7 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
         (None, Some(checked)) => checked.config.infrastructure.provider.clone(),
         (None, None) => return Ok(entered),
     };
-    if find(&provider).is_ok_and(Provider::needs_namespace)
+    if find(&provider).is_ok_and(|p| p.capabilities().needs_namespace)
         && namespace::enter(&root, &name, makes_machines)?
         && makes_machines
     {

@@ -16,7 +16,7 @@ const UML: &str = "uml";
 /// Whether nodes are machines that one can log in to.
 fn has_machines(deployment: &Deployment) -> bool {
     continuum_provider::find(deployment.provider())
-        .is_ok_and(continuum_provider::Provider::has_machines)
+        .is_ok_and(|provider| provider.capabilities().has_machines)
 }
 
 /// Writes `ssh_config` and `known_hosts` into the deployment's directory.

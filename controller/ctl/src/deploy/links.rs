@@ -141,7 +141,10 @@ pub async fn change_link(
     (a, b): (&str, &str),
     change: Option<LinkChange>,
 ) -> Result<Vec<String>, Error> {
-    if !continuum_provider::find(deployment.provider())?.emulates_network() {
+    if !continuum_provider::find(deployment.provider())?
+        .capabilities()
+        .emulates_network
+    {
         return Err(Error::other(
             format!("change the link between {a} and {b}"),
             format!("provider {} cannot emulate links", deployment.provider()),
@@ -166,7 +169,10 @@ pub async fn restore_links(
     before: &[LinkChange],
 ) -> Result<(), Error> {
     // Nothing was changed where nothing can be.
-    if !continuum_provider::find(deployment.provider())?.emulates_network() {
+    if !continuum_provider::find(deployment.provider())?
+        .capabilities()
+        .emulates_network
+    {
         return Ok(());
     }
     let back = |now: Vec<LinkChange>| as_before(before, &now, touched);

@@ -35,7 +35,7 @@ pub async fn apply_network(
     plan: &Plan,
     agents: &[GrpcAgent],
 ) -> Result<Vec<(String, String)>, Error> {
-    if !config.network.is_emulated() || !provider.emulates_network() {
+    if !config.network.is_emulated() || !provider.capabilities().emulates_network {
         return Ok(Vec::new());
     }
     let mut overheads: BTreeMap<Tier, f64> = BTreeMap::new();

@@ -47,7 +47,7 @@ pub(super) fn of_config(
         if let Some((manager, why)) = manager.and_then(|m| Some((m, m.missing(config)?))) {
             reasons.push(format!("resource manager {}: {why}", manager.name()));
         } else if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
-            if provider.emulates_network() {
+            if provider.capabilities().emulates_network {
                 reasons.extend(super::cluster::missing(context, config, cluster));
             } else {
                 reasons.push(format!(
@@ -80,7 +80,7 @@ pub(super) fn of_config(
             }
         }
     }
-    if config.network.is_emulated() && !provider.emulates_network() {
+    if config.network.is_emulated() && !provider.capabilities().emulates_network {
         let text = format!("provider {} cannot emulate links", provider.name());
         if allow.unemulated {
             warnings.push(format!(
@@ -112,7 +112,7 @@ pub(super) fn of_config(
         }
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32;
-    if plan.cores() > cores && provider.emulates_network() {
+    if plan.cores() > cores && provider.capabilities().emulates_network {
         warnings.push(format!(
             "{} virtual cores on {cores} physical ones: the nodes slow each other down, and results say so",
             plan.cores()

@@ -23,7 +23,7 @@ mod machines_tests;
 mod preflight;
 mod xml;
 
-use super::{Allow, Fitness, LimitReport, NodeState, Provider};
+use super::{Allow, Capabilities, Fitness, LimitReport, NodeState, Provider};
 use accelerator::Accelerator;
 use continuum_config::{AcceleratorChoice, Config};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
@@ -63,20 +63,14 @@ impl Provider for Qemu {
         "qemu"
     }
 
-    fn summary(&self) -> &'static str {
-        "QEMU/KVM virtual machines through libvirt"
-    }
-
-    fn emulates_network(&self) -> bool {
-        true
-    }
-
-    fn has_machines(&self) -> bool {
-        true
-    }
-
-    fn default_prefix(&self) -> (u8, u8) {
-        (192, 168)
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            summary: "QEMU/KVM virtual machines through libvirt",
+            emulates_network: true,
+            has_machines: true,
+            needs_namespace: false,
+            default_prefix: (192, 168),
+        }
     }
 
     async fn fitness(&self, context: &Context, libvirt_uri: &str) -> Fitness {

@@ -26,7 +26,9 @@ mod preflight;
 mod sandbox;
 pub mod supervisor;
 
-use super::{Allow, Fitness, LimitReport, MachineState, NodeState, Provider, routes, seed};
+use super::{
+    Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider, routes, seed,
+};
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
@@ -160,24 +162,14 @@ impl Provider for Uml {
         "uml"
     }
 
-    fn summary(&self) -> &'static str {
-        "User Mode Linux: real guests at native speed without KVM, with or without root"
-    }
-
-    fn emulates_network(&self) -> bool {
-        true
-    }
-
-    fn has_machines(&self) -> bool {
-        true
-    }
-
-    fn needs_namespace(&self) -> bool {
-        true
-    }
-
-    fn default_prefix(&self) -> (u8, u8) {
-        (192, 168)
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            summary: "User Mode Linux: real guests at native speed without KVM, with or without root",
+            emulates_network: true,
+            has_machines: true,
+            needs_namespace: true,
+            default_prefix: (192, 168),
+        }
     }
 
     async fn fitness(&self, context: &Context, _libvirt_uri: &str) -> Fitness {

@@ -170,6 +170,12 @@ fn latencies(samples: &[Sample]) -> Vec<f64> {
         .collect()
 }
 
+/// Mean and standard deviation of an endpoint's latencies, outliers left out.
+fn latency(report: &mut Report, run: &NodeRun) -> (Cell, Cell) {
+    let what = format!("latency of {}", run.plan.node);
+    trimmed(report, &what, &latencies(&run.samples))
+}
+
 fn total_time(run: &NodeRun) -> Cell {
     span_s(run.samples.iter().flat_map(|s| [s.begun_ns, s.answered_ns]))
 }
@@ -199,11 +205,7 @@ fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
             .map(|s| s.bytes as f64 / 1000.0)
             .collect();
         let node = &run.plan.node;
-        let (average, deviation) = trimmed(
-            report,
-            &format!("latency of {node}"),
-            &latencies(&run.samples),
-        );
+        let (average, deviation) = latency(report, run);
         let preparation = trimmed(report, &format!("preparation of {node}"), &preparation).0;
         table.row(vec![
             Cell::Int(run.plan.connected_to.unwrap_or_default() as i64),
@@ -237,11 +239,7 @@ fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
             .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
             .collect();
         let node = &run.plan.node;
-        let (average, deviation) = trimmed(
-            report,
-            &format!("latency of {node}"),
-            &latencies(&run.samples),
-        );
+        let (average, deviation) = latency(report, run);
         let processing = trimmed(report, &format!("processing of {node}"), &processing).0;
         table.row(vec![
             Cell::Int(index as i64),
