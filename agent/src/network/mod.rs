@@ -38,6 +38,8 @@ pub struct LinkClass {
     pub loss_percent: f64,
     /// Shared by all peers of the class.
     pub rate_mbit: f64,
+    /// What a packet's way takes by itself; the emulated delay is shorter by it.
+    pub overhead_ms: f64,
     /// Nodes with their prefixes.
     pub peers: Vec<Peer>,
 }
@@ -60,19 +62,11 @@ pub struct AppliedClass {
     pub queue_limit_packets: u32,
 }
 
-/// What is in force.
-#[derive(Debug, Clone, Default)]
-struct Applied {
-    classes: Vec<AppliedClass>,
-    /// Taken off every delay.
-    overhead_ms: f64,
-}
-
 /// Links of this node.
 #[derive(Debug)]
 pub struct Network {
     address: IpAddr,
-    applied: Mutex<Applied>,
+    applied: Mutex<Vec<AppliedClass>>,
     /// One change after the other: what is remembered is what the kernel has.
     changing: tokio::sync::Mutex<()>,
 }
@@ -97,22 +91,15 @@ impl Network {
         })
     }
 
-    /// Replaces everything; without `overhead_ms`, what a way takes by itself stays what it was.
+    /// Replaces everything.
     pub async fn apply(
         &self,
         classes: Vec<LinkClass>,
-        overhead_ms: Option<f64>,
     ) -> Result<(String, Vec<AppliedClass>), AgentError> {
         for class in &classes {
             tc::check(class)?;
         }
-        if let Some(ms) = overhead_ms.filter(|ms| !(0.0..=1000.0).contains(ms)) {
-            return Err(AgentError::Invalid(format!(
-                "overhead_ms is {ms}, allowed are 0 to 1000"
-            )));
-        }
         let _changing = self.changing.lock().await;
-        let overhead_ms = overhead_ms.unwrap_or_else(|| self.overhead_ms());
         let device = self.device().await?;
         // Deleting a root that is not there fails, which is fine.
         process::run_unchecked(
@@ -122,7 +109,7 @@ impl Network {
         )
         .await?;
         if !classes.is_empty() {
-            let script = tc::script(&device, &classes, overhead_ms);
+            let script = tc::script(&device, &classes);
             process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
         }
         let applied: Vec<AppliedClass> = classes
@@ -132,14 +119,8 @@ impl Network {
                 link,
             })
             .collect();
-        self.remember(Applied {
-            classes: applied.clone(),
-            overhead_ms,
-        });
-        tracing::info!(
-            "links applied on {device}: {} classes, {overhead_ms} ms taken off",
-            applied.len()
-        );
+        self.remember(applied.clone());
+        tracing::info!("links applied on {device}: {} classes", applied.len());
         Ok((device, applied))
     }
 
@@ -147,7 +128,7 @@ impl Network {
     pub async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
         tc::check(&link)?;
         let _changing = self.changing.lock().await;
-        let (mut applied, overhead_ms) = (self.applied(), self.overhead_ms());
+        let mut applied = self.applied();
         let known: Vec<String> = applied.iter().map(|c| c.link.name.clone()).collect();
         let Some((index, class)) = applied
             .iter_mut()
@@ -167,31 +148,23 @@ impl Network {
         };
         let changed = class.clone();
         let device = self.device().await?;
-        let script = tc::change_script(&device, index, &changed.link, overhead_ms);
+        let script = tc::change_script(&device, index, &changed.link);
         process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
-        self.remember(Applied {
-            classes: applied,
-            overhead_ms,
-        });
+        self.remember(applied);
         Ok(changed)
     }
 
     /// What was applied last.
     pub fn applied(&self) -> Vec<AppliedClass> {
-        self.lock().classes.clone()
+        self.lock().clone()
     }
 
-    /// By so much delays are shorter than latencies.
-    pub fn overhead_ms(&self) -> f64 {
-        self.lock().overhead_ms
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Applied> {
+    fn lock(&self) -> MutexGuard<'_, Vec<AppliedClass>> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, applied: Applied) {
-        *self.lock() = applied;
+    fn remember(&self, classes: Vec<AppliedClass>) {
+        *self.lock() = classes;
     }
 
     /// What `tc` says, with counters.

@@ -31,6 +31,7 @@ pub(super) fn check(class: &LinkClass) -> Result<(), AgentError> {
         ("jitter_ms", class.jitter_ms, 0.0, 60_000.0),
         ("loss_percent", class.loss_percent, 0.0, 100.0),
         ("rate_mbit", class.rate_mbit, 0.001, 1_000_000.0),
+        ("overhead_ms", class.overhead_ms, 0.0, 1000.0),
     ];
     for (name, value, low, high) in numbers {
         if !value.is_finite() || value < low || value > high {
@@ -57,14 +58,12 @@ pub(super) fn check(class: &LinkClass) -> Result<(), AgentError> {
     Ok(())
 }
 
-fn netem(class: &LinkClass, overhead_ms: f64) -> String {
+fn netem(class: &LinkClass) -> String {
     let mut text = format!("netem limit {}", queue_limit_packets(class));
     if class.latency_ms > 0.0 || class.jitter_ms > 0.0 {
-        let mut delay_ms = (class.latency_ms - overhead_ms).max(0.0);
-        if class.jitter_ms > 0.0 {
-            // `tc` takes no jitter without a delay.
-            delay_ms = delay_ms.max(0.001);
-        }
+        // `tc` takes no jitter without a delay.
+        let least_ms = if class.jitter_ms > 0.0 { 0.001 } else { 0.0 };
+        let delay_ms = (class.latency_ms - class.overhead_ms).max(least_ms);
         write!(text, " delay {delay_ms:.3}ms").ok();
         if class.jitter_ms > 0.0 {
             write!(text, " {:.3}ms distribution normal", class.jitter_ms).ok();
@@ -93,7 +92,7 @@ fn burst_bytes(class: &LinkClass) -> u64 {
 }
 
 /// Lines for `tc -batch`, for a device without a root qdisc of ours.
-pub(super) fn script(device: &str, classes: &[LinkClass], overhead_ms: f64) -> String {
+pub(super) fn script(device: &str, classes: &[LinkClass]) -> String {
     let mut text = format!("qdisc add dev {device} root handle 1: htb\n");
     for (index, class) in classes.iter().enumerate() {
         let n = index + 1;
@@ -106,7 +105,7 @@ pub(super) fn script(device: &str, classes: &[LinkClass], overhead_ms: f64) -> S
         writeln!(
             text,
             "qdisc add dev {device} parent 1:{n:x} handle {n:x}0: {}",
-            netem(class, overhead_ms)
+            netem(class)
         )
         .ok();
     }
@@ -124,17 +123,12 @@ pub(super) fn script(device: &str, classes: &[LinkClass], overhead_ms: f64) -> S
 }
 
 /// Lines that change class number `index` (from 0) in place; packets under way stay in their queue.
-pub(super) fn change_script(
-    device: &str,
-    index: usize,
-    class: &LinkClass,
-    overhead_ms: f64,
-) -> String {
+pub(super) fn change_script(device: &str, index: usize, class: &LinkClass) -> String {
     let n = index + 1;
     format!(
         "class change dev {device} parent 1: classid 1:{n:x} {}\nqdisc change dev {device} parent 1:{n:x} handle {n:x}0: {}\n",
         htb(class),
-        netem(class, overhead_ms)
+        netem(class)
     )
 }
 
@@ -150,6 +144,7 @@ mod tests {
             jitter_ms: jitter,
             loss_percent: 0.0,
             rate_mbit: rate,
+            overhead_ms: 0.0,
             peers: peers
                 .iter()
                 .map(|p| Peer {
@@ -173,7 +168,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            script("ens2", &classes, 0.0),
+            script("ens2", &classes),
             "qdisc add dev ens2 root handle 1: htb\n\
              class add dev ens2 parent 1: classid 1:1 htb rate 7210000bit burst 1600b cburst 1600b quantum 15140\n\
              qdisc add dev ens2 parent 1:1 handle 10: netem limit 1000 delay 45.000ms 5.000ms distribution normal\n\
@@ -188,8 +183,11 @@ mod tests {
     #[test]
     fn what_the_way_takes_by_itself_is_not_waited_for_again() {
         let change = |latency, jitter| {
-            let class = class("edge", latency, jitter, 1.0, &[]);
-            change_script("vec0", 0, &class, 0.4)
+            let class = LinkClass {
+                overhead_ms: 0.4,
+                ..class("edge", latency, jitter, 1.0, &[])
+            };
+            change_script("vec0", 0, &class)
         };
         assert!(change(7.5, 0.0).contains(" delay 7.100ms\n"));
         assert!(change(0.2, 0.0).contains(" delay 0.000ms\n"));

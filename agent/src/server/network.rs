@@ -30,6 +30,7 @@ fn from_wire(link: wire::LinkClass) -> LinkClass {
         jitter_ms: link.jitter_ms,
         loss_percent: link.loss_percent,
         rate_mbit: link.rate_mbit,
+        overhead_ms: link.overhead_ms,
         peers: link
             .peers
             .into_iter()
@@ -50,6 +51,7 @@ fn to_wire(class: AppliedClass) -> wire::AppliedClass {
             jitter_ms: link.jitter_ms,
             loss_percent: link.loss_percent,
             rate_mbit: link.rate_mbit,
+            overhead_ms: link.overhead_ms,
             peers: link
                 .peers
                 .into_iter()
@@ -70,9 +72,9 @@ impl wire::network_server::Network for Service {
         request: Request<wire::ApplyNetworkRequest>,
     ) -> Result<Response<wire::ApplyNetworkResponse>, Status> {
         self.check()?;
-        let request = request.into_inner();
-        let classes = request.classes.into_iter().map(from_wire).collect();
-        let (device, classes) = self.0.network.apply(classes, request.overhead_ms).await?;
+        let classes = request.into_inner().classes;
+        let classes = classes.into_iter().map(from_wire).collect();
+        let (device, classes) = self.0.network.apply(classes).await?;
         self.0.metrics.event(
             "network",
             format!("{} link classes on {device}", classes.len()),
@@ -93,7 +95,6 @@ impl wire::network_server::Network for Service {
             device,
             classes: self.0.network.applied().into_iter().map(to_wire).collect(),
             tc_text,
-            overhead_ms: self.0.network.overhead_ms(),
         }))
     }
 

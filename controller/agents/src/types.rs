@@ -139,6 +139,8 @@ pub struct AppliedLink {
     pub loss_percent: f64,
     /// Rate.
     pub rate_mbit: f64,
+    /// By so much the emulated delay is shorter than the latency.
+    pub overhead_ms: f64,
     /// Queue.
     pub queue_limit_packets: u32,
     /// Peers.
@@ -245,12 +247,8 @@ pub trait Agent: Send + Sync {
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error>;
     /// How the broker is doing.
     async fn broker_stats(&self) -> Result<BrokerStats, Error>;
-    /// Replaces all links. Every delay is set shorter by `overhead_ms`; `None` leaves that as it is.
-    async fn apply_links(
-        &self,
-        classes: &[LinkClass],
-        overhead_ms: Option<f64>,
-    ) -> Result<Vec<AppliedLink>, Error>;
+    /// Replaces all links.
+    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error>;
     /// Changes the numbers of one class; packets on the others are not touched.
     async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
     /// Links as applied, and what `tc` says.

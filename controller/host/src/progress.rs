@@ -17,9 +17,21 @@ pub struct StageTime {
     pub seconds: f64,
 }
 
+/// The spinner that is on the terminal. Of the process, like the terminal: whoever writes there must know of it.
+static SPINNER: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Writes to the terminal while the spinner is away, so that nothing of it stays between the lines.
+pub fn beside_the_spinner<R>(write: impl FnOnce() -> R) -> R {
+    let spinner = SPINNER.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*spinner {
+        Some(bar) => bar.suspend(write),
+        None => write(),
+    }
+}
+
 /// One line for people, on standard error.
 pub fn note(text: &str) {
-    writeln!(std::io::stderr(), "{text}").ok();
+    beside_the_spinner(|| writeln!(std::io::stderr(), "{text}").ok());
 }
 
 /// Progress of one command.
@@ -35,14 +47,18 @@ impl Progress {
     /// On a terminal a spinner, else lines.
     pub fn new(quiet: bool) -> Self {
         let is_terminal = std::io::stderr().is_terminal() && !quiet;
-        let bar = is_terminal.then(|| {
-            let bar = ProgressBar::new_spinner();
-            if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed}] {msg}") {
+        Self::with(is_terminal.then(ProgressBar::new_spinner), quiet)
+    }
+
+    fn with(bar: Option<ProgressBar>, quiet: bool) -> Self {
+        if let Some(bar) = &bar {
+            // Not wider than the terminal: of a line that goes on below, only the last part would be taken away.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed}] {wide_msg}") {
                 bar.set_style(style);
             }
             bar.enable_steady_tick(Duration::from_millis(120));
-            bar
-        });
+            *SPINNER.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
+        }
         Self {
             bar,
             begun: Instant::now(),
@@ -110,8 +126,49 @@ impl Progress {
     }
 }
 
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 impl continuum_images::error::Report for Progress {
     fn step(&self, text: &str) {
         self.line(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
+
+    #[test]
+    fn nothing_of_the_spinner_stays_between_lines() {
+        for columns in [40, 80, 200] {
+            let terminal = InMemoryTerm::new(20, columns);
+            let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
+            let bar = ProgressBar::with_draw_target(None, target);
+            let progress = Progress::with(Some(bar), false);
+            progress.say(
+                "a message that is longer than the forty columns of the first of these terminals",
+            );
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(terminal.contents().contains("a message"), "no spinner");
+            beside_the_spinner(|| terminal.write_line("warning: beside it")).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+            progress.line("stage: done");
+            drop(progress);
+            let seen = terminal.contents();
+            let mut lines = seen.lines();
+            assert_eq!(
+                lines.next(),
+                Some("warning: beside it"),
+                "{columns}: {seen}"
+            );
+            let last = lines.next().unwrap_or_default();
+            assert!(last.ends_with(" s] stage: done"), "{columns}: {seen}");
+            assert_eq!(lines.next(), None, "{columns}: {seen}");
+        }
     }
 }

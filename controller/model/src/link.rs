@@ -28,6 +28,9 @@ pub struct LinkClass {
     pub loss_percent: f64,
     /// For all peers together.
     pub rate_mbit: f64,
+    /// What a packet's way takes by itself; known of nodes that run, and no part of a plan.
+    #[serde(skip)]
+    pub overhead_ms: f64,
     /// The peers.
     pub peers: Vec<Peer>,
 }

@@ -32,6 +32,7 @@ fn changed(link: Link, change: Change) -> Link {
 
 fn class(name: &str, link: Link, peers: Vec<Peer>) -> LinkClass {
     LinkClass {
+        overhead_ms: 0.0,
         name: name.to_owned(),
         latency_ms: link.latency_ms,
         jitter_ms: link.jitter_ms,

@@ -21,6 +21,7 @@ pub fn links_of(node: &NodePlan, nodes: &[NodePlan], network: &Network) -> Vec<L
                 })
                 .collect();
             (!peers.is_empty()).then(|| LinkClass {
+                overhead_ms: 0.0,
                 name: tier.name().to_owned(),
                 latency_ms: link.latency_ms,
                 jitter_ms: link.jitter_ms,

@@ -2085,6 +2085,10 @@ pub struct LinkClass {
     pub rate_mbit: f64,
     #[prost(message, repeated, tag = "6")]
     pub peers: ::prost::alloc::vec::Vec<Peer>,
+    /// What a packet's way takes by itself, as measured: timers that are late, the host's bridge, the peer's kernel. The
+    /// emulated delay is shorter than the latency by so much.
+    #[prost(double, tag = "7")]
+    pub overhead_ms: f64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Peer {
@@ -2106,10 +2110,6 @@ pub struct AppliedClass {
 pub struct ApplyNetworkRequest {
     #[prost(message, repeated, tag = "1")]
     pub classes: ::prost::alloc::vec::Vec<LinkClass>,
-    /// What a packet from this node needs for its way without any delay of a class, as measured: timers that are late, the
-    /// host's bridge, the peer's kernel. The delay of every class is set shorter by so much. Absent: stays as it is.
-    #[prost(double, optional, tag = "2")]
-    pub overhead_ms: ::core::option::Option<f64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyNetworkResponse {
@@ -2129,9 +2129,6 @@ pub struct ShowNetworkResponse {
     /// What `tc` itself says, for people.
     #[prost(string, tag = "3")]
     pub tc_text: ::prost::alloc::string::String,
-    /// By so much the delay of every class is shorter than its latency.
-    #[prost(double, tag = "4")]
-    pub overhead_ms: f64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SetLinkRequest {

@@ -45,6 +45,7 @@ pub(super) fn to_link(class: &LinkClass) -> wire::LinkClass {
         jitter_ms: class.jitter_ms,
         loss_percent: class.loss_percent,
         rate_mbit: class.rate_mbit,
+        overhead_ms: class.overhead_ms,
         peers: class
             .peers
             .iter()
@@ -64,6 +65,7 @@ pub(super) fn from_applied(class: wire::AppliedClass) -> AppliedLink {
         jitter_ms: link.jitter_ms,
         loss_percent: link.loss_percent,
         rate_mbit: link.rate_mbit,
+        overhead_ms: link.overhead_ms,
         queue_limit_packets: class.queue_limit_packets,
         peers: link.peers.into_iter().map(|p| p.node).collect(),
     }

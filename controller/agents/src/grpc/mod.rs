@@ -319,14 +319,9 @@ impl Agent for GrpcAgent {
         })
     }
 
-    async fn apply_links(
-        &self,
-        classes: &[LinkClass],
-        overhead_ms: Option<f64>,
-    ) -> Result<Vec<AppliedLink>, Error> {
+    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error> {
         let request = wire::ApplyNetworkRequest {
             classes: classes.iter().map(to_link).collect(),
-            overhead_ms,
         };
         let call = || {
             let (mut client, request) = (self.network(), request.clone());

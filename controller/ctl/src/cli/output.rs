@@ -5,7 +5,7 @@ use comfy_table::{LineStyle, Table, TableStyle};
 use continuum_config::ConfigError;
 use continuum_host::{
     error::{Error, Exit},
-    progress::note,
+    progress::{beside_the_spinner, note},
 };
 use std::{
     io::Write,
@@ -41,14 +41,14 @@ impl Output {
     pub(crate) fn text(&self, text: &str) {
         if !self.is_json() {
             // A reader that closed the pipe wants no more.
-            writeln!(std::io::stdout(), "{}", text.trim_end()).ok();
+            beside_the_spinner(|| writeln!(std::io::stdout(), "{}", text.trim_end()).ok());
         }
     }
 
     /// Bytes as they are.
     pub(crate) fn bytes(bytes: &[u8]) {
         let mut out = std::io::stdout();
-        out.write_all(bytes).and_then(|()| out.flush()).ok();
+        beside_the_spinner(|| out.write_all(bytes).and_then(|()| out.flush()).ok());
     }
 
     /// A table for people; nothing in JSON mode.

@@ -1,6 +1,7 @@
 //! Changing links of a deployment that runs. What was changed is kept beside the deployment, so that it is known to
 //! whoever comes later; `up` takes it back.
 
+use super::network::measured_overhead_ms;
 use continuum_agents::{Agent, AppliedLink, GrpcAgent};
 use continuum_config::{Config, LinkChange};
 use continuum_host::{
@@ -102,6 +103,7 @@ fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
         (class.jitter_ms, applied.jitter_ms),
         (class.loss_percent, applied.loss_percent),
         (class.rate_mbit, applied.rate_mbit),
+        (class.overhead_ms, applied.overhead_ms),
     ];
     (
         same_peers,
@@ -118,7 +120,7 @@ async fn reconcile(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Erro
         .map(|(w, a)| is_as(w, a))
         .collect();
     if wanted.len() != applied.len() || pairs.iter().any(|(same_peers, _)| !same_peers) {
-        agent.apply_links(wanted, None).await?;
+        agent.apply_links(wanted).await?;
         return Ok(true);
     }
     let mut changed = false;
@@ -209,7 +211,11 @@ async fn edit(
         .map_err(|e| Error::other("note a change of links", e))?;
     write_secret(&path(deployment), &text)?;
     let work = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
-        let wanted = changed_links(node, &plan.nodes, &config.network, &changes);
+        let mut wanted = changed_links(node, &plan.nodes, &config.network, &changes);
+        let overhead_ms = measured_overhead_ms(deployment, node.tier);
+        for class in &mut wanted {
+            class.overhead_ms = overhead_ms;
+        }
         async move {
             let changed = reconcile(agent, &wanted).await?;
             Ok::<_, Error>(changed.then(|| node.name.clone()))

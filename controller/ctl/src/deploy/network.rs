@@ -6,11 +6,18 @@
 
 use continuum_agents::{Agent, GrpcAgent, ProbeResult};
 use continuum_config::Config;
-use continuum_host::{context::Context, error::Error};
+use continuum_host::{
+    context::Context,
+    error::{Error, chain},
+    state::Deployment,
+};
 use continuum_model::{LinkClass, NodePlan, Plan, Tier};
 use continuum_plan::links_of;
 use continuum_provider::Provider;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// Round trips that the median is taken of.
 const PROBES: u32 = 24;
@@ -21,11 +28,13 @@ const MOST_MS: f64 = 2.0;
 
 /// Two nodes whose round trip stands for all nodes of their tiers.
 struct Pair<'a> {
-    from: usize,
+    from: &'a NodePlan,
     to: &'a NodePlan,
-    tiers: [Tier; 2],
     asked_ms: f64,
 }
+
+/// Milliseconds of a way that are the host's own, by tier.
+type Overheads = BTreeMap<Tier, f64>;
 
 /// Applies the links of all nodes; returns facts for results: what was taken off the delays of each tier's nodes.
 pub async fn apply_network(
@@ -38,60 +47,97 @@ pub async fn apply_network(
     if !config.network.is_emulated() || !provider.capabilities().emulates_network {
         return Ok(Vec::new());
     }
-    let mut overheads: BTreeMap<Tier, f64> = BTreeMap::new();
+    let mut overheads = Overheads::new();
     let pairs = pairs(config, plan);
     if !pairs.is_empty() {
-        let plain = |class: LinkClass| LinkClass {
+        // Without what would scatter the probes, thin them out, or make them wait for each other.
+        let plain = |_: Tier, class: LinkClass| LinkClass {
             jitter_ms: 0.0,
+            loss_percent: 0.0,
+            rate_mbit: class.rate_mbit.max(1.0),
             ..class
         };
-        apply(config, plan, agents, &overheads, &plain).await?;
-        let mut measured: BTreeMap<Tier, Vec<f64>> = BTreeMap::new();
-        for pair in &pairs {
-            let Some(agent) = agents.get(pair.from) else {
-                continue;
-            };
-            let probed = agent
-                .probe(&pair.to.address.to_string(), PROBES, PROBE_INTERVAL)
-                .await?;
-            if let Some(each_way) = each_way_ms(&probed, pair.asked_ms) {
-                for tier in pair.tiers {
-                    measured.entry(tier).or_default().push(each_way);
-                }
-            }
-        }
-        let mean = |all: &Vec<f64>| all.iter().sum::<f64>() / all.len() as f64;
-        overheads = measured.iter().map(|(t, all)| (*t, mean(all))).collect();
+        apply(config, plan, agents, &plain).await?;
+        overheads = measure(context, agents, &pairs).await;
     }
-    apply(config, plan, agents, &overheads, &|class| class).await?;
-    let mut facts = Vec::new();
-    for (tier, ms) in &overheads {
-        let tier = tier.name();
-        context.progress.say(&format!(
-            "{tier}: {ms:.2} ms of each way are this host's own, and taken off the delay"
-        ));
-        facts.push((format!("link_overhead_ms.{tier}"), format!("{ms:.3}")));
-    }
-    Ok(facts)
+    let overhead_ms = |tier: Tier| overheads.get(&tier).copied().unwrap_or(0.0);
+    let corrected = |tier: Tier, class: LinkClass| LinkClass {
+        overhead_ms: overhead_ms(tier),
+        ..class
+    };
+    apply(config, plan, agents, &corrected).await?;
+    let mut tiers: Vec<Tier> = plan.nodes.iter().map(|node| node.tier).collect();
+    tiers.dedup();
+    Ok(tiers
+        .into_iter()
+        .map(|tier| (fact(tier), format!("{:.3}", overhead_ms(tier))))
+        .collect())
+}
+
+fn fact(tier: Tier) -> String {
+    format!("link_overhead_ms.{}", tier.name())
+}
+
+/// What `up` measured of a tier's ways.
+pub(super) fn measured_overhead_ms(deployment: &Deployment, tier: Tier) -> f64 {
+    let measured = deployment.facts().get(&fact(tier));
+    measured.and_then(|ms| ms.parse().ok()).unwrap_or(0.0)
 }
 
 async fn apply(
     config: &Config,
     plan: &Plan,
     agents: &[GrpcAgent],
-    overheads: &BTreeMap<Tier, f64>,
-    change: &(dyn Fn(LinkClass) -> LinkClass + Sync),
+    change: &(dyn Fn(Tier, LinkClass) -> LinkClass + Sync),
 ) -> Result<(), Error> {
     let nodes = agents
         .iter()
         .zip(&plan.nodes)
         .map(|(agent, node)| async move {
-            let classes = links_of(node, &plan.nodes, &config.network);
-            let classes: Vec<LinkClass> = classes.into_iter().map(change).collect();
-            let overhead_ms = overheads.get(&node.tier).copied().unwrap_or(0.0);
-            agent.apply_links(&classes, Some(overhead_ms)).await
+            let classes = links_of(node, &plan.nodes, &config.network).into_iter();
+            let classes: Vec<LinkClass> = classes.map(|class| change(node.tier, class)).collect();
+            agent.apply_links(&classes).await
         });
     futures_util::future::try_join_all(nodes).await.map(|_| ())
+}
+
+/// The mean over the pairs that a tier is part of. What cannot be measured is said, and stops nothing: links are then as
+/// long as they are without a correction.
+async fn measure(context: &Context, agents: &[GrpcAgent], pairs: &[Pair<'_>]) -> Overheads {
+    let mut all: BTreeMap<Tier, Vec<f64>> = BTreeMap::new();
+    for Pair { from, to, asked_ms } in pairs {
+        let Some(agent) = agents.iter().find(|agent| agent.node() == from.name) else {
+            continue;
+        };
+        let address = to.address.to_string();
+        let probed = agent.probe(&address, PROBES, PROBE_INTERVAL).await;
+        let each_way = match &probed {
+            Ok(probed) => each_way_ms(probed, *asked_ms),
+            Err(error) => Err(chain(error)),
+        };
+        match each_way {
+            Ok(ms) => {
+                for tier in BTreeSet::from([from.tier, to.tier]) {
+                    all.entry(tier).or_default().push(ms);
+                }
+            }
+            Err(why) => context.progress.say(&format!(
+                "between {} and {} nothing is taken off the delay: {why}",
+                from.name, to.name
+            )),
+        }
+    }
+    let overheads: Overheads = all
+        .into_iter()
+        .map(|(tier, ms)| (tier, ms.iter().sum::<f64>() / ms.len() as f64))
+        .collect();
+    for (tier, ms) in &overheads {
+        context.progress.say(&format!(
+            "{}: {ms:.2} ms of each way are this host's own, and taken off the delay",
+            tier.name()
+        ));
+    }
+    overheads
 }
 
 /// One for each two tiers with a delay between them.
@@ -99,23 +145,20 @@ fn pairs<'a>(config: &Config, plan: &'a Plan) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for (index, first) in Tier::ALL.into_iter().enumerate() {
         for second in Tier::ALL.into_iter().skip(index) {
-            let Some(from) = plan.nodes.iter().position(|n| n.tier == first) else {
+            let mut nodes = plan.nodes.iter();
+            let Some(from) = nodes.find(|node| node.tier == first) else {
                 continue;
             };
-            let to = plan.nodes.iter().enumerate();
-            let Some((_, to)) = to.into_iter().find(|(i, n)| *i != from && n.tier == second) else {
-                continue;
-            };
-            let one_way = |a, b| config.network.link(a, b).map(|link| link.latency_ms);
-            let (Some(there), Some(back)) = (one_way(first, second), one_way(second, first)) else {
-                continue;
-            };
-            if there > 0.0 && back > 0.0 {
+            let is_other = |node: &&NodePlan| node.tier == second && node.slot != from.slot;
+            let link = config.network.link(first, second);
+            if let (Some(to), Some(link)) = (plan.nodes.iter().find(is_other), link)
+                && link.latency_ms > 0.0
+            {
                 pairs.push(Pair {
                     from,
                     to,
-                    tiers: [first, second],
-                    asked_ms: there + back,
+                    // Both ends shape what they send.
+                    asked_ms: 2.0 * link.latency_ms,
                 });
             }
         }
@@ -123,14 +166,20 @@ fn pairs<'a>(config: &Config, plan: &'a Plan) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// What a way takes by itself: half of what the median round trip is longer than asked. `None` where nothing came back,
-/// or where it says more about what else the host does.
-fn each_way_ms(probed: &ProbeResult, asked_ms: f64) -> Option<f64> {
+/// What a way takes by itself: half of what the median round trip is longer than asked. Else why it is not known.
+fn each_way_ms(probed: &ProbeResult, asked_ms: f64) -> Result<f64, String> {
     let mut rtt_ms = probed.rtt_ms.clone();
     rtt_ms.sort_by(f64::total_cmp);
-    let median = *rtt_ms.get(rtt_ms.len() / 2)?;
+    let Some(median) = rtt_ms.get(rtt_ms.len() / 2) else {
+        return Err(format!("none of {} probes was answered", probed.sent));
+    };
     let each_way = ((median - asked_ms) / 2.0).max(0.0);
-    (each_way <= MOST_MS).then_some(each_way)
+    if each_way > MOST_MS {
+        return Err(format!(
+            "a round trip took {median:.1} ms instead of {asked_ms:.1}, so this host is busy"
+        ));
+    }
+    Ok(each_way)
 }
 
 #[cfg(test)]
@@ -151,13 +200,15 @@ mod tests {
     fn a_way_takes_half_of_what_a_round_trip_is_too_long() {
         let each_way = each_way_ms(&probed(&[15.9, 15.8, 40.0]), 15.0).unwrap();
         assert!((each_way - 0.45).abs() < 1e-9, "{each_way}");
-        assert_eq!(each_way_ms(&probed(&[14.9]), 15.0), Some(0.0));
+        assert_eq!(each_way_ms(&probed(&[14.9]), 15.0), Ok(0.0));
     }
 
     #[test]
     fn a_busy_host_and_a_dead_peer_say_nothing_about_the_way() {
-        assert_eq!(each_way_ms(&probed(&[25.0, 26.0, 27.0]), 15.0), None);
-        assert_eq!(each_way_ms(&probed(&[]), 15.0), None);
+        let busy = each_way_ms(&probed(&[25.0, 26.0, 27.0]), 15.0).unwrap_err();
+        assert!(busy.contains("26.0 ms instead of 15.0"), "{busy}");
+        let dead = each_way_ms(&probed(&[]), 15.0).unwrap_err();
+        assert!(dead.contains("none of 24"), "{dead}");
     }
 
     #[test]
@@ -170,7 +221,7 @@ mod tests {
         let plan = continuum_plan::plan(&config, Prefix([10, 0, 0]));
         let seen: Vec<String> = pairs(&config, &plan)
             .iter()
-            .map(|p| format!("{} {} {}", plan.nodes[p.from].name, p.to.name, p.asked_ms))
+            .map(|p| format!("{} {} {}", p.from.name, p.to.name, p.asked_ms))
             .collect();
         assert_eq!(
             seen,
