@@ -6,7 +6,7 @@ use continuum_host::{
     keys::Secrets,
     state::{Deployment, write_secret},
 };
-use continuum_model::{NodePlan, Plan, Role};
+use continuum_model::{NodePlan, Plan};
 use kube::Client;
 use std::path::PathBuf;
 
@@ -48,7 +48,7 @@ pub fn write_kubeconfig(
 /// sets its deadline.
 pub fn client(deployment: &Deployment, plan: &Plan) -> Result<Client, Error> {
     let failed = |e: String| Error::other("prepare the connection to the API server", e);
-    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let controller = plan.controller();
     let controller = controller.ok_or_else(|| failed("there is no controller node".into()))?;
     let secrets = Secrets::open(deployment)?;
     let url = server(controller);

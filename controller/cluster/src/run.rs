@@ -235,7 +235,7 @@ impl Runner for PodRun {
                         () = ended(&mut pod_watcher, id) => Ok(()),
                     };
                     match read {
-                        // It ended, and the board will say how.
+                        // It ended, and the watcher will say how.
                         Ok(()) => {}
                         Err(unread) => {
                             let patience = SILENCE_OF_A_RUN + self.pods.cut_off;
@@ -293,7 +293,7 @@ impl Runner for PodRun {
     }
 }
 
-/// Until the board has known for a while that a run's pod is over.
+/// Until the watcher has known for a while that a run's pod is over.
 async fn ended(pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
     let is_over = |pods: &pod_watcher::Pods| {
         let state = pods.by_run.get(id).map(pod::state);

@@ -52,9 +52,9 @@ macro_rules! choices {
 choices! {
     /// Who places applications.
     ManagerKind {
-        /// Nobody: workers are started by their agents.
+        /// Nobody: endpoints work alone.
         None = "none",
-        /// Edge workers, each with a broker.
+        /// Agents start the workers on edges, each with a broker.
         Mist = "mist",
         /// By kubeadm.
         Kubernetes = "kubernetes",

@@ -1,5 +1,5 @@
 //! `docs/options.md`, generated from the table of options; a test compares the committed file with it. After a change of
-//! the table: `UPDATE_DOCS=1 cargo test -p continuum-config options_doc`, or with the crate's name where it has moved.
+//! the table: `UPDATE_DOCS=1 cargo test -p continuum-config options_doc`.
 
 use super::{
     keys::{Cfg, CfgUnit, Key, Kind},

@@ -149,14 +149,14 @@ mod tests {
             let terminal = InMemoryTerm::new(20, columns);
             let target = ProgressDrawTarget::term_like_with_hz(Box::new(terminal.clone()), 255);
             let bar = ProgressBar::with_draw_target(None, target);
-            let progress = Progress::with(Some(bar), false);
+            let progress = Progress::with(Some(bar.clone()), false);
             progress.say(
                 "a message that is longer than the forty columns of the first of these terminals",
             );
-            std::thread::sleep(Duration::from_millis(300));
+            bar.tick();
             assert!(terminal.contents().contains("a message"), "no spinner");
             beside_the_spinner(|| terminal.write_line("warning: beside it")).unwrap();
-            std::thread::sleep(Duration::from_millis(300));
+            bar.tick();
             progress.line("stage: done");
             drop(progress);
             let seen = terminal.contents();

@@ -73,7 +73,9 @@ fn decide(found: &[(&str, Fitness)]) -> Option<Choice> {
         .iter()
         .enumerate()
         .filter(|(index, _)| *index != position);
-    reasons.extend(others.map(|(_, (name, fitness))| format!("not {name}: {}", why(fitness))));
+    // What to do about it is for who wants that one: `doctor` says it.
+    let cause = |fitness| why(fitness).split("; ").next().unwrap_or_default();
+    reasons.extend(others.map(|(_, (name, fitness))| format!("not {name}: {}", cause(fitness))));
     Some(Choice {
         provider: (*name).to_owned(),
         reason: Some(reasons.join("; ")),
@@ -92,7 +94,10 @@ mod tests {
     #[test]
     fn native_machines_come_before_emulated_ones() {
         let kvm = ("qemu", Fitness::Native("KVM boots a kernel here".into()));
-        let emulated = ("qemu", Fitness::Emulated("there is no /dev/kvm".into()));
+        let emulated = (
+            "qemu",
+            Fitness::Emulated("there is no /dev/kvm; load the module kvm".into()),
+        );
         let uml = (
             "uml",
             Fitness::Native("User Mode Linux 7.2 runs here".into()),

@@ -6,7 +6,7 @@ use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_model::Prefix;
 
 /// Claims a /24: the one asked for, or the first free one. Prefixes of other deployments of this host are taken too.
-/// The caller holds the claim until the prefix is occupied.
+/// The caller holds the claim until the prefix is reserved.
 pub async fn claim_prefix(
     context: &Context,
     provider: &dyn Provider,
@@ -21,16 +21,7 @@ pub async fn claim_prefix(
             recorded.extend(other.prefix());
         }
     }
-    let (a, b) = match &config.infrastructure.prefix_ip {
-        Some(text) => {
-            let mut numbers = text.split('.').filter_map(|n| n.parse::<u8>().ok());
-            (
-                numbers.next().unwrap_or_default(),
-                numbers.next().unwrap_or_default(),
-            )
-        }
-        None => provider.capabilities().default_prefix,
-    };
+    let (a, b) = first_numbers(provider, config);
     let candidates: Vec<u8> = match config.infrastructure.middle_ip {
         Some(c) => vec![c],
         // Upstream's default first.
@@ -59,10 +50,15 @@ pub async fn claim_prefix(
 
 /// The prefix of a plan that is only looked at: without asking anybody, the first that would be claimed.
 pub fn likely_prefix(provider: &dyn Provider, config: &Config) -> Prefix {
+    let (a, b) = first_numbers(provider, config);
+    Prefix([a, b, config.infrastructure.middle_ip.unwrap_or(100)])
+}
+
+/// A checked config has two numbers there, or none.
+fn first_numbers(provider: &dyn Provider, config: &Config) -> (u8, u8) {
     let given = config.infrastructure.prefix_ip.as_ref().and_then(|text| {
         let (a, b) = text.split_once('.')?;
         Some((a.parse().ok()?, b.parse().ok()?))
     });
-    let (a, b) = given.unwrap_or_else(|| provider.capabilities().default_prefix);
-    Prefix([a, b, config.infrastructure.middle_ip.unwrap_or(100)])
+    given.unwrap_or_else(|| provider.capabilities().default_prefix)
 }

@@ -50,7 +50,7 @@ pub(crate) struct Bed {
     pub(crate) provider: Provider,
     place: Place,
     pub(crate) dir: PathBuf,
-    /// Control groups that somebody left who is gone: not of these tests.
+    /// Control groups that were there before: not of these tests.
     others: Vec<PathBuf>,
 }
 
@@ -325,6 +325,13 @@ pub(crate) fn median(mut values: Vec<f64>) -> anyhow::Result<f64> {
         .get(values.len() / 2)
         .copied()
         .context("nothing measured")
+}
+
+/// Delays in what `tc` says that are those of 4G, less what the host takes for a packet's way itself: two at most.
+pub(crate) fn delays_of_4g(tc: &str) -> usize {
+    let delays = tc.split(" delay ").skip(1);
+    let milliseconds = delays.filter_map(|text| text.split("ms").next()?.parse::<f64>().ok());
+    milliseconds.filter(|ms| (5.5..=7.5).contains(ms)).count()
 }
 
 /// Milliseconds in ping's output.

@@ -1,7 +1,7 @@
 //! What may happen to guests of provider `uml`, which are processes: killed, interrupted half made, without a disk.
 
 use crate::{
-    bed::{Bed, guest_processes, kill, machine_name},
+    bed::{Bed, delays_of_4g, guest_processes, kill, machine_name},
     cluster::Cluster,
     table::{Body, Fixture, Test, When},
 };
@@ -122,7 +122,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
     let back = ctl.expect(0, &["up", &example])?;
     ensure!(!back.contains("nothing was changed"), "{back}");
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;
-    ensure!(raw.matches(" delay ").count() >= 2, "{raw}");
+    ensure!(delays_of_4g(&raw) >= 2, "{raw}");
     let (dir, text) = bed.results("killed-guest-back");
     let few = [
         "bench",

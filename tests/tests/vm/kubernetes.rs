@@ -145,7 +145,7 @@ fn photos(cluster: &Cluster) -> anyhow::Result<()> {
 
 fn second_up(cluster: &Cluster) -> anyhow::Result<()> {
     let up = ["up", &example("kubernetes-cloud.cfg")];
-    // An earlier bench may have had other numbers, which the first takes back.
+    // An earlier `run` may have had other numbers, which the first takes back.
     cluster.ctl.expect(0, &up)?;
     let again = cluster.ctl.expect(0, &up)?;
     ensure!(again.contains("nothing was changed"), "{again}");

@@ -43,7 +43,7 @@ impl Notes {
     }
 }
 
-/// What of it can be done to a deployment, with everything it needs.
+/// What actions need, for tasks that outlive the borrow of a [`Session`].
 struct OwnedSession {
     context: Context,
     deployment: Deployment,

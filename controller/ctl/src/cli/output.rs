@@ -1,7 +1,7 @@
 //! Printing: data to standard output, everything else to standard error.
 
 use super::args::Format;
-use comfy_table::{LineStyle, Table, TableStyle};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use continuum_config::ConfigError;
 use continuum_host::{
     error::{Error, Exit},
@@ -16,6 +16,27 @@ pub(crate) fn warn(warnings: &[String]) {
     for warning in warnings {
         note(&format!("warning: {warning}"));
     }
+}
+
+/// On a terminal of so many columns what is wider goes on below in its cell; elsewhere, as in a pipe, a row is a line.
+fn render(columns: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
+    let mut table = Table::new();
+    // Lines between rows would make it twice as long.
+    let line = || LineStyle::none().fill('─').junction('─');
+    table.load_style(
+        TableStyle::new()
+            .header_separator(line())
+            .bottom_border(line()),
+    );
+    if let Some(width) = width.filter(|width| *width > 0) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(width);
+    }
+    table.set_header(columns.to_vec());
+    for row in rows {
+        table.add_row(row);
+    }
+    table.to_string()
 }
 
 /// How results are printed. In JSON mode everything that a command has to say becomes one object, printed at its end.
@@ -56,19 +77,9 @@ impl Output {
         if self.is_json() {
             return;
         }
-        let mut table = Table::new();
-        // Lines between rows would make it twice as long.
-        let line = || LineStyle::none().fill('─').junction('─');
-        table.load_style(
-            TableStyle::new()
-                .header_separator(line())
-                .bottom_border(line()),
-        );
-        table.set_header(columns.to_vec());
-        for row in rows {
-            table.add_row(row);
-        }
-        self.text(&table.to_string());
+        let terminal = rustix::termios::tcgetwinsize(std::io::stdout());
+        let width = terminal.ok().map(|size| size.ws_col);
+        self.text(&render(columns, rows, width));
     }
 
     /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.
@@ -138,4 +149,33 @@ fn faults(error: &Error) -> Vec<serde_json::Value> {
             serde_json::json!({ "file": f.place.file, "line": f.place.line, "key": f.place.key, "text": f.text })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_fits_the_terminal_and_a_pipe_gets_whole_rows() {
+        let rows = || {
+            let row = |name: &str, text: &str| vec![name.to_owned(), text.to_owned()];
+            vec![
+                row("bwrap (image build, uml)", "/usr/bin/bwrap"),
+                row(
+                    "provider qemu",
+                    &"connect to libvirt at qemu:///system ".repeat(6),
+                ),
+            ]
+        };
+        for width in [40, 80, 200] {
+            let table = render(&["check", "result"], rows(), Some(width));
+            let widest = table.lines().map(|l| l.trim_end().chars().count()).max();
+            assert!(widest <= Some(usize::from(width)), "{width}:\n{table}");
+        }
+        // A terminal that does not know its width is taken for none.
+        for width in [None, Some(0)] {
+            let table = render(&["check", "result"], rows(), width);
+            assert_eq!(table.lines().count(), 5, "{table}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use continuum_host::{
     state::Deployment,
 };
 use continuum_images::components::{Catalogue, Stack, Stored};
-use continuum_model::{NodePlan, Plan, Role};
+use continuum_model::{NodePlan, Plan};
 use continuum_plan::managers::{self, Cluster, ClusterPart, Secret};
 use std::collections::BTreeMap;
 
@@ -227,7 +227,7 @@ pub(super) async fn install(
         }
     });
     futures_util::future::try_join_all(nodes).await?;
-    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let controller = plan.controller();
     let mut facts = Vec::new();
     for component in stored.values() {
         for (file, stored) in &component.files {

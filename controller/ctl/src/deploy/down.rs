@@ -30,19 +30,17 @@ pub async fn destroy_orphans_of(
 ) -> Result<Vec<String>, Error> {
     let dir = context.root.deployment(name)?;
     let made_by = Deployment::provider_in(&dir);
-    // Keys of machines say that there were some.
-    let had_machines = dir.join("known_hosts").exists() || has_host_keys(&dir);
-    let must_answer = |provider: &str| match &made_by {
-        Some(name) => name == provider,
-        None => had_machines,
-    };
+    if let Some(made_by) = &made_by {
+        // One that this program was built without cannot say that nothing is left.
+        continuum_provider::find(made_by)?;
+    }
     let mut removed = Vec::new();
     let mut failed = None;
     for provider in PROVIDERS {
         match provider.destroy_orphans(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
             // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.
-            Err(error) if must_answer(provider.name()) => {
+            Err(error) if made_by.as_deref() == Some(provider.name()) => {
                 failed.get_or_insert(error);
             }
             Err(error) => tracing::debug!(
@@ -60,12 +58,4 @@ pub async fn destroy_orphans_of(
         std::fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
     }
     Ok(removed)
-}
-
-fn has_host_keys(dir: &std::path::Path) -> bool {
-    std::fs::read_dir(dir.join("secrets")).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|e| e.file_name().to_string_lossy().starts_with("host-"))
-    })
 }

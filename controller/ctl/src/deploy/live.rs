@@ -59,7 +59,7 @@ fn paths(text: &str) -> Vec<String> {
     paths
 }
 
-/// The config that a deployment was made with, or has grown to.
+/// The config that a deployment was made with, or was upgraded to.
 pub(super) fn config_of(deployment: &Deployment) -> Result<Config, Error> {
     let name = deployment.name();
     let checked = continuum_plan::parse(deployment.config(), "state.json", false, name, &[])?;

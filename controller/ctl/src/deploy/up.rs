@@ -219,7 +219,7 @@ async fn phases(
             deployment.set_undone(Phase::Network)?;
             deployment.set_boots(boots)?;
         }
-        // Where links were cut by session, nodes come back with them.
+        // Where links were cut by hand, nodes come back with them.
         if deployment.is_done(Phase::Software)
             && super::link_changes(deployment)?.is_empty()
             && let Some(why) = super::cluster::not_ready_reason(config, plan, deployment).await

@@ -11,17 +11,17 @@ use continuum_provider::{Allow, Provider};
 /// Whether `up` can bring what is live to another config: its benchmark may be another one, and an execution model may
 /// come on top; machines, links and other software stay.
 pub fn can_upgrade_in_place(live: &Config, wanted: &Config) -> bool {
-    let mut grown = live.clone();
-    grown.benchmark.clone_from(&wanted.benchmark);
-    grown.infrastructure.keep = wanted.infrastructure.keep;
-    if grown.software.execution_model.is_none() {
-        let (software, wanted) = (&mut grown.software, &wanted.software);
+    let mut upgraded = live.clone();
+    upgraded.benchmark.clone_from(&wanted.benchmark);
+    upgraded.infrastructure.keep = wanted.infrastructure.keep;
+    if upgraded.software.execution_model.is_none() {
+        let (software, wanted) = (&mut upgraded.software, &wanted.software);
         software.execution_model = wanted.execution_model;
         software.openfaas = wanted.openfaas;
         software.openfaas_images.clone_from(&wanted.openfaas_images);
         software.accept_openfaas_terms = wanted.accept_openfaas_terms;
     }
-    grown == *wanted
+    upgraded == *wanted
 }
 
 /// Chosen by `auto` and asked for by name are the same machines: `live` gets the spelling of `wanted` where both mean the
@@ -33,7 +33,7 @@ pub fn align_provider(live: &mut Config, wanted: &Config, made_by: &str) {
     }
 }
 
-/// Gives a live deployment another config that it can grow to; its software is then to be looked at again.
+/// Gives a live deployment another config that it can be upgraded to; its software is then to be looked at again.
 pub(super) fn upgrade_in_place(
     context: &Context,
     provider: &dyn Provider,
@@ -43,6 +43,9 @@ pub(super) fn upgrade_in_place(
     let mut live = config_of(deployment)?;
     align_provider(&mut live, wanted, deployment.provider());
     let text = continuum_config::to_toml(wanted);
+    if live == *wanted {
+        return deployment.respell_config(&text);
+    }
     if !can_upgrade_in_place(&live, wanted) {
         return Err(Error::Different {
             name: wanted.name.clone(),

@@ -216,6 +216,12 @@ impl Deployment {
         &self.file.config
     }
 
+    /// The same config in other words.
+    pub fn respell_config(&mut self, config: &str) -> Result<(), Error> {
+        config.clone_into(&mut self.file.config);
+        self.save()
+    }
+
     /// Another config, that its software does not have yet.
     pub fn set_config(&mut self, config: &str) -> Result<(), Error> {
         config.clone_into(&mut self.file.config);

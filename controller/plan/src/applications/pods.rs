@@ -1,6 +1,6 @@
 //! How pods came to be: the deployment-time table.
 
-use continuum_model::{Cell, Clocks, NodeRun, Plan, Report, Role, Table};
+use continuum_model::{Cell, Clocks, NodeRun, Plan, Report, Table};
 use continuum_workload_core::stats::round_to;
 
 /// Columns after `pod`, in the order in which things happen, with where their times come from. Names are upstream's.
@@ -48,7 +48,7 @@ enum Source {
 
 /// Adds the table, if there were pods: seconds since the Job was sent, by our clock.
 pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &Clocks) {
-    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller);
+    let controller = plan.controller();
     let ahead = |node: &str| clocks.get(node).map_or(0, |c| c.offset().0);
     let of_api = controller.map_or(0, |n| ahead(&n.name));
     let names: Vec<&str> = std::iter::once("pod")

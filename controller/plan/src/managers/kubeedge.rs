@@ -117,7 +117,7 @@ fn cloudcore(node: &NodePlan, plan: &Plan) -> ClusterPart {
 }
 
 fn edgecore(node: &NodePlan, plan: &Plan) -> Option<ClusterPart> {
-    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
+    let controller = plan.controller()?;
     let options = [
         ("node", node_name(&node.name)),
         ("address", node.address.to_string()),

@@ -155,7 +155,7 @@ fn member(
     plan: &Plan,
     stack: &Stack,
 ) -> Option<ClusterPart> {
-    let controller = plan.nodes.iter().find(|n| n.role == Role::Controller)?;
+    let controller = plan.controller()?;
     let version = |name: &str| stack.versions.get(name).cloned().unwrap_or_default();
     let options = [
         ("node", node_name(&node.name)),

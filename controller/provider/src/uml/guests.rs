@@ -66,7 +66,7 @@ fn give(path: &Path, user: Option<u32>) -> Result<(), Error> {
     std::os::unix::fs::chown(path, user, user).map_err(Error::file("change the owner of", path))
 }
 
-/// Starts a guest, or leaves the one that runs. Its disk stays what it was, its seed is written anew.
+/// Starts a guest that does not run. Its disk stays what it was, its seed is written anew.
 pub(super) async fn start(
     root: &StateRoot,
     spec: &GuestSpec,
@@ -75,9 +75,6 @@ pub(super) async fn start(
 ) -> Result<(), Error> {
     let name = name(&deployment.id(), &spec.node);
     let dir = directory(root).join(&name);
-    if running(&dir).is_some() {
-        return Ok(());
-    }
     // What a killed command left half started.
     end_all(&supervisors_of(&dir)).await?;
     deployment.intend(ResourceKind::Guest, &name)?;
@@ -216,30 +213,11 @@ pub(super) fn directories_of(
     Ok(found)
 }
 
-/// Memory that guests of this state directory which run may still take.
-pub(super) fn promised_mib(root: &StateRoot) -> u64 {
-    let is_running = |dir: &PathBuf| running(dir).is_some();
-    let memory = |dir: PathBuf| {
-        let spec: GuestSpec = read_json(&dir.join(SPEC_FILE))?;
-        Some(spec.memory_mib)
-    };
-    directories_of(root, &|_| true)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(is_running)
-        .filter_map(memory)
-        .sum()
-}
-
-/// Shares of the host's processors that guests of this state directory which run stay on.
-pub(super) fn promised_processors(root: &StateRoot) -> Vec<(u32, f64)> {
+/// What guests of this state directory that run are made of.
+pub(super) fn running_specs(root: &StateRoot) -> impl Iterator<Item = GuestSpec> {
     let dirs = directories_of(root, &|_| true).unwrap_or_default();
     let running = dirs.into_iter().filter(|dir| running(dir).is_some());
-    let promised = |dir: PathBuf| {
-        let spec: GuestSpec = read_json(&dir.join(SPEC_FILE))?;
-        Some((spec.processor?, spec.quota))
-    };
-    running.filter_map(promised).collect()
+    running.filter_map(|dir| read_json(&dir.join(SPEC_FILE)))
 }
 
 #[cfg(test)]
@@ -316,6 +294,6 @@ mod tests {
                 .is_empty()
         );
         // It does not run, so it promises nothing.
-        assert_eq!(promised_mib(&root), 0);
+        assert_eq!(running_specs(&root).count(), 0);
     }
 }

@@ -96,7 +96,9 @@ fn host(context: &Context, groups: &ControlGroups) -> Host {
     Host {
         memory_total_mib: meminfo_mib("MemTotal:"),
         memory_available_mib: meminfo_mib("MemAvailable:"),
-        memory_promised_mib: guests::promised_mib(&context.root),
+        memory_promised_mib: guests::running_specs(&context.root)
+            .map(|spec| spec.memory_mib)
+            .sum(),
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32,
         limits_cpu: groups.has("cpu"),
         is_root: is_root(),
@@ -276,17 +278,15 @@ impl Provider for Uml {
         if let Some(note) = placement::note(&plan.nodes) {
             deployment.set_fact(crate::FACT_FEWER_CORES, note)?;
         }
-        let mut promised = placement::allowed();
-        for (processor, share) in guests::promised_processors(&context.root) {
-            if let Some(promised) = promised.get_mut(&processor) {
-                *promised += share;
-            }
-        }
+        let mut promised = placement::allowed(guests::running_specs(&context.root));
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);
             }
             let name = guests::name(&deployment.id(), &node.name);
+            if guests::running(&guests::directory(&context.root).join(&name)).is_some() {
+                continue;
+            }
             deployment.intend(ResourceKind::Guest, &name)?;
             let control_groups = groups.create(&name)?;
             groups.set_memory(&name, (node.memory_mib + preflight::OVERHEAD_MIB) << 20)?;
@@ -449,7 +449,7 @@ fn limit_cpu(
     node: &NodePlan,
 ) -> Result<Option<LimitReport>, Error> {
     let name = guests::name(&deployment.id(), &node.name);
-    let Some(quota) = groups.set_cpu_quota(&name, node.quota, node.cores)? else {
+    let Some(quota) = groups.set_cpu_quota(&name, node.quota, placement::cores(node))? else {
         // Refused before, or allowed by the user.
         return Ok(None);
     };

@@ -6,6 +6,7 @@
 //! processors is slower at everything but what runs side by side (a control plane takes 84 s), so the node that only
 //! controls a cluster, on which nothing is measured, has the other one.
 
+use super::sandbox::GuestSpec;
 use continuum_model::{NodePlan, Role};
 use std::collections::BTreeMap;
 
@@ -21,29 +22,35 @@ pub(super) struct Placement {
 /// How much of each of the host's processors is promised to guests.
 pub(super) type Promised = BTreeMap<u32, f64>;
 
-/// Of processors that this program may use.
-pub(super) fn allowed() -> Promised {
+/// Of the processors that this program may use, with what guests that run have of them.
+pub(super) fn allowed(running: impl Iterator<Item = GuestSpec>) -> Promised {
     let set = rustix::thread::sched_getaffinity(None).unwrap_or_default();
-    (0..rustix::thread::CpuSet::MAX_CPU)
+    let mut promised: Promised = (0..rustix::thread::CpuSet::MAX_CPU)
         .filter(|cpu| set.is_set(*cpu))
         .map(|cpu| (cpu as u32, 0.0))
-        .collect()
+        .collect();
+    for spec in running {
+        let processor = spec.processor.and_then(|cpu| promised.get_mut(&cpu));
+        if let Some(promised) = processor {
+            *promised += spec.quota;
+        }
+    }
+    promised
+}
+
+/// Processors that the kernel of a node's guest has.
+pub(super) fn cores(node: &NodePlan) -> u32 {
+    match node.role {
+        Role::Controller => 1,
+        _ => node.cores,
+    }
 }
 
 /// In the order of nodes; what they get is added to what is promised.
 pub(super) fn place(node: &NodePlan, promised: &mut Promised) -> Placement {
-    let is_alone = node.cores == 1 || node.role == Role::Controller;
-    if !is_alone {
-        return Placement {
-            cores: node.cores,
-            processor: None,
-        };
-    }
-    let placed = |processor| Placement {
-        cores: 1,
-        processor,
-    };
-    if !node.pinned.is_empty() {
+    let cores = cores(node);
+    let placed = |processor| Placement { cores, processor };
+    if cores > 1 || !node.pinned.is_empty() {
         return placed(None);
     }
     // Of several with as little, the first.
@@ -59,7 +66,7 @@ pub(super) fn place(node: &NodePlan, promised: &mut Promised) -> Placement {
 pub(super) fn note(nodes: &[NodePlan]) -> Option<String> {
     let fewer: Vec<String> = nodes
         .iter()
-        .filter(|node| node.role == Role::Controller && node.cores > 1)
+        .filter(|node| cores(node) < node.cores)
         .map(|node| format!("{} (asked {})", node.name, node.cores))
         .collect();
     (!fewer.is_empty()).then(|| {

@@ -1,4 +1,4 @@
-//! `container`: the user's own application. What it must do is in the README: print JSON lines.
+//! `container`: the user's own application. What it must do is in docs/containers.md: print JSON lines.
 
 mod report;
 

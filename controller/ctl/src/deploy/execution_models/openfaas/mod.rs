@@ -53,10 +53,7 @@ impl Installer for OpenFaas {
     async fn install(&self, session: &Session<'_>) -> Result<Vec<(String, String)>, Error> {
         let controller = session
             .plan
-            .nodes
-            .iter()
-            .find(|n| n.role == Role::Controller);
-        let controller = controller
+            .controller()
             .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
         let files = artifacts::all_files(session.context, OPENFAAS_IMAGES)?;
         let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
