@@ -38,6 +38,11 @@ RestartSec=2
 [Install]
 WantedBy=multi-user.target
 END
+# The kubelet wants a frequency, which User Mode Linux does not say.
+if ! grep -q "cpu MHz" /proc/cpuinfo; then
+    sed 's/^bogomips.*/&\ncpu MHz\t\t: 2000.000/' /proc/cpuinfo > /var/lib/floor-cpuinfo
+    mount --bind /var/lib/floor-cpuinfo /proc/cpuinfo
+fi
 systemctl daemon-reload
 systemctl enable --quiet kubelet
 echo "nameserver $address" > /etc/floor-resolv.conf
