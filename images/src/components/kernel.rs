@@ -5,7 +5,8 @@
 //! ```text
 //! newest source served ──┐
 //! images/uml/config ─────┼─ build root ──> linux
-//! images/uml/smp ────────┘            └──> linux-smp      (where the source has such)
+//! images/uml/smp ────────┤            └──> linux-smp      (where the source has such)
+//! images/uml/*.patch ────┘
 //!                                          libraries and their loader, modules.builtin, lock.toml
 //! ```
 //! Programs and libraries belong together: the host's libc may be older than the one that they were linked to.
@@ -35,6 +36,11 @@ const BUILD_DEADLINE: Duration = Duration::from_mins(45);
 const FORMAT: &str = "2";
 const CONFIG: &str = include_str!("../../uml/config");
 const SMP: &str = include_str!("../../uml/smp");
+/// Each says what goes wrong without it.
+const PATCHES: [(&str, &str); 1] = [(
+    "lost-events.patch",
+    include_str!("../../uml/lost-events.patch"),
+)];
 /// Of older sources: what they hide some of it behind.
 const OLDER: &str = "CONFIG_UML_NET=y\n";
 /// Programs, with what each has beyond the common configuration. Built one after the other in one directory, so that the
@@ -106,7 +112,10 @@ impl Way for Kernel {
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
         // Not the source's version: what was built stays until our part of it changes, as with Debian's packages.
-        Ok(hash::texts([FORMAT, CONFIG, SMP]))
+        let patches = PATCHES.map(|(_, text)| text);
+        Ok(hash::texts(
+            [FORMAT, CONFIG, SMP].into_iter().chain(patches),
+        ))
     }
 
     fn obtain(
@@ -126,6 +135,7 @@ impl Way for Kernel {
         };
         report.step(&format!("unpacking {}", lock.source.file_name()));
         build.unpack(&deb_path(cache, &lock.source), &lock.source.name)?;
+        build.patch()?;
         for (program, more) in PROGRAMS {
             let taken = build.configure(more)?;
             let missing = unknown(more, &taken);
@@ -289,6 +299,18 @@ impl Build {
             .args(UNUSED.map(|pattern| format!("--exclude={pattern}")))
             .run()?;
         cache::remove(&self.work.join("deb"))
+    }
+
+    fn patch(&self) -> Result<(), ImageError> {
+        for (name, text) in PATCHES {
+            let path = self.work.join(name);
+            std::fs::write(&path, text).map_err(ImageError::file("write", &path))?;
+            self.sandbox(&format!("apply {name} to the kernel"))
+                .command(["patch", "--strip=1", "--directory=source", "--input"])
+                .arg(format!("{WORK}/{name}"))
+                .run()?;
+        }
+        Ok(())
     }
 
     fn make_in(&self, doing: &str) -> Program {

@@ -1,7 +1,7 @@
 //! Disks of the host and of guests of provider `uml`, when they are not as they should be.
 
 use crate::{
-    bed::{Bed, of_uml},
+    bed::{Bed, address, of_uml},
     guest_faults::{TWO, alone},
     table::Test,
 };
@@ -9,15 +9,17 @@ use anyhow::{Context, ensure};
 use continuum_tests::{ctl::Ctl, process::command};
 use std::{
     path::{Path, PathBuf},
+    process::Stdio,
     sync::Arc,
     time::Duration,
 };
 
-pub(crate) const TESTS: [Test; 3] = [
+pub(crate) const TESTS: [Test; 4] = [
     alone(
         "guests::a_full_disk_is_told_and_down_works_on_it",
         full_disk,
     ),
+    alone("guests::a_flood_of_packets_lets_the_disk_be_written", flood),
     alone("guests::a_base_disk_with_another_time_is_noticed", |bed| {
         changed_base(bed, touch)
     }),
@@ -74,6 +76,38 @@ fn base_of(state: &Path) -> anyhow::Result<PathBuf> {
         .filter(|disk| disk.exists())
         .max_by_key(|disk| blocks_mb(disk).unwrap_or_default());
     disk.with_context(|| format!("no disk below {}", bases.display()))
+}
+
+/// Two floods of pings, and 100 MB to the disk: images/uml/lost-events.patch says what happened to such a guest.
+fn flood(bed: &Arc<Bed>) -> anyhow::Result<()> {
+    let ctl = bed.ctl();
+    ctl.expect(0, &["up", &bed.file("two.toml", TWO)?])?;
+    let edge = address(&ctl, "two", "edge0")?;
+    let ping = || {
+        let mut ping = bed.enter("ping");
+        ping.args(["-f", "-q", "-s", "1200", "-w", "30", &edge]);
+        ping.stdout(Stdio::null()).spawn()
+    };
+    let mut floods = [ping()?, ping()?];
+    for file in 0..4 {
+        let file = format!("of=/var/tmp/{file}");
+        let dd = [
+            "dd",
+            "if=/dev/zero",
+            &file,
+            "bs=64k",
+            "count=400",
+            "conv=fsync",
+        ];
+        let exec = ["agent", "two", "edge0", "exec", "--timeout-s", "60", "--"];
+        ctl.expect(0, &[&exec[..], &dd].concat())?;
+    }
+    for ping in &mut floods {
+        ping.kill()?;
+        ping.wait()?;
+    }
+    ctl.expect(0, &["down", "two"])?;
+    bed.check_nothing_left()
 }
 
 /// Too small for a base disk; then large enough for that, and full while guests run.
