@@ -212,9 +212,9 @@ pub enum RunEventKind {
     Exit(RunExit),
 }
 
-/// An agent. Implementations: [`super::GrpcAgent`], and fakes in tests.
+/// An agent. Implementations: [`super::GrpcAgent`], and the simulated one of tests.
 #[async_trait::async_trait]
-pub trait Agent: Send + Sync {
+pub trait Agent: Send + Sync + std::fmt::Debug {
     /// Node name.
     fn node(&self) -> &str;
     /// Who it is; refused when versions do not fit.

@@ -8,7 +8,7 @@ use super::{
     pod_watcher::{self, PodWatcher},
     stages,
 };
-use continuum_agents::{Agent, GrpcAgent, RunEvent, RunEventKind, RunStart, Runner};
+use continuum_agents::{Agent, RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{error::Error, state::Deployment};
 use continuum_model::{NodeTimes, Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
 use k8s_openapi::api::{
@@ -82,7 +82,7 @@ impl Pods {
     }
 
     /// A run in a pod on the agent's node.
-    pub fn place(&self, run: &RunPlan, image: Image, agent: GrpcAgent) -> PodRun {
+    pub fn place(&self, run: &RunPlan, image: Image, agent: Arc<dyn Agent>) -> PodRun {
         PodRun {
             pods: self.clone(),
             application: run.spec.application.clone(),
@@ -101,7 +101,7 @@ pub struct PodRun {
     application: String,
     image: Image,
     own: Option<UserContainer>,
-    agent: GrpcAgent,
+    agent: Arc<dyn Agent>,
     record: Mutex<PodRecord>,
 }
 
@@ -306,7 +306,7 @@ async fn ended(pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
 }
 
 /// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
-pub async fn node_times(agent: &GrpcAgent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
+pub async fn node_times(agent: &dyn Agent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
     let argv = stages::argv(since_unix_s);
     match agent.exec(&argv, JOURNAL_DEADLINE).await {
         Ok(output) => stages::parse(&String::from_utf8_lossy(&output.stdout)),

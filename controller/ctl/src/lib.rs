@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli/                commands, printing (the only place that prints)
+//! session             a live deployment: config, plan, state, provider, agents
 //! bench/   report/    one run: start, watch, collect; its result directory
 //! deploy/             up and down: phases, journal of intents, execution models
 //! artifacts/          files that nodes get
@@ -24,3 +25,4 @@ pub mod bench;
 pub mod cli;
 pub mod deploy;
 pub mod report;
+pub mod session;

@@ -9,9 +9,11 @@ mod routes;
 mod seed;
 pub mod uml;
 
+use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
-use continuum_model::{Plan, Prefix};
+use continuum_model::{NodePlan, Plan, Prefix};
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use choose::{AUTO, choose};
 pub use claim::{claim_prefix, likely_prefix};
@@ -23,6 +25,27 @@ pub const PROVIDERS: &[&dyn Provider] = &[
     &uml::Uml,
     &local::Local,
 ];
+
+/// Those that are of no program: a test brings the one it simulates. A config cannot name them.
+static BROUGHT: RwLock<Vec<&'static dyn Provider>> = RwLock::new(Vec::new());
+
+/// Adds a provider that is none of this program's; once is enough.
+pub fn bring(provider: &'static dyn Provider) {
+    let mut all = BROUGHT.write().unwrap_or_else(PoisonError::into_inner);
+    if all.iter().all(|known| known.name() != provider.name()) {
+        all.push(provider);
+    }
+}
+
+/// Who may have made something here. A test that brings its own does not look at the machines of its host.
+pub fn makers() -> Vec<&'static dyn Provider> {
+    let brought = BROUGHT.read().unwrap_or_else(PoisonError::into_inner);
+    if brought.is_empty() {
+        PROVIDERS.to_vec()
+    } else {
+        brought.clone()
+    }
+}
 
 /// What the user goes on without.
 #[derive(Debug, Clone, Copy, Default)]
@@ -178,6 +201,15 @@ pub trait Provider: Sync + std::fmt::Debug {
         context: &Context,
         deployment: &Deployment,
     ) -> Result<Vec<NodeState>, Error>;
+    /// A way to the agent of a node, made when it is first used.
+    fn connect(
+        &self,
+        _context: &Context,
+        node: &NodePlan,
+        secrets: &Secrets,
+    ) -> Result<Arc<dyn Agent>, Error> {
+        Ok(Arc::new(GrpcAgent::of_node(node, secrets)?))
+    }
     /// What a node wrote to its console.
     async fn console(
         &self,
@@ -189,9 +221,9 @@ pub trait Provider: Sync + std::fmt::Debug {
 
 /// Finds one by name.
 pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
-    PROVIDERS
-        .iter()
-        .copied()
+    makers()
+        .into_iter()
+        .chain(PROVIDERS.iter().copied())
         .find(|p| p.name() == name)
         .ok_or_else(|| {
             let names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();

@@ -1,6 +1,6 @@
 //! Container images to the runtimes of nodes.
 
-use continuum_agents::{Agent, ArtifactSource, GrpcAgent, InstallStep};
+use continuum_agents::{Agent, ArtifactSource, InstallStep};
 use continuum_host::{context::Context, error::Error};
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) fn say_step(context: &Context, node: &str, step: &InstallStep) {
 /// Brings container images to a node's runtime; those that it has cost nothing.
 pub async fn push_images(
     context: &Context,
-    agent: &GrpcAgent,
+    agent: &dyn Agent,
     runtime: &str,
     images: &[ArtifactSource],
 ) -> Result<(), Error> {

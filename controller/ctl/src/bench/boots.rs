@@ -1,14 +1,14 @@
 //! Whether nodes are those that `up` made, and stay so during a run.
 
 use super::STOP_DEADLINE;
-use continuum_agents::{Agent, GrpcAgent};
-use continuum_host::{error::Error, state::Deployment};
-use continuum_model::{Plan, Report};
+use crate::session::Session;
+use continuum_host::error::Error;
+use continuum_model::Report;
 use std::collections::BTreeMap;
 
 /// Boot and process of each agent that answers.
-pub(super) async fn boots_of(agents: &[GrpcAgent]) -> BTreeMap<String, String> {
-    let infos = agents.iter().map(|agent| async move {
+pub(super) async fn boots_of(session: &Session) -> BTreeMap<String, String> {
+    let infos = session.agents().iter().map(|agent| async move {
         let info = tokio::time::timeout(STOP_DEADLINE, agent.info())
             .await
             .ok()?
@@ -39,10 +39,12 @@ pub(super) fn same_boots(
 
 /// The same for nodes before a run: what `up` made must still be there.
 pub(super) fn check_boots(
-    deployment: &Deployment,
-    plan: &Plan,
+    session: &Session,
     boots: &BTreeMap<String, String>,
 ) -> Result<(), Error> {
+    let Session {
+        deployment, plan, ..
+    } = session;
     let mut reasons = Vec::new();
     for node in plan.nodes.iter().filter(|n| !boots.contains_key(&n.name)) {
         reasons.push(format!(

@@ -1,11 +1,11 @@
 //! Raw data from the nodes.
 
-use crate::report::NodeMetrics;
-use continuum_agents::{Agent, GrpcAgent, Runner};
+use crate::{report::NodeMetrics, session::Session};
+use continuum_agents::{Agent, Runner};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeRun};
 use continuum_workload_core::{call::Call, record::Sample, spec::Role};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -47,13 +47,14 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn start(agents: &[GrpcAgent]) -> Self {
+    pub(super) fn start(session: &Session) -> Self {
         let stop = CancellationToken::new();
-        let readers = agents
+        let readers = session
+            .agents()
             .iter()
             .map(|agent| {
-                let (own, stop) = (agent.clone(), stop.clone());
-                let reader = tokio::spawn(async move { read(&own, stop).await });
+                let (own, stop) = (Arc::clone(agent), stop.clone());
+                let reader = tokio::spawn(async move { read(&*own, stop).await });
                 (agent.node().to_owned(), reader)
             })
             .collect();
@@ -73,7 +74,7 @@ impl Metrics {
     }
 }
 
-async fn read(agent: &GrpcAgent, stop: CancellationToken) -> NodeMetrics {
+async fn read(agent: &dyn Agent, stop: CancellationToken) -> NodeMetrics {
     let (sender, mut batches) = mpsc::channel::<MetricsBatch>(64);
     let mut metrics = NodeMetrics::default();
     let whole = &mut metrics.batch;

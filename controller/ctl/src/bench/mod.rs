@@ -3,6 +3,8 @@
 mod boots;
 mod collect;
 mod functions;
+mod live;
+mod measurement;
 mod offsets;
 mod on_agent;
 mod placement;
@@ -13,7 +15,7 @@ mod validity;
 mod warm_up;
 mod watch;
 
-pub use run::bench;
+pub use live::{Done, bench};
 
 /// For a node that may be dead to end a run, or to say who it is.
 const STOP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,14 +1,14 @@
 //! Clocks of nodes beside ours.
 
 use super::STOP_DEADLINE;
-use continuum_agents::{Agent, GrpcAgent};
+use crate::session::Session;
 use continuum_host::error::Error;
 use continuum_model::ClockOffset;
 use std::collections::BTreeMap;
 
 /// Offset of each node's clock.
-pub(super) async fn clocks(agents: &[GrpcAgent]) -> Result<BTreeMap<String, ClockOffset>, Error> {
-    let offsets = agents.iter().map(|agent| async move {
+pub(super) async fn clocks(session: &Session) -> Result<BTreeMap<String, ClockOffset>, Error> {
+    let offsets = session.agents().iter().map(|agent| async move {
         agent
             .clock_offset()
             .await
@@ -21,8 +21,8 @@ pub(super) async fn clocks(agents: &[GrpcAgent]) -> Result<BTreeMap<String, Cloc
 }
 
 /// Likewise, without the nodes that do not answer.
-pub(super) async fn clocks_of_answering(agents: &[GrpcAgent]) -> BTreeMap<String, ClockOffset> {
-    let offsets = agents.iter().map(|agent| async move {
+pub(super) async fn clocks_of_answering(session: &Session) -> BTreeMap<String, ClockOffset> {
+    let offsets = session.agents().iter().map(|agent| async move {
         let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset())
             .await
             .ok()?

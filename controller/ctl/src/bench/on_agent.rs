@@ -1,18 +1,16 @@
 //! A run with its node's agent.
 
-use continuum_agents::{
-    Agent, Container, GrpcAgent, RunEvent, RunStart, Runner, workload_arguments,
-};
+use continuum_agents::{Agent, Container, RunEvent, RunStart, Runner, workload_arguments};
 use continuum_host::error::Error;
 use continuum_images::components::workload_command;
 use continuum_model::{StartedRun, UserContainer};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::mpsc;
 
 /// With the node's agent: a process, or a container.
 #[derive(Debug)]
 pub(super) struct OnAgent {
-    pub(super) agent: GrpcAgent,
+    pub(super) agent: Arc<dyn Agent>,
     /// Runtime and image; `None` = a process.
     pub(super) container: Option<(String, String)>,
     /// A container of the user's own.

@@ -1,13 +1,12 @@
 //! Which run goes where: workers of a cluster into pods, everything else to its node's agent, as a process or in a
 //! container. Nodes get the images that they lack before anything starts.
 
-use super::on_agent::OnAgent;
-use crate::artifacts;
-use continuum_agents::{Agent, ArtifactSource, GrpcAgent, Runner};
+use super::{measurement::Measurement, on_agent::OnAgent};
+use crate::{artifacts, session::Session};
+use continuum_agents::{ArtifactSource, Runner};
 use continuum_cluster::{Image, Pods, check_ready, client, node_times};
-use continuum_config::Config;
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::{NodeRun, Phase, Plan, RunPlan};
+use continuum_host::error::Error;
+use continuum_model::{NodeRun, Phase, RunPlan};
 use continuum_plan::managers;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -24,26 +23,19 @@ pub(super) struct RunPlacement {
     images: BTreeMap<String, Image>,
 }
 
-/// What a bench is about.
-#[derive(Debug)]
-pub(super) struct Session<'a> {
-    pub(super) context: &'a Context,
-    pub(super) deployment: &'a Deployment,
-    pub(super) config: &'a Config,
-    pub(super) plan: &'a Plan,
-    pub(super) agents: &'a [GrpcAgent],
-    pub(super) runs: &'a [RunPlan],
-}
-
 impl RunPlacement {
     /// Prepares them. Nodes may be out of reach for `cut_off`, because the user wants it.
     pub(super) async fn open(
-        session: &Session<'_>,
-        bench: &str,
-        deadline: Duration,
+        session: &Session,
+        measurement: &Measurement,
         cut_off: Duration,
     ) -> Result<Self, Error> {
-        let (deployment, config, plan) = (session.deployment, session.config, session.plan);
+        let Session {
+            deployment,
+            config,
+            plan,
+            ..
+        } = session;
         let manager = managers::find(config.software.resource_manager);
         let in_pods = manager.is_some_and(managers::ResourceManager::runs_in_pods);
         let runtime = config.software.runtime().map(|r| r.to_string());
@@ -54,10 +46,11 @@ impl RunPlacement {
         };
         if in_pods {
             check_ready(&config.name, &client(deployment, plan)?, plan).await?;
-            let deadline = deadline + START_SLACK;
-            placement.pods = Some(Pods::open(deployment, plan, bench, deadline, cut_off).await?);
+            let deadline = measurement.deadline + START_SLACK;
+            let pods = Pods::open(deployment, plan, &measurement.id, deadline, cut_off);
+            placement.pods = Some(pods.await?);
         }
-        placement.push_images(session).await?;
+        placement.push_images(session, &measurement.runs).await?;
         Ok(placement)
     }
 
@@ -66,10 +59,10 @@ impl RunPlacement {
     }
 
     /// Images to every node that runs them in containers; each archive is read once.
-    async fn push_images(&mut self, session: &Session<'_>) -> Result<(), Error> {
+    async fn push_images(&mut self, session: &Session, runs: &[RunPlan]) -> Result<(), Error> {
         let mut archives: BTreeMap<Option<String>, ArtifactSource> = BTreeMap::new();
         let mut wanted: BTreeMap<(&str, String), Vec<ArtifactSource>> = BTreeMap::new();
-        for run in session.runs {
+        for run in runs {
             let runtime = if self.is_pod(run) {
                 "containerd".to_owned()
             } else if let Some(runtime) = &self.runtime {
@@ -93,7 +86,7 @@ impl RunPlacement {
             if !archives.contains_key(&name) {
                 let archive = match own.and_then(|o| o.archive()) {
                     Some(path) => artifacts::image_archive(path)?,
-                    None => artifacts::workload_image(session.context)?,
+                    None => artifacts::workload_image(&session.context)?,
                 };
                 archives.insert(name.clone(), archive);
             }
@@ -110,30 +103,20 @@ impl RunPlacement {
                 of_node.push(archive.clone());
             }
         }
-        let installs =
-            wanted
-                .into_iter()
-                .filter_map(|((node, runtime), artifacts)| {
-                    let agent = session.agents.iter().find(|a| a.node() == node)?;
-                    let context = session.context;
-                    Some(async move {
-                        artifacts::push_images(context, agent, &runtime, &artifacts).await
-                    })
-                });
+        let installs = wanted
+            .into_iter()
+            .map(|((node, runtime), artifacts)| async move {
+                let agent = session.agent(node)?;
+                artifacts::push_images(&session.context, &**agent, &runtime, &artifacts).await
+            });
         futures_util::future::try_join_all(installs)
             .await
             .map(|_| ())
     }
 
     /// The place of one run.
-    pub(super) fn of(&self, run: &RunPlan, agents: &[GrpcAgent]) -> Result<Arc<dyn Runner>, Error> {
-        let agent = agents.iter().find(|a| a.node() == run.node);
-        let agent = agent.cloned().ok_or_else(|| {
-            Error::other(
-                format!("start run {}", run.id),
-                format!("there is no node {}", run.node),
-            )
-        })?;
+    pub(super) fn of(&self, run: &RunPlan, session: &Session) -> Result<Arc<dyn Runner>, Error> {
+        let agent = Arc::clone(session.agent(&run.node)?);
         let image = self.images.get(&run.id).cloned();
         Ok(match (&self.pods, image) {
             (Some(pods), Some(image)) if self.is_pod(run) => {
@@ -150,13 +133,13 @@ impl RunPlacement {
     /// Adds to runs in pods what their nodes noted of them.
     pub(super) async fn complete(
         &self,
+        session: &Session,
         runs: &mut [NodeRun],
-        agents: &[GrpcAgent],
         begun_unix_ns: i64,
     ) {
         // Clocks may differ, and earlier pods do no harm.
         let since = begun_unix_ns / 1_000_000_000 - 60;
-        for agent in agents {
+        for agent in session.agents() {
             let mut own = runs
                 .iter_mut()
                 .filter(|r| r.plan.node == agent.node())
@@ -165,7 +148,7 @@ impl RunPlacement {
             if own.peek().is_none() {
                 continue;
             }
-            let mut times = node_times(agent, since).await;
+            let mut times = node_times(&**agent, since).await;
             for pod in own {
                 pod.node_times_unix_ns = times.remove(&pod.pod).unwrap_or_default();
             }

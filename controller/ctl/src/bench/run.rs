@@ -3,59 +3,63 @@
 use super::{
     boots::{boots_of, check_boots, same_boots},
     collect, functions,
+    measurement::Measurement,
     offsets::{clocks, clocks_of_answering},
-    placement::{RunPlacement, Session},
+    placement::RunPlacement,
     stage,
     timeline::Timeline,
     validity::assess_validity,
     warm_up::warm_up,
     watch::{Watched, start, stop, wait_ended, wait_ready},
 };
-use crate::{deploy::connect_all, report::Bench};
-use continuum_config::{Benchmark, Config};
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::{ClockOffset, ClockPair, Clocks, NodeRun, Phase, Plan, RunPlan};
+use crate::{report::Bench, session::Session};
+use continuum_config::Benchmark;
+use continuum_host::error::Error;
+use continuum_model::{ClockPair, Clocks, NodeRun, Phase, RunPlan};
 use continuum_plan::applications::{self, Application};
-use continuum_provider;
 use continuum_workload_core::{
     clock::AnchoredClock,
     spec::{CallBody, Role},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
-pub async fn bench(
-    context: &Context,
-    deployment: &Deployment,
-    config: &Config,
+pub(super) async fn run(
+    session: &Arc<Session>,
     benchmark: &Benchmark,
     application: &dyn Application,
-    plan: &Plan,
 ) -> Result<Bench, Error> {
+    let Session {
+        context,
+        plan,
+        config,
+        deployment,
+        provider,
+        ..
+    } = &**session;
     let progress = &context.progress;
-    let agents = connect_all(deployment, plan)?;
-    let boots = boots_of(&agents).await;
-    check_boots(deployment, plan, &boots)?;
-    let before = progress.stage("clocks", clocks(&agents)).await?;
+    let boots = boots_of(session).await;
+    check_boots(session, &boots)?;
+    let before = progress.stage("clocks", clocks(session)).await?;
     let placed = match &benchmark.dataset {
         Some(dir) => {
             progress
-                .stage("photos", stage::dataset(&config.name, dir, plan, &agents))
+                .stage("photos", stage::dataset(session, dir))
                 .await?
         }
         None => Vec::new(),
     };
     let clock = AnchoredClock::start();
     let begun_unix_ns = clock.now_unix_ns();
-    let bench_id: String = uuid::Uuid::new_v4()
-        .simple()
-        .to_string()
-        .chars()
-        .take(8)
-        .collect();
-    let deadline = Duration::from_secs_f64(application.deadline_s(benchmark));
-    let mut plans = application.runs(plan, benchmark);
-    if plans.is_empty() {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let mut measurement = Measurement {
+        id: id.chars().take(8).collect(),
+        runs: application.runs(plan, benchmark),
+        deadline: Duration::from_secs_f64(application.deadline_s(benchmark)),
+        clock,
+        clocks: before,
+    };
+    if measurement.runs.is_empty() {
         return Err(Error::Preflight {
             name: config.name.clone(),
             reasons: vec![format!(
@@ -64,37 +68,28 @@ pub async fn bench(
             )],
         });
     }
-    for run in &mut plans {
+    for run in &mut measurement.runs {
         point_to(run, &placed);
     }
-    let session = Session {
-        context,
-        deployment,
-        config,
-        plan,
-        agents: &agents,
-        runs: &plans,
-    };
-    let mut timeline = Timeline::new(&session, benchmark)?;
-    let placement = RunPlacement::open(&session, &bench_id, deadline, timeline.length());
+    let mut timeline = Timeline::new(session, benchmark)?;
+    let placement = RunPlacement::open(session, &measurement, timeline.length());
     let placement = progress.stage("places", placement).await?;
     if benchmark.cache_worker {
-        let warm_up = warm_up(&session, &placement, &bench_id, &clock, &before, deadline);
+        let warm_up = warm_up(session, &measurement, &placement);
         progress.stage("warm-up", warm_up).await?;
     }
     let calls_functions = plan.execution_model.is_some();
     if calls_functions {
-        let deploy = functions::deploy(&session, benchmark);
+        let deploy = functions::deploy(session, benchmark);
         progress.stage("deploy functions", deploy).await?;
     }
-    let watch = calls_functions.then(|| functions::Watch::start(&session, clock));
+    let watch = calls_functions.then(|| functions::Watch::start(session, clock));
     let watch = watch.transpose()?;
-    let metrics = collect::Metrics::start(&agents);
-    let (mut watched, mut failure) =
-        start_all(&session, &placement, &bench_id, &clock, &before).await;
+    let metrics = collect::Metrics::start(session);
+    let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     if failure.is_none() {
         timeline.begin();
-        let ends = wait_ended(context, deployment, &mut watched, deadline);
+        let ends = wait_ended(session, &mut watched, measurement.deadline);
         failure = progress.stage("run", ends).await.err();
     }
     let (controller_events, untimely) = timeline.finish(failure.is_some()).await;
@@ -106,16 +101,16 @@ pub async fn bench(
         }
     }
     let mut runs = gather(watched).await;
-    placement.complete(&mut runs, &agents, begun_unix_ns).await;
-    let after = clocks_of_answering(&agents).await;
+    placement.complete(session, &mut runs, begun_unix_ns).await;
+    let after = clocks_of_answering(session).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
-    let provider = continuum_provider::find(deployment.provider())?;
     let mut consoles = BTreeMap::new();
     for node in silent {
         let console = provider.console(context, deployment, &node.name).await;
         consoles.extend(console.map(|text| (node.name.clone(), text)));
     }
-    let clocks: Clocks = before
+    let clocks: Clocks = measurement
+        .clocks
         .into_iter()
         .map(|(node, before)| {
             let after = after.get(&node).copied();
@@ -127,7 +122,7 @@ pub async fn bench(
     let mut function_samples = Vec::new();
     let mut function_pods = Vec::new();
     if let Some(watch) = watch {
-        let seen = watch.finish(&agents, plan, begun_unix_ns).await;
+        let seen = watch.finish(session, begun_unix_ns).await;
         applications::add_function_table(&mut report, &runs, &seen.samples);
         applications::add_start_table(&mut report, &seen.pods);
         (function_samples, function_pods) = (seen.samples, seen.pods);
@@ -138,8 +133,8 @@ pub async fn bench(
             .insert(0, continuum_host::error::chain(error));
     }
     report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
-    same_boots(&mut report, &boots, &boots_of(&agents).await);
-    assess_validity(&mut report, config, deployment, plan);
+    same_boots(&mut report, &boots, &boots_of(session).await);
+    assess_validity(&mut report, session);
     Ok(Bench {
         report,
         runs,
@@ -156,20 +151,18 @@ pub async fn bench(
 
 /// Starts every run, workers first; those that were started before one failed are brought back too.
 async fn start_all(
-    session: &Session<'_>,
+    session: &Session,
+    measurement: &Measurement,
     placement: &RunPlacement,
-    bench_id: &str,
-    clock: &AnchoredClock,
-    clocks: &BTreeMap<String, ClockOffset>,
 ) -> (Vec<Watched>, Option<Error>) {
     let mut watched = Vec::new();
     let mut failure = None;
     for phase in [Phase::Worker, Phase::Endpoint] {
         let mut started = Vec::new();
-        for run in session.runs.iter().filter(|r| r.phase == phase) {
+        for run in measurement.runs.iter().filter(|r| r.phase == phase) {
             let attempt = async {
-                let runner = placement.of(run, session.agents)?;
-                start(runner, run, bench_id, clock).await
+                let runner = placement.of(run, session)?;
+                start(runner, run, measurement).await
             };
             match attempt.await {
                 Ok(run) => started.push(run),
@@ -190,7 +183,7 @@ async fn start_all(
         let result = if failure.is_some() {
             Ok(())
         } else {
-            let ready = wait_ready(&mut started, session.context, clock, clocks);
+            let ready = wait_ready(session, measurement, &mut started);
             session.context.progress.stage(name, ready).await
         };
         watched.extend(started);

@@ -1,21 +1,15 @@
 //! The user's own photos, brought to the nodes that need them.
 
-use crate::artifacts;
-use continuum_agents::{Agent, GrpcAgent};
+use crate::{artifacts, session::Session};
 use continuum_host::error::Error;
-use continuum_model::{Plan, Tier};
+use continuum_model::Tier;
 use continuum_workload_core::record;
 use std::path::Path;
 
 /// Sends the photos to all endpoints; returns the directory as the nodes see it, by node.
-pub(super) async fn dataset(
-    deployment: &str,
-    dir: &str,
-    plan: &Plan,
-    agents: &[GrpcAgent],
-) -> Result<Vec<(String, String)>, Error> {
+pub(super) async fn dataset(session: &Session, dir: &str) -> Result<Vec<(String, String)>, Error> {
     let photos = artifacts::photos_of(Path::new(dir)).map_err(|reasons| Error::Preflight {
-        name: deployment.to_owned(),
+        name: session.config.name.clone(),
         reasons,
     })?;
     // Another set of photos goes to another directory: a node takes all that it finds there.
@@ -26,11 +20,8 @@ pub(super) async fn dataset(
     }
     let digest = continuum_images::hash::texts(parts.iter().map(String::as_str));
     let place: String = "dataset-".chars().chain(digest.chars().take(16)).collect();
-    let nodes = agents
-        .iter()
-        .zip(&plan.nodes)
-        .filter(|(_, n)| n.tier == Tier::Endpoint);
-    let sends = nodes.map(|(agent, node)| {
+    let nodes = session.nodes().filter(|(n, _)| n.tier == Tier::Endpoint);
+    let sends = nodes.map(|(node, agent)| {
         let (photos, place) = (&photos, &place);
         async move {
             let mut placed = String::new();

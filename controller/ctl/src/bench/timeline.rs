@@ -1,14 +1,9 @@
 //! What happens while an application runs, at times that the config gives; and, in a cluster, when nodes were lost and
 //! came back.
 
-use super::placement::Session;
-use crate::{deploy, report::ControllerEvent};
-use continuum_agents::{Agent, GrpcAgent};
-use continuum_cluster;
-use continuum_config::{Action, Benchmark, Change, Config, LinkChange, TimelineStep};
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::Plan;
-use continuum_plan::managers;
+use crate::{deploy, report::ControllerEvent, session::Session};
+use continuum_config::{Action, Benchmark, Change, LinkChange, TimelineStep};
+use continuum_host::{context::Context, error::Error};
 use continuum_workload_core::clock::AnchoredClock;
 use std::{
     collections::BTreeMap,
@@ -43,76 +38,34 @@ impl Notes {
     }
 }
 
-/// What actions need, for tasks that outlive the borrow of a [`Session`].
-struct OwnedSession {
-    context: Context,
-    deployment: Deployment,
-    config: Config,
-    plan: Plan,
-    agents: Vec<GrpcAgent>,
-    /// Links that were not as in the config.
-    links_before: Vec<LinkChange>,
+async fn act(session: &Session, action: &Action) -> Result<(), Error> {
+    let (a, b, change) = match action {
+        Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
+        Action::Restore { a, b } => (a, b, None),
+        Action::Restart { node, unit } => return restart(session, node, unit).await,
+    };
+    deploy::change_link(session, (a, b), change)
+        .await
+        .map(|_| ())
 }
 
-impl OwnedSession {
-    async fn act(&self, action: &Action) -> Result<(), Error> {
-        let (a, b, change) = match action {
-            Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
-            Action::Restore { a, b } => (a, b, None),
-            Action::Restart { node, unit } => return self.restart(node, unit).await,
-        };
-        let Self {
-            deployment,
-            config,
-            plan,
-            agents,
-            ..
-        } = self;
-        deploy::change_link(deployment, config, plan, agents, (a, b), change)
-            .await
-            .map(|_| ())
+async fn restart(session: &Session, node: &str, unit: &str) -> Result<(), Error> {
+    let argv = ["systemctl", "restart", unit].map(str::to_owned);
+    let output = session.agent(node)?.exec(&argv, RESTART_DEADLINE).await?;
+    if output.code == Some(0) {
+        return Ok(());
     }
-
-    async fn restart(&self, node: &str, unit: &str) -> Result<(), Error> {
-        let agent = self.agents.iter().find(|a| a.node() == node);
-        let failed = |why: String| Error::other(format!("restart {unit} on node {node}"), why);
-        let agent = agent.ok_or_else(|| failed("there is no such node".into()))?;
-        let argv = ["systemctl", "restart", unit].map(str::to_owned);
-        let output = agent.exec(&argv, RESTART_DEADLINE).await?;
-        if output.code == Some(0) {
-            return Ok(());
-        }
-        Err(failed(
-            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        ))
-    }
-
-    /// Links that the timeline changed become what they were before, which may be what their user had made of them.
-    async fn restore(&self, steps: &[TimelineStep]) -> Result<(), Error> {
-        let place = |step: &TimelineStep| match &step.action {
-            Action::Change(change) => Some((change.a.clone(), change.b.clone())),
-            Action::Restore { a, b } => Some((a.clone(), b.clone())),
-            Action::Restart { .. } => None,
-        };
-        let touched: Vec<(String, String)> = steps.iter().filter_map(place).collect();
-        if touched.is_empty() {
-            return Ok(());
-        }
-        let Self {
-            deployment,
-            config,
-            plan,
-            agents,
-            links_before,
-            ..
-        } = self;
-        deploy::restore_links(deployment, config, plan, agents, &touched, links_before).await
-    }
+    Err(Error::other(
+        format!("restart {unit} on node {node}"),
+        String::from_utf8_lossy(&output.stderr).trim(),
+    ))
 }
 
 /// The timeline of a run.
 pub(super) struct Timeline {
-    session: Arc<OwnedSession>,
+    session: Arc<Session>,
+    /// Links that were not as in the config.
+    links_before: Vec<LinkChange>,
     steps: Vec<TimelineStep>,
     begun: Option<Instant>,
     notes: Notes,
@@ -162,7 +115,7 @@ impl NodeWatch {
 
 impl Timeline {
     /// Reads it; what names no node of this deployment is refused before anything runs.
-    pub(super) fn new(session: &Session<'_>, benchmark: &Benchmark) -> Result<Self, Error> {
+    pub(super) fn new(session: &Arc<Session>, benchmark: &Benchmark) -> Result<Self, Error> {
         let mut steps = Vec::new();
         for text in &benchmark.timeline {
             let step: TimelineStep = text
@@ -170,10 +123,10 @@ impl Timeline {
                 .map_err(|why: String| Error::other("read benchmark.timeline", why))?;
             match &step.action {
                 Action::Change(change) => {
-                    deploy::check_places(session.plan, session.config, &change.a, &change.b)?;
+                    deploy::check_places(&session.plan, &session.config, &change.a, &change.b)?;
                 }
                 Action::Restore { a, b } => {
-                    deploy::check_places(session.plan, session.config, a, b)?;
+                    deploy::check_places(&session.plan, &session.config, a, b)?;
                 }
                 Action::Restart { node, .. } => {
                     session.deployment.node(node)?;
@@ -182,20 +135,9 @@ impl Timeline {
             steps.push(step);
         }
         steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-        // Its own view: the run's is borrowed.
-        let (root, name) = (&session.context.root, session.deployment.name());
-        let deployment = Deployment::load(root, name)?
-            .ok_or_else(|| Error::other(format!("open deployment `{name}`"), "it is gone"))?;
-        let owned = OwnedSession {
-            context: session.context.clone(),
-            links_before: deploy::link_changes(&deployment)?,
-            deployment,
-            config: session.config.clone(),
-            plan: session.plan.clone(),
-            agents: session.agents.to_vec(),
-        };
         Ok(Self {
-            session: Arc::new(owned),
+            session: Arc::clone(session),
+            links_before: deploy::link_changes(&session.deployment)?,
             steps,
             begun: None,
             notes: Notes::default(),
@@ -229,7 +171,7 @@ impl Timeline {
                     .context
                     .progress
                     .say(&format!("{:.0} s: {text}", step.at_s));
-                match session.act(&step.action).await {
+                match act(&session, &step.action).await {
                     Ok(()) => notes.add(&clock, "timeline", text),
                     Err(error) => {
                         let why = continuum_host::error::chain(&error);
@@ -240,8 +182,7 @@ impl Timeline {
                 }
             }
         }));
-        let manager = managers::find(self.session.config.software.resource_manager);
-        if manager.is_some_and(|m| m.cluster().is_some()) {
+        if self.session.cluster().is_some() {
             let (session, notes, clock) =
                 (Arc::clone(&self.session), self.notes.clone(), self.clock);
             let (tell, unready) = watch::channel(BTreeMap::new());
@@ -250,6 +191,20 @@ impl Timeline {
             });
             self.nodes = Some(NodeWatch { work, unready });
         }
+    }
+
+    /// Links that it changed become what they were before, which may be what their user had made of them.
+    async fn restore(&self) -> Result<(), Error> {
+        let place = |step: &TimelineStep| match &step.action {
+            Action::Change(change) => Some((change.a.clone(), change.b.clone())),
+            Action::Restore { a, b } => Some((a.clone(), b.clone())),
+            Action::Restart { .. } => None,
+        };
+        let touched: Vec<(String, String)> = self.steps.iter().filter_map(place).collect();
+        if touched.is_empty() {
+            return Ok(());
+        }
+        deploy::restore_links(&self.session, &touched, &self.links_before).await
     }
 
     /// When the cluster must have missed the nodes that the last step may have cost it, if that is yet to come.
@@ -277,7 +232,7 @@ impl Timeline {
             // Not before it is over: an action that began must not overtake what follows.
             work.await.ok();
         }
-        let restored = self.session.restore(&self.steps).await.err();
+        let restored = self.restore().await.err();
         let missed_by = self.missed_by();
         if let Some(mut nodes) = self.nodes.take() {
             if !run_failed && restored.is_none() {
@@ -300,7 +255,7 @@ impl Timeline {
 
 /// Notes each node that becomes ready, or is not any more.
 async fn watch_nodes(
-    session: &OwnedSession,
+    session: &Session,
     notes: &Notes,
     clock: AnchoredClock,
     tell: &watch::Sender<BTreeMap<String, String>>,

@@ -1,17 +1,17 @@
 //! What readers of a result must know about it.
 
-use crate::deploy;
-use continuum_config::Config;
-use continuum_host::state::Deployment;
-use continuum_model::{Plan, Report, Validity};
+use crate::{deploy, session::Session};
+use continuum_model::{Report, Validity};
 
 /// Says whether they may use it, and what it was made with.
-pub(super) fn assess_validity(
-    report: &mut Report,
-    config: &Config,
-    deployment: &Deployment,
-    plan: &Plan,
-) {
+pub(super) fn assess_validity(report: &mut Report, session: &Session) {
+    let Session {
+        config,
+        deployment,
+        plan,
+        provider,
+        ..
+    } = session;
     let changes = deploy::link_changes(deployment).unwrap_or_else(|error| {
         report.invalid.push(continuum_host::error::chain(&error));
         Vec::new()
@@ -51,8 +51,7 @@ pub(super) fn assess_validity(
     ] {
         report.notes.extend(deployment.facts().get(fact).cloned());
     }
-    let emulates = continuum_provider::find(deployment.provider())
-        .is_ok_and(|p| p.capabilities().emulates_network);
+    let emulates = provider.capabilities().emulates_network;
     if config.network.is_emulated() && !emulates {
         report
             .notes

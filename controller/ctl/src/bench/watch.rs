@@ -1,13 +1,14 @@
 //! Runs while they run: started, watched, waited for.
 
+use super::measurement::Measurement;
+use crate::session::Session;
 use continuum_agents::{RunEvent, RunEventKind, RunStart, Runner};
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::{ClockOffset, NodeRun, Phase, RunPlan, UserContainer};
-use continuum_provider;
+use continuum_host::error::Error;
+use continuum_model::{NodeRun, Phase, RunPlan, UserContainer};
 use continuum_provider::MachineState;
-use continuum_workload_core::{clock::AnchoredClock, event::Event};
+use continuum_workload_core::event::Event;
 use futures_util::FutureExt;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 /// Agents end their runs when the controller is silent for so long.
@@ -38,17 +39,16 @@ pub(super) struct Watched {
 pub(super) async fn start(
     runner: Arc<dyn Runner>,
     plan: &RunPlan,
-    bench_id: &str,
-    clock: &AnchoredClock,
+    measurement: &Measurement,
 ) -> Result<Watched, Error> {
-    let remote_id = format!("{bench_id}-{}", plan.id);
+    let remote_id = format!("{}-{}", measurement.id, plan.id);
     let spec_json = serde_json::to_string(&plan.spec)
         .map_err(|e| Error::other(format!("describe run {}", plan.id), e))?;
-    let asked_unix_ns = clock.now_unix_ns();
+    let asked_unix_ns = measurement.clock.now_unix_ns();
     let started = runner
         .start(RunStart {
             id: remote_id.clone(),
-            bench: bench_id.to_owned(),
+            bench: measurement.id.clone(),
             spec_json,
             cpu_cores: plan.cpu_cores,
             memory_bytes: plan.memory_mib << 20,
@@ -157,11 +157,11 @@ async fn answers(socket: Option<&str>) {
 /// Waits until all of them serve. What nobody but us sees to be ready is noted by its node's clock, as everything else of
 /// a run is.
 pub(super) async fn wait_ready(
+    session: &Session,
+    measurement: &Measurement,
     started: &mut [Watched],
-    context: &Context,
-    clock: &AnchoredClock,
-    clocks: &BTreeMap<String, ClockOffset>,
 ) -> Result<(), Error> {
+    let Measurement { clock, clocks, .. } = measurement;
     let deadline = Instant::now() + READY_DEADLINE;
     for one in started {
         let own = one.run.plan.own.clone();
@@ -185,7 +185,7 @@ pub(super) async fn wait_ready(
                         return Err(one.lost());
                     }
                 }
-                () = context.cancel.cancelled() => return Err(Error::Interrupted),
+                () = session.context.cancel.cancelled() => return Err(Error::Interrupted),
                 () = tokio::time::sleep_until(deadline) => {
                     return Err(Error::Deadline {
                         what: format!("run {} to be ready", one.run.plan.id),
@@ -200,12 +200,16 @@ pub(super) async fn wait_ready(
 }
 
 pub(super) async fn wait_ended(
-    context: &Context,
-    deployment: &Deployment,
+    session: &Session,
     watched: &mut [Watched],
     after: Duration,
 ) -> Result<(), Error> {
-    let provider = continuum_provider::find(deployment.provider())?;
+    let Session {
+        context,
+        deployment,
+        provider,
+        ..
+    } = session;
     let deadline = Instant::now() + after;
     let mut health = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;

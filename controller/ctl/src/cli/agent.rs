@@ -1,7 +1,7 @@
 //! agent: debugging over the same gRPC that everything else uses.
 
 use super::{args::AgentAction, output::Output};
-use crate::deploy;
+use crate::session;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
 use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
 use serde_json::json;
@@ -14,7 +14,7 @@ pub(super) async fn run(
     node: &str,
     action: AgentAction,
 ) -> Result<(), Error> {
-    let (deployment, _, _) = deploy::open(context, name)?;
+    let (deployment, _, _) = session::open(context, name)?;
     let agent = GrpcAgent::of_node(deployment.node(node)?, &Secrets::open(&deployment)?)?;
     match action {
         AgentAction::Info => {

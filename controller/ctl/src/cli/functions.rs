@@ -1,7 +1,7 @@
 //! functions: what a gateway has and does.
 
 use super::{args::FunctionsAction, output::Output};
-use crate::deploy;
+use crate::session;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_images::components::Catalogue;
@@ -87,7 +87,7 @@ pub(super) async fn run(
     name: &str,
     action: FunctionsAction,
 ) -> Result<(), Error> {
-    let (deployment, config, plan) = deploy::open(context, name)?;
+    let (deployment, config, plan) = session::open(context, name)?;
     let (gateway, address, password) = gateway(&deployment, &config, &plan)?;
     let failed = |doing: String| move |error: ClientError| Error::other(doing, error);
     match action {

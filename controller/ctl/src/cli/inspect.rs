@@ -1,11 +1,9 @@
 //! list, status, logs, network. None of them locks anything.
 
 use super::{args::NetworkAction, output::Output};
-use crate::deploy;
-use continuum_agents::{Agent, GrpcAgent};
+use crate::{deploy, session::Session};
 use continuum_config::Action;
 use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
-use continuum_provider;
 use continuum_provider::MachineState;
 use serde_json::json;
 use std::time::Duration;
@@ -63,13 +61,19 @@ pub(super) async fn status(
     let Some(name) = name else {
         return list(context, output).await;
     };
-    let (deployment, _, plan) = deploy::open(context, &name)?;
-    let provider = continuum_provider::find(deployment.provider())?;
-    let states = provider.states(context, &deployment).await?;
-    let agents = deploy::connect_all(&deployment, &plan)?;
+    let session = Session::open(context, &name)?;
+    let Session {
+        deployment,
+        plan,
+        provider,
+        ..
+    } = &session;
+    let states = provider.states(context, deployment).await?;
     let mut rows = Vec::new();
     let mut nodes = Vec::new();
-    for ((node, state), agent) in plan.nodes.iter().zip(&states).zip(&agents) {
+    for (node, agent) in session.nodes() {
+        let state = states.iter().find(|s| s.node == node.name);
+        let state = state.map_or(MachineState::Gone, |s| s.state);
         let answer = tokio::time::timeout(ANSWER_DEADLINE, agent.metrics()).await;
         let (word, load) = match answer {
             Ok(Ok(Some(sample))) => (
@@ -98,11 +102,11 @@ pub(super) async fn status(
         } else {
             "-".to_owned()
         };
-        nodes.push(json!({ "node": node.name, "address": node.address, "machine": state.state, "agent": word, "load": load, "broker": broker }));
+        nodes.push(json!({ "node": node.name, "address": node.address, "machine": state, "agent": word, "load": load, "broker": broker }));
         rows.push(vec![
             node.name.clone(),
             node.address.to_string(),
-            state.state.to_string(),
+            state.to_string(),
             word,
             load,
             broker,
@@ -124,13 +128,13 @@ pub(super) async fn logs(
     source: &str,
     lines: u32,
 ) -> Result<(), Error> {
-    let (deployment, _, plan) = deploy::open(context, name)?;
+    let session = Session::open(context, name)?;
     if let Some(node) = &node {
-        deployment.node(node)?;
+        session.agent(node)?;
     }
-    let agents = deploy::connect_all(&deployment, &plan)?;
     let (mut all, mut errors) = (serde_json::Map::new(), serde_json::Map::new());
-    for agent in agents
+    for agent in session
+        .agents()
         .iter()
         .filter(|a| node.as_ref().is_none_or(|n| n == a.node()))
     {
@@ -159,10 +163,9 @@ pub(super) async fn network(
     name: &str,
     action: &NetworkAction,
 ) -> Result<(), Error> {
-    let (deployment, config, plan) = deploy::open(context, name)?;
-    let agents = deploy::connect_all(&deployment, &plan)?;
+    let session = Session::open(context, name)?;
     let words = match action {
-        NetworkAction::Show { raw } => return show_links(output, &deployment, &agents, *raw).await,
+        NetworkAction::Show { raw } => return show_links(output, &session, *raw).await,
         NetworkAction::Set { a, b, numbers } => format!("set {a} {b} {}", numbers.join(" ")),
         NetworkAction::Cut { a, b } => format!("cut {a} {b}"),
         NetworkAction::Restore { a, b } => format!("restore {a} {b}"),
@@ -178,25 +181,21 @@ pub(super) async fn network(
     else {
         return Ok(());
     };
-    let changed = deploy::change_link(&deployment, &config, &plan, &agents, (a, b), change).await?;
+    let changed = deploy::change_link(&session, (a, b), change).await?;
     let text = if changed.is_empty() {
         format!("{words}: it was so already")
     } else {
         format!("{words}: changed on {}", changed.join(", "))
     };
     output.text(&text);
-    output.json(&json!({ "changed": changed, "links": deploy::link_changes(&deployment)? }));
+    output
+        .json(&json!({ "changed": changed, "links": deploy::link_changes(&session.deployment)? }));
     Ok(())
 }
 
-async fn show_links(
-    output: &Output,
-    deployment: &Deployment,
-    agents: &[GrpcAgent],
-    raw: bool,
-) -> Result<(), Error> {
+async fn show_links(output: &Output, session: &Session, raw: bool) -> Result<(), Error> {
     let (mut rows, mut all, mut texts) = (Vec::new(), serde_json::Map::new(), Vec::new());
-    for agent in agents {
+    for agent in session.agents() {
         let (links, text) = agent.links().await?;
         for link in &links {
             rows.push(vec![
@@ -226,7 +225,7 @@ async fn show_links(
         ],
         rows,
     );
-    for change in deploy::link_changes(deployment)? {
+    for change in deploy::link_changes(&session.deployment)? {
         output.text(&format!("changed by hand: {change}"));
     }
     if raw {

@@ -7,10 +7,10 @@ use super::{
     ssh,
 };
 use crate::{
+    bench::{self, Done},
     deploy::{self, Up, timings},
-    report::{self, Bench},
 };
-use continuum_config::{Config, Runtime, to_toml};
+use continuum_config::Config;
 use continuum_host::{
     context::Context,
     error::Error,
@@ -18,10 +18,9 @@ use continuum_host::{
     state::{Deployment, Lock, LockKind},
 };
 use continuum_model::Validity;
-use continuum_plan::applications;
 use continuum_provider::Allow;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Options of `up`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -159,99 +158,8 @@ pub(super) async fn bench(
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
-    let done = bench_locked(context, &checked.config, results).await?;
+    let done = bench::bench(context, &checked.config, results).await?;
     show_bench(context, output, done)
-}
-
-/// Benchmark settings may differ from those of `up`; machines, links and software may not.
-fn same_machines(live: &Config, wanted: &Config, made_by: &str) -> Result<(), Error> {
-    let mut aligned = live.clone();
-    deploy::align_provider(&mut aligned, wanted, made_by);
-    aligned.benchmark.clone_from(&wanted.benchmark);
-    aligned.infrastructure.keep = wanted.infrastructure.keep;
-    // Another runtime is only another way to run, if it is there.
-    let software = &wanted.software;
-    let installed = |runtime: Runtime| live.software.services.iter().any(|s| s == runtime.name());
-    if software.runtime().is_none_or(installed) {
-        aligned.software.container_runtime = software.container_runtime;
-    }
-    if aligned == *wanted {
-        return Ok(());
-    }
-    if let Some(model) = &wanted.software.execution_model
-        && deploy::can_upgrade_in_place(&aligned, wanted)
-    {
-        return Err(Error::Preflight {
-            name: wanted.name.clone(),
-            reasons: vec![format!(
-                "it has no {model} yet; `continuum-ctl up` with this config adds it"
-            )],
-        });
-    }
-    let mut wanted_text = wanted.clone();
-    wanted_text.benchmark.clone_from(&live.benchmark);
-    Err(Error::Different {
-        name: wanted.name.clone(),
-        difference: deploy::difference(&to_toml(live), &to_toml(&wanted_text)),
-    })
-}
-
-/// A run, where its files are, and whether all of them are there.
-struct Done {
-    bench: Bench,
-    dir: PathBuf,
-    written: Result<(), Error>,
-}
-
-async fn bench_locked(context: &Context, config: &Config, results: &Path) -> Result<Done, Error> {
-    let locks = context.root.locks();
-    // In this order: who is refused must not write itself into the lock that the other one shares.
-    let alone = format!("{}.bench", config.name);
-    let _alone = Lock::take(&locks, &alone, LockKind::Exclusive)
-        .map_err(|error| error.of_deployment(&config.name))?;
-    let _shared = Lock::take(&locks, &config.name, LockKind::Shared)?;
-    let (deployment, live, plan) = deploy::open(context, &config.name)?;
-    same_machines(&live, config, deployment.provider())?;
-    if !deployment.is_up() {
-        return Err(Error::Preflight {
-            name: config.name.clone(),
-            reasons: vec![format!(
-                "it is not up completely; `continuum-ctl up {}` goes on where it stopped",
-                config.name
-            )],
-        });
-    }
-    let benchmark = config
-        .benchmark
-        .as_ref()
-        .filter(|_| !config.software.resource_manager_only && !config.infrastructure.infra_only);
-    let benchmark = benchmark.ok_or_else(|| Error::Preflight {
-        name: config.name.clone(),
-        reasons: vec![
-            "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
-        ],
-    })?;
-    let application = applications::find(benchmark.application)
-        .ok_or_else(|| Error::other("find the application", benchmark.application))?;
-    let dir = report::make_directory(results, &config.name)?;
-    let done =
-        crate::bench::bench(context, &deployment, config, benchmark, application, &plan).await;
-    let done = match done {
-        Ok(done) => done,
-        Err(error) => {
-            // Nothing was measured: an empty directory would look like a result.
-            std::fs::remove_dir_all(&dir).ok();
-            return Err(error);
-        }
-    };
-    let stages = context.progress.stages();
-    // What was measured is shown even where it cannot be kept.
-    let written = report::write(&dir, config, &plan, &deployment, &done, &stages);
-    Ok(Done {
-        bench: done,
-        dir,
-        written,
-    })
 }
 
 fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Error> {
@@ -400,7 +308,7 @@ pub(super) async fn run(
         && !config.software.resource_manager_only
         && !config.infrastructure.infra_only;
     let measured = if runs_something {
-        match bench_locked(context, config, results).await {
+        match bench::bench(context, config, results).await {
             Ok(done) => show_bench(context, output, done),
             Err(error) => Err(error),
         }

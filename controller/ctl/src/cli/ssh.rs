@@ -1,6 +1,6 @@
 //! ssh to nodes: keys and known hosts of the deployment's own, host keys checked.
 
-use crate::deploy;
+use crate::session;
 use continuum_host::{
     context::Context,
     error::Error,
@@ -78,7 +78,7 @@ pub(super) fn ssh(
     node: &str,
     command: &[String],
 ) -> Result<(), Error> {
-    let (deployment, _, plan) = deploy::open(context, name)?;
+    let (deployment, _, plan) = session::open(context, name)?;
     deployment.node(node)?;
     if !has_machines(&deployment) {
         return Err(Error::other(

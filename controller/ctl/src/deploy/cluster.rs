@@ -1,18 +1,20 @@
 //! Making a cluster: all its nodes at once, each with what it needs from the store; then waiting until they are ready.
 
-use crate::artifacts::{WORKLOAD, artifact, missing_named, reason, say_step, stored};
-use continuum_agents::{Agent, ArtifactSource, GrpcAgent};
+use crate::{
+    artifacts::{WORKLOAD, artifact, missing_named, reason, say_step, stored},
+    session::Session,
+};
+use continuum_agents::{Agent, ArtifactSource};
 use continuum_cluster::{client, unready_now, versions, wait_ready, write_kubeconfig};
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
     error::Error,
     keys::{self, Secrets},
-    state::Deployment,
 };
 use continuum_images::components::{Catalogue, Stack, Stored};
 use continuum_model::{NodePlan, Plan};
-use continuum_plan::managers::{self, Cluster, ClusterPart, Secret};
+use continuum_plan::managers::{Cluster, ClusterPart, Secret};
 use std::collections::BTreeMap;
 
 /// Of what an edge gets its certificate with, made anew by every `up`: longer than one takes.
@@ -21,14 +23,11 @@ const EDGE_TOKEN_LIFETIME: time::Duration = time::Duration::hours(1);
 const ASKED: usize = 3;
 
 /// What is wrong with a cluster that was made; `None` = nothing, or there is none.
-pub(super) async fn not_ready_reason(
-    config: &Config,
-    plan: &Plan,
-    deployment: &Deployment,
-) -> Option<String> {
-    managers::find(config.software.resource_manager)
-        .filter(|_| !config.infrastructure.infra_only)?
-        .cluster()?;
+pub(super) async fn not_ready_reason(session: &Session) -> Option<String> {
+    session.cluster()?;
+    let Session {
+        plan, deployment, ..
+    } = session;
     let mut why = String::new();
     for _ in 0..ASKED {
         let asked = async { unready_now(&client(deployment, plan)?, plan).await };
@@ -105,7 +104,7 @@ pub(super) fn missing_beside(context: &Context, config: &Config, plan: &Plan) ->
 /// A node that becomes part of a cluster.
 struct Installing<'a> {
     context: &'a Context,
-    agent: &'a GrpcAgent,
+    agent: &'a dyn Agent,
     node: &'a NodePlan,
     secrets: &'a Secrets,
     stored: &'a BTreeMap<&'static str, Stored>,
@@ -178,13 +177,16 @@ fn tell(
 /// Installs the cluster and waits until all its nodes are ready. Returns facts for results: what it is made of, by
 /// digest, and what its running programs say that they are.
 pub(super) async fn install(
-    context: &Context,
-    config: &Config,
-    plan: &Plan,
-    deployment: &Deployment,
-    agents: &[GrpcAgent],
+    session: &Session,
     cluster: &dyn Cluster,
 ) -> Result<Vec<(String, String)>, Error> {
+    let Session {
+        context,
+        config,
+        plan,
+        deployment,
+        ..
+    } = session;
     let catalogue = Catalogue::builtin()?;
     let stack = stack(cluster, &catalogue, config)?;
     let stored: BTreeMap<_, _> = cluster
@@ -196,7 +198,7 @@ pub(super) async fn install(
         })
         .collect::<Result<_, Error>>()?;
     let secrets = Secrets::open(deployment)?;
-    let nodes = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
+    let nodes = session.nodes().map(|(node, agent)| {
         let (stored, secrets) = (&stored, &secrets);
         async move {
             let parts = cluster.parts(node, plan, stack);
@@ -205,7 +207,7 @@ pub(super) async fn install(
             };
             let node = Installing {
                 context,
-                agent,
+                agent: &**agent,
                 node,
                 secrets,
                 stored,
@@ -244,6 +246,6 @@ pub(super) async fn install(
     let client = client(deployment, plan)?;
     wait_ready(context, &client, plan).await?;
     facts.extend(versions(&client).await?);
-    facts.extend(super::versions::of_etcd(agents, plan).await);
+    facts.extend(super::versions::of_etcd(session).await);
     Ok(facts)
 }

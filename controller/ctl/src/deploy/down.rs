@@ -1,7 +1,7 @@
 //! Removing everything of a deployment, recorded or not.
 
+use super::up::remaining;
 use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_provider::PROVIDERS;
 
 /// Removes a deployment; says what was removed. One that is not there is fine.
 pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Vec<String>, Error> {
@@ -14,11 +14,7 @@ pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Ve
             deployment.remove()?;
             Ok(removed)
         }
-        Err(error) => Err(Error::Remaining {
-            remaining: deployment.resource_names(),
-            name: name.to_owned(),
-            source: Box::new(error),
-        }),
+        Err(error) => Err(remaining(&deployment, error)),
     }
 }
 
@@ -36,7 +32,7 @@ pub async fn destroy_orphans_of(
     }
     let mut removed = Vec::new();
     let mut failed = None;
-    for provider in PROVIDERS {
+    for provider in continuum_provider::makers() {
         match provider.destroy_orphans(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
             // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.

@@ -1,8 +1,9 @@
 //! Waiting until every agent answers.
 
-use continuum_agents::{Agent, GrpcAgent};
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_provider::{MachineState, Provider, last_lines};
+use crate::session::Session;
+use continuum_agents::Agent;
+use continuum_host::error::Error;
+use continuum_provider::{MachineState, last_lines};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -14,29 +15,22 @@ const RETRY: Duration = Duration::from_millis(100);
 const STATE_EVERY: u32 = 20;
 
 /// Returns when all agents answer as the right node of the right deployment, with the life of each.
-pub(super) async fn wait_for_agents(
-    context: &Context,
-    provider: &dyn Provider,
-    deployment: &Deployment,
-    agents: &[GrpcAgent],
-) -> Result<BTreeMap<String, String>, Error> {
-    let waits = agents
-        .iter()
-        .map(|agent| wait_for(context, provider, deployment, agent));
+pub(super) async fn wait_for_agents(session: &Session) -> Result<BTreeMap<String, String>, Error> {
+    let waits = session.agents().iter().map(|agent| async move {
+        let boot = wait_for(session, &**agent).await?;
+        Ok::<_, Error>((agent.node().to_owned(), boot))
+    });
     let boots = futures_util::future::try_join_all(waits).await?;
-    Ok(agents
-        .iter()
-        .map(|a| a.node().to_owned())
-        .zip(boots)
-        .collect())
+    Ok(boots.into_iter().collect())
 }
 
-async fn wait_for(
-    context: &Context,
-    provider: &dyn Provider,
-    deployment: &Deployment,
-    agent: &GrpcAgent,
-) -> Result<String, Error> {
+async fn wait_for(session: &Session, agent: &dyn Agent) -> Result<String, Error> {
+    let Session {
+        context,
+        deployment,
+        provider,
+        ..
+    } = session;
     let begun = Instant::now();
     let node = agent.node();
     let mut tries = 0_u32;

@@ -2,7 +2,8 @@
 //! whoever comes later; `up` takes it back.
 
 use super::network::measured_overhead_ms;
-use continuum_agents::{Agent, AppliedLink, GrpcAgent};
+use crate::session::Session;
+use continuum_agents::{Agent, AppliedLink};
 use continuum_config::{Config, LinkChange};
 use continuum_host::{
     error::Error,
@@ -10,7 +11,6 @@ use continuum_host::{
 };
 use continuum_model::{LinkClass, Plan, Tier};
 use continuum_plan::changed_links;
-use continuum_provider;
 use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
@@ -112,7 +112,7 @@ fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
 }
 
 /// Makes a node's links as they shall be. As long as its classes have the same peers, packets under way stay there.
-async fn reconcile(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Error> {
+async fn reconcile(agent: &dyn Agent, wanted: &[LinkClass]) -> Result<bool, Error> {
     let (applied, _) = agent.links().await?;
     let pairs: Vec<_> = wanted
         .iter()
@@ -136,24 +136,18 @@ async fn reconcile(agent: &GrpcAgent, wanted: &[LinkClass]) -> Result<bool, Erro
 /// Changes the link between two places, or takes changes of it back (`None`). Returns the nodes whose links are others
 /// now.
 pub async fn change_link(
-    deployment: &Deployment,
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
+    session: &Session,
     (a, b): (&str, &str),
     change: Option<LinkChange>,
 ) -> Result<Vec<String>, Error> {
-    if !continuum_provider::find(deployment.provider())?
-        .capabilities()
-        .emulates_network
-    {
+    if !session.provider.capabilities().emulates_network {
         return Err(Error::other(
             format!("change the link between {a} and {b}"),
-            format!("provider {} cannot emulate links", deployment.provider()),
+            format!("provider {} cannot emulate links", session.provider.name()),
         ));
     }
-    check_places(plan, config, a, b)?;
-    edit(deployment, config, plan, agents, |mut changes| {
+    check_places(&session.plan, &session.config, a, b)?;
+    edit(session, |mut changes| {
         changes.retain(|c| !c.is_between(a, b));
         changes.extend(change);
         changes
@@ -163,24 +157,16 @@ pub async fn change_link(
 
 /// Makes the links of `touched` places what they were at the time of `before`; what was changed elsewhere since stays.
 pub async fn restore_links(
-    deployment: &Deployment,
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
+    session: &Session,
     touched: &[(String, String)],
     before: &[LinkChange],
 ) -> Result<(), Error> {
     // Nothing was changed where nothing can be.
-    if !continuum_provider::find(deployment.provider())?
-        .capabilities()
-        .emulates_network
-    {
+    if !session.provider.capabilities().emulates_network {
         return Ok(());
     }
     let back = |now: Vec<LinkChange>| as_before(before, &now, touched);
-    edit(deployment, config, plan, agents, back)
-        .await
-        .map(|_| ())
+    edit(session, back).await.map(|_| ())
 }
 
 /// In the order of `before`, because later changes are over earlier ones.
@@ -198,26 +184,29 @@ fn as_before(
 /// Replaces the changes that hold by others, and makes links so. Both ends change at the same time, as far as two calls
 /// do.
 async fn edit(
-    deployment: &Deployment,
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
+    session: &Session,
     edit: impl FnOnce(Vec<LinkChange>) -> Vec<LinkChange>,
 ) -> Result<Vec<String>, Error> {
+    let Session {
+        deployment,
+        config,
+        plan,
+        ..
+    } = session;
     let _alone = alone(deployment).await?;
     let changes = edit(link_changes(deployment)?);
     // Noted first: what a crash leaves half done is known, and `up` puts it right.
     let text = serde_json::to_vec_pretty(&changes)
         .map_err(|e| Error::other("note a change of links", e))?;
     write_secret(&path(deployment), &text)?;
-    let work = agents.iter().zip(&plan.nodes).map(|(agent, node)| {
+    let work = session.nodes().map(|(node, agent)| {
         let mut wanted = changed_links(node, &plan.nodes, &config.network, &changes);
         let overhead_ms = measured_overhead_ms(deployment, node.tier);
         for class in &mut wanted {
             class.overhead_ms = overhead_ms;
         }
         async move {
-            let changed = reconcile(agent, &wanted).await?;
+            let changed = reconcile(&**agent, &wanted).await?;
             Ok::<_, Error>(changed.then(|| node.name.clone()))
         }
     });

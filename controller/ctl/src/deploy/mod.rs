@@ -7,12 +7,12 @@
 //! Every phase is harmless to repeat: `up` of what is up changes nothing, `up` of what failed goes on there.
 
 mod cluster;
+mod difference;
 mod down;
 pub mod execution_models;
 mod files;
 mod infrastructure;
 mod links;
-mod live;
 mod network;
 mod preflight;
 mod software;
@@ -21,11 +21,10 @@ mod up;
 mod upgrade;
 mod versions;
 
+pub use difference::difference;
 pub use down::{destroy_orphans_of, down};
 pub use files::{PlannedFile, planned_files};
 pub use links::{change_link, check_places, link_changes, restore_links};
-pub use live::{connect_all, difference, open};
-pub use network::apply_network;
 pub use preflight::preflight;
 pub use up::{Planned, Up, plan_of, up};
 pub use upgrade::{align_provider, can_upgrade_in_place};

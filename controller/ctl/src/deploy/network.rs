@@ -4,16 +4,15 @@
 //! kernel take theirs; on an idle host that sleeps it is some tenths of a millisecond each way. So the links are applied
 //! twice: plain first, to measure by how much a round trip exceeds what was asked, then with that taken off the delays.
 
-use continuum_agents::{Agent, GrpcAgent, ProbeResult};
+use crate::session::Session;
+use continuum_agents::ProbeResult;
 use continuum_config::Config;
 use continuum_host::{
-    context::Context,
     error::{Error, chain},
     state::Deployment,
 };
 use continuum_model::{LinkClass, NodePlan, Plan, Tier};
 use continuum_plan::links_of;
-use continuum_provider::Provider;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -38,13 +37,13 @@ struct Pair<'a> {
 type Overheads = BTreeMap<Tier, f64>;
 
 /// Applies the links of all nodes; returns facts for results: what was taken off the delays of each tier's nodes.
-pub async fn apply_network(
-    context: &Context,
-    provider: &dyn Provider,
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
-) -> Result<Vec<(String, String)>, Error> {
+pub(super) async fn apply_network(session: &Session) -> Result<Vec<(String, String)>, Error> {
+    let Session {
+        config,
+        plan,
+        provider,
+        ..
+    } = session;
     if !config.network.is_emulated() || !provider.capabilities().emulates_network {
         return Ok(Vec::new());
     }
@@ -58,15 +57,15 @@ pub async fn apply_network(
             rate_mbit: class.rate_mbit.max(1.0),
             ..class
         };
-        apply(config, plan, agents, &plain).await?;
-        overheads = measure(context, agents, &pairs).await;
+        apply(session, &plain).await?;
+        overheads = measure(session, &pairs).await;
     }
     let overhead_ms = |tier: Tier| overheads.get(&tier).copied().unwrap_or(0.0);
     let corrected = |tier: Tier, class: LinkClass| LinkClass {
         overhead_ms: overhead_ms(tier),
         ..class
     };
-    apply(config, plan, agents, &corrected).await?;
+    apply(session, &corrected).await?;
     let mut tiers: Vec<Tier> = plan.nodes.iter().map(|node| node.tier).collect();
     tiers.dedup();
     Ok(tiers
@@ -86,32 +85,29 @@ pub(super) fn measured_overhead_ms(deployment: &Deployment, tier: Tier) -> f64 {
 }
 
 async fn apply(
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
+    session: &Session,
     change: &(dyn Fn(Tier, LinkClass) -> LinkClass + Sync),
 ) -> Result<(), Error> {
-    let nodes = agents
-        .iter()
-        .zip(&plan.nodes)
-        .map(|(agent, node)| async move {
-            let classes = links_of(node, &plan.nodes, &config.network).into_iter();
-            let classes: Vec<LinkClass> = classes.map(|class| change(node.tier, class)).collect();
-            agent.apply_links(&classes).await
-        });
+    let (all, network) = (&session.plan.nodes, &session.config.network);
+    let nodes = session.nodes().map(|(node, agent)| async move {
+        let classes = links_of(node, all, network).into_iter();
+        let classes: Vec<LinkClass> = classes.map(|class| change(node.tier, class)).collect();
+        agent.apply_links(&classes).await
+    });
     futures_util::future::try_join_all(nodes).await.map(|_| ())
 }
 
 /// The mean over the pairs that a tier is part of. What cannot be measured is said, and stops nothing: links are then as
 /// long as they are without a correction.
-async fn measure(context: &Context, agents: &[GrpcAgent], pairs: &[Pair<'_>]) -> Overheads {
+async fn measure(session: &Session, pairs: &[Pair<'_>]) -> Overheads {
+    let progress = &session.context.progress;
     let mut all: BTreeMap<Tier, Vec<f64>> = BTreeMap::new();
     for Pair { from, to, asked_ms } in pairs {
-        let Some(agent) = agents.iter().find(|agent| agent.node() == from.name) else {
-            continue;
-        };
         let address = to.address.to_string();
-        let probed = agent.probe(&address, PROBES, PROBE_INTERVAL).await;
+        let probed = match session.agent(&from.name) {
+            Ok(agent) => agent.probe(&address, PROBES, PROBE_INTERVAL).await,
+            Err(error) => Err(error),
+        };
         let each_way = match &probed {
             Ok(probed) => each_way_ms(probed, *asked_ms),
             Err(error) => Err(chain(error)),
@@ -122,7 +118,7 @@ async fn measure(context: &Context, agents: &[GrpcAgent], pairs: &[Pair<'_>]) ->
                     all.entry(tier).or_default().push(ms);
                 }
             }
-            Err(why) => context.progress.say(&format!(
+            Err(why) => progress.say(&format!(
                 "between {} and {} nothing is taken off the delay: {why}",
                 from.name, to.name
             )),
@@ -133,7 +129,7 @@ async fn measure(context: &Context, agents: &[GrpcAgent], pairs: &[Pair<'_>]) ->
         .map(|(tier, ms)| (tier, ms.iter().sum::<f64>() / ms.len() as f64))
         .collect();
     for (tier, ms) in &overheads {
-        context.progress.say(&format!(
+        progress.say(&format!(
             "{}: {ms:.2} ms of each way are this host's own, and taken off the delay",
             tier.name()
         ));

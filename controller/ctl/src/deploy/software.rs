@@ -1,34 +1,27 @@
 //! Installing components, and starting brokers. Nodes side by side, components of a node in order.
 
-use crate::artifacts;
-use continuum_agents::{Agent, BrokerSpec, GrpcAgent};
-use continuum_config::Config;
-use continuum_host::{context::Context, error::Error};
-use continuum_model::{BROKER_PORT, MAX_PAYLOAD_BYTES, NodePlan, Plan};
+use crate::{artifacts, session::Session};
+use continuum_agents::{Agent, BrokerSpec};
+use continuum_host::error::Error;
+use continuum_model::{BROKER_PORT, MAX_PAYLOAD_BYTES, NodePlan};
 use std::collections::BTreeMap;
 
-pub(super) async fn install(
-    context: &Context,
-    config: &Config,
-    plan: &Plan,
-    agents: &[GrpcAgent],
-    image: Option<String>,
-) -> Result<(), Error> {
-    let nodes = agents
-        .iter()
-        .zip(&plan.nodes)
-        .map(|(agent, node)| node_software(context, config, plan, agent, node, image.as_deref()));
+pub(super) async fn install(session: &Session) -> Result<(), Error> {
+    let nodes = session
+        .nodes()
+        .map(|(node, agent)| node_software(session, node, &**agent));
     futures_util::future::try_join_all(nodes).await.map(|_| ())
 }
 
-async fn node_software(
-    context: &Context,
-    config: &Config,
-    plan: &Plan,
-    agent: &GrpcAgent,
-    node: &NodePlan,
-    image: Option<&str>,
-) -> Result<(), Error> {
+async fn node_software(session: &Session, node: &NodePlan, agent: &dyn Agent) -> Result<(), Error> {
+    let Session {
+        context,
+        config,
+        plan,
+        deployment,
+        ..
+    } = session;
+    let image = deployment.facts().get("image").map(String::as_str);
     for installation in plan.installations.iter().filter(|i| i.node == node.name) {
         let component = &installation.component;
         let mut artifacts = match &component.extras {

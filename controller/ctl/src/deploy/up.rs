@@ -1,12 +1,9 @@
 //! From a config to machines with software and links.
 
 use super::{
-    execution_models::{self, Session},
-    infrastructure,
-    live::connect_all,
-    network, preflight, software,
-    upgrade::upgrade_in_place,
+    execution_models, infrastructure, network, preflight, software, upgrade::upgrade_in_place,
 };
+use crate::session::Session;
 use continuum_config::Config;
 use continuum_host::{
     context::{Choice, Context},
@@ -15,8 +12,8 @@ use continuum_host::{
     state::{self, Claim, Deployment, Phase},
 };
 use continuum_model::Plan;
-use continuum_plan::managers;
 use continuum_provider::{Allow, LimitReport, MachineState, Provider};
+use std::sync::Arc;
 
 /// What `up` has to say at the end.
 #[derive(Debug)]
@@ -108,8 +105,13 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
                 provider.name(),
                 &config.infrastructure.libvirt_uri,
             )?;
-            new.set_fact(state::LOGIN_OWNER, state::login_owner())?;
-            choice.record(&mut new)?;
+            let noted = new
+                .set_fact(state::LOGIN_OWNER, state::login_owner())
+                .and_then(|()| choice.record(&mut new));
+            if let Err(error) = noted {
+                new.remove()?;
+                return Err(error);
+            }
             new
         }
     };
@@ -124,37 +126,35 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
             deployment.remove()?;
             return Err(error);
         }
-        Err(error) => {
-            return Err(Error::Remaining {
-                remaining: deployment.resource_names(),
-                name: config.name.clone(),
-                source: Box::new(error),
-            });
-        }
+        Err(error) => return Err(remaining(&deployment, error)),
     };
-    let mut limits = Vec::new();
-    match phases(
-        context,
-        provider,
-        config,
-        &plan,
-        &mut deployment,
-        &mut limits,
-    )
-    .await
-    {
-        Ok(unchanged) => Ok(Up {
-            deployment,
-            plan,
+    let secrets = match Secrets::ensure(&deployment) {
+        Ok(secrets) => secrets,
+        Err(error) => return Err(remaining(&deployment, error)),
+    };
+    let mut session = Session::new(context, config, plan, deployment)?;
+    let done = tokio::select! {
+        done = phases(&mut session, &secrets) => done,
+        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    };
+    match done {
+        Ok(Done { limits, unchanged }) => Ok(Up {
+            deployment: session.deployment,
+            plan: session.plan,
             limits,
             warnings,
             unchanged,
         }),
-        Err(error) => Err(Error::Remaining {
-            remaining: deployment.resource_names(),
-            name: config.name.clone(),
-            source: Box::new(error),
-        }),
+        Err(error) => Err(remaining(&session.deployment, error)),
+    }
+}
+
+/// A failure with things left behind.
+pub(super) fn remaining(deployment: &Deployment, error: Error) -> Error {
+    Error::Remaining {
+        remaining: deployment.resource_names(),
+        name: deployment.name().to_owned(),
+        source: Box::new(error),
     }
 }
 
@@ -180,106 +180,98 @@ async fn claim(
     Ok(plan)
 }
 
-async fn phases(
-    context: &Context,
-    provider: &dyn Provider,
-    config: &Config,
-    plan: &Plan,
-    deployment: &mut Deployment,
-    limits: &mut Vec<LimitReport>,
-) -> Result<bool, Error> {
-    let progress = &context.progress;
-    let secrets = Secrets::ensure(deployment)?;
+/// What the phases came to.
+struct Done {
+    limits: Vec<LimitReport>,
+    unchanged: bool,
+}
+
+async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error> {
+    let progress = Arc::clone(&session.context.progress);
+    let provider = session.provider;
     let all_run = provider
-        .states(context, deployment)
+        .states(&session.context, &session.deployment)
         .await?
         .iter()
         .all(|s| s.state == MachineState::Running);
-    let mut unchanged = all_run && deployment.is_up();
+    let mut unchanged = all_run && session.deployment.is_up();
     if !all_run {
         // A node that is started anew has lost its links and its broker.
         for phase in Phase::ALL {
-            deployment.set_undone(phase)?;
+            session.deployment.set_undone(phase)?;
         }
     }
-    let work = async {
-        if !deployment.is_done(Phase::Infrastructure) {
-            let create = provider.create(context, config, plan, &secrets, deployment);
-            progress.stage("machines", create).await?;
-        }
-        let agents = connect_all(deployment, plan)?;
-        let answers = infrastructure::wait_for_agents(context, provider, deployment, &agents);
-        let boots = progress.stage("agents", answers).await?;
-        deployment.set_done(Phase::Infrastructure)?;
-        let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);
-        if !boots.iter().all(is_same) {
-            // A machine or an agent that was started again has lost its links and its broker.
-            unchanged = false;
-            deployment.set_undone(Phase::Software)?;
-            deployment.set_undone(Phase::Network)?;
-            deployment.set_boots(boots)?;
-        }
-        // Where links were cut by hand, nodes come back with them.
-        if deployment.is_done(Phase::Software)
-            && super::link_changes(deployment)?.is_empty()
-            && let Some(why) = super::cluster::not_ready_reason(config, plan, deployment).await
-        {
-            progress.say(&format!("{why}; the software is looked at again"));
-            unchanged = false;
-            deployment.set_undone(Phase::Software)?;
-        }
-        if !deployment.is_done(Phase::Software) {
-            let image = deployment.facts().get("image").cloned();
-            let install = software::install(context, config, plan, &agents, image);
-            progress.stage("software", install).await?;
-            for (name, value) in super::versions::of_docker(&agents, plan).await {
-                deployment.set_fact(&name, value)?;
-            }
-            let manager = managers::find(config.software.resource_manager)
-                .filter(|_| !config.infrastructure.infra_only);
-            if let Some(cluster) = manager.and_then(managers::ResourceManager::cluster) {
-                let install =
-                    super::cluster::install(context, config, plan, deployment, &agents, cluster);
-                for (name, value) in progress.stage("cluster", install).await? {
-                    deployment.set_fact(&name, value)?;
-                }
-            }
-            if let Some(installer) = execution_models::of(config) {
-                let session = Session {
-                    context,
-                    config,
-                    plan,
-                    deployment,
-                    agents: &agents,
-                };
-                for (name, value) in progress
-                    .stage("functions", installer.install(&session))
-                    .await?
-                {
-                    deployment.set_fact(&name, value)?;
-                }
-            }
-            deployment.set_done(Phase::Software)?;
-        }
-        if !super::link_changes(deployment)?.is_empty() {
-            progress.say("links were changed by hand; they become what the config says");
-            unchanged = false;
-            deployment.set_undone(Phase::Network)?;
-            super::links::forget_link_changes(deployment)?;
-        }
-        if !deployment.is_done(Phase::Network) {
-            let links = network::apply_network(context, provider, config, plan, &agents);
-            for (name, value) in progress.stage("network", links).await? {
-                deployment.set_fact(&name, value)?;
-            }
-            let set = provider.apply_limits(context, plan, deployment);
-            *limits = progress.stage("limits", set).await?;
-            deployment.set_done(Phase::Network)?;
-        }
-        Ok(unchanged)
-    };
-    tokio::select! {
-        result = work => result,
-        () = context.cancel.cancelled() => Err(Error::Interrupted),
+    if !session.deployment.is_done(Phase::Infrastructure) {
+        let create = provider.create(
+            &session.context,
+            &session.config,
+            &session.plan,
+            secrets,
+            &mut session.deployment,
+        );
+        progress.stage("machines", create).await?;
     }
+    let answers = infrastructure::wait_for_agents(session);
+    let boots = progress.stage("agents", answers).await?;
+    let deployment = &mut session.deployment;
+    deployment.set_done(Phase::Infrastructure)?;
+    let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);
+    if !boots.iter().all(is_same) {
+        // A machine or an agent that was started again has lost its links and its broker.
+        unchanged = false;
+        deployment.set_undone(Phase::Software)?;
+        deployment.set_undone(Phase::Network)?;
+        deployment.set_boots(boots)?;
+    }
+    // Where links were cut by hand, nodes come back with them.
+    if session.deployment.is_done(Phase::Software)
+        && super::link_changes(&session.deployment)?.is_empty()
+        && let Some(why) = super::cluster::not_ready_reason(session).await
+    {
+        progress.say(&format!("{why}; the software is looked at again"));
+        unchanged = false;
+        session.deployment.set_undone(Phase::Software)?;
+    }
+    if !session.deployment.is_done(Phase::Software) {
+        progress
+            .stage("software", software::install(session))
+            .await?;
+        let facts = super::versions::of_docker(session).await;
+        note_facts(session, facts)?;
+        if let Some(cluster) = session.cluster() {
+            let install = super::cluster::install(session, cluster);
+            let facts = progress.stage("cluster", install).await?;
+            note_facts(session, facts)?;
+        }
+        if let Some(installer) = execution_models::of(&session.config) {
+            let facts = progress
+                .stage("functions", installer.install(session))
+                .await?;
+            note_facts(session, facts)?;
+        }
+        session.deployment.set_done(Phase::Software)?;
+    }
+    if !super::link_changes(&session.deployment)?.is_empty() {
+        progress.say("links were changed by hand; they become what the config says");
+        unchanged = false;
+        session.deployment.set_undone(Phase::Network)?;
+        super::links::forget_link_changes(&session.deployment)?;
+    }
+    let mut limits = Vec::new();
+    if !session.deployment.is_done(Phase::Network) {
+        let links = network::apply_network(session);
+        let facts = progress.stage("network", links).await?;
+        note_facts(session, facts)?;
+        let set = provider.apply_limits(&session.context, &session.plan, &session.deployment);
+        limits = progress.stage("limits", set).await?;
+        session.deployment.set_done(Phase::Network)?;
+    }
+    Ok(Done { limits, unchanged })
+}
+
+fn note_facts(session: &mut Session, facts: Vec<(String, String)>) -> Result<(), Error> {
+    for (name, value) in facts {
+        session.deployment.set_fact(&name, value)?;
+    }
+    Ok(())
 }

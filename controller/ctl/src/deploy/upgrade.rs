@@ -1,9 +1,7 @@
 //! From one config to another on machines that run: what can come on top of them without a `down`.
 
-use super::{
-    live::{config_of, difference},
-    preflight,
-};
+use super::{difference::difference, preflight};
+use crate::session::config_of;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_provider::{Allow, Provider};

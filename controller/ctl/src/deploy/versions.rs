@@ -1,8 +1,8 @@
 //! Versions that running programs report where no API of a cluster does: their nodes ask them.
 
-use continuum_agents::{Agent, GrpcAgent};
-use continuum_model::{Plan, Role};
-use std::time::Duration;
+use crate::session::Session;
+use continuum_agents::Agent;
+use std::{sync::Arc, time::Duration};
 
 /// An emulated machine that is busy takes its time to start even a small program.
 const ASK_DEADLINE: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ const ETCD_METRICS: [&str; 8] = [
 ];
 
 /// What a node's program prints; `None`, and a line in the log, when it does not.
-async fn ask(agent: &GrpcAgent, argv: &[&str]) -> Option<String> {
+async fn ask(agent: &dyn Agent, argv: &[&str]) -> Option<String> {
     let words: Vec<String> = argv.iter().map(|w| (*w).to_owned()).collect();
     match agent.exec(&words, ASK_DEADLINE).await {
         Ok(output) if output.code == Some(0) => {
@@ -46,27 +46,29 @@ fn etcd_version(metrics: &str) -> Option<&str> {
 }
 
 /// The etcd of a cluster.
-pub(super) async fn of_etcd(agents: &[GrpcAgent], plan: &Plan) -> Option<(String, String)> {
-    let nodes = agents.iter().zip(&plan.nodes);
-    let (agent, _) = nodes
-        .into_iter()
-        .find(|(_, n)| n.role == Role::Controller)?;
-    let said = ask(agent, &ETCD_METRICS).await?;
+pub(super) async fn of_etcd(session: &Session) -> Option<(String, String)> {
+    let controller = session.plan.controller()?;
+    let agent = session.agent(&controller.name).ok()?;
+    let said = ask(&**agent, &ETCD_METRICS).await?;
     let version = etcd_version(&said)?.to_owned();
     Some(("running etcd".to_owned(), version))
 }
 
 /// The docker of each node that has it.
-pub(super) async fn of_docker(agents: &[GrpcAgent], plan: &Plan) -> Vec<(String, String)> {
-    let has_it = |agent: &&GrpcAgent| {
-        let mut all = plan.installations.iter();
+pub(super) async fn of_docker(session: &Session) -> Vec<(String, String)> {
+    let has_it = |agent: &&Arc<dyn Agent>| {
+        let mut all = session.plan.installations.iter();
         all.any(|i| i.node == agent.node() && i.component.name == "docker")
     };
-    let asked = agents.iter().filter(has_it).map(|agent| async move {
-        let argv = ["docker", "version", "--format={{.Server.Version}}"];
-        let version = ask(agent, &argv).await.filter(|v| !v.is_empty())?;
-        Some((format!("running docker {}", agent.node()), version))
-    });
+    let asked = session
+        .agents()
+        .iter()
+        .filter(has_it)
+        .map(|agent| async move {
+            let argv = ["docker", "version", "--format={{.Server.Version}}"];
+            let version = ask(&**agent, &argv).await.filter(|v| !v.is_empty())?;
+            Some((format!("running docker {}", agent.node()), version))
+        });
     let all = futures_util::future::join_all(asked).await;
     all.into_iter().flatten().collect()
 }

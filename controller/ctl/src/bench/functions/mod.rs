@@ -6,8 +6,7 @@ mod watch;
 use asked::asked;
 pub(super) use watch::Watch;
 
-use super::placement::Session;
-use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE};
+use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_agents::ArtifactSource;
 use continuum_cluster::{ask, client, not_running_reasons};
 use continuum_config::{Benchmark, FunctionLoad};
@@ -101,27 +100,26 @@ fn wanted(
 }
 
 /// The gateway of a session's deployment.
-fn gateway(session: &Session<'_>) -> Result<Gateway, Error> {
+fn gateway(session: &Session) -> Result<Gateway, Error> {
     let address = session.plan.gateway_address().unwrap_or_default();
-    let password = Secrets::open(session.deployment)?.gateway_password()?;
+    let password = Secrets::open(&session.deployment)?.gateway_password()?;
     Ok(Gateway::new(&address, &password))
 }
 
 /// Deploys what will be called, and waits until each has the replicas it should have.
-pub(super) async fn deploy(session: &Session<'_>, benchmark: &Benchmark) -> Result<(), Error> {
+pub(super) async fn deploy(session: &Session, benchmark: &Benchmark) -> Result<(), Error> {
     let (progress, cancel) = (&*session.context.progress, &session.context.cancel);
     let loads = function_loads(benchmark);
-    let workload = artifacts::workload_image(session.context)?;
+    let workload = artifacts::workload_image(&session.context)?;
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
-        let workers = session.agents.iter().zip(&session.plan.nodes);
-        let workers = workers.filter(|(_, n)| n.role == Role::Worker);
-        let brought = workers.map(|(agent, _)| {
+        let workers = session.nodes().filter(|(n, _)| n.role == Role::Worker);
+        let brought = workers.map(|(_, agent)| {
             let image = std::slice::from_ref(&workload);
-            artifacts::push_images(session.context, agent, "containerd", image)
+            artifacts::push_images(&session.context, &**agent, "containerd", image)
         });
         futures_util::future::try_join_all(brought).await?;
     }
-    let suite = artifacts::all_files(session.context, OPENFAAS_IMAGES)?;
+    let suite = artifacts::all_files(&session.context, OPENFAAS_IMAGES)?;
     let suite = suite
         .iter()
         .find(|f| f.name == "functions.tar")
@@ -139,7 +137,7 @@ pub(super) async fn deploy(session: &Session<'_>, benchmark: &Benchmark) -> Resu
         asked(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
     }
     let least = benchmark.function.min_replicas;
-    let client = client(session.deployment, session.plan)?;
+    let client = client(&session.deployment, &session.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.
         let doing = format!("scale function {}", load.name);
@@ -156,7 +154,7 @@ pub(super) async fn deploy(session: &Session<'_>, benchmark: &Benchmark) -> Resu
 /// Functions of an earlier bench that this one does not call would take room and time from those it does. What users
 /// deployed stays.
 async fn remove_others(
-    session: &Session<'_>,
+    session: &Session,
     gateway: &Gateway,
     loads: &[FunctionLoad],
 ) -> Result<(), Error> {
@@ -196,7 +194,7 @@ fn is_rolled_out(deployment: &Deployment) -> bool {
 }
 
 async fn wait_ready(
-    session: &Session<'_>,
+    session: &Session,
     gateway: &Gateway,
     client: &kube::Client,
     name: &str,

@@ -1,11 +1,10 @@
 //! Functions while they are called: replicas, what they use, their pods.
 
 use super::{LOOK_AGAIN_AFTER, gateway};
-use crate::{bench::placement::Session, deploy::execution_models::FUNCTION_NAMESPACE};
-use continuum_agents::GrpcAgent;
+use crate::{deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_cluster::{FunctionPods, client, node_times, usage};
 use continuum_host::error::Error;
-use continuum_model::{FunctionSample, Plan, PodRecord, Role};
+use continuum_model::{FunctionSample, PodRecord, Role};
 use continuum_workload_core::clock::AnchoredClock;
 use std::{
     collections::BTreeMap,
@@ -31,12 +30,9 @@ pub(in crate::bench) struct Seen {
 }
 
 impl Watch {
-    pub(in crate::bench) fn start(
-        session: &Session<'_>,
-        clock: AnchoredClock,
-    ) -> Result<Self, Error> {
+    pub(in crate::bench) fn start(session: &Session, clock: AnchoredClock) -> Result<Self, Error> {
         let gateway = gateway(session)?;
-        let client = client(session.deployment, session.plan)?;
+        let client = client(&session.deployment, &session.plan)?;
         let workers = session.plan.nodes.iter().filter(|n| n.role == Role::Worker);
         let workers: Vec<String> = workers
             .map(|n| continuum_model::node_name(&n.name))
@@ -85,18 +81,13 @@ impl Watch {
     }
 
     /// With what nodes noted of the pods since then.
-    pub(in crate::bench) async fn finish(
-        self,
-        agents: &[GrpcAgent],
-        plan: &Plan,
-        begun_unix_ns: i64,
-    ) -> Seen {
+    pub(in crate::bench) async fn finish(self, session: &Session, begun_unix_ns: i64) -> Seen {
         self.stop.cancel();
         let mut seen = self.seen.await.unwrap_or_default();
         let since = begun_unix_ns / 1_000_000_000;
-        let workers = agents.iter().zip(&plan.nodes);
-        for (agent, _) in workers.filter(|(_, n)| n.role == Role::Worker) {
-            let mut times = node_times(agent, since).await;
+        let workers = session.nodes().filter(|(n, _)| n.role == Role::Worker);
+        for (_, agent) in workers {
+            let mut times = node_times(&**agent, since).await;
             for pod in &mut seen.pods {
                 if let Some(own) = times.remove(&pod.pod) {
                     pod.node_times_unix_ns = own;

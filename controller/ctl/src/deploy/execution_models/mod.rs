@@ -3,30 +3,14 @@
 
 mod openfaas;
 
-use continuum_agents::GrpcAgent;
+use crate::session::Session;
 use continuum_config::{Config, ExecutionModelKind};
-use continuum_host::{context::Context, error::Error, state::Deployment};
-use continuum_model::Plan;
+use continuum_host::error::Error;
 
 pub use openfaas::{FUNCTION_NAMESPACE, objects, upstream_objects};
 
 /// Every installer; the only place that names them.
 const INSTALLERS: &[&dyn Installer] = &[&openfaas::OpenFaas];
-
-/// What a model is installed on.
-#[derive(Debug)]
-pub struct Session<'a> {
-    /// Store, progress, cancellation.
-    pub context: &'a Context,
-    /// As in the config of `up`.
-    pub config: &'a Config,
-    /// Nodes.
-    pub plan: &'a Plan,
-    /// State and secrets.
-    pub deployment: &'a Deployment,
-    /// In the order of nodes.
-    pub agents: &'a [GrpcAgent],
-}
 
 /// Installs one execution model.
 #[async_trait::async_trait]
@@ -36,7 +20,7 @@ pub trait Installer: Sync + std::fmt::Debug {
     /// Why this machine cannot install it for such a config; empty = it can.
     fn refusals(&self, config: &Config) -> Vec<String>;
     /// Installs it and waits until it answers. Returns facts for results.
-    async fn install(&self, session: &Session<'_>) -> Result<Vec<(String, String)>, Error>;
+    async fn install(&self, session: &Session) -> Result<Vec<(String, String)>, Error>;
 }
 
 /// That of a config's model, unless it has machines only.

@@ -4,8 +4,8 @@
 mod builtin;
 mod upstream;
 
-use super::{Installer, Session};
-use crate::artifacts;
+use super::Installer;
+use crate::{artifacts, session::Session};
 use continuum_agents::ArtifactSource;
 use continuum_cluster::{apply, client, not_running_reasons};
 use continuum_config::{Config, ExecutionModelKind, OpenFaasDistribution};
@@ -50,12 +50,12 @@ impl Installer for OpenFaas {
         terms.into_iter().chain(missing).collect()
     }
 
-    async fn install(&self, session: &Session<'_>) -> Result<Vec<(String, String)>, Error> {
+    async fn install(&self, session: &Session) -> Result<Vec<(String, String)>, Error> {
         let controller = session
             .plan
             .controller()
             .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
-        let files = artifacts::all_files(session.context, OPENFAAS_IMAGES)?;
+        let files = artifacts::all_files(&session.context, OPENFAAS_IMAGES)?;
         let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
         for file in files {
             let full = file.image.clone().unwrap_or_default();
@@ -65,7 +65,7 @@ impl Installer for OpenFaas {
         }
         let own = upstream::Images::read(&session.config.software.openfaas_images)?;
         let mut brought = Vec::new();
-        for (agent, node) in session.agents.iter().zip(&session.plan.nodes) {
+        for (node, agent) in session.nodes() {
             let (name, archives) = match node.role {
                 Role::Controller => ("gateway.tar", &own.of_controller),
                 Role::Worker => ("functions.tar", &own.of_workers),
@@ -74,19 +74,19 @@ impl Installer for OpenFaas {
             let ours = images.get(name).into_iter();
             let all: Vec<_> = ours.chain(archives).cloned().collect();
             brought.push(async move {
-                artifacts::push_images(session.context, agent, "containerd", &all).await
+                artifacts::push_images(&session.context, &**agent, "containerd", &all).await
             });
         }
         futures_util::future::try_join_all(brought).await?;
-        let secrets = Secrets::open(session.deployment)?;
+        let secrets = Secrets::open(&session.deployment)?;
         let password = secrets.gateway_password()?;
         let gateway = images.get("gateway.tar").map(ArtifactSource::reference);
-        let objects = if is_upstream(session.config) {
+        let objects = if is_upstream(&session.config) {
             upstream::objects(&own.references, controller, &password)
         } else {
             builtin::objects(gateway.unwrap_or_default(), controller, &password)
         };
-        let client = client(session.deployment, session.plan)?;
+        let client = client(&session.deployment, &session.plan)?;
         apply(&client, &objects).await?;
         let address = session.plan.gateway_address().unwrap_or_default();
         let version = wait(session, &client, &address, &password).await?;
@@ -97,7 +97,7 @@ impl Installer for OpenFaas {
 
 /// Until the gateway says who it is; meanwhile the cluster's words about its pod are the reason.
 async fn wait(
-    session: &Session<'_>,
+    session: &Session,
     client: &kube::Client,
     address: &str,
     password: &str,
