@@ -1,33 +1,246 @@
-//! Link classes of a node after links were changed.
+//! What was asked of the links of a deployment that runs, and what they are by that.
+//!
+//! Requests speak of tiers and of nodes; what they do is kept for each two nodes: a cut holds until a restore, a number until
+//! another or a restore, whichever words were used for the same two nodes. Requests of a timeline go when it ends; what was
+//! asked by hand before and meanwhile stays.
 
 use super::links_of;
-use continuum_config::{Change, LinkChange, Network};
+use continuum_config::{Action, Change, LinkChange, Network};
 use continuum_model::{Link, LinkClass, NodePlan, Peer};
+use serde::{Deserialize, Serialize};
 
-fn concerns(change: &LinkChange, one: &NodePlan, other: &NodePlan) -> bool {
-    let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
-    let (a, b) = (&change.a, &change.b);
-    (is(a, one) && is(b, other)) || (is(a, other) && is(b, one))
+/// One request, in the words of `network` and of timelines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct LinkRequest {
+    action: Action,
+    /// The run whose timeline asked.
+    timeline: Option<String>,
 }
 
-fn changed(link: Link, change: Change) -> Link {
-    match change {
-        Change::Cut => Link {
-            loss_percent: 100.0,
-            ..link
-        },
-        Change::Set {
-            latency_ms,
-            jitter_ms,
-            loss_percent,
-            rate_mbit,
-        } => Link {
-            latency_ms: latency_ms.unwrap_or(link.latency_ms),
-            jitter_ms: jitter_ms.unwrap_or(link.jitter_ms),
-            loss_percent: loss_percent.unwrap_or(link.loss_percent),
-            rate_mbit: rate_mbit.unwrap_or(link.rate_mbit),
-        },
+/// As it stands in `links.json`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Request {
+        request: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        timeline: Option<String>,
+    },
+    /// By versions that kept changes by their words.
+    Change(LinkChange),
+}
+
+impl TryFrom<Stored> for LinkRequest {
+    type Error = String;
+
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        Ok(match stored {
+            Stored::Request { request, timeline } => Self {
+                action: request.parse()?,
+                timeline,
+            },
+            Stored::Change(change) => Self {
+                action: Action::Change(change),
+                timeline: None,
+            },
+        })
     }
+}
+
+impl From<LinkRequest> for Stored {
+    fn from(request: LinkRequest) -> Self {
+        Self::Request {
+            request: request.action.to_string(),
+            timeline: request.timeline,
+        }
+    }
+}
+
+impl std::fmt::Display for LinkRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.action.fmt(f)?;
+        match &self.timeline {
+            Some(run) => write!(f, " (timeline of {run})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl LinkRequest {
+    fn concerns(&self, one: &NodePlan, other: &NodePlan) -> bool {
+        let (Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b }) = &self.action
+        else {
+            return false;
+        };
+        let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
+        (is(a, one) && is(b, other)) || (is(a, other) && is(b, one))
+    }
+}
+
+/// By how much the link between two nodes is not that of the config.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Difference {
+    is_cut: bool,
+    latency_ms: Option<f64>,
+    jitter_ms: Option<f64>,
+    loss_percent: Option<f64>,
+    rate_mbit: Option<f64>,
+}
+
+impl Difference {
+    fn after(self, action: &Action) -> Self {
+        match action {
+            Action::Restore { .. } => Self::default(),
+            Action::Restart { .. } => self,
+            Action::Change(change) => match change.change {
+                Change::Cut => Self {
+                    is_cut: true,
+                    ..self
+                },
+                Change::Set {
+                    latency_ms,
+                    jitter_ms,
+                    loss_percent,
+                    rate_mbit,
+                } => Self {
+                    is_cut: self.is_cut,
+                    latency_ms: latency_ms.or(self.latency_ms),
+                    jitter_ms: jitter_ms.or(self.jitter_ms),
+                    loss_percent: loss_percent.or(self.loss_percent),
+                    rate_mbit: rate_mbit.or(self.rate_mbit),
+                },
+            },
+        }
+    }
+
+    fn of(self, link: Link) -> Link {
+        let loss_percent = self.loss_percent.unwrap_or(link.loss_percent);
+        Link {
+            latency_ms: self.latency_ms.unwrap_or(link.latency_ms),
+            jitter_ms: self.jitter_ms.unwrap_or(link.jitter_ms),
+            loss_percent: if self.is_cut { 100.0 } else { loss_percent },
+            rate_mbit: self.rate_mbit.unwrap_or(link.rate_mbit),
+        }
+    }
+}
+
+/// Requests that hold, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LinkRequests(Vec<LinkRequest>);
+
+impl LinkRequests {
+    /// Whether all links are those of the config.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &LinkRequest> {
+        self.0.iter()
+    }
+
+    /// Adds one, by hand or of a run's timeline, and forgets those that it makes void.
+    pub fn add(&mut self, action: Action, timeline: Option<&str>, nodes: &[NodePlan]) {
+        self.0.push(LinkRequest {
+            action,
+            timeline: timeline.map(str::to_owned),
+        });
+        self.forget_void(nodes);
+    }
+
+    /// Takes back what the timeline of a run asked for.
+    pub fn end_timeline(&mut self, run: &str, nodes: &[NodePlan]) {
+        self.0
+            .retain(|request| request.timeline.as_deref() != Some(run));
+        self.forget_void(nodes);
+    }
+
+    /// One without which every link is as it is, now and when the timelines have ended.
+    fn forget_void(&mut self, nodes: &[NodePlan]) {
+        let is_by_hand = |request: &&LinkRequest| request.timeline.is_none();
+        let effect = |requests: &[&LinkRequest]| {
+            let by_hand: Vec<&LinkRequest> = requests.iter().copied().filter(is_by_hand).collect();
+            let mut differences = Vec::new();
+            for (index, one) in nodes.iter().enumerate() {
+                for other in nodes.iter().skip(index + 1) {
+                    differences.push((
+                        difference(requests.iter().copied(), one, other),
+                        difference(by_hand.iter().copied(), one, other),
+                    ));
+                }
+            }
+            differences
+        };
+        let mut index = 0;
+        while index < self.0.len() {
+            let all: Vec<&LinkRequest> = self.0.iter().collect();
+            let mut others = all.clone();
+            others.remove(index);
+            if effect(&all) == effect(&others) {
+                self.0.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    /// Classes of one node. Peers of a tier stay one class as long as their links are alike; one whose link is another
+    /// gets a class of its own, with its name.
+    pub fn links_of(
+        &self,
+        node: &NodePlan,
+        nodes: &[NodePlan],
+        network: &Network,
+    ) -> Vec<LinkClass> {
+        let mut classes: Vec<LinkClass> = Vec::new();
+        for mut tier in links_of(node, nodes, network) {
+            let base = Link {
+                latency_ms: tier.latency_ms,
+                jitter_ms: tier.jitter_ms,
+                loss_percent: tier.loss_percent,
+                rate_mbit: tier.rate_mbit,
+            };
+            let link_to = |peer: &Peer| {
+                let other = nodes.iter().find(|n| n.name == peer.node);
+                other.map_or(base, |other| difference(self.iter(), node, other).of(base))
+            };
+            let links: Vec<Link> = tier.peers.iter().map(link_to).collect();
+            let peers = std::mem::take(&mut tier.peers);
+            if links.windows(2).all(|w| w.first() == w.last()) {
+                let link = links.first().copied().unwrap_or(base);
+                classes.push(class(&tier.name, link, peers));
+                continue;
+            }
+            let mut alike = Vec::new();
+            let mut own = Vec::new();
+            for (peer, link) in peers.into_iter().zip(links) {
+                if link == base {
+                    alike.push(peer);
+                } else {
+                    own.push(class(&peer.node.clone(), link, vec![peer]));
+                }
+            }
+            if !alike.is_empty() {
+                classes.push(class(&tier.name, base, alike));
+            }
+            classes.extend(own);
+        }
+        classes
+    }
+}
+
+fn difference<'a>(
+    requests: impl Iterator<Item = &'a LinkRequest>,
+    one: &NodePlan,
+    other: &NodePlan,
+) -> Difference {
+    requests
+        .filter(|request| request.concerns(one, other))
+        .fold(Difference::default(), |so_far, request| {
+            so_far.after(&request.action)
+        })
 }
 
 fn class(name: &str, link: Link, peers: Vec<Peer>) -> LinkClass {
@@ -42,126 +255,5 @@ fn class(name: &str, link: Link, peers: Vec<Peer>) -> LinkClass {
     }
 }
 
-/// Classes of one node after changes, the later ones over the earlier. Peers of a tier stay one class as long as their
-/// links are alike; one whose link is another gets a class of its own, with its name.
-pub fn changed_links(
-    node: &NodePlan,
-    nodes: &[NodePlan],
-    network: &Network,
-    changes: &[LinkChange],
-) -> Vec<LinkClass> {
-    let mut classes: Vec<LinkClass> = Vec::new();
-    for mut tier in links_of(node, nodes, network) {
-        let base = Link {
-            latency_ms: tier.latency_ms,
-            jitter_ms: tier.jitter_ms,
-            loss_percent: tier.loss_percent,
-            rate_mbit: tier.rate_mbit,
-        };
-        let link_to = |peer: &Peer| {
-            let other = nodes.iter().find(|n| n.name == peer.node);
-            let of_it = changes
-                .iter()
-                .filter(|c| other.is_some_and(|o| concerns(c, node, o)));
-            of_it.fold(base, |link, c| changed(link, c.change))
-        };
-        let links: Vec<Link> = tier.peers.iter().map(link_to).collect();
-        let peers = std::mem::take(&mut tier.peers);
-        if links.windows(2).all(|w| w.first() == w.last()) {
-            let link = links.first().copied().unwrap_or(base);
-            classes.push(class(&tier.name, link, peers));
-            continue;
-        }
-        let mut alike = Vec::new();
-        let mut own = Vec::new();
-        for (peer, link) in peers.into_iter().zip(links) {
-            if link == base {
-                alike.push(peer);
-            } else {
-                own.push(class(&peer.node.clone(), link, vec![peer]));
-            }
-        }
-        if !alike.is_empty() {
-            classes.push(class(&tier.name, base, alike));
-        }
-        classes.extend(own);
-    }
-    classes
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parse;
-    use continuum_model::{Plan, Prefix};
-
-    fn plan() -> (Plan, Network) {
-        let text = r#"infrastructure = { provider = "qemu", edge = { nodes = 2, cores = 1, memory_mib = 1024 }, endpoint = { nodes = 2, cores = 1, memory_mib = 512 } }
-               network.preset = "4g"
-               software.resource_manager = "mist"
-               benchmark = { application = "image_classification", frequency = 1 }"#;
-        let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-        (crate::plan(&config, Prefix([10, 0, 0])), config.network)
-    }
-
-    fn cut(a: &str, b: &str) -> LinkChange {
-        LinkChange {
-            a: a.into(),
-            b: b.into(),
-            change: Change::Cut,
-        }
-    }
-
-    fn losses(classes: &[LinkClass]) -> Vec<(&str, f64, usize)> {
-        classes
-            .iter()
-            .map(|c| (&*c.name, c.loss_percent, c.peers.len()))
-            .collect()
-    }
-
-    #[test]
-    fn a_tier_stays_one_class_and_a_node_gets_its_own() {
-        let (plan, network) = plan();
-        let of = |index: usize, changes: &[LinkChange]| {
-            changed_links(&plan.nodes[index], &plan.nodes, &network, changes)
-        };
-        let tiers = [cut("endpoint", "edge")];
-        assert_eq!(
-            losses(&of(0, &tiers)),
-            [("edge", 0.0, 1), ("endpoint", 100.0, 2)]
-        );
-        assert_eq!(losses(&of(2, &tiers)), [("edge", 100.0, 2)]);
-        let nodes = [cut("edge0", "endpoint1")];
-        assert_eq!(
-            losses(&of(0, &nodes)),
-            [
-                ("edge", 0.0, 1),
-                ("endpoint", 0.0, 1),
-                ("endpoint1", 100.0, 1)
-            ]
-        );
-        assert_eq!(losses(&of(1, &nodes)), losses(&of(1, &[])));
-        // The other end sees it too.
-        assert_eq!(
-            losses(&of(3, &nodes)),
-            [("edge", 0.0, 1), ("edge0", 100.0, 1)]
-        );
-    }
-
-    #[test]
-    fn later_changes_win_and_what_is_not_given_stays() {
-        let (plan, network) = plan();
-        let slow = LinkChange {
-            change: Change::Set {
-                latency_ms: Some(200.0),
-                jitter_ms: None,
-                loss_percent: None,
-                rate_mbit: None,
-            },
-            ..cut("edge", "endpoint")
-        };
-        let classes = changed_links(&plan.nodes[2], &plan.nodes, &network, &[slow]);
-        assert!((classes[0].latency_ms - 200.0).abs() < 1e-9);
-        assert!((classes[0].rate_mbit - 7.21).abs() < 1e-9);
-    }
-}
+mod tests;

@@ -18,7 +18,7 @@ mod read;
 mod rules;
 pub mod services;
 
-pub use changes::changed_links;
+pub use changes::{LinkRequest, LinkRequests};
 pub use links::links_of;
 pub use planner::plan;
 pub use read::{load, parse};

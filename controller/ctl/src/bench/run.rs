@@ -71,7 +71,7 @@ pub(super) async fn run(
     for run in &mut measurement.runs {
         point_to(run, &placed);
     }
-    let mut timeline = Timeline::new(session, benchmark)?;
+    let mut timeline = Timeline::new(session, benchmark, &measurement.id)?;
     let placement = RunPlacement::open(session, &measurement, timeline.length());
     let placement = progress.stage("places", placement).await?;
     if benchmark.cache_worker {

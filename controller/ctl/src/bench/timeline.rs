@@ -38,15 +38,15 @@ impl Notes {
     }
 }
 
-async fn act(session: &Session, action: &Action) -> Result<(), Error> {
-    let (a, b, change) = match action {
-        Action::Change(change) => (&change.a, &change.b, Some(change.clone())),
-        Action::Restore { a, b } => (a, b, None),
-        Action::Restart { node, unit } => return restart(session, node, unit).await,
-    };
-    deploy::change_link(session, (a, b), change)
-        .await
-        .map(|_| ())
+async fn act(session: &Session, action: &Action, run: &str) -> Result<(), Error> {
+    match action {
+        Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b } => {
+            deploy::change_link(session, (a, b), action, Some(run))
+                .await
+                .map(|_| ())
+        }
+        Action::Restart { node, unit } => restart(session, node, unit).await,
+    }
 }
 
 async fn restart(session: &Session, node: &str, unit: &str) -> Result<(), Error> {
@@ -64,8 +64,8 @@ async fn restart(session: &Session, node: &str, unit: &str) -> Result<(), Error>
 /// The timeline of a run.
 pub(super) struct Timeline {
     session: Arc<Session>,
-    /// Links that were not as in the config.
-    links_before: Vec<LinkChange>,
+    /// Whose it is.
+    run: String,
     steps: Vec<TimelineStep>,
     begun: Option<Instant>,
     notes: Notes,
@@ -115,7 +115,11 @@ impl NodeWatch {
 
 impl Timeline {
     /// Reads it; what names no node of this deployment is refused before anything runs.
-    pub(super) fn new(session: &Arc<Session>, benchmark: &Benchmark) -> Result<Self, Error> {
+    pub(super) fn new(
+        session: &Arc<Session>,
+        benchmark: &Benchmark,
+        run: &str,
+    ) -> Result<Self, Error> {
         let mut steps = Vec::new();
         for text in &benchmark.timeline {
             let step: TimelineStep = text
@@ -137,7 +141,7 @@ impl Timeline {
         steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         Ok(Self {
             session: Arc::clone(session),
-            links_before: deploy::link_changes(&session.deployment)?,
+            run: run.to_owned(),
             steps,
             begun: None,
             notes: Notes::default(),
@@ -163,6 +167,7 @@ impl Timeline {
         self.begun = Some(begun);
         let (session, notes, clock) = (Arc::clone(&self.session), self.notes.clone(), self.clock);
         let (steps, failure) = (self.steps.clone(), Arc::clone(&self.failure));
+        let run = self.run.clone();
         self.steps_done = Some(tokio::spawn(async move {
             for step in steps {
                 tokio::time::sleep_until(begun + Duration::from_secs_f64(step.at_s)).await;
@@ -171,7 +176,7 @@ impl Timeline {
                     .context
                     .progress
                     .say(&format!("{:.0} s: {text}", step.at_s));
-                match act(&session, &step.action).await {
+                match act(&session, &step.action, &run).await {
                     Ok(()) => notes.add(&clock, "timeline", text),
                     Err(error) => {
                         let why = continuum_host::error::chain(&error);
@@ -193,18 +198,13 @@ impl Timeline {
         }
     }
 
-    /// Links that it changed become what they were before, which may be what their user had made of them.
+    /// Links become what they were before, or what their user has made of them since.
     async fn restore(&self) -> Result<(), Error> {
-        let place = |step: &TimelineStep| match &step.action {
-            Action::Change(change) => Some((change.a.clone(), change.b.clone())),
-            Action::Restore { a, b } => Some((a.clone(), b.clone())),
-            Action::Restart { .. } => None,
-        };
-        let touched: Vec<(String, String)> = self.steps.iter().filter_map(place).collect();
-        if touched.is_empty() {
+        let is_of_a_unit = |step: &TimelineStep| matches!(step.action, Action::Restart { .. });
+        if self.steps.iter().all(is_of_a_unit) {
             return Ok(());
         }
-        deploy::restore_links(&self.session, &touched, &self.links_before).await
+        deploy::end_timeline(&self.session, &self.run).await
     }
 
     /// When the cluster must have missed the nodes that the last step may have cost it, if that is yet to come.

@@ -2,6 +2,7 @@
 
 use crate::{deploy, session::Session};
 use continuum_model::{Report, Validity};
+use continuum_plan::LinkRequests;
 
 /// Says whether they may use it, and what it was made with.
 pub(super) fn assess_validity(report: &mut Report, session: &Session) {
@@ -12,9 +13,9 @@ pub(super) fn assess_validity(report: &mut Report, session: &Session) {
         provider,
         ..
     } = session;
-    let changes = deploy::link_changes(deployment).unwrap_or_else(|error| {
+    let changes = deploy::link_requests(deployment).unwrap_or_else(|error| {
         report.invalid.push(continuum_host::error::chain(&error));
-        Vec::new()
+        LinkRequests::default()
     });
     report.validity = if report.invalid.is_empty() {
         Validity::Unverified

@@ -164,24 +164,19 @@ pub(super) async fn network(
     action: &NetworkAction,
 ) -> Result<(), Error> {
     let session = Session::open(context, name)?;
-    let words = match action {
+    let (words, places) = match action {
         NetworkAction::Show { raw } => return show_links(output, &session, *raw).await,
-        NetworkAction::Set { a, b, numbers } => format!("set {a} {b} {}", numbers.join(" ")),
-        NetworkAction::Cut { a, b } => format!("cut {a} {b}"),
-        NetworkAction::Restore { a, b } => format!("restore {a} {b}"),
+        NetworkAction::Set { a, b, numbers } => {
+            (format!("set {a} {b} {}", numbers.join(" ")), (a, b))
+        }
+        NetworkAction::Cut { a, b } => (format!("cut {a} {b}"), (a, b)),
+        NetworkAction::Restore { a, b } => (format!("restore {a} {b}"), (a, b)),
     };
-    let change = match words.parse::<Action>() {
-        Ok(Action::Change(change)) => Some(change),
-        Ok(_) => None,
-        Err(why) => return Err(Error::other("change a link", why)),
-    };
-    let (NetworkAction::Set { a, b, .. }
-    | NetworkAction::Cut { a, b }
-    | NetworkAction::Restore { a, b }) = action
-    else {
-        return Ok(());
-    };
-    let changed = deploy::change_link(&session, (a, b), change).await?;
+    let (a, b) = places;
+    let action: Action = words
+        .parse()
+        .map_err(|why: String| Error::other("change a link", why))?;
+    let changed = deploy::change_link(&session, (a, b), &action, None).await?;
     let text = if changed.is_empty() {
         format!("{words}: it was so already")
     } else {
@@ -189,7 +184,7 @@ pub(super) async fn network(
     };
     output.text(&text);
     output
-        .json(&json!({ "changed": changed, "links": deploy::link_changes(&session.deployment)? }));
+        .json(&json!({ "changed": changed, "links": deploy::link_requests(&session.deployment)? }));
     Ok(())
 }
 
@@ -225,14 +220,15 @@ async fn show_links(output: &Output, session: &Session, raw: bool) -> Result<(),
         ],
         rows,
     );
-    for change in deploy::link_changes(&session.deployment)? {
-        output.text(&format!("changed by hand: {change}"));
+    let in_force = deploy::link_requests(&session.deployment)?;
+    for request in in_force.iter() {
+        output.text(&format!("in force: {request}"));
     }
     if raw {
         for text in &texts {
             output.text(text);
         }
     }
-    output.json(&json!({ "links": all }));
+    output.json(&json!({ "links": all, "in_force": in_force }));
     Ok(())
 }

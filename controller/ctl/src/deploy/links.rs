@@ -1,16 +1,16 @@
-//! Changing links of a deployment that runs. What was changed is kept beside the deployment, so that it is known to
+//! Changing links of a deployment that runs. What was asked for is kept beside the deployment, so that it is known to
 //! whoever comes later; `up` takes it back.
 
 use super::network::measured_overhead_ms;
 use crate::session::Session;
 use continuum_agents::{Agent, AppliedLink};
-use continuum_config::{Config, LinkChange};
+use continuum_config::{Action, Config};
 use continuum_host::{
     error::Error,
     state::{Deployment, Lock, LockKind, write_secret},
 };
 use continuum_model::{LinkClass, Plan, Tier};
-use continuum_plan::changed_links;
+use continuum_plan::LinkRequests;
 use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
 
@@ -35,19 +35,19 @@ fn path(deployment: &Deployment) -> PathBuf {
     deployment.dir().join("links.json")
 }
 
-/// Changes that hold now, oldest first.
-pub fn link_changes(deployment: &Deployment) -> Result<Vec<LinkChange>, Error> {
+/// Requests that hold now.
+pub fn link_requests(deployment: &Deployment) -> Result<LinkRequests, Error> {
     let path = path(deployment);
     match std::fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Error::other(format!("read `{}`", path.display()), e)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LinkRequests::default()),
         Err(error) => Err(Error::file("read", path)(error)),
     }
 }
 
 /// Forgets them; whoever does that applies all links anew.
-pub(super) fn forget_link_changes(deployment: &Deployment) -> Result<(), Error> {
+pub(super) fn forget_link_requests(deployment: &Deployment) -> Result<(), Error> {
     let path = path(deployment);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -133,12 +133,13 @@ async fn reconcile(agent: &dyn Agent, wanted: &[LinkClass]) -> Result<bool, Erro
     Ok(changed)
 }
 
-/// Changes the link between two places, or takes changes of it back (`None`). Returns the nodes whose links are others
-/// now.
+/// Changes the link between two places, or makes it that of the config again; by hand, or for the timeline of a run. Returns
+/// the nodes whose links are others now.
 pub async fn change_link(
     session: &Session,
     (a, b): (&str, &str),
-    change: Option<LinkChange>,
+    action: &Action,
+    timeline: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     if !session.provider.capabilities().emulates_network {
         return Err(Error::other(
@@ -147,45 +148,25 @@ pub async fn change_link(
         ));
     }
     check_places(&session.plan, &session.config, a, b)?;
-    edit(session, |mut changes| {
-        changes.retain(|c| !c.is_between(a, b));
-        changes.extend(change);
-        changes
+    edit(session, |requests| {
+        requests.add(action.clone(), timeline, &session.plan.nodes);
     })
     .await
 }
 
-/// Makes the links of `touched` places what they were at the time of `before`; what was changed elsewhere since stays.
-pub async fn restore_links(
-    session: &Session,
-    touched: &[(String, String)],
-    before: &[LinkChange],
-) -> Result<(), Error> {
-    // Nothing was changed where nothing can be.
-    if !session.provider.capabilities().emulates_network {
-        return Ok(());
-    }
-    let back = |now: Vec<LinkChange>| as_before(before, &now, touched);
-    edit(session, back).await.map(|_| ())
+/// Takes back what the timeline of a run asked for.
+pub async fn end_timeline(session: &Session, run: &str) -> Result<(), Error> {
+    edit(session, |requests| {
+        requests.end_timeline(run, &session.plan.nodes);
+    })
+    .await
+    .map(|_| ())
 }
 
-/// In the order of `before`, because later changes are over earlier ones.
-fn as_before(
-    before: &[LinkChange],
-    now: &[LinkChange],
-    touched: &[(String, String)],
-) -> Vec<LinkChange> {
-    let is_touched = |c: &LinkChange| touched.iter().any(|(a, b)| c.is_between(a, b));
-    let held = before.iter().filter(|c| is_touched(c) || now.contains(c));
-    let since = now.iter().filter(|c| !is_touched(c) && !before.contains(c));
-    held.chain(since).cloned().collect()
-}
-
-/// Replaces the changes that hold by others, and makes links so. Both ends change at the same time, as far as two calls
-/// do.
+/// Changes what holds, and makes links so. Both ends change at the same time, as far as two calls do.
 async fn edit(
     session: &Session,
-    edit: impl FnOnce(Vec<LinkChange>) -> Vec<LinkChange>,
+    edit: impl FnOnce(&mut LinkRequests),
 ) -> Result<Vec<String>, Error> {
     let Session {
         deployment,
@@ -194,13 +175,14 @@ async fn edit(
         ..
     } = session;
     let _alone = alone(deployment).await?;
-    let changes = edit(link_changes(deployment)?);
+    let mut requests = link_requests(deployment)?;
+    edit(&mut requests);
     // Noted first: what a crash leaves half done is known, and `up` puts it right.
-    let text = serde_json::to_vec_pretty(&changes)
+    let text = serde_json::to_vec_pretty(&requests)
         .map_err(|e| Error::other("note a change of links", e))?;
     write_secret(&path(deployment), &text)?;
     let work = session.nodes().map(|(node, agent)| {
-        let mut wanted = changed_links(node, &plan.nodes, &config.network, &changes);
+        let mut wanted = requests.links_of(node, &plan.nodes, &config.network);
         let overhead_ms = measured_overhead_ms(deployment, node.tier);
         for class in &mut wanted {
             class.overhead_ms = overhead_ms;
@@ -212,35 +194,4 @@ async fn edit(
     });
     let changed = futures_util::future::try_join_all(work).await?;
     Ok(changed.into_iter().flatten().collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use continuum_config::Action;
-
-    #[test]
-    fn what_was_changed_by_hand_before_a_timeline_holds_after_it() {
-        let all = |texts: &[&str]| -> Vec<LinkChange> {
-            let change = |text: &&str| match text.parse() {
-                Ok(Action::Change(change)) => change,
-                other => panic!("{other:?}"),
-            };
-            texts.iter().map(change).collect()
-        };
-        let by_hand = [
-            "set edge endpoint latency_ms=20",
-            "set edge0 endpoint1 latency_ms=50",
-        ];
-        let before = all(&by_hand);
-        let touched = [("endpoint".to_owned(), "edge".to_owned())];
-        // Its own change of that link goes, the other of before comes back where it was.
-        let now = all(&[by_hand[1], "cut edge endpoint"]);
-        assert_eq!(as_before(&before, &now, &touched), before);
-        // What somebody changed elsewhere while it ran stays so.
-        let now = all(&["cut edge endpoint", "cut edge1 endpoint1"]);
-        let want = all(&[by_hand[0], "cut edge1 endpoint1"]);
-        assert_eq!(as_before(&before, &now, &touched), want);
-        assert!(as_before(&[], &all(&["cut edge endpoint"]), &touched).is_empty());
-    }
 }

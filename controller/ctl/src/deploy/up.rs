@@ -225,7 +225,7 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
     }
     // Where links were cut by hand, nodes come back with them.
     if session.deployment.is_done(Phase::Software)
-        && super::link_changes(&session.deployment)?.is_empty()
+        && super::link_requests(&session.deployment)?.is_empty()
         && let Some(why) = super::cluster::not_ready_reason(session).await
     {
         progress.say(&format!("{why}; the software is looked at again"));
@@ -251,11 +251,11 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         }
         session.deployment.set_done(Phase::Software)?;
     }
-    if !super::link_changes(&session.deployment)?.is_empty() {
+    if !super::link_requests(&session.deployment)?.is_empty() {
         progress.say("links were changed by hand; they become what the config says");
         unchanged = false;
         session.deployment.set_undone(Phase::Network)?;
-        super::links::forget_link_changes(&session.deployment)?;
+        super::links::forget_link_requests(&session.deployment)?;
     }
     let mut limits = Vec::new();
     if !session.deployment.is_done(Phase::Network) {
