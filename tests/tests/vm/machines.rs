@@ -326,10 +326,20 @@ fn cut(machines: &Cluster) -> anyhow::Result<()> {
         ping.map(|output| output.status.success())
     };
     ctl.expect(0, &["network", name, "cut", "endpoint", "edge"])?;
-    let (cut, other) = (reaches("endpoint0")?, reaches("cloud0")?);
-    ctl.expect(0, &["network", name, "restore", "endpoint", "edge"])?;
-    ensure!(!cut, "the cut link answers");
-    ensure!(other, "another link is cut");
+    ensure!(!reaches("endpoint0")?, "the cut link answers");
+    ensure!(reaches("cloud0")?, "another link is cut");
+    let slow = ["network", name, "set", "edge", "endpoint", "rate_mbit=5"];
+    ctl.expect(0, &slow)?;
+    ensure!(!reaches("endpoint0")?, "other numbers let packets through");
+    let shown = ctl.expect(0, &["network", name, "show"])?;
+    for request in [
+        "in force: cut endpoint edge",
+        "in force: set edge endpoint rate_mbit=5",
+    ] {
+        ensure!(shown.contains(request), "no {request} in\n{shown}");
+    }
+    // In other words than it was cut.
+    ctl.expect(0, &["network", name, "restore", "edge0", "endpoint0"])?;
     ensure!(reaches("endpoint0")?, "it is still cut");
     let said = ctl.refused(1, &["network", name, "cut", "edge", "moon"])?;
     ensure!(said.contains("moon"), "{said}");
