@@ -52,7 +52,7 @@ pub(crate) struct Fixture {
     next: AtomicU8,
 }
 
-static WORLD: std::sync::OnceLock<Result<Fixture, String>> = std::sync::OnceLock::new();
+static FIXTURE: std::sync::OnceLock<Result<Fixture, String>> = std::sync::OnceLock::new();
 
 /// An answer.
 #[derive(Debug)]
@@ -75,13 +75,13 @@ impl Answer {
 
 impl Fixture {
     pub(crate) fn shared() -> anyhow::Result<&'static Self> {
-        let made = WORLD.get_or_init(|| Self::new().map_err(|e| format!("{e:#}")));
+        let made = FIXTURE.get_or_init(|| Self::new().map_err(|e| format!("{e:#}")));
         made.as_ref().map_err(|e| anyhow::anyhow!("{e}"))
     }
 
     /// Ends what was started.
     pub(crate) fn end() {
-        if let Some(Ok(fixture)) = WORLD.get() {
+        if let Some(Ok(fixture)) = FIXTURE.get() {
             fixture.kill_gateway();
             fixture
                 .cluster

@@ -2,7 +2,7 @@
 //! functions, their replicas and calls that wait are objects of the cluster.
 //!
 //! ```text
-//! caller --> routes/invoke --> world (watched: functions and their pods) --> proxy --> a replica
+//! caller --> routes/invoke --> registry (watched: functions and their pods) --> proxy --> a replica
 //!                 | none ready: scale from zero, hold the request
 //! scaler (once a second): requests in flight or per second --> replicas
 //! routes/queue --> a Secret per call --> queue/worker --> proxy --> callback
@@ -16,9 +16,9 @@ pub mod kubernetes;
 mod metrics;
 mod proxy;
 mod queue;
+mod registry;
 mod routes;
 mod scaler;
 mod server;
-mod world;
 
 pub use server::serve;

@@ -5,7 +5,7 @@ use crate::{
     error::ApiError,
     functions::{Key, Load, Scaling, replicas},
     metrics::Metrics,
-    world::{Function, World},
+    registry::{Function, FunctionRegistry},
 };
 use http::StatusCode;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -140,13 +140,18 @@ fn decide(
 }
 
 /// Looks once a period, until it is dropped.
-pub(crate) async fn run(config: Config, world: Arc<World>, metrics: Metrics, client: Client) {
+pub(crate) async fn run(
+    config: Config,
+    registry: Arc<FunctionRegistry>,
+    metrics: Metrics,
+    client: Client,
+) {
     let mut memories: BTreeMap<Key, Memory> = BTreeMap::new();
     let mut clock = tokio::time::interval(PERIOD);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        let all = world.all();
+        let all = registry.all();
         memories.retain(|key, _| {
             let is_there = all.iter().any(|f| f.key == *key);
             if !is_there {
@@ -182,12 +187,12 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn function() -> (World, Arc<Function>) {
-        let world = World::default();
+    fn function() -> (FunctionRegistry, Arc<Function>) {
+        let registry = FunctionRegistry::default();
         let key = Key::parse("f", "fn");
-        world.change(&key, |state| state.deployment = Some(Arc::default()));
-        let function = world.find(&key).unwrap();
-        (world, function)
+        registry.change(&key, |state| state.deployment = Some(Arc::default()));
+        let function = registry.find(&key).unwrap();
+        (registry, function)
     }
 
     fn scaling(labels: &[(&str, &str)]) -> Scaling {

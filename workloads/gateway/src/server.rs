@@ -7,9 +7,9 @@ use crate::{
     metrics::Metrics,
     proxy::{self, Proxy},
     queue::{self, Queue},
+    registry::{self, FunctionRegistry},
     routes::{self, Context},
     scaler,
-    world::{self, World},
 };
 use anyhow::Context as _;
 use axum::{Router, routing::get};
@@ -41,10 +41,10 @@ pub async fn serve(
     let listener = listen(config.listen).await?;
     let metrics_listener = listen(config.metrics_listen).await?;
     let metrics = Metrics::new()?;
-    let world = Arc::new(World::default());
+    let registry = Arc::new(FunctionRegistry::default());
     let proxy = Arc::new(Proxy {
         config: config.clone(),
-        world: Arc::clone(&world),
+        registry: Arc::clone(&registry),
         metrics: metrics.clone(),
         client: clients.asks.clone(),
         http: proxy::http_client(),
@@ -84,12 +84,12 @@ pub async fn serve(
             queue::run(queue, calls, proxy, config.clone(), stop.clone()),
         )
     };
-    let world_is_current = world::keep_current(clients.streams, Arc::clone(&world));
-    let scaling = scaler::run(config.clone(), world, metrics, clients.asks);
+    let registry_is_current = registry::keep_current(clients.streams, Arc::clone(&registry));
+    let scaling = scaler::run(config.clone(), registry, metrics, clients.asks);
     // What calls need ends after the last of them.
     tokio::select! {
         _ = calls => {}
-        () = world_is_current => {}
+        () = registry_is_current => {}
         () = scaling => {}
         () = serve(metrics_listener, metrics_router, CancellationToken::new()) => {}
     }

@@ -12,7 +12,7 @@ use crate::{
     error::ApiError,
     functions::Key,
     metrics::Metrics,
-    world::{Busy, Function, Replica, World},
+    registry::{Busy, Function, FunctionRegistry, Replica},
 };
 use body::Fault;
 use continuum_http_service::{Upgrade, strip, with_causes};
@@ -45,7 +45,7 @@ const NEXT_LOOK: Duration = Duration::from_millis(100);
 /// Everything that a call needs.
 pub(crate) struct Proxy {
     pub(crate) config: Config,
-    pub(crate) world: Arc<World>,
+    pub(crate) registry: Arc<FunctionRegistry>,
     pub(crate) metrics: Metrics,
     pub(crate) client: Client,
     pub(crate) http: HttpClient,
@@ -120,7 +120,7 @@ pub(crate) fn no_function(key: &Key) -> ApiError {
 impl Proxy {
     /// A function. One that has just started does not know them all yet, and nobody is sent away for that.
     pub(crate) async fn find(&self, key: &Key) -> Result<Arc<Function>, ApiError> {
-        let synced = self.world.until_synced();
+        let synced = self.registry.until_synced();
         if tokio::time::timeout(self.config.upstream_timeout, synced)
             .await
             .is_err()
@@ -128,7 +128,7 @@ impl Proxy {
             let text = "the cluster has not told yet which functions there are";
             return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, text));
         }
-        self.world.find(key).ok_or_else(|| no_function(key))
+        self.registry.find(key).ok_or_else(|| no_function(key))
     }
 
     /// Makes a call. The answer's body holds on to what counts it.

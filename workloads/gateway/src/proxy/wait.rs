@@ -3,8 +3,8 @@
 use super::Proxy;
 use crate::{
     error::ApiError,
+    registry::{Function, Replica, State},
     scaler,
-    world::{Function, Replica, State},
 };
 use http::StatusCode;
 use k8s_openapi::{
@@ -124,7 +124,7 @@ fn when(event: &Event) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::Config, functions::Key, metrics::Metrics, world::World};
+    use crate::{config::Config, functions::Key, metrics::Metrics, registry::FunctionRegistry};
     use axum::{
         Json, Router,
         routing::{get, patch},
@@ -151,7 +151,7 @@ mod tests {
             .route("/api/v1/namespaces/fn/events", get(list));
         let proxy = Proxy {
             config: Config::parse_from(["gateway"]),
-            world: Arc::new(World::default()),
+            registry: Arc::new(FunctionRegistry::default()),
             metrics: Metrics::new().unwrap(),
             client: kube::Client::new(router, "fn"),
             http: crate::proxy::http_client(),
@@ -167,16 +167,16 @@ mod tests {
         }))
         .unwrap();
         proxy
-            .world
+            .registry
             .change(&key, |state| state.deployment = Some(Arc::new(deployment)));
-        proxy.world.find(&key).unwrap()
+        proxy.registry.find(&key).unwrap()
     }
 
     fn ready(proxy: &Proxy) {
         let pod = serde_json::from_value(json!({ "metadata": { "name": "f-1" }, "status": {
             "podIP": "127.0.0.2", "conditions": [{ "type": "Ready", "status": "True" }] } }))
         .unwrap();
-        proxy.world.change(&Key::parse("f", "fn"), |state| {
+        proxy.registry.change(&Key::parse("f", "fn"), |state| {
             let replica = Replica::of(&pod, Arc::default());
             state.replicas.insert("f-1".to_owned(), Arc::new(replica));
         });

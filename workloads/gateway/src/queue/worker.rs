@@ -69,7 +69,7 @@ pub(crate) async fn run(
 /// Calls that an earlier gateway left.
 async fn left(queue: &Queue, proxy: &Proxy) -> Vec<String> {
     // A function that is not known yet must not be taken for one that is not there.
-    proxy.world.until_synced().await;
+    proxy.registry.until_synced().await;
     loop {
         match queue.left().await {
             Ok(left) => return left,

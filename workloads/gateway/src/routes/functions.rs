@@ -39,7 +39,7 @@ fn known(context: &Context, deployment: &Deployment) -> FunctionStatus {
         name: deployment.metadata.name.clone().unwrap_or_default(),
         namespace: deployment.metadata.namespace.clone().unwrap_or_default(),
     };
-    let function = context.proxy.world.find(&key);
+    let function = context.proxy.registry.find(&key);
     let available = function.as_ref().map_or(0, |f| f.state().available());
     let calls = function.map_or(0, |f| f.load.ended.load(Ordering::Relaxed));
     describe(deployment, available, calls)

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 /// It takes calls when it knows which functions there are.
 pub(super) async fn healthz(State(context): State<Context>) -> Result<&'static str, ApiError> {
-    if context.proxy.world.is_synced() {
+    if context.proxy.registry.is_synced() {
         return Ok("OK");
     }
     let text = "the cluster has not told yet which functions there are";

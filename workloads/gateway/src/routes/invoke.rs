@@ -91,14 +91,14 @@ mod tests {
         let pod = serde_json::from_value(serde_json::json!({
             "metadata": { "name": "f-1" }, "status": { "podIP": "127.0.0.1",
             "conditions": [{ "type": "Ready", "status": "True" }] } }));
-        let replica = crate::world::Replica::of(&pod.unwrap(), Arc::default());
+        let replica = crate::registry::Replica::of(&pod.unwrap(), Arc::default());
         let deployment = Arc::new(deployment.unwrap());
-        proxy.world.change(&key, |state| {
+        proxy.registry.change(&key, |state| {
             state.deployment = Some(deployment);
             state.replicas.insert("f-1".to_owned(), Arc::new(replica));
         });
         for _ in 0..2 {
-            proxy.world.note_synced();
+            proxy.registry.note_synced();
         }
         let router = crate::routes::router(context, crate::auth::Credentials::nobody_asks());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

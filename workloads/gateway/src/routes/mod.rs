@@ -55,7 +55,7 @@ impl Context {
     fn of_cluster(client: kube::Client) -> Self {
         let proxy = Proxy {
             config: clap::Parser::parse_from(["gateway"]),
-            world: Arc::default(),
+            registry: Arc::default(),
             metrics: crate::metrics::Metrics::new().expect("metrics"),
             client: client.clone(),
             http: crate::proxy::http_client(),

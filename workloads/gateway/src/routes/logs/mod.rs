@@ -3,7 +3,7 @@
 mod one;
 
 use super::{Context, functions::named};
-use crate::{error::ApiError, world::Function};
+use crate::{error::ApiError, registry::Function};
 use axum::{
     body::Body,
     extract::{Query, State},

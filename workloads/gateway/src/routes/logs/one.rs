@@ -1,7 +1,7 @@
 //! What one replica says.
 
 use super::begun;
-use crate::world::Function;
+use crate::registry::Function;
 use continuum_openfaas_api::LogMessage;
 use futures_util::{AsyncBufRead, AsyncBufReadExt};
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
@@ -103,7 +103,7 @@ impl One {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{functions::Key, routes::logs::Reader, world::World};
+    use crate::{functions::Key, registry::FunctionRegistry, routes::logs::Reader};
     use axum::{Router, routing::get};
     use http::Uri;
     use std::sync::Mutex;
@@ -130,17 +130,17 @@ mod tests {
         (kube::Client::new(router, "fn"), asked)
     }
 
-    fn function() -> (World, Arc<Function>) {
-        let (world, key) = (World::default(), Key::parse("f", "fn"));
+    fn function() -> (FunctionRegistry, Arc<Function>) {
+        let (registry, key) = (FunctionRegistry::default(), Key::parse("f", "fn"));
         let pod: Pod =
             serde_json::from_value(serde_json::json!({ "metadata": { "name": "p" } })).unwrap();
-        let replica = crate::world::Replica::of(&pod, Arc::default());
-        world.change(&key, |state| {
+        let replica = crate::registry::Replica::of(&pod, Arc::default());
+        registry.change(&key, |state| {
             state.deployment = Some(Arc::default());
             state.replicas.insert("p".to_owned(), Arc::new(replica));
         });
-        let function = world.find(&key).unwrap();
-        (world, function)
+        let function = registry.find(&key).unwrap();
+        (registry, function)
     }
 
     async fn tell(follow: bool, most: usize) -> (Vec<LogMessage>, Vec<String>) {

@@ -23,7 +23,7 @@ const WATCHES: u32 = 2;
 
 /// All functions.
 #[derive(Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct FunctionRegistry {
     functions: RwLock<HashMap<Key, Arc<Function>>>,
     /// How many of the watches have told everything once.
     synced: channel::Sender<u32>,
@@ -127,7 +127,7 @@ impl Function {
     }
 }
 
-impl World {
+impl FunctionRegistry {
     /// A function whose Deployment is there.
     pub(crate) fn find(&self, key: &Key) -> Option<Arc<Function>> {
         let all = self
@@ -161,7 +161,7 @@ impl World {
 
     /// Returns when it has: before that, what is not known may well be there.
     pub(crate) async fn until_synced(&self) {
-        // The sender is this world's own.
+        // The sender is this registry's own.
         self.synced
             .subscribe()
             .wait_for(|n| *n >= WATCHES)
@@ -217,9 +217,9 @@ mod tests {
 
     #[test]
     fn the_least_busy_replica_that_takes_calls_is_picked() {
-        let world = World::default();
+        let registry = FunctionRegistry::default();
         let key = Key::parse("f", "fn");
-        world.change(&key, |state| {
+        registry.change(&key, |state| {
             state.deployment = Some(Arc::default());
             for one in [
                 replica("a", true, 3),
@@ -229,7 +229,7 @@ mod tests {
                 state.replicas.insert(one.pod.clone(), one);
             }
         });
-        let state = world.find(&key).unwrap().state();
+        let state = registry.find(&key).unwrap().state();
         assert_eq!(state.pick(&[]).unwrap().pod, "b");
         assert_eq!(state.pick(&["b".into()]).unwrap().pod, "a");
         assert!(state.pick(&["a".into(), "b".into()]).is_none());
@@ -239,15 +239,15 @@ mod tests {
 
     #[test]
     fn a_function_is_there_as_long_as_its_deployment() {
-        let world = World::default();
+        let registry = FunctionRegistry::default();
         let key = Key::parse("f", "fn");
-        world.change(&key, |state| {
+        registry.change(&key, |state| {
             let one = replica("a", true, 0);
             state.replicas.insert(one.pod.clone(), one);
         });
-        let known = || world.functions.read().unwrap().len();
-        assert!(world.find(&key).is_none() && known() == 1);
-        world.change(&key, |state| state.replicas.clear());
+        let known = || registry.functions.read().unwrap().len();
+        assert!(registry.find(&key).is_none() && known() == 1);
+        registry.change(&key, |state| state.replicas.clear());
         assert_eq!(known(), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! Two watches keep the world current: Deployments, and pods.
+//! Two watches keep the registry current: Deployments, and pods.
 
-use super::{Replica, World};
+use super::{FunctionRegistry, Replica};
 use crate::functions::{FUNCTION, Key};
 use futures_util::{Stream, StreamExt};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
@@ -18,35 +18,35 @@ fn key(object: &impl ResourceExt) -> Option<Key> {
 }
 
 /// Watches until it is dropped. A watch that breaks is made again.
-pub(crate) async fn keep_current(client: Client, world: Arc<World>) {
+pub(crate) async fn keep_current(client: Client, registry: Arc<FunctionRegistry>) {
     let config = || watcher::Config::default().labels(FUNCTION);
     let deployments: Api<Deployment> = Api::all(client.clone());
     let pods: Api<Pod> = Api::all(client);
     let deployments = watcher(deployments, config()).default_backoff();
     let pods = watcher(pods, config()).default_backoff();
     tokio::join!(
-        follow(deployments, &world, put_deployment, drop_deployment),
-        follow(pods, &world, put_pod, drop_pod),
+        follow(deployments, &registry, put_deployment, drop_deployment),
+        follow(pods, &registry, put_pod, drop_pod),
     );
 }
 
-fn put_deployment(world: &World, key: &Key, deployment: Deployment) {
+fn put_deployment(registry: &FunctionRegistry, key: &Key, deployment: Deployment) {
     // One that is being removed is removed: it is only still there for its pods.
     let is_leaving = deployment.metadata.deletion_timestamp.is_some();
     let deployment = (!is_leaving).then(|| Arc::new(deployment));
-    world.change(key, |state| state.deployment = deployment);
+    registry.change(key, |state| state.deployment = deployment);
 }
 
-fn drop_deployment(world: &World, key: &Key, _name: &str) {
-    world.change(key, |state| state.deployment = None);
+fn drop_deployment(registry: &FunctionRegistry, key: &Key, _name: &str) {
+    registry.change(key, |state| state.deployment = None);
 }
 
-fn put_pod(world: &World, key: &Key, pod: Pod) {
+fn put_pod(registry: &FunctionRegistry, key: &Key, pod: Pod) {
     let is_over = matches!(
         pod.status.as_ref().and_then(|s| s.phase.as_deref()),
         Some("Succeeded" | "Failed")
     );
-    world.change(key, |state| {
+    registry.change(key, |state| {
         let name = pod.name_any();
         if is_over {
             state.replicas.remove(&name);
@@ -58,8 +58,8 @@ fn put_pod(world: &World, key: &Key, pod: Pod) {
     });
 }
 
-fn drop_pod(world: &World, key: &Key, name: &str) {
-    world.change(key, |state| {
+fn drop_pod(registry: &FunctionRegistry, key: &Key, name: &str) {
+    registry.change(key, |state| {
         state.replicas.remove(name);
     });
 }
@@ -67,9 +67,9 @@ fn drop_pod(world: &World, key: &Key, name: &str) {
 /// Takes over what a watch says. After it broke it lists everything again: what is not in the list is gone.
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
-    world: &World,
-    put: fn(&World, &Key, K),
-    drop: fn(&World, &Key, &str),
+    registry: &FunctionRegistry,
+    put: fn(&FunctionRegistry, &Key, K),
+    drop: fn(&FunctionRegistry, &Key, &str),
 ) where
     K: ResourceExt + Debug,
 {
@@ -83,28 +83,28 @@ async fn follow<K>(
             Ok(watcher::Event::InitApply(object)) => {
                 if let Some(key) = key(&object) {
                     listed.insert((key.clone(), object.name_any()));
-                    put(world, &key, object);
+                    put(registry, &key, object);
                 }
             }
             Ok(watcher::Event::InitDone) => {
                 for (key, name) in known.difference(&listed) {
-                    drop(world, key, name);
+                    drop(registry, key, name);
                 }
                 known = std::mem::take(&mut listed);
                 if std::mem::take(&mut is_first) {
-                    world.note_synced();
+                    registry.note_synced();
                 }
             }
             Ok(watcher::Event::Apply(object)) => {
                 if let Some(key) = key(&object) {
                     known.insert((key.clone(), object.name_any()));
-                    put(world, &key, object);
+                    put(registry, &key, object);
                 }
             }
             Ok(watcher::Event::Delete(object)) => {
                 if let Some(key) = key(&object) {
                     let name = object.name_any();
-                    drop(world, &key, &name);
+                    drop(registry, &key, &name);
                     known.remove(&(key, name));
                 }
             }
