@@ -43,6 +43,7 @@ const CASES: &[(&str, Case)] = &[
     ),
     ("replicas_follow_the_load_and_go_when_idle", scaling::follow),
     ("queued_calls_are_made_again_and_told_on", queue::made),
+    ("a_callback_that_is_not_taken_is_told", queue::not_taken),
     ("queued_calls_survive_a_restart", queue::restart),
     ("an_end_finishes_the_queued_call_that_runs", queue::end),
     ("bodies_and_callers_have_limits", limits::bodies),

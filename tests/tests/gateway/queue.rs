@@ -1,6 +1,7 @@
 //! Calls that are made later.
 
 use crate::{
+    cluster::free_port,
     fixture::Fixture,
     function::{Counted, Slow, closure, text},
 };
@@ -26,6 +27,10 @@ fn waiting(fixture: &Fixture) -> anyhow::Result<usize> {
 
 /// Takes one callback, whose body has these words.
 fn callback(listener: &TcpListener, ending: &str) -> anyhow::Result<String> {
+    answered(listener, ending, "200 OK")
+}
+
+fn answered(listener: &TcpListener, ending: &str, status: &str) -> anyhow::Result<String> {
     listener.set_nonblocking(true)?;
     let mut accepted = None;
     Fixture::until("a callback", || {
@@ -42,7 +47,7 @@ fn callback(listener: &TcpListener, ending: &str) -> anyhow::Result<String> {
         ensure!(n > 0, "it ended: {}", String::from_utf8_lossy(&all));
         all.extend_from_slice(&buffer[..n]);
     }
-    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+    write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n")?;
     Ok(String::from_utf8_lossy(&all).to_lowercase())
 }
 
@@ -189,5 +194,37 @@ pub(crate) fn end(fixture: &Fixture) -> anyhow::Result<()> {
     fixture.start_gateway(&[])?;
     callback(&listener, "slept")?;
     ensure!(calls.load(Ordering::Relaxed) == 2);
+    Fixture::until("the queue to be empty", || Ok(waiting(fixture)? == 0))
+}
+
+/// The log says which callback was not taken, and what was answered instead.
+pub(crate) fn not_taken(fixture: &Fixture) -> anyhow::Result<()> {
+    fixture.deploy("told", &[])?;
+    let _replica = fixture.replica("told", "told-1", closure(|_, _| text("answer")))?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let nobody = format!("https://127.0.0.1:{}/", free_port()?);
+    for (id, url) in [
+        ("refused", &format!("http://me:secret@{address}/done")),
+        ("nobody", &nobody),
+    ] {
+        let headers = [("x-callback-url", &**url), ("x-call-id", id)];
+        let answer = fixture.ask(Method::POST, "/async-function/told", &headers, "")?;
+        ensure!(answer.status == StatusCode::ACCEPTED, "{answer:?}");
+    }
+    let told = answered(&listener, "answer", "503 Service Unavailable")?;
+    let word = data_encoding::BASE64.encode(b"me:secret").to_lowercase();
+    ensure!(
+        told.contains(&format!("authorization: basic {word}")),
+        "{told}"
+    );
+    for line in [
+        format!(
+            "the callback http://{address}/done of call refused was not taken: it answered 503 Service Unavailable"
+        ),
+        format!("the callback {nobody} of call nobody was not taken: client error (Connect): "),
+    ] {
+        Fixture::until(&line, || Ok(fixture.gateway_log().contains(&line)))?;
+    }
     Fixture::until("the queue to be empty", || Ok(waiting(fixture)? == 0))
 }

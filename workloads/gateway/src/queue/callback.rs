@@ -2,6 +2,7 @@
 
 use super::Waiting;
 use crate::config::Config;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use continuum_http_service::{Connector, connector, with_causes};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::Authority};
@@ -10,6 +11,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use percent_encoding::percent_decode_str;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
@@ -56,6 +58,28 @@ fn address(config: &Config, callback: &str) -> Result<Uri, String> {
     Uri::from_parts(parts).map_err(|e| format!("its address: {e}"))
 }
 
+/// The name and password that an address has before its host, as a header says them.
+fn credentials(address: &Uri) -> Option<HeaderValue> {
+    let (user, _) = address.authority()?.as_str().rsplit_once('@')?;
+    let (name, password) = user.split_once(':').unwrap_or((user, ""));
+    let mut both: Vec<u8> = percent_decode_str(name).collect();
+    both.push(b':');
+    both.extend(percent_decode_str(password));
+    HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(both))).ok()
+}
+
+/// An address for the log, without its password.
+pub(super) fn public(callback: &str) -> String {
+    let user = callback.parse::<Uri>().ok().and_then(|address| {
+        let (user, _) = address.authority()?.as_str().rsplit_once('@')?;
+        Some(format!("{user}@"))
+    });
+    user.map_or_else(
+        || callback.to_owned(),
+        |user| callback.replacen(&user, "", 1),
+    )
+}
+
 /// Tells callers what came of their calls.
 pub(super) struct Callbacks {
     config: Config,
@@ -89,9 +113,13 @@ impl Callbacks {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = address(&self.config, callback)?;
+        let credentials = credentials(request.uri());
         let own = request.headers_mut();
         own.extend(headers);
         own.remove(header::CONTENT_LENGTH);
+        if let Some(credentials) = credentials {
+            own.insert(header::AUTHORIZATION, credentials);
+        }
         for (name, value) in [
             ("x-call-id", &*call.id),
             ("x-function-name", &*call.key.name),
@@ -134,6 +162,23 @@ mod tests {
         let bound = Config::parse_from(["gateway", "--listen=127.0.0.9:8088"]);
         let goes = address(&bound, "http://gateway/x").unwrap();
         assert_eq!(goes.to_string(), "http://127.0.0.9:8088/x");
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_sent_and_not_told() {
+        for (to, sent, told) in [
+            ("http://h:1/a", None, "http://h:1/a"),
+            (
+                "https://me:w%40rd@h/a?b=1",
+                Some("Basic bWU6d0ByZA=="),
+                "https://h/a?b=1",
+            ),
+            ("http://me@h/", Some("Basic bWU6"), "http://h/"),
+        ] {
+            let found = credentials(&to.parse().unwrap());
+            assert_eq!(found, sent.map(HeaderValue::from_static), "{to}");
+            assert_eq!(public(to), told);
+        }
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{
     Queue, Waiting,
-    callback::{Callbacks, DEADLINE as CALLBACK_DEADLINE},
+    callback::{Callbacks, DEADLINE as CALLBACK_DEADLINE, public},
     is_worth_another,
 };
 use crate::{
@@ -160,7 +160,8 @@ impl Worker {
                 .await
         {
             tracing::warn!(
-                "the callback {callback} of call {} was not taken: {why}",
+                "the callback {} of call {} was not taken: {why}",
+                public(callback),
                 call.id
             );
         }
