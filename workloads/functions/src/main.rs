@@ -13,7 +13,10 @@ use clap::{Parser, Subcommand};
 use continuum_watchdog::{Body, Handler, InFlight, answer, broken_body, config::Config, process};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use std::{io::Read, process::ExitCode};
+use std::{
+    io::{IsTerminal, Read},
+    process::ExitCode,
+};
 use suite::{FUNCTIONS, Function, find};
 
 #[derive(Debug, Parser)]
@@ -78,7 +81,10 @@ fn run(name: &str, parameters: Option<String>) -> anyhow::Result<()> {
         eprintln!("{}", failed.line);
         failed.error
     })?;
-    eprintln!("{line}");
+    // Standard error is the function's log; somebody who sits there sees the line once.
+    if !std::io::stderr().is_terminal() {
+        eprintln!("{line}");
+    }
     println!("{line}");
     Ok(())
 }
