@@ -1,8 +1,10 @@
 //! Programs are asked to end, given time, and killed; what they leave behind is reaped.
 
-use super::{GRACE, Watchdog, free_port, runs, script, start, until_over};
-use anyhow::ensure;
-use continuum_tests::process::pause;
+use super::{
+    GRACE, Watchdog, child_of, free_port, runs, script, start, start_by, terminate, until_over,
+};
+use anyhow::{Context, ensure};
+use continuum_tests::process::{command, pause};
 use std::{
     io::Read,
     path::Path,
@@ -51,6 +53,64 @@ fn a_server_is_asked_to_end_after_the_last_call() -> anyhow::Result<()> {
     ensure!(status.success() && asked.exists(), "{status}");
     ensure!(done.exists(), "it was given no time");
     Ok(())
+}
+
+#[test]
+fn a_server_is_asked_when_its_calls_had_their_time_and_may_finish_them() -> anyhow::Result<()> {
+    let upstream = format!("http://127.0.0.1:{}", free_port()?);
+    let mut watchdog = start(&[
+        ("mode", "http"),
+        (
+            "fprocess",
+            "env write_timeout=20s continuum-function serve sleep",
+        ),
+        ("upstream_url", &upstream),
+        ("write_timeout", "400ms"),
+        ("kill_after", "10s"),
+    ])?;
+    let mut call = watchdog.open("POST", "/", "{\"ms\":2500}")?;
+    pause();
+    watchdog.terminate()?;
+    let mut answer = String::new();
+    call.read_to_string(&mut answer)?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 200"),
+        "{answer}: {}",
+        watchdog.said()
+    );
+    let status = watchdog.child.wait()?;
+    ensure!(
+        status.success() && !watchdog.said().contains("killed"),
+        "{status}: {}",
+        watchdog.said()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_server_that_does_not_end_when_it_is_asked_is_killed() -> anyhow::Result<()> {
+    let (_file, line) =
+        script("trap '' TERM\ncontinuum-function serve sleep &\nwhile :; do sleep 68.125; done")?;
+    let upstream = format!("http://127.0.0.1:{}", free_port()?);
+    let mut watchdog = start(&[
+        ("mode", "http"),
+        ("fprocess", &line),
+        ("upstream_url", &upstream),
+        ("kill_after", "700ms"),
+    ])?;
+    let begun = Instant::now();
+    watchdog.terminate()?;
+    let status = watchdog.child.wait()?;
+    let (took, said) = (begun.elapsed(), watchdog.said());
+    ensure!(
+        status.success() && said.contains("did not end within 700ms and was killed"),
+        "{status}: {said}"
+    );
+    ensure!(
+        (Duration::from_millis(700)..GRACE).contains(&took),
+        "it took {took:?}"
+    );
+    until_over("68.125")
 }
 
 #[test]
@@ -151,25 +211,59 @@ fn children(parent: u32) -> anyhow::Result<String> {
     Ok(states)
 }
 
+fn until_childless(pid: u32) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    loop {
+        let left = children(pid)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < GRACE, "children are `{left}`");
+        pause();
+    }
+}
+
+/// It leaves something behind, and ends.
+const LEAVES_ONE: &str = "(sleep 0.2 >/dev/null 2>&1 &)\necho done";
+
 #[test]
 fn orphans_are_reaped() -> anyhow::Result<()> {
-    let (_file, line) = script("(sleep 0.2 >/dev/null 2>&1 &)\necho done")?;
+    let (_file, line) = script(LEAVES_ONE)?;
     for mode in ["serializing", "streaming"] {
         let watchdog = start(&[("fprocess", &line), ("mode", mode)])?;
         for _ in 0..20 {
             ensure!(watchdog.get("/")?.contains("done"));
         }
         ensure!(!children(watchdog.child.id())?.is_empty(), "there are none");
-        let begun = Instant::now();
-        loop {
-            let left = children(watchdog.child.id())?;
-            if left.is_empty() {
-                break;
-            }
-            ensure!(begun.elapsed() < GRACE, "{mode}: children are `{left}`");
-            pause();
-        }
-        ensure!(begun.elapsed() < Duration::from_secs(3));
+        until_childless(watchdog.child.id()).context(mode)?;
     }
+    Ok(())
+}
+
+#[test]
+fn the_first_process_of_a_container_reaps_and_ends_too() -> anyhow::Result<()> {
+    let mut alone = vec!["unshare", "--fork", "--pid", "--kill-child", "--mount-proc"];
+    if !rustix::process::geteuid().is_root() {
+        alone.push("--map-root-user");
+    }
+    let can = command(alone[0]).args(&alone[1..]).arg("true").status();
+    if !can.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this machine gives no process namespace");
+        return Ok(());
+    }
+    let (_file, line) = script(LEAVES_ONE)?;
+    let mut watchdog = start_by(&alone, &[("fprocess", &line)])?;
+    let first = child_of(watchdog.child.id())?;
+    for _ in 0..20 {
+        ensure!(watchdog.get("/")?.contains("done"));
+    }
+    ensure!(
+        !children(first.cast_unsigned())?.is_empty(),
+        "there are none"
+    );
+    until_childless(first.cast_unsigned())?;
+    terminate(first)?;
+    let status = watchdog.child.wait()?;
+    ensure!(status.success(), "{status}: {}", watchdog.said());
     Ok(())
 }

@@ -43,21 +43,12 @@ fn free_port() -> anyhow::Result<u16> {
 
 /// Started with these options, and healthy.
 fn start(options: &[(&str, &str)]) -> anyhow::Result<Watchdog> {
-    let port = free_port()?;
-    let log = tempfile::NamedTempFile::new()?;
-    // Programs of this workspace are found by their names.
-    let path = workspace_program("continuum-watchdog");
-    let dir = path.parent().context("a directory")?.display().to_string();
-    let child = command(&path)
-        .env("port", port.to_string())
-        .env("healthcheck_interval", "300ms")
-        .env("write_timeout", "2s")
-        .env("PATH", format!("{dir}:/usr/bin:/bin"))
-        .envs(options.iter().copied())
-        .stdin(Stdio::null())
-        .stderr(log.reopen()?)
-        .spawn()?;
-    let watchdog = Watchdog { child, port, log };
+    start_by(&[], options)
+}
+
+/// The same by another program.
+fn start_by(by: &[&str], options: &[(&str, &str)]) -> anyhow::Result<Watchdog> {
+    let watchdog = launch(by, options)?;
     let begun = Instant::now();
     while !watchdog
         .get("/_/health")
@@ -71,6 +62,27 @@ fn start(options: &[(&str, &str)]) -> anyhow::Result<Watchdog> {
         pause();
     }
     Ok(watchdog)
+}
+
+fn launch(by: &[&str], options: &[(&str, &str)]) -> anyhow::Result<Watchdog> {
+    let port = free_port()?;
+    let log = tempfile::NamedTempFile::new()?;
+    // Programs of this workspace are found by their names.
+    let path = workspace_program("continuum-watchdog");
+    let dir = path.parent().context("a directory")?.display().to_string();
+    let path = path.display().to_string();
+    let line = [by, &[&*path]].concat();
+    let child = command(line[0])
+        .args(&line[1..])
+        .env("port", port.to_string())
+        .env("healthcheck_interval", "300ms")
+        .env("write_timeout", "2s")
+        .env("PATH", format!("{dir}:/usr/bin:/bin"))
+        .envs(options.iter().copied())
+        .stdin(Stdio::null())
+        .stderr(log.reopen()?)
+        .spawn()?;
+    Ok(Watchdog { child, port, log })
 }
 
 impl Watchdog {
@@ -102,10 +114,26 @@ impl Watchdog {
     }
 
     fn terminate(&self) -> anyhow::Result<()> {
-        let pid = rustix::process::Pid::from_raw(self.child.id().cast_signed());
-        rustix::process::kill_process(pid.context("its pid")?, rustix::process::Signal::TERM)?;
-        Ok(())
+        terminate(self.child.id().cast_signed())
     }
+
+    fn until_said(&self, words: &str) -> anyhow::Result<String> {
+        let begun = Instant::now();
+        loop {
+            let said = self.said();
+            if said.contains(words) {
+                return Ok(said);
+            }
+            ensure!(begun.elapsed() < 2 * GRACE, "`{words}` is not in:\n{said}");
+            pause();
+        }
+    }
+}
+
+fn terminate(pid: i32) -> anyhow::Result<()> {
+    let pid = rustix::process::Pid::from_raw(pid).context("a pid")?;
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    Ok(())
 }
 
 /// A script, for which no shell is asked: the program is the shell itself.
@@ -217,15 +245,8 @@ fn a_server_of_its_own_is_started_asked_and_started_again() -> anyhow::Result<()
     let pid = child_of(watchdog.child.id())?;
     let pid = rustix::process::Pid::from_raw(pid).context("a child")?;
     rustix::process::kill_process(pid, rustix::process::Signal::KILL)?;
+    watchdog.until_said("the program ended")?;
     let begun = Instant::now();
-    while !watchdog.said().contains("the program ended") {
-        ensure!(
-            begun.elapsed() < Duration::from_secs(10),
-            "{}",
-            watchdog.said()
-        );
-        pause();
-    }
     loop {
         let answer = watchdog.ask("POST", "/", "{\"n\":12}")?;
         if answer.contains("\"value\":144") {

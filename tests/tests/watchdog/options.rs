@@ -1,12 +1,11 @@
 //! Options as the watchdogs of OpenFaaS have them.
 
-use super::{GRACE, Watchdog, free_port, script, start};
+use super::{GRACE, free_port, script, start};
 use anyhow::{Context, ensure};
 use continuum_tests::process::{command, pause, workspace_program};
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    time::Instant,
 };
 
 #[test]
@@ -87,24 +86,12 @@ fn what_cannot_be_done_is_refused_with_a_reason() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn until_said(watchdog: &Watchdog, word: &str) -> anyhow::Result<String> {
-    let begun = Instant::now();
-    loop {
-        let said = watchdog.said();
-        if said.contains(word) {
-            return Ok(said);
-        }
-        ensure!(begun.elapsed() < GRACE, "`{word}` is not in:\n{said}");
-        pause();
-    }
-}
-
 #[test]
 fn lines_of_programs_have_prefixes_and_lengths_if_that_is_asked() -> anyhow::Result<()> {
     let (_file, line) = script("echo 0123456789 >&2; echo last >&2; echo answer")?;
     let plain = start(&[("fprocess", &line)])?;
     ensure!(plain.get("/")?.contains("answer"));
-    let said = until_said(&plain, "last")?;
+    let said = plain.until_said("last")?;
     ensure!(said.lines().any(|l| l == "0123456789"), "{said}");
     let watchdog = start(&[
         ("fprocess", &line),
@@ -112,7 +99,7 @@ fn lines_of_programs_have_prefixes_and_lengths_if_that_is_asked() -> anyhow::Res
         ("log_buffer_size", "6"),
     ])?;
     ensure!(watchdog.get("/")?.contains("answer"));
-    let said = until_said(&watchdog, "stderr: last")?;
+    let said = watchdog.until_said("stderr: last")?;
     let found: Vec<&str> = said.lines().filter(|l| l.contains(" stderr: ")).collect();
     ensure!(found.len() == 3, "{said}");
     ensure!(

@@ -1,12 +1,18 @@
 //! A server behind the watchdog: what it is asked, when it is ready, and what happens when it is none.
 
-use super::{GRACE, Watchdog, free_port, script, start};
+use super::{GRACE, Watchdog, free_port, launch, script, start};
 use anyhow::{Context, ensure};
 use continuum_tests::process::pause;
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
 /// One that answers each request with what it read; a WebSocket is told back what it says.
@@ -57,10 +63,19 @@ fn reflect(mut stream: TcpStream) -> anyhow::Result<()> {
     stream.read_exact(&mut rest)?;
     request.push_str(&String::from_utf8_lossy(&rest));
     let size = request.len();
+    let many = if request.starts_with("get /many") {
+        300
+    } else {
+        0
+    };
+    let many: String = (0..many).map(|i| format!("x-{i}: v\r\n")).collect();
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {size}\r\n\r\n{request}"
+        "HTTP/1.1 200 OK\r\n{many}connection: close\r\ncontent-length: {size}\r\n\r\n{request}"
     )?;
+    // An answer is lost that ends before everything was read.
+    stream.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut stream, &mut std::io::sink())?;
     Ok(())
 }
 
@@ -111,6 +126,16 @@ fn paths_of_calls_are_behind_that_of_the_server() -> anyhow::Result<()> {
     let watchdog = before_mirror("/base/", &[])?;
     let answer = watchdog.get("/a%20b?c=1")?;
     ensure!(answer.contains("get /base/a%20b?c=1 http/1.1"), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_may_have_hundreds_of_headers() -> anyhow::Result<()> {
+    let answer = before_mirror("", &[])?.get("/many")?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\r\nx-299: v\r\n"),
+        "{answer}"
+    );
     Ok(())
 }
 
@@ -189,10 +214,7 @@ fn a_server_that_goes_to_the_background_is_ready_by_its_port_and_told_once() -> 
         ("upstream_url", &upstream),
     ])?;
     let begun = Instant::now();
-    while !watchdog.said().contains("went to the background") {
-        ensure!(begun.elapsed() < GRACE, "{}", watchdog.said());
-        pause();
-    }
+    watchdog.until_said("went to the background")?;
     while begun.elapsed() < Duration::from_secs(3) {
         let answer = watchdog.ask("POST", "/", "{\"n\":12}")?;
         ensure!(answer.contains("\"value\":144"), "{answer}");
@@ -206,5 +228,101 @@ fn a_server_that_goes_to_the_background_is_ready_by_its_port_and_told_once() -> 
     watchdog.terminate()?;
     watchdog.child.wait()?;
     ensure!(TcpStream::connect(address).is_err(), "it still listens");
+    Ok(())
+}
+
+#[test]
+fn a_server_that_listens_elsewhere_is_told_once() -> anyhow::Result<()> {
+    let elsewhere = format!("http://127.0.0.1:{}", free_port()?);
+    let watchdog = launch(
+        &[],
+        &[
+            ("mode", "http"),
+            ("fprocess", "sleep 600"),
+            ("upstream_url", &elsewhere),
+        ],
+    )?;
+    watchdog.until_said("upstream_url must say where it listens")?;
+    for (path, status) in [("/_/health", "503"), ("/_/ready", "503"), ("/", "502")] {
+        let answer = watchdog.get(path)?;
+        ensure!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path}: {answer}"
+        );
+    }
+    // It is ready as soon as something does.
+    let address = elsewhere.trim_start_matches("http://");
+    let _listener = TcpListener::bind(address)?;
+    let begun = Instant::now();
+    while !watchdog.get("/_/ready")?.starts_with("HTTP/1.1 200") {
+        ensure!(begun.elapsed() < GRACE, "{}", watchdog.said());
+        pause();
+    }
+    let told = watchdog.said().matches("nothing listens at").count();
+    ensure!(told == 1, "told {told} times: {}", watchdog.said());
+    Ok(())
+}
+
+/// One that speaks TLS, with the file of its certificate.
+fn secured() -> anyhow::Result<(u16, tempfile::NamedTempFile)> {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(made.cert.pem().as_bytes())?;
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
+    let key = key.map_err(|why| anyhow::anyhow!("{why}"))?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    listener.set_nonblocking(true)?;
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(tell_secret(listener, acceptor))
+    });
+    Ok((port, file))
+}
+
+async fn tell_secret(listener: TcpListener, acceptor: TlsAcceptor) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // Who only looks whether it listens says nothing.
+        let Ok(mut stream) = acceptor.accept(stream).await else {
+            continue;
+        };
+        stream.read(&mut [0; 4096]).await?;
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret";
+        stream.write_all(answer).await?;
+    }
+}
+
+#[test]
+fn a_server_behind_tls_is_called_if_its_certificate_is_believed() -> anyhow::Result<()> {
+    let (port, certificate) = secured()?;
+    let upstream = format!("https://127.0.0.1:{port}");
+    let path = certificate.path().display().to_string();
+    let mut options = vec![
+        ("mode", "http"),
+        ("fprocess", "sleep 600"),
+        ("upstream_url", &*upstream),
+    ];
+    let doubting = start(&options)?;
+    let answer = doubting.get("/")?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 502") && answer.contains("certificate"),
+        "{answer}"
+    );
+    options.push(("SSL_CERT_FILE", &path));
+    let answer = start(&options)?.get("/")?;
+    ensure!(
+        answer.starts_with("HTTP/1.1 200") && answer.ends_with("secret"),
+        "{answer}"
+    );
     Ok(())
 }

@@ -24,6 +24,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Of one connection, whatever its caller sends: as large as headers may be.
 const BUFFER_BYTES: usize = 64 << 10;
 
+/// Of one request or answer; how long they are together has a limit of its own.
+pub const MAX_HEADERS: usize = 1000;
+
 /// A caller who says nothing for so long is asked whether he is still there, so often, and is let go.
 const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
 const KEEPALIVE_EACH: Duration = Duration::from_secs(15);
@@ -131,6 +134,7 @@ pub async fn accept<S, B>(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.silence)
             .max_buf_size(BUFFER_BYTES)
+            .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(Box::pin(stream)), service)
             .with_upgrades();
         let ending = ending.clone();
@@ -225,6 +229,18 @@ mod tests {
                 format!("HTTP/1.1 {status}")
             );
         }
+    }
+
+    #[tokio::test]
+    async fn headers_may_be_many() {
+        let (address, _stop) = start(5000).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let headers: String = (0..500).map(|i| format!("x-{i}: v\r\n")).collect();
+        let request = format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ mod signals;
 mod tls;
 mod upgrade;
 
-pub use accept::{Connection, Limits, Peer, accept};
+pub use accept::{Connection, Limits, MAX_HEADERS, Peer, accept};
 pub use error::with_causes;
 pub use headers::strip;
 pub use options::{duration, parse};

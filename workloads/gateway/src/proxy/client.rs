@@ -1,6 +1,7 @@
 //! Connections to replicas, kept and used again.
 
 use super::body::Shared;
+use continuum_http_service::MAX_HEADERS;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -22,5 +23,6 @@ pub(crate) fn new() -> HttpClient {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(256)
+        .http1_max_headers(MAX_HEADERS)
         .build(connector)
 }

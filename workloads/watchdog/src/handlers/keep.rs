@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+/// Who has not listened by then may never do so, for one that listens elsewhere looks the same from here.
+const LISTENS_WITHIN: Duration = Duration::from_secs(5);
 /// A server that goes to the background may listen only after the process that was started has ended.
 const BACKGROUND_WITHIN: Duration = Duration::from_secs(2);
 /// One in the background is over when it has not listened so often.
@@ -78,7 +80,19 @@ impl Server {
         };
         program.log(true);
         let listens = async {
-            self.until_it_listens().await;
+            let listening = self.until_it_listens();
+            if tokio::time::timeout(LISTENS_WITHIN, listening)
+                .await
+                .is_err()
+            {
+                tracing::warn!(
+                    "nothing listens at {} {LISTENS_WITHIN:?} after `{}` was started: no call can be made until something \
+                     does; upstream_url must say where it listens (localhost may be ::1, and not 127.0.0.1)",
+                    self.authority,
+                    self.argv[0]
+                );
+                self.until_it_listens().await;
+            }
             self.is_ready.store(true, Ordering::Relaxed);
             std::future::pending::<()>().await;
         };

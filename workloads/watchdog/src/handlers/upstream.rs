@@ -6,7 +6,7 @@ use crate::{
     programs::Programs,
 };
 use anyhow::Context as _;
-use continuum_http_service::{Connector, Upgrade, connector, strip, with_causes};
+use continuum_http_service::{Connector, MAX_HEADERS, Upgrade, connector, strip, with_causes};
 use http::{Request, Response, StatusCode, Uri, Version, header, uri::Scheme};
 use http_body_util::BodyExt;
 use hyper_util::{
@@ -99,6 +99,7 @@ impl Upstream {
             client: Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE)
+                .http1_max_headers(MAX_HEADERS)
                 .build(connector(http)?),
             base,
             buffers: config.buffers(),
