@@ -25,7 +25,6 @@ pub struct AgentConfig {
     pub key: PathBuf,
     /// Everything the agent writes lies below this.
     pub data_dir: PathBuf,
-    /// Unpacked workload bundle.
     pub bundle: PathBuf,
     /// Whether this is a machine of its own, where links are emulated, limits enforced and software installed.
     pub own_machine: bool,

@@ -10,18 +10,14 @@ pub enum AgentError {
     File {
         /// What was being done.
         doing: &'static str,
-        /// To which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// `agent.toml` is not understood.
     #[error("parse configuration `{path}`", path = path.display())]
     Config {
-        /// The file.
         path: PathBuf,
-        /// Where and why.
         #[source]
         source: Box<toml::de::Error>,
     },
@@ -31,27 +27,17 @@ pub enum AgentError {
     /// It names something that is not there.
     #[error("find {what} `{name}`{}", hint(known))]
     NotFound {
-        /// Kind of thing.
         what: &'static str,
-        /// Its name.
         name: String,
-        /// What there is.
         known: Vec<String>,
     },
     /// It exists already, and differently.
     #[error("create {what} `{name}`: it exists already")]
-    Exists {
-        /// Kind of thing.
-        what: &'static str,
-        /// Its name.
-        name: String,
-    },
+    Exists { what: &'static str, name: String },
     /// This node cannot do that.
     #[error("{doing} on this node: {why}")]
     Unsupported {
-        /// What was asked.
         doing: &'static str,
-        /// Why not.
         why: &'static str,
     },
     /// A program could not be started.
@@ -59,14 +45,12 @@ pub enum AgentError {
     Start {
         /// argv[0].
         program: String,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// A program ended badly.
     #[error("run `{program}`: {how}; it said: {said}")]
     Program {
-        /// The whole command.
         program: String,
         /// Exit code or signal.
         how: String,
@@ -78,7 +62,6 @@ pub enum AgentError {
     Deadline {
         /// What was waited for.
         what: String,
-        /// How long.
         after: Duration,
         /// Last thing seen; may be empty.
         last_seen: String,
@@ -88,9 +71,7 @@ pub enum AgentError {
     Digest {
         /// Name of the artifact or file.
         name: String,
-        /// Announced.
         want: String,
-        /// Computed.
         have: String,
     },
     /// TLS material is missing or wrong.
@@ -98,16 +79,12 @@ pub enum AgentError {
     Tls {
         /// What was being done.
         doing: String,
-        /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The transport failed.
     #[error("serve on {listen}")]
     Serve {
-        /// Address.
         listen: std::net::SocketAddr,
-        /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use tokio::io::AsyncWriteExt;
 
 /// Joins a relative path from the wire to a directory; anything that could leave it is refused.
-pub fn below(dir: &Path, relative: &str) -> Result<PathBuf, AgentError> {
+pub(crate) fn below(dir: &Path, relative: &str) -> Result<PathBuf, AgentError> {
     let path = Path::new(relative);
     let plain = path.components().all(|c| matches!(c, Component::Normal(_)));
     if relative.is_empty() || relative.len() > 1024 || relative.contains('\0') || !plain {
@@ -19,7 +19,7 @@ pub fn below(dir: &Path, relative: &str) -> Result<PathBuf, AgentError> {
 }
 
 /// Opens a file for sending. Links are not followed and devices not read: what a run leaves is not to be trusted.
-pub async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentError> {
+pub(crate) async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentError> {
     let file_error = |source| AgentError::File {
         doing: "read",
         path: path.to_owned(),
@@ -43,7 +43,7 @@ pub async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentError> {
 
 /// Receives one file: written beside its name, digest checked, then renamed.
 #[derive(Debug)]
-pub struct Incoming {
+pub(crate) struct Incoming {
     file: tokio::fs::File,
     temporary: PathBuf,
     target: PathBuf,
@@ -57,7 +57,7 @@ pub struct Incoming {
 
 impl Incoming {
     /// Begins; `target` gets its name only when everything is there and right.
-    pub async fn begin(
+    pub(crate) async fn begin(
         target: PathBuf,
         name: &str,
         sha256: &str,
@@ -104,7 +104,7 @@ impl Incoming {
     }
 
     /// Adds bytes; more than announced is refused.
-    pub async fn write(&mut self, chunk: &[u8]) -> Result<(), AgentError> {
+    pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), AgentError> {
         self.have_bytes += chunk.len() as u64;
         if self.have_bytes > self.want_bytes {
             return Err(AgentError::Invalid(format!(
@@ -124,7 +124,7 @@ impl Incoming {
     }
 
     /// Checks and gives the file its name.
-    pub async fn finish(mut self) -> Result<PathBuf, AgentError> {
+    pub(crate) async fn finish(mut self) -> Result<PathBuf, AgentError> {
         if self.have_bytes != self.want_bytes {
             return Err(AgentError::Invalid(format!(
                 "`{}` ended after {} of {} bytes",

@@ -15,19 +15,21 @@
 
 pub mod broker;
 pub mod child;
-pub mod clock;
+mod clock;
 pub mod config;
 pub mod error;
-pub mod files;
+mod files;
 mod https;
-pub mod install;
+mod install;
 pub mod logs;
 mod machine;
-pub mod metrics;
-pub mod network;
+mod metrics;
+mod network;
 pub mod process;
 pub mod server;
-pub mod state;
-pub mod store;
-pub mod system;
-pub mod workload;
+mod state;
+mod store;
+mod system;
+mod workload;
+
+pub use install::kubeedge_rights;

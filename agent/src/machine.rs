@@ -16,7 +16,6 @@ const DEADLINE: Duration = Duration::from_mins(2);
 pub(crate) enum Machine {
     /// QEMU, one by one.
     Emulated,
-    /// A processor.
     Native,
 }
 

@@ -74,7 +74,7 @@ pub async fn run(
 }
 
 /// The same, whatever its exit code.
-pub async fn run_unchecked(
+pub(crate) async fn run_unchecked(
     argv: &[&str],
     input: Option<&[u8]>,
     deadline: Duration,
@@ -144,7 +144,7 @@ async fn read_limited(pipe: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
 }
 
 /// Kills a whole process group; one that is gone already is fine.
-pub fn kill_group(pid: Option<u32>) {
+pub(crate) fn kill_group(pid: Option<u32>) {
     signal_group(pid, rustix::process::Signal::KILL);
 }
 
@@ -169,7 +169,7 @@ pub async fn stop(child: &mut Child, grace: Duration) {
 }
 
 /// The end of some output as one line.
-pub fn tail_text(bytes: &[u8], limit: usize) -> String {
+pub(crate) fn tail_text(bytes: &[u8], limit: usize) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim();
     let mut start = text.len().saturating_sub(limit);

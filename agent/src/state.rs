@@ -16,38 +16,30 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::sync::Notify;
 
 /// Shared by all services.
 #[derive(Debug)]
-pub struct AgentState {
+pub(crate) struct AgentState {
     /// As written by the controller.
     pub config: AgentConfig,
     /// Last lines of agent and children.
     pub logs: Arc<LogRing>,
-    /// Samples and events.
     pub metrics: Arc<MetricsRing>,
-    /// Artifacts by digest.
     pub store: ArtifactStore,
-    /// Emulated links.
     pub network: Network,
-    /// MQTT broker.
     pub broker: Broker,
-    /// Runs of applications.
     pub workloads: Arc<Workloads>,
     /// One installation at a time.
-    pub install_lock: tokio::sync::Mutex<()>,
+    pub(crate) install_lock: tokio::sync::Mutex<()>,
     /// When the controller was last heard of.
-    pub contact: Contact,
-    /// New certificates are in place: new connections are to use them.
-    pub rekeyed: Notify,
+    pub(crate) contact: Contact,
     /// The controller asked the agent to end.
     pub shutdown: tokio_util::sync::CancellationToken,
 }
 
 impl AgentState {
     /// From configuration; control groups are prepared where this is a machine of its own.
-    pub fn new(
+    pub(crate) fn new(
         config: AgentConfig,
         logs: Arc<LogRing>,
         shutdown: tokio_util::sync::CancellationToken,
@@ -70,7 +62,6 @@ impl AgentState {
             )),
             install_lock: tokio::sync::Mutex::new(()),
             contact: Contact::default(),
-            rekeyed: Notify::new(),
             shutdown,
             config,
             logs,
@@ -79,7 +70,7 @@ impl AgentState {
     }
 
     /// What this node can do, for the controller.
-    pub fn capabilities(&self) -> Vec<&'static str> {
+    pub(crate) fn capabilities(&self) -> Vec<&'static str> {
         let mut names = vec!["broker", "workload"];
         if self.config.own_machine {
             names.extend(["network", "install"]);
@@ -93,7 +84,7 @@ impl AgentState {
 
 /// When the controller was last heard of, and how many of its streams are open.
 #[derive(Debug, Clone, Default)]
-pub struct Contact(Arc<ContactInner>);
+pub(crate) struct Contact(Arc<ContactInner>);
 
 #[derive(Debug)]
 struct ContactInner {
@@ -111,19 +102,18 @@ impl Default for ContactInner {
 }
 
 impl Contact {
-    /// A request came.
-    pub fn touch(&self) {
+    pub(crate) fn touch(&self) {
         *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// A stream is open as long as the guard lives.
-    pub fn open_stream(&self) -> StreamGuard {
+    pub(crate) fn open_stream(&self) -> StreamGuard {
         self.0.streams.fetch_add(1, Ordering::AcqRel);
         StreamGuard(self.clone())
     }
 
     /// Returns once nothing was heard for so long.
-    pub async fn silent_for(&self, lease: Duration) {
+    pub(crate) async fn silent_for(&self, lease: Duration) {
         loop {
             let since = self
                 .0
@@ -145,7 +135,7 @@ impl Contact {
 
 /// See [`Contact::open_stream`].
 #[derive(Debug)]
-pub struct StreamGuard(Contact);
+pub(crate) struct StreamGuard(Contact);
 
 impl Drop for StreamGuard {
     fn drop(&mut self) {

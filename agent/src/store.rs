@@ -5,33 +5,31 @@ use std::path::{Path, PathBuf};
 
 /// An artifact as announced by the controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Artifact {
+pub(crate) struct Artifact {
     /// File name, for programs that look at it.
     pub name: String,
     /// Digest, lower-case hex.
     pub sha256: String,
-    /// Size.
     pub size_bytes: u64,
     /// For an archive of a container image, `NAME@DIGEST` of that image; otherwise empty.
     pub image: String,
 }
 
-/// The store.
 #[derive(Debug, Clone)]
-pub struct ArtifactStore {
+pub(crate) struct ArtifactStore {
     dir: PathBuf,
 }
 
 impl ArtifactStore {
     /// Below the agent's data directory.
-    pub fn new(data_dir: &Path) -> Self {
+    pub(crate) fn new(data_dir: &Path) -> Self {
         Self {
             dir: data_dir.join("artifacts"),
         }
     }
 
     /// Where an artifact lies or would lie: a directory named by digest keeps the file's own name.
-    pub fn path(&self, artifact: &Artifact) -> Result<PathBuf, AgentError> {
+    pub(crate) fn path(&self, artifact: &Artifact) -> Result<PathBuf, AgentError> {
         let is_digest =
             artifact.sha256.len() == 64 && artifact.sha256.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_digest {
@@ -53,15 +51,14 @@ impl ArtifactStore {
     }
 
     /// Whether it is here with the right size; content was checked when it came.
-    pub fn has(&self, artifact: &Artifact) -> bool {
+    pub(crate) fn has(&self, artifact: &Artifact) -> bool {
         self.path(artifact)
             .ok()
             .and_then(|path| std::fs::metadata(path).ok())
             .is_some_and(|m| m.is_file() && m.len() == artifact.size_bytes)
     }
 
-    /// Starts receiving one.
-    pub async fn receive(&self, artifact: &Artifact) -> Result<Incoming, AgentError> {
+    pub(crate) async fn receive(&self, artifact: &Artifact) -> Result<Incoming, AgentError> {
         Incoming::begin(
             self.path(artifact)?,
             &artifact.name,

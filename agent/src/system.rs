@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 /// What installers may do to the machine.
 #[async_trait::async_trait]
-pub trait System: Send + Sync {
+pub(crate) trait System: Send + Sync {
     /// Runs a program; anything but exit code 0 is an error.
     async fn run(&self, argv: &[&str], deadline: Duration) -> Result<String, AgentError>;
     /// Writes a file whole; its directory is made. `Ok(false)` when it had that content already.
@@ -27,9 +27,8 @@ const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// For an answer of a server that is busy with its own start.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 
-/// The real machine.
 #[derive(Debug)]
-pub struct HostSystem;
+pub(crate) struct HostSystem;
 
 #[async_trait::async_trait]
 impl System for HostSystem {

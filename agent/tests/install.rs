@@ -64,42 +64,16 @@ async fn apply(
     Ok(seen)
 }
 
-async fn remove(agent: &Agent, component: &str) -> Result<(), Status> {
-    let mut client = InstallClient::new(agent.connect().await);
-    let request = wire::RemoveComponentRequest {
-        component: component.into(),
-    };
-    let mut steps = within("Remove", client.remove(request)).await?.into_inner();
-    while within("a step", steps.message()).await?.is_some() {}
-    Ok(())
-}
-
-#[tokio::test]
-async fn components_are_listed() {
-    let agent = Agent::start().await;
-    let mut client = InstallClient::new(agent.connect().await);
-    let list = client.list(wire::ListComponentsRequest {}).await.unwrap();
-    let components = list.into_inner().components;
-    let names: Vec<_> = components.iter().map(|c| c.name.as_str()).collect();
-    assert!(names.starts_with(&["mqtt", "containerd"]), "{names:?}");
-    assert!(components.iter().all(|c| !c.summary.is_empty()));
-}
-
 #[tokio::test]
 async fn an_unknown_component_is_refused_with_the_known_ones() {
     let agent = Agent::start().await;
-    let refusals = [
-        apply(&agent, "mqqt", &[], &[]).await.unwrap_err(),
-        remove(&agent, "mqqt").await.unwrap_err(),
-    ];
-    for status in refusals {
-        assert_eq!(status.code(), Code::NotFound, "{status}");
-        let text = status.message();
-        assert!(
-            text.contains("`mqqt`") && text.contains("there are: mqtt, containerd"),
-            "{text}"
-        );
-    }
+    let status = apply(&agent, "mqqt", &[], &[]).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{status}");
+    let text = status.message();
+    assert!(
+        text.contains("`mqqt`") && text.contains("there are: mqtt, containerd"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -133,20 +107,6 @@ async fn nothing_is_installed_on_a_machine_that_is_shared() {
         ("mqtt", &[("backend", "mosquitto")]),
     ] {
         let status = apply(&agent, component, options, &[]).await.unwrap_err();
-        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
-        assert!(status.message().contains("shares its machine"), "{status}");
-    }
-}
-
-#[tokio::test]
-async fn nothing_is_removed_from_a_machine_that_is_shared() {
-    assert!(
-        !std::path::Path::new("/usr/sbin/mosquitto").exists(),
-        "not tried where a fault would purge this machine's own mosquitto"
-    );
-    let agent = Agent::start().await;
-    for component in ["containerd", "mqtt"] {
-        let status = remove(&agent, component).await.expect_err(component);
         assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
         assert!(status.message().contains("shares its machine"), "{status}");
     }

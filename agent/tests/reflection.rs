@@ -69,10 +69,7 @@ async fn the_file_of_a_service_decodes_and_has_its_methods() {
         .iter()
         .map(prost_types::MethodDescriptorProto::name)
         .collect();
-    assert_eq!(
-        methods,
-        ["Info", "Exec", "Put", "Get", "Logs", "Rekey", "Shutdown"]
-    );
+    assert_eq!(methods, ["Info", "Exec", "Put", "Get", "Logs", "Shutdown"]);
     let exec = &service.method[1];
     assert!(exec.server_streaming() && !exec.client_streaming());
     assert_eq!(exec.input_type(), ".continuum.v1.ExecRequest");

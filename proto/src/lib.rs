@@ -5,7 +5,7 @@
 //! `UPDATE_PROTO=1 cargo test -p continuum-proto` writes it.
 //!
 //! Invariant: this crate is a leaf, and its types stop at the edges of the others
-//! (`agents/grpc.rs` in the controller, `server/` in the agent).
+//! (`agents/grpc` in the controller, `server/` in the agent); only samples are the same inside of the agent.
 
 mod generated {
     #![allow(warnings, clippy::all, clippy::pedantic, missing_docs)]

@@ -18,20 +18,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What the broker is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerSpec {
     /// `rumqttd` or `mosquitto`.
     pub backend: Backend,
-    /// Where it listens.
     pub listen: SocketAddr,
     /// Connections admitted; above this they are reset before the broker sees them.
     pub max_connections: u32,
-    /// Largest message.
     pub max_payload_bytes: u32,
 }
 
-/// Which program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
     /// Embedded in the agent's own program.
@@ -41,19 +37,17 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// Every backend.
-    pub const ALL: [Self; 2] = [Self::Rumqttd, Self::Mosquitto];
+    pub(crate) const ALL: [Self; 2] = [Self::Rumqttd, Self::Mosquitto];
 
     /// Name on the wire and in configs.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Rumqttd => "rumqttd",
             Self::Mosquitto => "mosquitto",
         }
     }
 
-    /// By name.
-    pub fn from_name(name: &str) -> Result<Self, AgentError> {
+    pub(crate) fn from_name(name: &str) -> Result<Self, AgentError> {
         Self::ALL
             .into_iter()
             .find(|b| b.name() == name)

@@ -35,12 +35,11 @@ struct Settings {
 /// Counters as rumqttd keeps them; one JSON line a second on the child's standard output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Connected clients.
     pub connections: u64,
     /// Messages taken in since the start.
     pub publishes: u64,
     /// Messages that could not be stored.
-    pub failed_publishes: u64,
+    pub(crate) failed_publishes: u64,
 }
 
 pub(super) fn argv(config: &AgentConfig, spec: &BrokerSpec) -> Result<Vec<String>, AgentError> {

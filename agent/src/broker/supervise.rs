@@ -29,7 +29,6 @@ pub(super) fn child_argv(config: &AgentConfig) -> Result<Vec<String>, AgentError
     ])
 }
 
-/// A running broker.
 #[derive(Debug)]
 pub(super) struct Supervised {
     pub(super) spec: BrokerSpec,

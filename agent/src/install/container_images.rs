@@ -5,9 +5,8 @@ use super::{InstallSpec, Installer, Progress, StepState, containerd::SOCKET};
 use crate::{error::AgentError, system::System};
 use std::{collections::BTreeSet, time::Duration};
 
-/// Images of pods.
 #[derive(Debug)]
-pub struct ContainerImages;
+pub(crate) struct ContainerImages;
 
 /// An image of hundreds of megabytes under emulation.
 const IMPORT_DEADLINE: Duration = Duration::from_mins(10);
@@ -96,7 +95,7 @@ async fn load(
 /// Those of some images, all as `NAME@DIGEST`, that containerd has; asked once for all, since each question is a process,
 /// and for these alone: it reads the manifest and the configuration of each that it lists, two seconds' work under emulation.
 /// Without containerd there are none; one that does not answer is an error, since everything after would wait for it too.
-pub async fn present(
+pub(crate) async fn present(
     system: &dyn System,
     wanted: impl Iterator<Item = &str>,
 ) -> Result<BTreeSet<String>, AgentError> {
@@ -133,10 +132,6 @@ impl Installer for ContainerImages {
         "container-images"
     }
 
-    fn summary(&self) -> &'static str {
-        "container images from archives, for pods"
-    }
-
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }
@@ -156,15 +151,6 @@ impl Installer for ContainerImages {
             Some("docker") => load(spec, system, progress).await,
             _ => import(spec, system, progress).await,
         }
-    }
-
-    async fn remove(&self, _system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        progress.report(
-            "images",
-            StepState::Unchanged,
-            "they stay as long as the machine",
-        );
-        Ok(())
     }
 }
 

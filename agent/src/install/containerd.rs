@@ -10,10 +10,9 @@ use std::time::Duration;
 
 /// The package is in the image, switched off; this writes its configuration and starts it.
 #[derive(Debug)]
-pub struct Containerd;
+pub(crate) struct Containerd;
 
 const CONFIG: &str = "/etc/containerd/config.toml";
-/// Where it listens.
 pub(super) const SOCKET: &str = "/run/containerd/containerd.sock";
 /// containerd 1.7, configuration version 2; systemd owns the control groups, as Kubernetes wants it. Option
 /// `sandbox_image` names the image that holds a pod's namespaces.
@@ -44,16 +43,12 @@ const CONFIG_TEXT: &str = "\
 ";
 const CRUN_TEXT: &str = "  BinaryName = \"/usr/bin/crun\"\n";
 const UNIT: &str = "containerd.service";
-const SYSTEMCTL_DEADLINE: Duration = Duration::from_mins(2);
+const ANSWER_DEADLINE: Duration = Duration::from_mins(2);
 
 #[async_trait::async_trait]
 impl Installer for Containerd {
     fn name(&self) -> &'static str {
         "containerd"
-    }
-
-    fn summary(&self) -> &'static str {
-        "containerd with runc (emulated: crun) from the guest image, control groups by systemd"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -73,27 +68,10 @@ impl Installer for Containerd {
         let program = Machine::read(system).await.policy().container_program;
         let text = config_text(spec, program);
         let changed = system.write(CONFIG, &text, 0o644).await?;
-        progress.report(
-            "configuration",
-            if changed {
-                StepState::Done
-            } else {
-                StepState::Unchanged
-            },
-            CONFIG,
-        );
-        progress.report("service", StepState::Running, "systemctl enable and start");
-        system
-            .run(&["systemctl", "enable", UNIT], SYSTEMCTL_DEADLINE)
-            .await?;
-        // `restart` also picks up a changed configuration; a running one with the same is left alone.
-        let verb = if changed { "restart" } else { "start" };
-        let begun = ["systemctl", verb, UNIT];
-        if let Err(error) = system.run(&begun, SYSTEMCTL_DEADLINE).await {
-            return Err(unit::explain(UNIT, error, system).await);
-        }
+        progress.report("configuration", changed.into(), CONFIG);
+        unit::run(UNIT, changed, system, progress).await?;
         // The unit is of type notify: it is up only once containerd said so. `ctr` proves that it answers.
-        let version = system.run(&["ctr", "version"], SYSTEMCTL_DEADLINE).await?;
+        let version = system.run(&["ctr", "version"], ANSWER_DEADLINE).await?;
         let version = version
             .lines()
             .filter_map(|line| line.trim().strip_prefix("Version:"))
@@ -102,23 +80,10 @@ impl Installer for Containerd {
             .trim()
             .to_owned();
         let said = system
-            .run(&[program.name(), "--version"], SYSTEMCTL_DEADLINE)
+            .run(&[program.name(), "--version"], ANSWER_DEADLINE)
             .await?;
         let runtime = said.lines().next().unwrap_or(program.name());
         progress.report("service", StepState::Done, format!("{version}, {runtime}"));
-        Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        if !system.exists(CONFIG).await {
-            progress.report("service", StepState::Unchanged, "was not installed");
-            return Ok(());
-        }
-        system
-            .run(&["systemctl", "disable", "--now", UNIT], SYSTEMCTL_DEADLINE)
-            .await?;
-        system.remove(CONFIG).await?;
-        progress.report("service", StepState::Done, "stopped and disabled");
         Ok(())
     }
 }

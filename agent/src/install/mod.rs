@@ -19,15 +19,16 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-pub use container_images::{ContainerImages, present as present_images};
-pub use containerd::Containerd;
-pub use docker::Docker;
-pub use kubeedge::{CloudCore, EdgeCore, rights as kubeedge_rights};
-pub use kubernetes::{ControlPlane, PodRoutes, Worker};
-pub use mqtt::Mqtt;
+pub(crate) use container_images::{ContainerImages, present as present_images};
+pub(crate) use containerd::Containerd;
+pub(crate) use docker::Docker;
+pub use kubeedge::rights as kubeedge_rights;
+pub(crate) use kubeedge::{CloudCore, EdgeCore};
+pub(crate) use kubernetes::{ControlPlane, PodRoutes, Worker};
+pub(crate) use mqtt::Mqtt;
 
 /// Every installer; the only place that names them.
-pub const INSTALLERS: &[&dyn Installer] = &[
+pub(crate) const INSTALLERS: &[&dyn Installer] = &[
     &Mqtt,
     &Containerd,
     &Docker,
@@ -41,20 +42,17 @@ pub const INSTALLERS: &[&dyn Installer] = &[
 
 /// What the controller asks for.
 #[derive(Debug, Clone, Default)]
-pub struct InstallSpec {
+pub(crate) struct InstallSpec {
     /// Settings of the component.
     pub options: BTreeMap<String, String>,
     /// Artifacts with where they lie on this node.
     pub artifacts: Vec<(Artifact, PathBuf)>,
 }
 
-/// One component.
 #[async_trait::async_trait]
-pub trait Installer: Sync {
+pub(crate) trait Installer: Sync {
     /// Name on the wire and in configs.
     fn name(&self) -> &'static str;
-    /// What it is, in one line.
-    fn summary(&self) -> &'static str;
     /// Whether it needs a machine of its own (root, systemd, packages).
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool;
     /// Whether it is there.
@@ -66,12 +64,10 @@ pub trait Installer: Sync {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError>;
-    /// Takes it away again.
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError>;
 }
 
 /// Looks one up by name.
-pub fn find(name: &str) -> Result<&'static dyn Installer, AgentError> {
+pub(crate) fn find(name: &str) -> Result<&'static dyn Installer, AgentError> {
     INSTALLERS
         .iter()
         .copied()
@@ -85,7 +81,7 @@ pub fn find(name: &str) -> Result<&'static dyn Installer, AgentError> {
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepState {
+pub(crate) enum StepState {
     /// Under way.
     Running,
     /// Something was changed.
@@ -94,12 +90,20 @@ pub enum StepState {
     Unchanged,
 }
 
+impl From<bool> for StepState {
+    fn from(has_changed: bool) -> Self {
+        if has_changed {
+            Self::Done
+        } else {
+            Self::Unchanged
+        }
+    }
+}
+
 /// One line of progress.
 #[derive(Debug, Clone)]
-pub struct Step {
-    /// Which step.
+pub(crate) struct Step {
     pub name: &'static str,
-    /// How it went.
     pub state: StepState,
     /// In a few words.
     pub detail: String,
@@ -109,14 +113,14 @@ pub struct Step {
 
 /// Where steps are reported.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub(crate) struct Progress {
     sender: mpsc::UnboundedSender<Step>,
     begun: Instant,
 }
 
 impl Progress {
     /// Steps go to `sender`.
-    pub fn new(sender: mpsc::UnboundedSender<Step>) -> Self {
+    pub(crate) fn new(sender: mpsc::UnboundedSender<Step>) -> Self {
         Self {
             sender,
             begun: Instant::now(),
@@ -124,7 +128,7 @@ impl Progress {
     }
 
     /// Reports one step. A reader that went away does not stop the work.
-    pub fn report(&self, name: &'static str, state: StepState, detail: impl Into<String>) {
+    pub(crate) fn report(&self, name: &'static str, state: StepState, detail: impl Into<String>) {
         let step = Step {
             name,
             state,
@@ -156,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn applying_twice_is_harmless_and_removing_twice_too() {
+    async fn applying_twice_is_harmless() {
         for installer in INSTALLERS {
             let system = RecordingSystem::default();
             // What is waited for is there.
@@ -207,9 +211,6 @@ mod tests {
             };
             for _ in 0..2 {
                 installer.apply(&spec, &system, &progress).await.unwrap();
-            }
-            for _ in 0..2 {
-                installer.remove(&system, &progress).await.unwrap();
             }
         }
     }

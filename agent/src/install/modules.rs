@@ -9,14 +9,12 @@ const LOADABLE: &str = "/proc/modules";
 /// What is loaded at every boot.
 const AT_BOOT: &str = "/etc/modules-load.d";
 
-/// One of them.
 #[derive(Debug)]
 pub(super) struct Module {
     name: &'static str,
     /// Is there while the kernel has it, loaded or built in. `/sys/module` alone does not tell: what is built in and has no
     /// parameters is not in it, nor is it among `modules.builtin` of a kernel that was built without modules.
     proof: &'static str,
-    /// For an error.
     lacking: &'static str,
 }
 
@@ -64,11 +62,6 @@ pub(super) async fn load(
     Ok(changed)
 }
 
-/// They are not loaded at the next boot.
-pub(super) async fn forget(purpose: &str, system: &dyn System) -> Result<(), AgentError> {
-    system.remove(&file(purpose)).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,8 +85,6 @@ mod tests {
         let files = system.files.lock().unwrap().clone();
         let text = &files["/etc/modules-load.d/pods.conf"];
         assert_eq!(text, "br_netfilter\noverlay\n");
-        forget("pods", &system).await.unwrap();
-        assert!(system.files.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -6,20 +6,15 @@ use std::time::Duration;
 
 /// Option `backend`: `rumqttd` (embedded, the default) or `mosquitto`.
 #[derive(Debug)]
-pub struct Mqtt;
+pub(crate) struct Mqtt;
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 const UNIT_LINK: &str = "/etc/systemd/system/mosquitto.service";
-const DPKG_DEADLINE: Duration = Duration::from_mins(5);
 
 #[async_trait::async_trait]
 impl Installer for Mqtt {
     fn name(&self) -> &'static str {
         "mqtt"
-    }
-
-    fn summary(&self) -> &'static str {
-        "MQTT broker: the embedded rumqttd, or mosquitto from Debian packages"
     }
 
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool {
@@ -53,18 +48,6 @@ impl Installer for Mqtt {
                 known: vec!["rumqttd".into(), "mosquitto".into()],
             }),
         }
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        if system.exists(MOSQUITTO).await {
-            system
-                .run(&["dpkg", "--purge", "mosquitto"], DPKG_DEADLINE)
-                .await?;
-            progress.report("packages", StepState::Done, "mosquitto purged");
-        } else {
-            progress.report("packages", StepState::Unchanged, "no package was installed");
-        }
-        Ok(())
     }
 }
 

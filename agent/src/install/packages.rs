@@ -22,7 +22,6 @@ pub(super) fn of(what: &str, spec: &InstallSpec) -> Result<Vec<String>, AgentErr
     Ok(debs)
 }
 
-/// Installs them.
 pub(super) async fn install(
     debs: &[String],
     system: &dyn System,

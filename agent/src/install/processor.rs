@@ -44,15 +44,6 @@ pub(super) async fn tell_frequency(
     Ok(())
 }
 
-/// Takes the copy away.
-pub(super) async fn forget_frequency(system: &dyn System) -> Result<(), AgentError> {
-    if system.exists(UNIT_FILE).await {
-        unit::disable(UNIT, system).await?;
-        unit::forget(&[COPY, UNIT_FILE], system).await?;
-    }
-    Ok(())
-}
-
 /// `None` where it has one, or says nothing of processors. `bogomips` is what the kernel has measured at boot: twice the
 /// turns of its delay loop in a microsecond, and a turn takes a processor about a cycle.
 fn with_frequency(own: &str) -> Result<Option<String>, AgentError> {
@@ -111,8 +102,6 @@ mod tests {
             format!("systemctl restart {UNIT}"),
         ];
         assert_eq!(last, want);
-        forget_frequency(&system).await.unwrap();
-        assert!(system.files.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -1,10 +1,11 @@
-//! Units of systemd: enabled, started anew, asked what they said, taken away.
+//! Units of systemd: enabled, started anew, asked what they said.
 
+use super::{Progress, StepState};
 use crate::{error::AgentError, system::System};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// For one question to systemd, on a machine that is emulated and busy.
-const DEADLINE: Duration = Duration::from_mins(2);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// After its file was written: systemd knows it, and starts it at every boot.
 pub(super) async fn enable(unit: &str, system: &dyn System) -> Result<(), AgentError> {
@@ -34,22 +35,22 @@ pub(super) async fn stop(unit: &str, system: &dyn System) -> Result<(), AgentErr
     system.run(&argv, DEADLINE).await.map(|_| ())
 }
 
-/// Ends it for good. Its file is still there, so that a removal that breaks off can be made again.
-pub(super) async fn disable(unit: &str, system: &dyn System) -> Result<(), AgentError> {
-    let argv = ["systemctl", "disable", "--now", unit];
-    system.run(&argv, DEADLINE).await.map(|_| ())
-}
-
-/// The last step of a removal: files, of which that of the unit is the last.
-pub(super) async fn forget(files: &[&str], system: &dyn System) -> Result<(), AgentError> {
-    for file in files {
-        system.remove(file).await?;
+/// Has a unit of a package run, now and at every boot: started anew when its configuration has changed, else left alone.
+pub(super) async fn run(
+    unit: &str,
+    has_changed: bool,
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    progress.report("service", StepState::Running, "systemctl enable and start");
+    system.run(&["systemctl", "enable", unit], DEADLINE).await?;
+    let verb = if has_changed { "restart" } else { "start" };
+    match system.run(&["systemctl", verb, unit], DEADLINE).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(explain(unit, error, system).await),
     }
-    let argv = ["systemctl", "daemon-reload"];
-    system.run(&argv, DEADLINE).await.map(|_| ())
 }
 
-/// Whether it runs.
 pub(super) async fn is_active(unit: &str, system: &dyn System) -> bool {
     let argv = ["systemctl", "is-active", "--quiet", unit];
     system.run(&argv, DEADLINE).await.is_ok()

@@ -3,5 +3,5 @@
 mod ring;
 mod sampler;
 
-pub use ring::{Batch, Event, MetricsRing, Sample};
-pub use sampler::run as run_sampler;
+pub(crate) use ring::MetricsRing;
+pub(crate) use sampler::run as run_sampler;

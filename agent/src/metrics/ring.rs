@@ -1,6 +1,7 @@
 //! Samples and events with sequence numbers. Readers ask for what came after a number; what they missed is counted.
 
 use crate::clock::now_unix_ns;
+use continuum_proto::{MetricsBatch, MetricsSample, NodeEvent};
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,68 +12,14 @@ use tokio::sync::watch;
 const SAMPLES_KEPT: usize = 600;
 const EVENTS_KEPT: usize = 1000;
 
-/// What the node measures of itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sample {
-    /// From 1.
-    pub seq: u64,
-    /// When.
-    pub time_unix_ns: i64,
-    /// All cores together, 0..100.
-    pub cpu_percent: f64,
-    /// In use.
-    pub memory_used_bytes: u64,
-    /// Of the machine.
-    pub memory_total_bytes: u64,
-    /// Since boot, all devices but loopback.
-    pub network_received_bytes: u64,
-    /// Likewise.
-    pub network_sent_bytes: u64,
-    /// Since boot.
-    pub disk_read_bytes: u64,
-    /// Since boot.
-    pub disk_written_bytes: u64,
-    /// Resident size of the agent.
-    pub agent_rss_bytes: u64,
-    /// Of the broker; 0 = none.
-    pub broker_rss_bytes: u64,
-    /// Of all workload processes.
-    pub workload_rss_bytes: u64,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// From 1.
-    pub seq: u64,
-    /// When.
-    pub time_unix_ns: i64,
-    /// `broker`, `workload`, `network`, …
-    pub source: String,
-    /// What.
-    pub text: String,
-}
-
-/// What a reader gets.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Batch {
-    /// In order.
-    pub samples: Vec<Sample>,
-    /// Samples that were gone already.
-    pub dropped: u64,
-    /// In order.
-    pub events: Vec<Event>,
-}
-
 #[derive(Debug, Default)]
 struct Inner {
-    samples: VecDeque<Sample>,
-    events: VecDeque<Event>,
+    samples: VecDeque<MetricsSample>,
+    events: VecDeque<NodeEvent>,
     next_sample: u64,
     next_event: u64,
 }
 
-/// The ring.
 #[derive(Debug)]
 pub struct MetricsRing {
     inner: Mutex<Inner>,
@@ -99,7 +46,7 @@ impl MetricsRing {
     }
 
     /// Adds a sample; its number is given here.
-    pub fn push(&self, mut sample: Sample) {
+    pub(crate) fn push(&self, mut sample: MetricsSample) {
         let mut inner = self.lock();
         sample.seq = inner.next_sample;
         inner.next_sample += 1;
@@ -112,11 +59,11 @@ impl MetricsRing {
     }
 
     /// Adds an event and logs it.
-    pub fn event(&self, source: &str, text: impl Into<String>) {
+    pub(crate) fn event(&self, source: &str, text: impl Into<String>) {
         let text = text.into();
         tracing::info!("{source}: {text}");
         let mut inner = self.lock();
-        let event = Event {
+        let event = NodeEvent {
             seq: inner.next_event,
             time_unix_ns: now_unix_ns(),
             source: source.into(),
@@ -131,21 +78,20 @@ impl MetricsRing {
         self.changed.send_modify(|n| *n += 1);
     }
 
-    /// The newest sample.
-    pub fn last(&self) -> Option<Sample> {
-        self.lock().samples.back().cloned()
+    pub(crate) fn last(&self) -> Option<MetricsSample> {
+        self.lock().samples.back().copied()
     }
 
     /// Everything after these numbers.
-    pub fn after(&self, sample_seq: u64, event_seq: u64) -> Batch {
+    pub(crate) fn after(&self, sample_seq: u64, event_seq: u64) -> MetricsBatch {
         let inner = self.lock();
         let oldest = inner.samples.front().map_or(inner.next_sample, |s| s.seq);
-        Batch {
+        MetricsBatch {
             samples: inner
                 .samples
                 .iter()
                 .filter(|s| s.seq > sample_seq)
-                .cloned()
+                .copied()
                 .collect(),
             dropped: oldest.saturating_sub(sample_seq.saturating_add(1)),
             events: inner
@@ -158,7 +104,7 @@ impl MetricsRing {
     }
 
     /// Changes whenever something was added.
-    pub fn changed(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 }
@@ -170,9 +116,9 @@ mod tests {
     #[test]
     fn readers_get_what_is_new_and_hear_what_they_missed() {
         let ring = MetricsRing::default();
-        assert_eq!(ring.after(0, 0), Batch::default());
+        assert_eq!(ring.after(0, 0), MetricsBatch::default());
         for _ in 0..SAMPLES_KEPT + 5 {
-            ring.push(Sample::default());
+            ring.push(MetricsSample::default());
         }
         ring.event("broker", "started");
         let batch = ring.after(0, 0);

@@ -1,7 +1,7 @@
 //! Fills the ring.
 
-use super::Sample;
 use crate::{clock::now_unix_ns, state::AgentState};
+use continuum_proto::MetricsSample;
 use std::{sync::Arc, time::Duration};
 use sysinfo::{
     DiskRefreshKind, Disks, Networks, Pid, ProcessRefreshKind, ProcessesToUpdate, System,
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// Samples until told to stop. One `System` for ever: CPU shares are differences between two looks.
-pub async fn run(state: Arc<AgentState>, shutdown: CancellationToken) {
+pub(crate) async fn run(state: Arc<AgentState>, shutdown: CancellationToken) {
     let (Ok(mut system), Ok(mut networks), Ok(mut disks)) = (
         System::new(),
         Networks::new_with_refreshed_list(),
@@ -48,7 +48,7 @@ fn sample(
     disks: &mut Disks,
     broker: Option<u32>,
     workloads: &[u32],
-) -> Sample {
+) -> MetricsSample {
     system.refresh_cpu_usage();
     system.refresh_memory();
     networks.refresh(true);
@@ -72,7 +72,7 @@ fn sample(
             .map_or(0, sysinfo::Process::memory)
     };
     let outside = || networks.iter().filter(|(name, _)| *name != "lo");
-    Sample {
+    MetricsSample {
         seq: 0,
         time_unix_ns: now_unix_ns(),
         cpu_percent: f64::from(system.global_cpu_usage()),

@@ -19,15 +19,15 @@ use std::{
     time::Duration,
 };
 
-pub use probe::{Probe, probe};
-pub use tc::queue_limit_packets;
+pub(crate) use probe::probe;
+pub(crate) use tc::queue_limit_packets;
 
 /// `nft` and `tc` answer within milliseconds; one `nft` took more than ten seconds while five emulated machines started.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One kind of peer and how far away it is.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LinkClass {
+pub(crate) struct LinkClass {
     /// Usually the peers' tier.
     pub name: String,
     /// One way.
@@ -46,17 +46,14 @@ pub struct LinkClass {
 
 /// A node on the other side.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Peer {
-    /// Its name.
+pub(crate) struct Peer {
     pub node: String,
     /// Addresses that belong to it, as prefixes.
     pub prefixes: Vec<String>,
 }
 
-/// A class as applied.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AppliedClass {
-    /// What was asked.
+pub(crate) struct AppliedClass {
     pub link: LinkClass,
     /// Packets the netem queue holds.
     pub queue_limit_packets: u32,
@@ -64,7 +61,7 @@ pub struct AppliedClass {
 
 /// Links of this node.
 #[derive(Debug)]
-pub struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     applied: Mutex<Vec<AppliedClass>>,
     /// One change after the other: what is remembered is what the kernel has.
@@ -73,7 +70,7 @@ pub struct Network {
 
 impl Network {
     /// For the device that carries `address`.
-    pub fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr) -> Self {
         Self {
             address,
             applied: Mutex::default(),
@@ -82,7 +79,7 @@ impl Network {
     }
 
     /// Name of the device that carries the node's address.
-    pub async fn device(&self) -> Result<String, AgentError> {
+    pub(crate) async fn device(&self) -> Result<String, AgentError> {
         let output = process::run(&["ip", "-json", "address", "show"], None, DEADLINE).await?;
         find_device(&output.stdout, self.address).ok_or_else(|| AgentError::NotFound {
             what: "network device with address",
@@ -91,8 +88,7 @@ impl Network {
         })
     }
 
-    /// Replaces everything.
-    pub async fn apply(
+    pub(crate) async fn apply(
         &self,
         classes: Vec<LinkClass>,
     ) -> Result<(String, Vec<AppliedClass>), AgentError> {
@@ -125,7 +121,7 @@ impl Network {
     }
 
     /// Changes latency, jitter, loss and rate of one class.
-    pub async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
+    pub(crate) async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
         tc::check(&link)?;
         let _changing = self.changing.lock().await;
         let mut applied = self.applied();
@@ -155,7 +151,7 @@ impl Network {
     }
 
     /// What was applied last.
-    pub fn applied(&self) -> Vec<AppliedClass> {
+    pub(crate) fn applied(&self) -> Vec<AppliedClass> {
         self.lock().clone()
     }
 
@@ -168,7 +164,7 @@ impl Network {
     }
 
     /// What `tc` says, with counters.
-    pub async fn tc_text(&self) -> Result<(String, String), AgentError> {
+    pub(crate) async fn tc_text(&self) -> Result<(String, String), AgentError> {
         let device = self.device().await?;
         let qdisc = process::run(
             &["tc", "-s", "qdisc", "show", "dev", &device],

@@ -3,17 +3,19 @@
 use crate::{error::AgentError, process};
 use std::{net::IpAddr, time::Duration};
 
-/// What came back.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Probe {
+pub(crate) struct Probe {
     /// Round-trip times in the order they came, milliseconds.
     pub rtt_ms: Vec<f64>,
-    /// Requests sent.
     pub sent: u32,
 }
 
 /// Sends `count` echo requests, `interval` apart.
-pub async fn probe(address: IpAddr, count: u32, interval: Duration) -> Result<Probe, AgentError> {
+pub(crate) async fn probe(
+    address: IpAddr,
+    count: u32,
+    interval: Duration,
+) -> Result<Probe, AgentError> {
     let count = count.clamp(1, 10_000);
     let interval = interval.clamp(Duration::from_millis(2), Duration::from_secs(10));
     let deadline = interval * count + Duration::from_secs(10);

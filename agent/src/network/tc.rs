@@ -18,7 +18,7 @@ const LEAST_PACKETS: u32 = 1000;
 
 /// Packets that the netem queue must hold so that it never drops what the link could carry:
 /// rate × (latency + 4 standard deviations + one second of backlog).
-pub fn queue_limit_packets(class: &LinkClass) -> u32 {
+pub(crate) fn queue_limit_packets(class: &LinkClass) -> u32 {
     let milliseconds = class.latency_ms + 4.0 * class.jitter_ms + BACKLOG_MS;
     let bytes = class.rate_mbit * 1e6 / 8.0 * milliseconds / 1000.0;
     ((bytes / PACKET_BYTES).ceil() as u32).max(LEAST_PACKETS)

@@ -18,14 +18,4 @@ impl wire::clock_server::Clock for Service {
             sent_unix_ns: clock::now_unix_ns(),
         }))
     }
-
-    async fn step(
-        &self,
-        request: Request<wire::ClockStepRequest>,
-    ) -> Result<Response<wire::ClockStepResponse>, Status> {
-        let offset_ns = request.into_inner().offset_ns;
-        let now_unix_ns = clock::step(offset_ns)?;
-        tracing::info!("clock stepped by {offset_ns} ns");
-        Ok(Response::new(wire::ClockStepResponse { now_unix_ns }))
-    }
 }

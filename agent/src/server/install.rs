@@ -97,7 +97,6 @@ impl Service {
 #[tonic::async_trait]
 impl wire::install_server::Install for Service {
     type ApplyStream = Answers<wire::InstallProgress>;
-    type RemoveStream = Answers<wire::InstallProgress>;
 
     async fn missing(
         &self,
@@ -173,38 +172,5 @@ impl wire::install_server::Install for Service {
         Ok(Response::new(self.stream(move |progress| async move {
             installer.apply(&spec, &HostSystem, &progress).await
         })))
-    }
-
-    async fn remove(
-        &self,
-        request: Request<wire::RemoveComponentRequest>,
-    ) -> Result<Response<Self::RemoveStream>, Status> {
-        let installer = install::find(&request.into_inner().component)?;
-        // Whatever is there may be somebody else's.
-        if !self.0.config.own_machine {
-            return Err(AgentError::Unsupported {
-                doing: "remove software",
-                why: "it shares its machine with others",
-            }
-            .into());
-        }
-        Ok(Response::new(self.stream(move |progress| async move {
-            installer.remove(&HostSystem, &progress).await
-        })))
-    }
-
-    async fn list(
-        &self,
-        _request: Request<wire::ListComponentsRequest>,
-    ) -> Result<Response<wire::ListComponentsResponse>, Status> {
-        let mut components = Vec::new();
-        for installer in install::INSTALLERS {
-            components.push(wire::Component {
-                name: installer.name().into(),
-                summary: installer.summary().into(),
-                installed: installer.is_installed(&HostSystem).await,
-            });
-        }
-        Ok(Response::new(wire::ListComponentsResponse { components }))
     }
 }

@@ -1,49 +1,12 @@
 //! Service `Metrics`.
 
 use super::{Answers, answer_channel};
-use crate::{
-    metrics::{Batch, Sample},
-    state::AgentState,
-};
+use crate::state::AgentState;
 use continuum_proto as wire;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 pub(super) struct Service(pub(super) Arc<AgentState>);
-
-fn sample(s: Sample) -> wire::MetricsSample {
-    wire::MetricsSample {
-        seq: s.seq,
-        time_unix_ns: s.time_unix_ns,
-        cpu_percent: s.cpu_percent,
-        memory_used_bytes: s.memory_used_bytes,
-        memory_total_bytes: s.memory_total_bytes,
-        network_received_bytes: s.network_received_bytes,
-        network_sent_bytes: s.network_sent_bytes,
-        disk_read_bytes: s.disk_read_bytes,
-        disk_written_bytes: s.disk_written_bytes,
-        agent_rss_bytes: s.agent_rss_bytes,
-        broker_rss_bytes: s.broker_rss_bytes,
-        workload_rss_bytes: s.workload_rss_bytes,
-    }
-}
-
-fn batch(batch: Batch) -> wire::MetricsBatch {
-    wire::MetricsBatch {
-        samples: batch.samples.into_iter().map(sample).collect(),
-        dropped: batch.dropped,
-        events: batch
-            .events
-            .into_iter()
-            .map(|e| wire::NodeEvent {
-                seq: e.seq,
-                time_unix_ns: e.time_unix_ns,
-                source: e.source,
-                text: e.text,
-            })
-            .collect(),
-    }
-}
 
 #[tonic::async_trait]
 impl wire::metrics_server::Metrics for Service {
@@ -53,10 +16,8 @@ impl wire::metrics_server::Metrics for Service {
         &self,
         _request: Request<wire::SnapshotRequest>,
     ) -> Result<Response<wire::SnapshotResponse>, Status> {
-        let last = self.0.metrics.last();
-        Ok(Response::new(wire::SnapshotResponse {
-            sample: last.map(sample),
-        }))
+        let sample = self.0.metrics.last();
+        Ok(Response::new(wire::SnapshotResponse { sample }))
     }
 
     async fn stream(
@@ -75,7 +36,7 @@ impl wire::metrics_server::Metrics for Service {
                 sample_seq = new.samples.last().map_or(sample_seq, |s| s.seq);
                 event_seq = new.events.last().map_or(event_seq, |e| e.seq);
                 let is_empty = new.samples.is_empty() && new.events.is_empty();
-                if !is_empty && sender.send(Ok(batch(new))).await.is_err() {
+                if !is_empty && sender.send(Ok(new)).await.is_err() {
                     return;
                 }
                 tokio::select! {

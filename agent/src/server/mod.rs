@@ -1,4 +1,5 @@
-//! The wire: TLS, the services, their life and end. Wire types are named only below this module.
+//! The wire: TLS, the services, their life and end. Wire types are named only below this module, and in
+//! `metrics`: what is sampled is sent as it is.
 
 mod broker;
 mod clock;
@@ -18,9 +19,12 @@ use continuum_proto as wire;
 use futures_util::Stream;
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Status, transport::Server};
+use tonic::{
+    Request, Status,
+    transport::{Server, server::TcpIncoming},
+};
 
 /// Answers that come in pieces.
 pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -68,25 +72,18 @@ async fn serve_on(listener: TcpListener, state: Arc<AgentState>) -> Result<(), A
         shutdown.clone(),
     ));
     tracing::info!("agent of node {} serves on {listen}", state.config.node);
-    let mut result = Ok(());
-    // One round per certificate: the listener stays open while the server behind it changes.
-    while !shutdown.is_cancelled() {
-        let (connections, incoming) = mpsc::channel(64);
-        let end = shutdown.child_token();
-        let server = match server(&state, incoming, end.clone()).await {
-            Ok(server) => server,
-            Err(error) => {
-                result = Err(error);
-                break;
-            }
-        };
-        tracker.spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!("{}", crate::error::chain(&error));
-            }
-        });
-        accept_until_rekeyed(&listener, &connections, &state).await;
-    }
+    let result = match server(&state, listener).await {
+        Ok(server) => {
+            tracker.spawn(async move {
+                if let Err(error) = server.await {
+                    tracing::error!("{}", crate::error::chain(&error));
+                }
+            });
+            shutdown.cancelled().await;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
     shutdown.cancel();
     tracing::info!("ending: runs and broker first");
     state.workloads.stop_all("the agent was told to end").await;
@@ -101,46 +98,23 @@ async fn serve_on(listener: TcpListener, state: Arc<AgentState>) -> Result<(), A
     result
 }
 
-type Connection = Result<tokio::net::TcpStream, std::io::Error>;
-
-/// Hands new connections to the current server until there are new certificates or it is time to end.
-async fn accept_until_rekeyed(
-    listener: &TcpListener,
-    connections: &mpsc::Sender<Connection>,
-    state: &AgentState,
-) {
-    loop {
-        tokio::select! {
-            // Whoever connects after the answer to Rekey must meet the new certificate.
-            biased;
-            () = state.shutdown.cancelled() => return,
-            () = state.rekeyed.notified() => {
-                tracing::info!("new certificate: connections from now on use it");
-                return;
-            }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    stream.set_nodelay(true).ok();
-                    if connections.send(Ok(stream)).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    // Too many open files, for instance: others may close theirs.
-                    tracing::warn!("accept: {error}");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-}
-
 async fn server(
     state: &Arc<AgentState>,
-    incoming: mpsc::Receiver<Connection>,
-    end: CancellationToken,
+    listener: TcpListener,
 ) -> Result<impl Future<Output = Result<(), AgentError>> + use<>, AgentError> {
     let listen = state.config.listen;
+    let shutdown = state.shutdown.clone();
+    // Too many open files, for instance: others may close theirs. tonic would end with such an error.
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .then(|accepted| async {
+            if let Err(error) = &accepted {
+                tracing::warn!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            accepted
+        })
+        .filter(Result::is_ok);
     let error =
         move |e: Box<dyn std::error::Error + Send + Sync>| AgentError::Serve { listen, source: e };
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -195,13 +169,13 @@ async fn server(
         )));
     Ok(async move {
         let stop = async move {
-            end.cancelled().await;
+            shutdown.cancelled().await;
             health
                 .set_not_serving::<wire::node_server::NodeServer<node::Service>>()
                 .await;
         };
         router
-            .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop)
+            .serve_with_incoming_shutdown(incoming, stop)
             .await
             .map_err(|e| error(Box::new(e)))
     })

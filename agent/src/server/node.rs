@@ -1,7 +1,7 @@
 //! Service `Node`.
 
 use super::{Answers, answer_channel};
-use crate::{error::AgentError, files, process, server::tls, state::AgentState};
+use crate::{error::AgentError, files, process, state::AgentState};
 use continuum_proto as wire;
 use sha2::{Digest, Sha256};
 use std::{process::Stdio, sync::Arc, time::Duration};
@@ -270,51 +270,6 @@ impl wire::node_server::Node for Service {
         Ok(Response::new(Box::pin(tokio_stream::iter(batches))))
     }
 
-    async fn rekey(
-        &self,
-        request: Request<wire::RekeyRequest>,
-    ) -> Result<Response<wire::RekeyResponse>, Status> {
-        let request = request.into_inner();
-        let config = &self.0.config;
-        let new = [
-            (&config.ca, request.ca_pem),
-            (&config.certificate, request.certificate_pem),
-            (&config.key, request.key_pem),
-        ];
-        // A set that does not load would lock the controller out: try it beside the old one first.
-        let mut trial = config.clone();
-        trial.ca = beside(&config.ca);
-        trial.certificate = beside(&config.certificate);
-        trial.key = beside(&config.key);
-        let try_out = || {
-            for (path, text) in &new {
-                write_secret(&beside(path), text.as_bytes())?;
-            }
-            tonic::transport::Server::builder()
-                .tls_config(tls::load(&trial)?)
-                .map(drop)
-                .map_err(|e| AgentError::Tls {
-                    doing: "use the new certificate".into(),
-                    source: e.into(),
-                })
-        };
-        if let Err(error) = try_out() {
-            for (path, _) in &new {
-                std::fs::remove_file(beside(path)).ok();
-            }
-            return Err(error.into());
-        }
-        for (path, _) in &new {
-            std::fs::rename(beside(path), path).map_err(|source| AgentError::File {
-                doing: "rename to",
-                path: (*path).clone(),
-                source,
-            })?;
-        }
-        self.0.rekeyed.notify_one();
-        Ok(Response::new(wire::RekeyResponse {}))
-    }
-
     async fn shutdown(
         &self,
         request: Request<wire::ShutdownRequest>,
@@ -339,33 +294,6 @@ impl wire::node_server::Node for Service {
         });
         Ok(Response::new(wire::ShutdownResponse {}))
     }
-}
-
-/// Where a new file waits; the whole name is kept, as certificate and key may differ in their extension only.
-fn beside(path: &std::path::Path) -> std::path::PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    name.into()
-}
-
-/// Writes a file that only the owner may read.
-fn write_secret(path: &std::path::Path, bytes: &[u8]) -> Result<(), AgentError> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let error = |source| AgentError::File {
-        doing: "write",
-        path: path.to_owned(),
-        source,
-    };
-    std::fs::remove_file(path).ok();
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(error)?;
-    file.write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .map_err(error)
 }
 
 /// Sends what a program prints; beyond the limit it is read and counted, so that the program does not stall.

@@ -16,7 +16,7 @@ const PERIOD_US: u64 = 100_000;
 
 /// What a run may use.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Cores, fractions allowed; `None` = all.
     pub cpu_cores: Option<f64>,
     /// `None` = all.
@@ -43,7 +43,7 @@ impl Limits {
 
 /// The agent's own group, made ready for children.
 #[derive(Debug, Clone)]
-pub struct CgroupBase {
+pub(crate) struct CgroupBase {
     dir: PathBuf,
 }
 
@@ -67,7 +67,7 @@ fn read(path: &Path) -> Result<String, AgentError> {
 
 impl CgroupBase {
     /// Moves the agent into a leaf and switches the controllers on.
-    pub fn prepare() -> Result<Self, AgentError> {
+    pub(crate) fn prepare() -> Result<Self, AgentError> {
         let own = read(Path::new("/proc/self/cgroup"))?;
         let path = own
             .lines()

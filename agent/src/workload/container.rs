@@ -6,14 +6,13 @@ use std::{collections::BTreeMap, path::Path};
 
 /// A run as a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Container {
+pub(crate) struct Container {
     /// `containerd` or `docker`.
     pub runtime: String,
     /// Image, by its full name.
     pub image: String,
     /// The whole command; empty = what the image says.
     pub command: Vec<String>,
-    /// Environment.
     pub env: BTreeMap<String, String>,
 }
 
@@ -25,7 +24,6 @@ const OUT_DIR: &str = "/out";
 pub(super) struct Place<'a> {
     /// Name of the container.
     pub(super) id: &'a str,
-    /// For its files.
     pub(super) out: &'a Path,
     /// Files that were sent to the node, read-only at the same path.
     pub(super) files: &'a Path,

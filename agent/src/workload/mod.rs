@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-pub use cgroup::{CgroupBase, Limits};
-pub use container::Container;
-pub use run::{EventKind, Exit, Run, RunEvent};
+pub(crate) use cgroup::{CgroupBase, Limits};
+pub(crate) use container::Container;
+pub(crate) use run::{EventKind, Run, RunEvent};
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WorkloadSpec {
+pub(crate) struct WorkloadSpec {
     /// Unique in the deployment.
     pub id: String,
     /// Runs of one bench are started together; those of another would disturb them.
@@ -33,10 +33,8 @@ pub struct WorkloadSpec {
     pub container: Option<Container>,
 }
 
-/// What was started.
 #[derive(Debug, Clone)]
-pub struct Started {
-    /// Process id.
+pub(crate) struct Started {
     pub pid: u32,
     /// `cpu.max` and `memory.max` as read back; `None` where nothing is enforced.
     pub enforced: Option<(String, String)>,
@@ -47,7 +45,7 @@ const RUNS_KEPT: usize = 32;
 
 /// All runs of this node.
 #[derive(Debug)]
-pub struct Workloads {
+pub(crate) struct Workloads {
     config: AgentConfig,
     logs: Arc<LogRing>,
     metrics: Arc<MetricsRing>,
@@ -59,7 +57,7 @@ pub struct Workloads {
 
 impl Workloads {
     /// Without runs; `cgroups` is `None` where limits cannot be enforced.
-    pub fn new(
+    pub(crate) fn new(
         config: AgentConfig,
         logs: Arc<LogRing>,
         metrics: Arc<MetricsRing>,
@@ -80,7 +78,7 @@ impl Workloads {
     }
 
     /// Whether limits are enforced here.
-    pub fn enforces_limits(&self) -> bool {
+    pub(crate) fn enforces_limits(&self) -> bool {
         self.cgroups.is_some()
     }
 
@@ -102,7 +100,7 @@ impl Workloads {
 
     /// Starts a run. An id is never used twice: the same request gets the same answer, as a caller needs whose
     /// connection broke; another is refused.
-    pub async fn start(self: &Arc<Self>, spec: WorkloadSpec) -> Result<Started, AgentError> {
+    pub(crate) async fn start(self: &Arc<Self>, spec: WorkloadSpec) -> Result<Started, AgentError> {
         let own = Arc::clone(self);
         // A task of its own, since a caller that goes away must not leave half a start.
         let start = tokio::spawn(async move {
@@ -229,8 +227,7 @@ impl Workloads {
         Ok(argv)
     }
 
-    /// Finds a run.
-    pub fn get(&self, id: &str) -> Result<Arc<Run>, AgentError> {
+    pub(crate) fn get(&self, id: &str) -> Result<Arc<Run>, AgentError> {
         let runs = self.lock();
         runs.get(id).cloned().ok_or_else(|| AgentError::NotFound {
             what: "run",
@@ -240,17 +237,16 @@ impl Workloads {
     }
 
     /// A file that a run left.
-    pub fn file(&self, id: &str, name: &str) -> Result<PathBuf, AgentError> {
+    pub(crate) fn file(&self, id: &str, name: &str) -> Result<PathBuf, AgentError> {
         files::below(&self.directory(id)?.join("out"), name)
     }
 
     /// Process ids of running ones.
-    pub fn pids(&self) -> Vec<u32> {
+    pub(crate) fn pids(&self) -> Vec<u32> {
         self.lock().values().filter_map(|r| r.pid()).collect()
     }
 
-    /// Ends all runs.
-    pub async fn stop_all(&self, reason: &str) {
+    pub(crate) async fn stop_all(&self, reason: &str) {
         let runs: Vec<_> = self.lock().values().cloned().collect();
         for run in runs {
             run.stop(reason).await;

@@ -30,7 +30,7 @@ const STOP_GRACE: Duration = Duration::from_secs(3);
 
 /// What a run said, or its end.
 #[derive(Debug, Clone, PartialEq)]
-pub enum EventKind {
+pub(crate) enum EventKind {
     /// On standard output.
     Line(String),
     /// On standard error.
@@ -41,10 +41,8 @@ pub enum EventKind {
 
 /// How a run ended.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Exit {
-    /// Exit code.
+pub(crate) struct Exit {
     pub code: Option<i32>,
-    /// Signal.
     pub signal: Option<i32>,
     /// Why the agent ended it; empty if it did not.
     pub reason: String,
@@ -58,12 +56,9 @@ pub struct Exit {
 
 /// One event with its number, from 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunEvent {
-    /// Number.
+pub(crate) struct RunEvent {
     pub seq: u64,
-    /// When.
     pub time_unix_ns: i64,
-    /// What.
     pub kind: EventKind,
 }
 
@@ -85,9 +80,8 @@ impl RunEvent {
     }
 }
 
-/// One run.
 #[derive(Debug)]
-pub struct Run {
+pub(crate) struct Run {
     inner: Mutex<Inner>,
     changed: watch::Sender<u64>,
     stop: CancellationToken,
@@ -194,7 +188,7 @@ impl Run {
     }
 
     /// Events after a number.
-    pub fn after(&self, seq: u64) -> Vec<RunEvent> {
+    pub(crate) fn after(&self, seq: u64) -> Vec<RunEvent> {
         self.lock()
             .events
             .iter()
@@ -204,32 +198,32 @@ impl Run {
     }
 
     /// Changes whenever an event was added.
-    pub fn changed(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
     /// Process id while it runs.
-    pub fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.lock().pid
     }
 
     /// When it was started.
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
     /// The bench it belongs to.
-    pub fn bench(&self) -> &str {
+    pub(crate) fn bench(&self) -> &str {
         &self.bench
     }
 
     /// Whoever watches this run.
-    pub fn contact(&self) -> &Contact {
+    pub(crate) fn contact(&self) -> &Contact {
         &self.contact
     }
 
     /// Ends it and waits for that.
-    pub async fn stop(&self, reason: &str) {
+    pub(crate) async fn stop(&self, reason: &str) {
         {
             let mut inner = self.lock();
             if inner.pid.is_some() && inner.reason.is_empty() {

@@ -505,17 +505,6 @@ pub struct ClockExchangeResponse {
     #[prost(int64, tag = "2")]
     pub sent_unix_ns: i64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ClockStepRequest {
-    /// Added to the node's wall clock.
-    #[prost(int64, tag = "1")]
-    pub offset_ns: i64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ClockStepResponse {
-    #[prost(int64, tag = "1")]
-    pub now_unix_ns: i64,
-}
 /// Generated client implementations.
 pub mod clock_client {
     #![allow(
@@ -633,28 +622,6 @@ pub mod clock_client {
                 .insert(GrpcMethod::new("continuum.v1.Clock", "Exchange"));
             self.inner.unary(req, path, codec).await
         }
-        /// Moves the node's clock.
-        pub async fn step(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ClockStepRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ClockStepResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/continuum.v1.Clock/Step");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Clock", "Step"));
-            self.inner.unary(req, path, codec).await
-        }
     }
 }
 /// Generated server implementations.
@@ -676,14 +643,6 @@ pub mod clock_server {
             request: tonic::Request<super::ClockExchangeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ClockExchangeResponse>,
-            tonic::Status,
-        >;
-        /// Moves the node's clock.
-        async fn step(
-            &self,
-            request: tonic::Request<super::ClockStepRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ClockStepResponse>,
             tonic::Status,
         >;
     }
@@ -809,49 +768,6 @@ pub mod clock_server {
                     };
                     Box::pin(fut)
                 }
-                "/continuum.v1.Clock/Step" => {
-                    #[allow(non_camel_case_types)]
-                    struct StepSvc<T: Clock>(pub Arc<T>);
-                    impl<T: Clock> tonic::server::UnaryService<super::ClockStepRequest>
-                    for StepSvc<T> {
-                        type Response = super::ClockStepResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ClockStepRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Clock>::step(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = StepSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -945,11 +861,6 @@ pub struct ApplyComponentRequest {
     pub artifacts: ::prost::alloc::vec::Vec<Artifact>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RemoveComponentRequest {
-    #[prost(string, tag = "1")]
-    pub component: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallProgress {
     #[prost(string, tag = "1")]
     pub step: ::prost::alloc::string::String,
@@ -960,22 +871,6 @@ pub struct InstallProgress {
     pub detail: ::prost::alloc::string::String,
     #[prost(uint64, tag = "4")]
     pub elapsed_ms: u64,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListComponentsRequest {}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListComponentsResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub components: ::prost::alloc::vec::Vec<Component>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Component {
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub summary: ::prost::alloc::string::String,
-    #[prost(bool, tag = "3")]
-    pub installed: bool,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1174,55 +1069,6 @@ pub mod install_client {
                 .insert(GrpcMethod::new("continuum.v1.Install", "Apply"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Takes a component away again.
-        pub async fn remove(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RemoveComponentRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::InstallProgress>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/continuum.v1.Install/Remove",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("continuum.v1.Install", "Remove"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// What this agent can install, and what it has.
-        pub async fn list(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListComponentsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListComponentsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/continuum.v1.Install/List",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Install", "List"));
-            self.inner.unary(req, path, codec).await
-        }
     }
 }
 /// Generated server implementations.
@@ -1259,25 +1105,6 @@ pub mod install_server {
             &self,
             request: tonic::Request<super::ApplyComponentRequest>,
         ) -> std::result::Result<tonic::Response<Self::ApplyStream>, tonic::Status>;
-        /// Server streaming response type for the Remove method.
-        type RemoveStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::InstallProgress, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Takes a component away again.
-        async fn remove(
-            &self,
-            request: tonic::Request<super::RemoveComponentRequest>,
-        ) -> std::result::Result<tonic::Response<Self::RemoveStream>, tonic::Status>;
-        /// What this agent can install, and what it has.
-        async fn list(
-            &self,
-            request: tonic::Request<super::ListComponentsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListComponentsResponse>,
-            tonic::Status,
-        >;
     }
     /// Software on the node.
     #[derive(Debug)]
@@ -1488,98 +1315,6 @@ pub mod install_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/continuum.v1.Install/Remove" => {
-                    #[allow(non_camel_case_types)]
-                    struct RemoveSvc<T: Install>(pub Arc<T>);
-                    impl<
-                        T: Install,
-                    > tonic::server::ServerStreamingService<
-                        super::RemoveComponentRequest,
-                    > for RemoveSvc<T> {
-                        type Response = super::InstallProgress;
-                        type ResponseStream = T::RemoveStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::RemoveComponentRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Install>::remove(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = RemoveSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/continuum.v1.Install/List" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListSvc<T: Install>(pub Arc<T>);
-                    impl<
-                        T: Install,
-                    > tonic::server::UnaryService<super::ListComponentsRequest>
-                    for ListSvc<T> {
-                        type Response = super::ListComponentsResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListComponentsRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Install>::list(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -2844,17 +2579,6 @@ pub struct LogsResponse {
     #[prost(string, repeated, tag = "1")]
     pub lines: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RekeyRequest {
-    #[prost(string, tag = "1")]
-    pub ca_pem: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub certificate_pem: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub key_pem: ::prost::alloc::string::String,
-}
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RekeyResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShutdownRequest {
     #[prost(bool, tag = "1")]
@@ -3058,25 +2782,6 @@ pub mod node_client {
             req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Node", "Logs"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Replaces certificate and key; connections made from then on use them.
-        pub async fn rekey(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RekeyRequest>,
-        ) -> std::result::Result<tonic::Response<super::RekeyResponse>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/continuum.v1.Node/Rekey");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Node", "Rekey"));
-            self.inner.unary(req, path, codec).await
-        }
         /// Ends the agent with its children; powers the machine off if asked.
         pub async fn shutdown(
             &mut self,
@@ -3160,11 +2865,6 @@ pub mod node_server {
             &self,
             request: tonic::Request<super::LogsRequest>,
         ) -> std::result::Result<tonic::Response<Self::LogsStream>, tonic::Status>;
-        /// Replaces certificate and key; connections made from then on use them.
-        async fn rekey(
-            &self,
-            request: tonic::Request<super::RekeyRequest>,
-        ) -> std::result::Result<tonic::Response<super::RekeyResponse>, tonic::Status>;
         /// Ends the agent with its children; powers the machine off if asked.
         async fn shutdown(
             &self,
@@ -3473,49 +3173,6 @@ pub mod node_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/continuum.v1.Node/Rekey" => {
-                    #[allow(non_camel_case_types)]
-                    struct RekeySvc<T: Node>(pub Arc<T>);
-                    impl<T: Node> tonic::server::UnaryService<super::RekeyRequest>
-                    for RekeySvc<T> {
-                        type Response = super::RekeyResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::RekeyRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Node>::rekey(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = RekeySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

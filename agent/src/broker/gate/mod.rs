@@ -106,7 +106,6 @@ fn own_descriptor(number: i32) -> std::io::Result<OwnedFd> {
     Ok(pidfd_getfd(&own, number, PidfdGetfdFlags::empty())?)
 }
 
-/// Serves for ever.
 pub(super) async fn serve(
     listener: std::net::TcpListener,
     settings: Settings,

@@ -21,9 +21,8 @@ const ADMIN: &str = "--kubeconfig=/etc/kubernetes/admin.conf";
 /// Custom resource definitions, as they came with the release.
 const DEFINITIONS: &str = "crds.yaml";
 
-/// cloudcore.
 #[derive(Debug)]
-pub struct CloudCore;
+pub(crate) struct CloudCore;
 
 async fn kubectl(arguments: &[&str], system: &dyn System) -> Result<String, AgentError> {
     let argv = [&["kubectl", ADMIN], arguments].concat();
@@ -61,10 +60,6 @@ async fn off_edges(system: &dyn System) -> Result<(), AgentError> {
 impl Installer for CloudCore {
     fn name(&self) -> &'static str {
         "kubeedge-cloudcore"
-    }
-
-    fn summary(&self) -> &'static str {
-        "the cloud's half of KubeEdge, beside a control plane of Kubernetes"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -131,31 +126,6 @@ impl Installer for CloudCore {
         let patience = Machine::read(system).await.policy().patience;
         bring_up(UNIT, || system.listens(&socket), &[], patience, system).await?;
         progress.report("cloudcore", StepState::Done, "it listens");
-        Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        if !system.exists(UNIT_FILE).await {
-            progress.report("cloudcore", StepState::Unchanged, "was not installed");
-            return Ok(());
-        }
-        unit::disable(UNIT, system).await?;
-        let table = ["nft", "destroy", "table", "ip", "continuum-kubeedge"];
-        system.run(&table, SHORT).await?;
-        let files = [
-            CONFIG,
-            RIGHTS,
-            STREAMS,
-            documents::KUBECONFIG,
-            documents::CA,
-            documents::CA_KEY,
-            documents::CERTIFICATE,
-            documents::KEY,
-            documents::STREAM_CA,
-            UNIT_FILE,
-        ];
-        unit::forget(&files, system).await?;
-        progress.report("cloudcore", StepState::Done, "stopped and removed");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{SHORT, bring_up, certificate, documents, wait_for};
+use super::{bring_up, certificate, documents, wait_for};
 use crate::{
     error::AgentError,
     install::{
@@ -20,8 +20,6 @@ const TOKEN: &str = "/etc/kubeedge/bootstrap-edgecore.conf";
 const UNIT: &str = "edgecore.service";
 const UNIT_FILE: &str = "/etc/systemd/system/edgecore.service";
 const HOLD: &str = "/etc/kubeedge/edgecore-hold.nft";
-/// What edgecore keeps so that it can go on without the cloud.
-const DATABASE: &str = "/var/lib/kubeedge/edgecore.db";
 /// Said when no waiting helps: a token of another cluster, or one that is too old.
 const HOPELESS: [&str; 3] = [
     "failed to validate CA certificate",
@@ -29,9 +27,8 @@ const HOPELESS: [&str; 3] = [
     "code: 401",
 ];
 
-/// edgecore.
 #[derive(Debug)]
-pub struct EdgeCore;
+pub(crate) struct EdgeCore;
 
 /// edgecore copies its token into its own configuration when it starts, and would ask for certificates with it for as long
 /// as the token is good. It reads that file at no other time.
@@ -44,10 +41,6 @@ async fn forget_token(ours: &str, system: &dyn System) -> Result<(), AgentError>
 impl Installer for EdgeCore {
     fn name(&self) -> &'static str {
         "kubeedge-edgecore"
-    }
-
-    fn summary(&self) -> &'static str {
-        "the edge's half of KubeEdge: runs pods, also while the cloud is out of reach"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -128,31 +121,6 @@ impl Installer for EdgeCore {
         forget_token(&ours, system).await?;
         up?;
         progress.report("edgecore", StepState::Done, "it has its certificate");
-        Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        if !system.exists(UNIT_FILE).await {
-            progress.report("edgecore", StepState::Unchanged, "was not installed");
-            return Ok(());
-        }
-        unit::disable(UNIT, system).await?;
-        node::remove_common(system).await?;
-        let table = ["nft", "destroy", "table", "inet", "continuum-edgecore"];
-        system.run(&table, SHORT).await?;
-        let files = [
-            OURS,
-            CONFIG,
-            TOKEN,
-            HOLD,
-            DATABASE,
-            documents::CA,
-            documents::CERTIFICATE,
-            documents::KEY,
-            UNIT_FILE,
-        ];
-        unit::forget(&files, system).await?;
-        progress.report("edgecore", StepState::Done, "stopped and removed");
         Ok(())
     }
 }

@@ -17,9 +17,9 @@ use crate::{error::AgentError, system::System};
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub use cloudcore::CloudCore;
+pub(crate) use cloudcore::CloudCore;
 pub use documents::rights;
-pub use edgecore::EdgeCore;
+pub(crate) use edgecore::EdgeCore;
 
 const SHORT: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_secs(1);

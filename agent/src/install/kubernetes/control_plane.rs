@@ -1,6 +1,10 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
-use super::{CA, DONE, SHORT, Settings, documents, explain, node, option};
+use super::{
+    CA, DONE, SHORT, Settings, documents, explain,
+    node::{self, Failure},
+    option,
+};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
@@ -11,8 +15,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const CONFIG: &str = "/etc/kubernetes/continuum-init.yaml";
-
-const ADDONS_FAILED: &str = "error execution phase addon";
 
 /// What comes before an API server: certificates, etcd, the API server itself, the kubelet. A controller manager that
 /// starts at the same time takes the cores from it, gives up on it after ten seconds, and is then held back by the
@@ -29,7 +31,7 @@ const SAY_EVERY: Duration = Duration::from_secs(30);
 
 /// The first node of a cluster.
 #[derive(Debug)]
-pub struct ControlPlane;
+pub(crate) struct ControlPlane;
 
 /// Has the kernel's scheduler change from one program to another less often, where that is worth it.
 async fn lengthen_turns(
@@ -64,7 +66,7 @@ async fn init(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let (again, patience) = (node::CHECK_FAILED, settings.policy.patience);
+    let (again, patience) = (Failure::Checks, settings.policy.patience);
     let first = ["init", UNTIL_API_SERVER];
     node::kubeadm(&first, CONFIG, again, patience, system, progress).await?;
     wait_for_api_server(settings, ca, system, progress).await?;
@@ -108,10 +110,6 @@ async fn wait_for_api_server(
 impl Installer for ControlPlane {
     fn name(&self) -> &'static str {
         "kubernetes-control-plane"
-    }
-
-    fn summary(&self) -> &'static str {
-        "the control plane of Kubernetes, by kubeadm init"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -169,12 +167,13 @@ impl Installer for ControlPlane {
         );
         let mut made = init(&settings, ca, system, progress).await;
         if let Err(error) = &made
-            && error.to_string().contains(ADDONS_FAILED)
+            && Failure::AddOns.is_in(error)
         {
             // The API server is still busy with its own start, and kubeadm's client gives up after ten seconds.
             let addons = ["init", "phase", "addon", "all"];
             let patience = settings.policy.patience;
-            made = node::kubeadm(&addons, CONFIG, ADDONS_FAILED, patience, system, progress).await;
+            made =
+                node::kubeadm(&addons, CONFIG, Failure::AddOns, patience, system, progress).await;
         }
         if let Err(error) = made {
             return Err(explain(system, error).await);
@@ -182,14 +181,5 @@ impl Installer for ControlPlane {
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm init", StepState::Done, "the API server answers");
         Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        node::remove(system, progress).await?;
-        for (path, _) in documents::patches() {
-            system.remove(&path).await?;
-        }
-        system.remove(documents::SCHEDULER).await?;
-        system.remove(CONFIG).await
     }
 }

@@ -20,9 +20,9 @@ use crate::{
 };
 use std::time::Duration;
 
-pub use control_plane::ControlPlane;
-pub use routes::PodRoutes;
-pub use worker::Worker;
+pub(crate) use control_plane::ControlPlane;
+pub(crate) use routes::PodRoutes;
+pub(crate) use worker::Worker;
 
 /// kubeadm gives up by itself when its patience is over; this is for one that does not.
 const BEYOND_PATIENCE: Duration = Duration::from_mins(2);

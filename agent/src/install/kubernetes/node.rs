@@ -16,14 +16,6 @@ const PURPOSE: &str = "kubernetes";
 const SYSCTL: &str = "/etc/sysctl.d/90-kubernetes.conf";
 const CNI: &str = "/etc/cni/net.d/10-continuum.conflist";
 
-fn state(changed: bool) -> StepState {
-    if changed {
-        StepState::Done
-    } else {
-        StepState::Unchanged
-    }
-}
-
 /// Programs, kernel, network of pods, images, kubelet's unit. Each step that is done already changes nothing.
 pub(super) async fn prepare(
     settings: &Settings<'_>,
@@ -75,7 +67,7 @@ pub(in crate::install) async fn kernel(
     changed |= system.write(SYSCTL, documents::SYSCTL, 0o644).await?;
     let load = format!("--load={SYSCTL}");
     system.run(&["sysctl", "--quiet", &load], SHORT).await?;
-    progress.report("kernel", state(changed), "modules and forwarding");
+    progress.report("kernel", changed.into(), "modules and forwarding");
     Ok(())
 }
 
@@ -97,31 +89,7 @@ pub(in crate::install) async fn pod_network(
         .write(CNI, &documents::cni(pod_prefix), 0o644)
         .await?;
     changed |= routes::set(others, system).await?;
-    progress.report("network of pods", state(changed), pod_prefix);
-    Ok(())
-}
-
-/// Takes away what these made.
-pub(in crate::install) async fn remove_common(system: &dyn System) -> Result<(), AgentError> {
-    routes::unset(system).await?;
-    for path in [documents::RESOLV_CONF, CNI, SYSCTL] {
-        system.remove(path).await?;
-    }
-    modules::forget(PURPOSE, system).await?;
-    processor::forget_frequency(system).await
-}
-
-/// Takes away what [`prepare`] and kubeadm made.
-pub(super) async fn remove(system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-    if !system.exists(KUBELET_FILE).await {
-        progress.report("node", StepState::Unchanged, "was not installed");
-        return Ok(());
-    }
-    reset(system).await?;
-    unit::disable(KUBELET, system).await?;
-    remove_common(system).await?;
-    unit::forget(&[super::DONE, KUBELET_FILE], system).await?;
-    progress.report("node", StepState::Done, "reset and removed");
+    progress.report("network of pods", changed.into(), pod_prefix);
     Ok(())
 }
 
@@ -136,12 +104,36 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
     system.run(&argv, super::RESET_DEADLINE).await.map(|_| ())
 }
 
-/// Runs kubeadm with a configuration; what fails with the words of `again` is tried again. Its own checks are such: they
-/// come before it changes anything, and give a container runtime on a busy machine two seconds.
+/// Why kubeadm failed. It has one exit code for all of these, so its output is all there is to tell them by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Failure {
+    /// Its own checks, which come before it changes anything, and give a container runtime on a busy machine two seconds.
+    Checks,
+    AddOns,
+    /// A node that is Ready in the cluster has the name of this one.
+    NameTaken,
+    /// Its client waited ten seconds, which an API server that is just starting on a busy machine may well take.
+    Busy,
+}
+
+impl Failure {
+    /// Whether this is what a failed kubeadm said.
+    pub(super) fn is_in(self, error: &AgentError) -> bool {
+        let words = match self {
+            Self::Checks => "error execution phase preflight",
+            Self::AddOns => "error execution phase addon",
+            Self::NameTaken => "already exists in the cluster",
+            Self::Busy => "Client.Timeout exceeded",
+        };
+        matches!(error, AgentError::Program { said, .. } if said.contains(words))
+    }
+}
+
+/// Runs kubeadm with a configuration; after the failure `again` it is tried again.
 pub(super) async fn kubeadm(
     verb: &[&str],
     config: &str,
-    again: &str,
+    again: Failure,
     patience: Duration,
     system: &dyn System,
     progress: &Progress,
@@ -153,7 +145,7 @@ pub(super) async fn kubeadm(
     loop {
         tries += 1;
         match system.run(&argv, deadline).await {
-            Err(error) if tries < TRIES && error.to_string().contains(again) => {
+            Err(error) if tries < TRIES && again.is_in(&error) => {
                 let words = verb.iter().copied().filter(|word| !word.starts_with("--"));
                 let words: Vec<&str> = words.collect();
                 let text = format!("`{}` is tried again", words.join(" "));
@@ -165,4 +157,3 @@ pub(super) async fn kubeadm(
 }
 
 const TRIES: u32 = 4;
-pub(super) const CHECK_FAILED: &str = "error execution phase preflight";

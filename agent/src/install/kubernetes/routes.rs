@@ -3,7 +3,7 @@
 use super::{documents, option, parse_routes};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Installer, Progress, StepState, unit},
+    install::{InstallSpec, Installer, Progress, unit},
     system::System,
 };
 
@@ -22,27 +22,13 @@ pub(super) async fn set(routes: &[(&str, &str)], system: &dyn System) -> Result<
     Ok(changed)
 }
 
-/// Forgets them; they themselves go with the next boot.
-pub(super) async fn unset(system: &dyn System) -> Result<(), AgentError> {
-    // A removal that broke off is made again, and has done this already.
-    if system.exists(UNIT_FILE).await {
-        unit::disable(UNIT, system).await?;
-    }
-    unit::forget(&[UNIT_FILE], system).await
-}
-
-/// Routes to pods.
 #[derive(Debug)]
-pub struct PodRoutes;
+pub(crate) struct PodRoutes;
 
 #[async_trait::async_trait]
 impl Installer for PodRoutes {
     fn name(&self) -> &'static str {
         "pod-routes"
-    }
-
-    fn summary(&self) -> &'static str {
-        "routes to the pods of a cluster, for nodes beside it"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -61,26 +47,8 @@ impl Installer for PodRoutes {
     ) -> Result<(), AgentError> {
         let routes = parse_routes(option(spec, "routes")?)?;
         let changed = set(&routes, system).await?;
-        let state = if changed {
-            StepState::Done
-        } else {
-            StepState::Unchanged
-        };
-        progress.report(
-            "routes",
-            state,
-            format!("{} networks of pods", routes.len()),
-        );
-        Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        if !system.exists(UNIT_FILE).await {
-            progress.report("routes", StepState::Unchanged, "there were none");
-            return Ok(());
-        }
-        unset(system).await?;
-        progress.report("routes", StepState::Done, "removed");
+        let text = format!("{} networks of pods", routes.len());
+        progress.report("routes", changed.into(), text);
         Ok(())
     }
 }

@@ -128,12 +128,6 @@ async fn a_control_plane_takes_the_controllers_ca_before_it_begins() {
     assert!(server.contains(r#""periodSeconds":10"#), "{server}");
     let etcd = &files[&format!("{patches}/etcd+strategic.json")];
     assert!(etcd.contains(r#""requests":{"cpu":"200m"}"#), "{etcd}");
-    ControlPlane.remove(&system, &progress()).await.unwrap();
-    let files = system.files.lock().unwrap();
-    assert!(
-        !files.keys().any(|path| path.starts_with(patches)),
-        "{files:?}"
-    );
 }
 
 #[tokio::test]
@@ -180,8 +174,6 @@ async fn only_an_emulated_control_plane_has_another_scheduler() {
             .await
             .unwrap();
         assert_eq!(system.exists(documents::SCHEDULER).await, has_it, "{kind}");
-        ControlPlane.remove(&system, &progress()).await.unwrap();
-        assert!(!system.exists(documents::SCHEDULER).await);
     }
 }
 

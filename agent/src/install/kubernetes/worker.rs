@@ -1,6 +1,9 @@
 //! `kubernetes-worker`: a node that joins a cluster.
 
-use super::{DONE, Settings, documents, explain, node};
+use super::{
+    DONE, Settings, documents, explain,
+    node::{self, Failure},
+};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, StepState},
@@ -10,40 +13,28 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const CONFIG: &str = "/etc/kubernetes/continuum-join.yaml";
-/// Of kubeadm, about a node that is Ready in the cluster under the name of this one.
-const TAKEN: &str = "already exists in the cluster";
-/// Of kubeadm's client, whose ten seconds an API server that is just starting on a busy machine may well take.
-const BUSY: &str = "Client.Timeout exceeded";
 /// A cluster misses a node after some 50 seconds, and later on a busy machine.
 const TRY_AGAIN_FOR: Duration = Duration::from_mins(4);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// A node that runs pods.
 #[derive(Debug)]
-pub struct Worker;
+pub(crate) struct Worker;
 
 /// What is waited for, if a join failed for a reason that passes by itself.
 fn passing(error: &AgentError) -> Option<&'static str> {
-    let said = error.to_string();
-    let reasons = [
-        (
-            TAKEN,
-            "waits until the cluster has missed the node that had this name",
-        ),
-        (BUSY, "the API server took more than 10 s; once more"),
-    ];
-    let mut waits = reasons.into_iter().filter(|(why, _)| said.contains(why));
-    waits.next().map(|(_, waits)| waits)
+    if Failure::NameTaken.is_in(error) {
+        return Some("waits until the cluster has missed the node that had this name");
+    }
+    Failure::Busy
+        .is_in(error)
+        .then_some("the API server took more than 10 s; once more")
 }
 
 #[async_trait::async_trait]
 impl Installer for Worker {
     fn name(&self) -> &'static str {
         "kubernetes-worker"
-    }
-
-    fn summary(&self) -> &'static str {
-        "a worker node of Kubernetes, by kubeadm join"
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -84,7 +75,7 @@ impl Installer for Worker {
         let mut deadline = None;
         loop {
             system.write(CONFIG, &join, 0o600).await?;
-            let (again, patience) = (node::CHECK_FAILED, settings.policy.patience);
+            let (again, patience) = (Failure::Checks, settings.policy.patience);
             match node::kubeadm(&["join"], CONFIG, again, patience, system, progress).await {
                 Ok(()) => break,
                 // From the first refusal on: until then it waits for a control plane that comes up.
@@ -104,10 +95,5 @@ impl Installer for Worker {
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm join", StepState::Done, "joined");
         Ok(())
-    }
-
-    async fn remove(&self, system: &dyn System, progress: &Progress) -> Result<(), AgentError> {
-        node::remove(system, progress).await?;
-        system.remove(CONFIG).await
     }
 }
