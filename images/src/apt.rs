@@ -14,7 +14,7 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// apt with its own sources and directories.
 #[derive(Debug)]
-pub struct Apt {
+pub(crate) struct Apt {
     config: PathBuf,
     archives: PathBuf,
     suite: String,
@@ -29,13 +29,13 @@ struct Mirror {
 
 impl Apt {
     /// For a Debian release, from the mirror that the host's apt is configured with.
-    pub fn new(cache: &Cache, suite: &str) -> Result<Self, ImageError> {
+    pub(crate) fn new(cache: &Cache, suite: &str) -> Result<Self, ImageError> {
         Self::of(cache, suite, None)
     }
 
     /// For a Debian release and one that is served beside it, such as its backports. Its own directories again, so that
     /// nobody who wants the plain release at the same time gets the other one.
-    pub fn beside(cache: &Cache, suite: &str, other: &str) -> Result<Self, ImageError> {
+    pub(crate) fn beside(cache: &Cache, suite: &str, other: &str) -> Result<Self, ImageError> {
         Self::of(cache, suite, Some(other))
     }
 
@@ -74,7 +74,7 @@ impl Apt {
     }
 
     /// Gets the newest package lists.
-    pub fn update(&self) -> Result<(), ImageError> {
+    pub(crate) fn update(&self) -> Result<(), ImageError> {
         self.apt_get("get Debian's package lists")
             .args(["-qq", "update"])
             .run()
@@ -82,7 +82,7 @@ impl Apt {
     }
 
     /// Resolves sets together into one lock.
-    pub fn resolve(&self, sets: &[&PackageSet]) -> Result<Lock, ImageError> {
+    pub(crate) fn resolve(&self, sets: &[&PackageSet]) -> Result<Lock, ImageError> {
         let mut asked: Vec<String> = sets.iter().flat_map(|s| s.packages.clone()).collect();
         asked.sort();
         asked.dedup();
@@ -114,7 +114,7 @@ impl Apt {
 
     /// The package with the greatest number in its name that is served; `wanted` has `*` where the number is, or is a
     /// name. `None` = there is none.
-    pub fn newest(&self, wanted: &str) -> Result<Option<LockedPackage>, ImageError> {
+    pub(crate) fn newest(&self, wanted: &str) -> Result<Option<LockedPackage>, ImageError> {
         let prefix = wanted.trim_end_matches('*');
         let names = self
             .apt("list Debian packages", "apt-cache")
@@ -135,7 +135,7 @@ impl Apt {
     }
 
     /// Downloads what the cache lacks, and checks every digest.
-    pub fn download(
+    pub(crate) fn download(
         &self,
         cache: &Cache,
         lock: &Lock,

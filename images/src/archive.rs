@@ -22,7 +22,6 @@ use std::{
 pub enum Kind {
     /// Software of the catalogue.
     Component,
-    /// A guest image.
     Image,
     /// A Debian package kept beside an image.
     Package,
@@ -212,14 +211,14 @@ mod tests {
         component
     }
 
-    struct World {
+    struct Fixture {
         dir: tempfile::TempDir,
         here: Cache,
         there: Cache,
         stored: Stored,
     }
 
-    fn world() -> World {
+    fn fixture() -> Fixture {
         let dir = tempfile::tempdir().unwrap();
         let here = Cache::at(dir.path().join("here")).unwrap();
         let there = Cache::at(dir.path().join("there")).unwrap();
@@ -229,7 +228,7 @@ mod tests {
         let executable = PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(from.join("tool"), executable).unwrap();
         let stored = components::add(&here, &component(), &from).unwrap();
-        World {
+        Fixture {
             dir,
             here,
             there,
@@ -237,25 +236,25 @@ mod tests {
         }
     }
 
-    fn export_all(world: &World) -> PathBuf {
-        let archive = world.dir.path().join("all.tar");
-        let entries = BTreeSet::from([(Kind::Component, world.stored.key.clone())]);
-        export(&world.here, &entries, &archive).unwrap();
+    fn export_all(fixture: &Fixture) -> PathBuf {
+        let archive = fixture.dir.path().join("all.tar");
+        let entries = BTreeSet::from([(Kind::Component, fixture.stored.key.clone())]);
+        export(&fixture.here, &entries, &archive).unwrap();
         archive
     }
 
     #[test]
     fn what_went_out_comes_in_once() {
-        let world = world();
-        let archive = export_all(&world);
+        let fixture = fixture();
+        let archive = export_all(&fixture);
         let before = hash::file(&archive).unwrap();
-        assert_eq!(hash::file(&export_all(&world)).unwrap(), before);
+        assert_eq!(hash::file(&export_all(&fixture)).unwrap(), before);
         for _ in 0..2 {
-            assert_eq!(import(&world.there, &archive).unwrap().len(), 1);
-            let found = components::find(&world.there, &component())
+            assert_eq!(import(&fixture.there, &archive).unwrap().len(), 1);
+            let found = components::find(&fixture.there, &component())
                 .unwrap()
                 .unwrap();
-            assert_eq!(found.files, world.stored.files);
+            assert_eq!(found.files, fixture.stored.files);
             found.verify().unwrap();
             let mode = |name: &str| {
                 let meta = std::fs::metadata(found.dir.join(name)).unwrap();
@@ -268,29 +267,29 @@ mod tests {
             let is_mark = |p: &&PathBuf| p.extension().is_some_and(|e| e == "imported");
             names.iter().filter(is_mark).count()
         };
-        import(&world.here, &archive).unwrap();
-        assert_eq!((marks(&world.here), marks(&world.there)), (0, 1));
-        let left: Vec<_> = files(&world.there.path("")).unwrap();
-        let lock = world.there.path(".import.lock");
-        assert_eq!(left, [lock, world.there.path("components")]);
+        import(&fixture.here, &archive).unwrap();
+        assert_eq!((marks(&fixture.here), marks(&fixture.there)), (0, 1));
+        let left: Vec<_> = files(&fixture.there.path("")).unwrap();
+        let lock = fixture.there.path(".import.lock");
+        assert_eq!(left, [lock, fixture.there.path("components")]);
     }
 
     #[test]
     fn changed_bytes_and_foreign_paths_are_refused_whole() {
-        let world = world();
-        let archive = export_all(&world);
+        let fixture = fixture();
+        let archive = export_all(&fixture);
         let mut bytes = std::fs::read(&archive).unwrap();
         let at = bytes.windows(7).position(|w| w == b"program").unwrap();
         bytes[at] = b'P';
         std::fs::write(&archive, &bytes).unwrap();
-        let error = import(&world.there, &archive).unwrap_err();
+        let error = import(&fixture.there, &archive).unwrap_err();
         assert!(
             matches!(error, ImageError::Digest { .. } | ImageError::Parse { .. }),
             "{error}"
         );
         bytes.truncate(bytes.len() / 2);
         std::fs::write(&archive, &bytes).unwrap();
-        assert!(import(&world.there, &archive).is_err());
+        assert!(import(&fixture.there, &archive).is_err());
         let key = "a".repeat(64);
         for path in [
             "../x",
@@ -303,26 +302,26 @@ mod tests {
             assert_eq!(place(Path::new(&path)), None, "{path}");
         }
         std::fs::write(&archive, [0; 1024]).unwrap();
-        let error = import(&world.there, &archive).unwrap_err().to_string();
+        let error = import(&fixture.there, &archive).unwrap_err().to_string();
         assert!(error.contains("nothing in it"), "{error}");
-        let left = files(&world.there.path("")).unwrap();
-        assert_eq!(left, [world.there.path(".import.lock")]);
+        let left = files(&fixture.there.path("")).unwrap();
+        assert_eq!(left, [fixture.there.path(".import.lock")]);
     }
 
     #[test]
     fn what_rotted_does_not_go_out() {
-        let world = world();
-        std::fs::write(world.stored.dir.join("tool"), "pr0gram").unwrap();
-        let archive = world.dir.path().join("all.tar");
-        let entries = BTreeSet::from([(Kind::Component, world.stored.key.clone())]);
+        let fixture = fixture();
+        std::fs::write(fixture.stored.dir.join("tool"), "pr0gram").unwrap();
+        let archive = fixture.dir.path().join("all.tar");
+        let entries = BTreeSet::from([(Kind::Component, fixture.stored.key.clone())]);
         assert!(matches!(
-            export(&world.here, &entries, &archive),
+            export(&fixture.here, &entries, &archive),
             Err(ImageError::Digest { .. })
         ));
-        assert_eq!(files(world.dir.path()).unwrap().len(), 3, "no archive");
-        let link = world.dir.path().join("link");
+        assert_eq!(files(fixture.dir.path()).unwrap().len(), 3, "no archive");
+        let link = fixture.dir.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        let error = export(&world.here, &entries, &link).unwrap_err();
+        let error = export(&fixture.here, &entries, &link).unwrap_err();
         assert!(error.to_string().contains("a plain file"), "{error}");
     }
 }

@@ -33,7 +33,7 @@ const STATIC_SOURCES: [&str; 4] = [
 /// Grows when other programs are made of the same sources.
 const FORMAT: &str = "2";
 /// The workload program that is linked with libtorch.
-pub const TORCH: &str = "continuum-workload-torch";
+pub(crate) const TORCH: &str = "continuum-workload-torch";
 /// How the names of all crates of this project begin.
 const OWN_CRATES: &[u8] = b"continuum-";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -47,7 +47,7 @@ pub struct Binaries {
     /// The workload program, which hands over what needs libtorch.
     pub workload: PathBuf,
     /// To this one.
-    pub workload_torch: PathBuf,
+    pub(crate) workload_torch: PathBuf,
 }
 
 /// Where cargo finds its things.
@@ -236,7 +236,7 @@ pub fn build(
 }
 
 /// Programs that stand alone in a container image: linked statically, C library and all.
-pub fn build_static(
+pub(crate) fn build_static(
     cache: &Cache,
     source: &SourceTree,
     tree: &Path,

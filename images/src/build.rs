@@ -35,9 +35,7 @@ pub struct BuildOptions {
 /// A build root that is ready.
 #[derive(Debug, Clone)]
 pub struct BuildRoot {
-    /// Its tree.
     pub tree: PathBuf,
-    /// Its key.
     pub key: String,
 }
 

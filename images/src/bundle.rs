@@ -19,7 +19,7 @@ const LOADER: &str = "ld-linux-x86-64.so.2";
 const BLAS: &str = "libblas.so.3";
 
 /// Makes the bundle, or returns the one made of the same parts.
-pub fn build(
+pub(crate) fn build(
     cache: &Cache,
     source: &SourceTree,
     tree: &Path,
@@ -78,7 +78,7 @@ pub fn build(
 }
 
 /// The bundle's program with libtorch through the bundle's own loader.
-pub fn run(bundle: &Path, doing: &str) -> Program {
+pub(crate) fn run(bundle: &Path, doing: &str) -> Program {
     Program::new(
         doing,
         &bundle.join("lib").join(LOADER).display().to_string(),
@@ -106,7 +106,7 @@ fn closure(tree: &Path, program: &Path) -> Result<Vec<(String, PathBuf)>, ImageE
 }
 
 /// Paths, as a program looks for them, and files of all libraries of a program, as the tree's own loader finds them.
-pub fn libraries(tree: &Path, program: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
+pub(crate) fn libraries(tree: &Path, program: &Path) -> Result<Vec<(String, PathBuf)>, ImageError> {
     let text = Sandbox::new("list a program's libraries", tree, false)
         .read(program, "/mnt/program")
         .command(["ldd", "/mnt/program"])

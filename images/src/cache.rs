@@ -43,14 +43,14 @@ impl Cache {
     }
 
     /// A directory below it, made if it is not there.
-    pub fn subdir(&self, relative: impl AsRef<Path>) -> Result<PathBuf, ImageError> {
+    pub(crate) fn subdir(&self, relative: impl AsRef<Path>) -> Result<PathBuf, ImageError> {
         let path = self.path(relative);
         std::fs::create_dir_all(&path).map_err(ImageError::file("create", &path))?;
         Ok(path)
     }
 
     /// Fails when the disk has less free than this: programs that fill it say little about it.
-    pub fn require_free(&self, gigabytes: u64) -> Result<(), ImageError> {
+    pub(crate) fn require_free(&self, gigabytes: u64) -> Result<(), ImageError> {
         let stat = rustix::fs::statvfs(&self.dir)
             .map_err(|e| ImageError::file("look at the disk of", &self.dir)(e.into()))?;
         let free = stat.f_bavail * stat.f_frsize / 1_000_000_000;

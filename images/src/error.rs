@@ -10,9 +10,7 @@ pub enum ImageError {
     File {
         /// What was being done.
         doing: &'static str,
-        /// To which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
@@ -23,16 +21,13 @@ pub enum ImageError {
         program: String,
         /// Debian package that has it.
         package: &'static str,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
     /// A program ended badly.
     #[error("{doing}: `{program}` ended with {how}; its last words: {said}")]
     Program {
-        /// What it was for.
         doing: String,
-        /// The command.
         program: String,
         /// Exit code or signal.
         how: String,
@@ -42,39 +37,22 @@ pub enum ImageError {
     /// A program took too long.
     #[error("{doing}: `{program}` was not done after {} s", after.as_secs())]
     Deadline {
-        /// What it was for.
         doing: String,
-        /// The command.
         program: String,
-        /// How long.
         after: Duration,
     },
     /// Bytes are not what they should be.
     #[error("verify `{}`: its sha256 is {have}, expected was {want}", path.display())]
     Digest {
-        /// The file.
         path: PathBuf,
-        /// Expected.
         want: String,
-        /// Computed.
         have: String,
     },
     /// A text file is not understood.
     #[error("parse `{}`: {why}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Where and why.
-        why: String,
-    },
-    /// Something is missing.
+    Parse { path: PathBuf, why: String },
     #[error("find {what}; {hint}")]
-    Missing {
-        /// What.
-        what: String,
-        /// What to do.
-        hint: String,
-    },
+    Missing { what: String, hint: String },
 }
 
 impl ImageError {
@@ -94,11 +72,9 @@ impl ImageError {
 
 /// Where long work says what it is doing.
 pub trait Report: Sync {
-    /// One line.
     fn step(&self, text: &str);
 }
 
-/// Says nothing.
 #[derive(Debug)]
 pub struct Silent;
 

@@ -39,7 +39,7 @@ pub fn make(tools: &Path, tree: &Path, raw: &Path) -> Result<(), ImageError> {
 }
 
 /// Packs a raw image as qcow2; zeros take no room.
-pub fn pack(raw: &Path, qcow2: &Path) -> Result<(), ImageError> {
+pub(crate) fn pack(raw: &Path, qcow2: &Path) -> Result<(), ImageError> {
     Program::new("pack the guest's disk", "qemu-img")
         .args(["convert", "-f", "raw", "-O", "qcow2"])
         .args([raw.display().to_string(), qcow2.display().to_string()])

@@ -10,7 +10,6 @@ use std::{
 
 const BLOCK: usize = 1 << 20;
 
-/// Of a file.
 pub fn file(path: &Path) -> Result<String, ImageError> {
     file_with::<Sha256>(path)
 }
@@ -31,7 +30,8 @@ fn file_with<D: Digest>(path: &Path) -> Result<String, ImageError> {
 }
 
 /// Fails when a file does not have the digest that [`sparse`] should give.
-pub fn verify_sparse(path: &Path, want: &str) -> Result<(), ImageError> {
+#[cfg(test)]
+pub(crate) fn verify_sparse(path: &Path, want: &str) -> Result<(), ImageError> {
     compare(path, want, sparse(path)?)
 }
 
@@ -41,13 +41,13 @@ pub fn verify(path: &Path, want: &str) -> Result<(), ImageError> {
 }
 
 /// The same with SHA-512, which some publish beside their files.
-pub fn verify_sha512(path: &Path, want: &str) -> Result<(), ImageError> {
+pub(crate) fn verify_sha512(path: &Path, want: &str) -> Result<(), ImageError> {
     compare(path, want, file_with::<Sha512>(path)?)
 }
 
 /// Of a file most of which is holes, as disks are: nothing is read of those. Where zeros are holes and where they are
 /// written does not matter. Not the digest that [`file`] gives.
-pub fn sparse(path: &Path) -> Result<String, ImageError> {
+pub(crate) fn sparse(path: &Path) -> Result<String, ImageError> {
     let error = || ImageError::file("read", path);
     let file = std::fs::File::open(path).map_err(error())?;
     let size = file.metadata().map_err(error())?.len();

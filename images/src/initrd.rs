@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The first program of a guest, as a template.
-pub const INIT: &str = include_str!("../templates/init.j2");
+pub(crate) const INIT: &str = include_str!("../templates/init.j2");
 const BUSYBOX: &str = "usr/bin/busybox";
 /// Programs that `init.j2` calls.
 const APPLETS: [&str; 7] = ["sh", "mount", "insmod", "sleep", "echo", "[", "switch_root"];
@@ -19,7 +19,7 @@ const FILE: u32 = 0o100_644;
 const LINK: u32 = 0o120_777;
 
 /// Unpacks all kernel modules: packed ones are unpacked at every load in every guest.
-pub fn unpack_modules(tree: &Path, version: &str) -> Result<(), ImageError> {
+pub(crate) fn unpack_modules(tree: &Path, version: &str) -> Result<(), ImageError> {
     let dir = format!("/usr/lib/modules/{version}");
     Sandbox::new("unpack kernel modules", tree, true)
         .command([
@@ -99,7 +99,12 @@ impl<W: Write> Archive<W> {
 }
 
 /// Writes the initial RAM disk of a tree whose modules are unpacked.
-pub fn make(tree: &Path, version: &str, early: &[String], to: &Path) -> Result<(), ImageError> {
+pub(crate) fn make(
+    tree: &Path,
+    version: &str,
+    early: &[String],
+    to: &Path,
+) -> Result<(), ImageError> {
     let modules = tree.join("usr/lib/modules").join(version);
     let index = modules.join("modules.dep");
     let text = std::fs::read_to_string(&index).map_err(ImageError::file("read", &index))?;
@@ -163,7 +168,7 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
 }
 
 /// Unpacks a kernel once, here, instead of at every boot of every guest. QEMU starts an ELF kernel by its PVH entry.
-pub fn unpack_kernel(vmlinuz: &Path, to: &Path) -> Result<(), ImageError> {
+pub(crate) fn unpack_kernel(vmlinuz: &Path, to: &Path) -> Result<(), ImageError> {
     let image = std::fs::read(vmlinuz).map_err(ImageError::file("read", vmlinuz))?;
     let failed = |why: &str| ImageError::Parse {
         path: vmlinuz.to_owned(),

@@ -4,19 +4,15 @@ use crate::{error::ImageError, hash, spec::read_toml};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// One package file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
-    /// Package name.
     pub name: String,
-    /// Debian version.
     pub version: String,
     /// Architecture: `amd64` or `all`.
-    pub architecture: String,
+    pub(crate) architecture: String,
     /// Digest of the .deb.
     pub sha256: String,
-    /// Its size.
     pub size_bytes: u64,
 }
 
@@ -45,12 +41,10 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Reads one.
     pub fn load(path: &Path) -> Result<Self, ImageError> {
         read_toml(path)
     }
 
-    /// As TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).unwrap_or_default()
     }

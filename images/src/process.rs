@@ -11,7 +11,7 @@ use std::{
 
 /// A program to run.
 #[derive(Debug, Clone)]
-pub struct Program {
+pub(crate) struct Program {
     argv: Vec<String>,
     env: Vec<(String, String)>,
     dir: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct Program {
 
 impl Program {
     /// `doing` says what it is for, as in "failed to `doing`".
-    pub fn new(doing: impl Into<String>, program: &str) -> Self {
+    pub(crate) fn new(doing: impl Into<String>, program: &str) -> Self {
         Self {
             argv: vec![program.to_owned()],
             env: Vec::new(),
@@ -35,42 +35,38 @@ impl Program {
 
     /// What it says goes to standard error as it says it, and is not kept: for programs that the user asked for.
     #[must_use]
-    pub fn shown(mut self) -> Self {
+    pub(crate) fn shown(mut self) -> Self {
         self.is_shown = true;
         self
     }
 
-    /// One more argument.
     #[must_use]
-    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
         self.argv.push(arg.into());
         self
     }
 
-    /// Several more.
     #[must_use]
-    pub fn args<I: Into<String>>(mut self, args: impl IntoIterator<Item = I>) -> Self {
+    pub(crate) fn args<I: Into<String>>(mut self, args: impl IntoIterator<Item = I>) -> Self {
         self.argv.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// An environment variable.
     #[must_use]
-    pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Working directory.
     #[must_use]
-    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+    pub(crate) fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
     }
 
     /// Longest time it may take.
     #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
+    pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
@@ -125,7 +121,7 @@ impl Program {
     }
 
     /// Starts it, to be ended when that is dropped.
-    pub fn start(self) -> Result<Background, ImageError> {
+    pub(crate) fn start(self) -> Result<Background, ImageError> {
         let started = self.spawn()?;
         Ok(Background {
             doing: self.doing,
@@ -134,7 +130,7 @@ impl Program {
     }
 
     /// Runs it; returns its standard output. Anything but exit code 0 is an error.
-    pub fn run(self) -> Result<String, ImageError> {
+    pub(crate) fn run(self) -> Result<String, ImageError> {
         let Started {
             program,
             mut child,
@@ -198,14 +194,14 @@ struct Started {
 
 /// A program that runs beside us.
 #[derive(Debug)]
-pub struct Background {
+pub(crate) struct Background {
     doing: String,
     started: Started,
 }
 
 impl Background {
     /// Fails, with its last words, when it has ended by itself.
-    pub fn check(&mut self) -> Result<(), ImageError> {
+    pub(crate) fn check(&mut self) -> Result<(), ImageError> {
         let started = &mut self.started;
         let waited = started
             .child
@@ -231,7 +227,7 @@ impl Drop for Background {
 }
 
 /// Looks until something is so; `false` when the deadline passes first.
-pub fn wait_until(deadline: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_until(deadline: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     loop {
         if is_so() {

@@ -25,7 +25,6 @@ const PACKED: &str = "disk.qcow2";
 const DISK: &str = "disk.raw";
 const RECORD: &str = "disk.json";
 
-/// A raw disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawDisk {
     /// Mode 0444.
@@ -58,7 +57,7 @@ impl RawDisk {
     }
 
     /// Fails when its size or time is not what it was made with; reads nothing of it.
-    pub fn check(&self) -> Result<(), ImageError> {
+    pub(crate) fn check(&self) -> Result<(), ImageError> {
         let meta = std::fs::metadata(&self.path).map_err(ImageError::file("read", &self.path))?;
         let written = meta.modified().ok();
         if meta.len() == self.size_bytes && written == Some(time()) {
@@ -76,7 +75,8 @@ impl RawDisk {
     }
 
     /// Reads all of it again.
-    pub fn verify(&self) -> Result<(), ImageError> {
+    #[cfg(test)]
+    pub(crate) fn verify(&self) -> Result<(), ImageError> {
         hash::verify_sparse(&self.path, &self.sha256)
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 /// A command inside a tree.
 #[derive(Debug)]
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     program: Program,
 }
 
 impl Sandbox {
     /// The tree is the root directory, read-only unless `writable`. No network; `/tmp` and `/mnt` are empty.
-    pub fn new(doing: &str, tree: &Path, writable: bool) -> Self {
+    pub(crate) fn new(doing: &str, tree: &Path, writable: bool) -> Self {
         let bind = if writable { "--bind" } else { "--ro-bind" };
         let program = Program::new(doing, "bwrap")
             // Not --unshare-all: a user namespace would lose root's right to read every file.
@@ -38,7 +38,7 @@ impl Sandbox {
 
     /// A host directory or file inside, read-only.
     #[must_use]
-    pub fn read(mut self, host: &Path, inside: &str) -> Self {
+    pub(crate) fn read(mut self, host: &Path, inside: &str) -> Self {
         self.program = self
             .program
             .args(["--ro-bind", &host.display().to_string(), inside]);
@@ -47,7 +47,7 @@ impl Sandbox {
 
     /// A host directory inside, writable.
     #[must_use]
-    pub fn write(mut self, host: &Path, inside: &str) -> Self {
+    pub(crate) fn write(mut self, host: &Path, inside: &str) -> Self {
         self.program = self
             .program
             .args(["--bind", &host.display().to_string(), inside]);
@@ -56,27 +56,27 @@ impl Sandbox {
 
     /// Root inside may mount; without this it may do little more than read and write files.
     #[must_use]
-    pub fn all_rights(mut self) -> Self {
+    pub(crate) fn all_rights(mut self) -> Self {
         self.program = self.program.args(["--cap-add", "ALL"]);
         self
     }
 
     /// An environment variable inside.
     #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.program = self.program.args(["--setenv", name, value]);
         self
     }
 
     /// Working directory inside.
     #[must_use]
-    pub fn dir(mut self, inside: &str) -> Self {
+    pub(crate) fn dir(mut self, inside: &str) -> Self {
         self.program = self.program.args(["--chdir", inside]);
         self
     }
 
     /// The command, ready to run.
-    pub fn command<I: Into<String>>(self, argv: impl IntoIterator<Item = I>) -> Program {
+    pub(crate) fn command<I: Into<String>>(self, argv: impl IntoIterator<Item = I>) -> Program {
         self.program.arg("--").args(argv)
     }
 }

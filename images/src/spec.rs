@@ -19,7 +19,6 @@ pub struct Packages {
     pub guest: PackageSet,
     /// Kept beside the image, by name of what asks for them.
     pub extras: BTreeMap<String, PackageSet>,
-    /// The network's weights.
     pub weights: Weights,
 }
 
@@ -36,15 +35,13 @@ pub struct PackageSet {
 #[serde(deny_unknown_fields)]
 pub struct Weights {
     /// File name of the wheel.
-    pub wheel: String,
+    pub(crate) wheel: String,
     /// As pip wants it.
-    pub requirement: String,
-    /// Its digest.
-    pub wheel_sha256: String,
-    /// File in it.
+    pub(crate) requirement: String,
+    pub(crate) wheel_sha256: String,
     pub member: String,
     /// Digest of that.
-    pub member_sha256: String,
+    pub(crate) member_sha256: String,
 }
 
 /// `guest.toml`.
@@ -52,25 +49,24 @@ pub struct Weights {
 #[serde(deny_unknown_fields)]
 pub struct GuestSpec {
     /// Kernel modules loaded before the disk is mounted.
-    pub early_modules: Vec<String>,
+    pub(crate) early_modules: Vec<String>,
     /// Units started at boot.
     pub enable: Vec<Enabled>,
     /// Units that packages enabled and that shall not start by themselves.
     pub disable: Vec<String>,
     /// Units that shall never start.
-    pub mask: Vec<String>,
+    pub(crate) mask: Vec<String>,
     /// systemd generators that shall not run.
-    pub mask_generators: Vec<String>,
+    pub(crate) mask_generators: Vec<String>,
 }
 
 /// One unit started at boot.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enabled {
-    /// Its name.
     pub unit: String,
     /// The target that pulls it in.
-    pub wanted_by: String,
+    pub(crate) wanted_by: String,
 }
 
 /// The source tree that images are made from.
@@ -95,7 +91,6 @@ impl SourceTree {
             })
     }
 
-    /// A path in it.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.dir.join(relative)
     }

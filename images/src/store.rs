@@ -49,7 +49,6 @@ impl Manifest {
 /// An image in the cache.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its directory.
     pub dir: PathBuf,
     /// What it is made of.
     pub manifest: Manifest,
@@ -66,7 +65,6 @@ impl Image {
         Ok(Self { dir, manifest })
     }
 
-    /// One of its files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }

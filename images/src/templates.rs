@@ -10,28 +10,22 @@ pub struct SeedFile {
     pub path: String,
     /// As `0600`.
     pub mode: String,
-    /// Text.
     pub content: String,
 }
 
 /// Everything in a seed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Seed {
-    /// Node name.
     pub node: String,
-    /// Deployment.
     pub deployment_id: String,
     /// Changes when the node is made anew, so that cloud-init runs again.
     pub instance_id: String,
-    /// Host name.
     pub hostname: String,
-    /// Login user.
     pub user: String,
     /// Key that may log in.
     pub ssh_public_key: String,
     /// The node's own ssh key, OpenSSH format.
     pub host_private_key: String,
-    /// Its public half.
     pub host_public_key: String,
     /// Files of the agent.
     pub files: Vec<SeedFile>,

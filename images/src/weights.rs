@@ -10,7 +10,7 @@ use crate::{
 use std::path::PathBuf;
 
 /// Returns the published file, its digest checked.
-pub fn published(
+pub(crate) fn published(
     cache: &Cache,
     spec: &Weights,
     report: &dyn Report,

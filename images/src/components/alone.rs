@@ -1,6 +1,6 @@
 //! Our own programs that stand alone in container images: those of the current guest image's sources.
 
-use super::{Component, Way};
+use super::{Component, Fetcher};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -22,13 +22,9 @@ fn current(cache: &Cache) -> Result<PathBuf, ImageError> {
     Ok(cache.path("binaries").join(key.trim()))
 }
 
-impl Way for Alone {
+impl Fetcher for Alone {
     fn name(&self) -> &'static str {
         "static"
-    }
-
-    fn summary(&self) -> &'static str {
-        "our own programs, compiled with the guest image and linked statically"
     }
 
     fn inputs(&self, cache: &Cache, _component: &Component) -> Result<String, ImageError> {

@@ -1,6 +1,6 @@
 //! The workload bundle as a container image: the same files that guests carry, in one layer.
 
-use super::{Component, Way};
+use super::{Component, Fetcher};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -30,13 +30,9 @@ pub fn command() -> Vec<String> {
 #[derive(Debug)]
 pub(super) struct Bundle;
 
-impl Way for Bundle {
+impl Fetcher for Bundle {
     fn name(&self) -> &'static str {
         "bundle"
-    }
-
-    fn summary(&self) -> &'static str {
-        "the workload bundle of the current guest image as a container image"
     }
 
     fn inputs(&self, cache: &Cache, _component: &Component) -> Result<String, ImageError> {

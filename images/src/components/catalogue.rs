@@ -6,21 +6,17 @@ use std::collections::BTreeMap;
 
 const TEXT: &str = include_str!("../../components.toml");
 
-/// One component.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
-    /// Name.
     pub name: String,
-    /// Version.
     pub version: String,
-    /// In one line.
     pub summary: String,
     /// How it is got.
     pub way: String,
     /// For `go`: `variable=value` of the linker.
     #[serde(default)]
-    pub stamps: Vec<String>,
+    pub(crate) stamps: Vec<String>,
     /// For `go`: programs with their packages.
     #[serde(default)]
     pub programs: BTreeMap<String, String>,
@@ -59,28 +55,25 @@ pub struct KernelSource {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Published {
-    /// Where.
     pub address: String,
     /// What it must be; without it, what it was the first time.
     pub sha256: Option<String>,
     /// Where the SHA-512 is published that it must have, in hexadecimal digits before anything else.
     #[serde(default)]
-    pub sha512_at: Option<String>,
+    pub(crate) sha512_at: Option<String>,
 }
 
 /// A container image made of a program of another component.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContainerImage {
-    /// Tag.
     pub tag: String,
     /// Component, in the version of the same stack; `bundle` for that of the workload.
     pub from: String,
-    /// Its program.
     pub program: String,
     /// Programs of the guest image that it calls, with their libraries.
     #[serde(default)]
-    pub guest_programs: Vec<String>,
+    pub(crate) guest_programs: Vec<String>,
     /// Other programs of the same component beside it.
     #[serde(default)]
     pub beside: Vec<String>,
@@ -127,7 +120,6 @@ impl Component {
 /// Versions that were tested together.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Stack {
-    /// Name.
     pub name: String,
     /// Component to version.
     #[serde(flatten)]
@@ -138,7 +130,6 @@ pub struct Stack {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
-    /// Name.
     pub name: String,
     /// Where the versions come from.
     pub stack: String,
@@ -151,19 +142,17 @@ pub struct Role {
 /// What a role puts into a guest: files of one component.
 #[derive(Debug)]
 pub struct Carried<'a> {
-    /// Component.
     pub component: &'a Component,
     /// Its programs; `None` = its container images.
     pub programs: Option<&'a [String]>,
 }
 
-/// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     /// The first one is the default.
     #[serde(rename = "stack")]
-    pub stacks: Vec<Stack>,
+    pub(crate) stacks: Vec<Stack>,
     /// Guest images beside the plain one.
     #[serde(rename = "role")]
     pub roles: Vec<Role>,
@@ -249,7 +238,7 @@ impl Catalogue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::components::{WAYS, way};
+    use crate::components::{FETCHERS, fetcher};
 
     #[test]
     fn the_catalogue_is_sound() {
@@ -259,7 +248,7 @@ mod tests {
         titles.dedup();
         assert_eq!(titles.len(), catalogue.components.len());
         for component in &catalogue.components {
-            way(&component.way).unwrap();
+            fetcher(&component.way).unwrap();
         }
         // A stack names what there is; what comes as a Debian package has no component.
         for stack in &catalogue.stacks {
@@ -271,9 +260,9 @@ mod tests {
             assert!(catalogue.stacks.iter().any(|s| s.name == role.stack));
             assert!(!catalogue.role(&role.name).unwrap().is_empty());
         }
-        let mut names: Vec<_> = WAYS.iter().map(|w| w.name()).collect();
+        let mut names: Vec<_> = FETCHERS.iter().map(|w| w.name()).collect();
         names.dedup();
-        assert_eq!(names.len(), WAYS.len());
+        assert_eq!(names.len(), FETCHERS.len());
     }
 
     #[test]

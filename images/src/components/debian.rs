@@ -1,6 +1,6 @@
 //! Debian packages with all that they need beyond the guest's own: resolved when they are got, kept as they were then.
 
-use super::{Component, Way};
+use super::{Component, Fetcher};
 use crate::{
     apt::{Apt, deb_path},
     cache::Cache,
@@ -13,13 +13,9 @@ use std::path::Path;
 #[derive(Debug)]
 pub(super) struct Debian;
 
-impl Way for Debian {
+impl Fetcher for Debian {
     fn name(&self) -> &'static str {
         "debian"
-    }
-
-    fn summary(&self) -> &'static str {
-        "Debian packages of the guest's release, with all that they need"
     }
 
     fn inputs(&self, cache: &Cache, component: &Component) -> Result<String, ImageError> {

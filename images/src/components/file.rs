@@ -1,6 +1,6 @@
 //! Components that the user brings: a directory with their files, by `artifact add NAME PATH`.
 
-use super::{Component, Way};
+use super::{Component, Fetcher};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -10,13 +10,9 @@ use std::path::Path;
 #[derive(Debug)]
 pub(super) struct File;
 
-impl Way for File {
+impl Fetcher for File {
     fn name(&self) -> &'static str {
         "file"
-    }
-
-    fn summary(&self) -> &'static str {
-        "brought by the user with `continuum-ctl artifact add`"
     }
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {

@@ -1,7 +1,7 @@
 //! Programs built from Go modules. The modules' texts are part of this program; their sources come through the user's
 //! own Go settings, and go.sum says what they must be. Static, without paths or dates: the same on every machine.
 
-use super::{Component, Way};
+use super::{Component, Fetcher};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -56,13 +56,9 @@ fn go(doing: String) -> Program {
 #[derive(Debug)]
 pub(super) struct Go;
 
-impl Way for Go {
+impl Fetcher for Go {
     fn name(&self) -> &'static str {
         "go"
-    }
-
-    fn summary(&self) -> &'static str {
-        "built from Go modules with committed sums"
     }
 
     fn inputs(&self, _cache: &Cache, component: &Component) -> Result<String, ImageError> {

@@ -11,7 +11,7 @@
 //! ```
 //! Programs and libraries belong together: the host's libc may be older than the one that they were linked to.
 
-use super::{Component, KernelSource, Way};
+use super::{Component, Fetcher, KernelSource};
 use crate::{
     apt::{Apt, deb_path},
     bundle,
@@ -46,7 +46,6 @@ const OLDER: &str = "CONFIG_UML_NET=y\n";
 /// Programs, with what each has beyond the common configuration. Built one after the other in one directory, so that the
 /// second takes from the first whatever is the same.
 const PROGRAMS: [(&str, &str); 2] = [("linux", ""), ("linux-smp", SMP)];
-const LOADER: &str = "ld-linux-x86-64.so.2";
 /// Loaded when a thread is ended, as at power-off; without it the kernel ends by an abort instead.
 const LOADED_LATER: &str = "usr/lib/x86_64-linux-gnu/libgcc_s.so.1";
 const LOCK: &str = "lock.toml";
@@ -89,25 +88,12 @@ impl KernelLock {
     }
 }
 
-/// Where the kernel's programs look for a file of the component; `None` = it is no library of theirs.
-pub fn library_place(file: &str) -> Option<PathBuf> {
-    if file == LOADER {
-        return Some(Path::new("/lib64").join(file));
-    }
-    let is_library = file.starts_with("lib") && file.contains(".so");
-    is_library.then(|| Path::new("/lib/x86_64-linux-gnu").join(file))
-}
-
 #[derive(Debug)]
 pub(super) struct Kernel;
 
-impl Way for Kernel {
+impl Fetcher for Kernel {
     fn name(&self) -> &'static str {
         "kernel"
-    }
-
-    fn summary(&self) -> &'static str {
-        "built from Debian's kernel source, as a program"
     }
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
@@ -402,19 +388,6 @@ mod tests {
         let asked =
             "# why\nCONFIG_A=y\nCONFIG_B=y\nCONFIG_N=\"x\"\n# CONFIG_C is not set\nCONFIG_D=64\n";
         assert_eq!(unknown(asked, taken), ["CONFIG_B", "CONFIG_D"]);
-    }
-
-    #[test]
-    fn libraries_have_their_places_and_nothing_else_has() {
-        let place = |file| library_place(file).map(|p| p.display().to_string());
-        assert_eq!(place(LOADER).unwrap(), "/lib64/ld-linux-x86-64.so.2");
-        assert_eq!(
-            place("libc.so.6").unwrap(),
-            "/lib/x86_64-linux-gnu/libc.so.6"
-        );
-        for file in ["linux", "linux-smp", "modules.builtin", LOCK] {
-            assert_eq!(place(file), None, "{file}");
-        }
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!                              └─ file  brought by the user
 //!                                  └─> store: components/KEY/{component.json, files…}, complete or not there at all
 //! ```
-//! A way is one trait, one file and one line in `WAYS`. What is in the store is checked by digest before it is used.
+//! A fetcher is one trait, one file and one line in `FETCHERS`. What is in the store is checked by digest before it is used.
 
 mod alone;
 mod bundle;
@@ -32,19 +32,14 @@ use crate::{
 use std::path::Path;
 
 pub use bundle::command as workload_command;
-pub use catalogue::{
-    Carried, Catalogue, Component, ContainerImage, KernelSource, Published, Role, Stack,
-};
-pub use kernel::library_place;
+pub use catalogue::{Catalogue, Component, ContainerImage, KernelSource, Role, Stack};
 pub(crate) use store::mark_imported;
-pub use store::{Stored, StoredFile, add, all, find, obtain, unused};
+pub use store::{Stored, add, all, find, obtain, unused};
 
 /// How a component is got.
-pub trait Way: Sync {
+pub trait Fetcher: Sync {
     /// As in the catalogue.
     fn name(&self) -> &'static str;
-    /// In one line.
-    fn summary(&self) -> &'static str;
     /// Everything that the result depends on, beside the catalogue's own entry.
     fn inputs(&self, cache: &Cache, component: &Component) -> Result<String, ImageError>;
     /// Puts the component's files into an empty directory.
@@ -57,8 +52,8 @@ pub trait Way: Sync {
     ) -> Result<(), ImageError>;
 }
 
-/// Every way; the only place that names them.
-pub const WAYS: &[&dyn Way] = &[
+/// Every fetcher; the only place that names them.
+pub(crate) const FETCHERS: &[&dyn Fetcher] = &[
     &go::Go,
     &oci::Oci,
     &bundle::Bundle,
@@ -69,10 +64,11 @@ pub const WAYS: &[&dyn Way] = &[
     &file::File,
 ];
 
-/// Finds a way by its name.
-pub fn way(name: &str) -> Result<&'static dyn Way, ImageError> {
-    let names: Vec<_> = WAYS.iter().map(|w| w.name()).collect();
-    WAYS.iter()
+/// Finds a fetcher by its name.
+pub fn fetcher(name: &str) -> Result<&'static dyn Fetcher, ImageError> {
+    let names: Vec<_> = FETCHERS.iter().map(|w| w.name()).collect();
+    FETCHERS
+        .iter()
         .copied()
         .find(|w| w.name() == name)
         .ok_or_else(|| ImageError::Missing {

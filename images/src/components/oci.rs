@@ -1,6 +1,6 @@
 //! Container images made of programs of other components. What those lack is built first.
 
-use super::{Catalogue, Component, ContainerImage, Way, obtain, store::key};
+use super::{Catalogue, Component, ContainerImage, Fetcher, obtain, store::key};
 use crate::{
     bundle,
     cache::Cache,
@@ -35,13 +35,9 @@ fn guest_tree(cache: &Cache, report: &dyn Report) -> Result<PathBuf, ImageError>
     root::tree(cache, &image.manifest.packages, report)
 }
 
-impl Way for Oci {
+impl Fetcher for Oci {
     fn name(&self) -> &'static str {
         "oci"
-    }
-
-    fn summary(&self) -> &'static str {
-        "container images made of other components' programs"
     }
 
     fn inputs(&self, cache: &Cache, component: &Component) -> Result<String, ImageError> {

@@ -1,6 +1,6 @@
 //! Components in the cache: obtained once, under a key made of all that they depend on.
 
-use super::{Catalogue, Component, members, way};
+use super::{Catalogue, Component, fetcher, members};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -18,9 +18,7 @@ const MANIFEST: &str = "component.json";
 /// A file as it was when it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFile {
-    /// Digest.
     pub sha256: String,
-    /// Size.
     pub size_bytes: u64,
 }
 
@@ -37,17 +35,12 @@ struct Manifest {
 /// A component in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its directory.
     pub dir: PathBuf,
-    /// Name.
     pub name: String,
-    /// Version.
     pub version: String,
-    /// How it came.
     pub way: String,
     /// Stands for all that it depends on.
     pub key: String,
-    /// Its files.
     pub files: BTreeMap<String, StoredFile>,
 }
 
@@ -94,7 +87,7 @@ impl Stored {
 }
 
 pub(super) fn key(cache: &Cache, component: &Component) -> Result<String, ImageError> {
-    let inputs = way(&component.way)?.inputs(cache, component)?;
+    let inputs = fetcher(&component.way)?.inputs(cache, component)?;
     Ok(hash::texts([&*component.identity(), &*inputs]))
 }
 
@@ -140,7 +133,7 @@ pub fn obtain(
 ) -> Result<Stored, ImageError> {
     let key = key(cache, component)?;
     let dir = cache.get_or_make(KIND, &key, |partial| {
-        way(&component.way)?.obtain(cache, component, partial, report)?;
+        fetcher(&component.way)?.obtain(cache, component, partial, report)?;
         seal(component, &key, partial)
     })?;
     Stored::load(&dir)

@@ -2,7 +2,7 @@
 //! none, with the one that was noted when it came for the first time: nobody exchanges it unseen.
 
 use super::{
-    Component, Way,
+    Component, Fetcher,
     members::{self, is_archive},
 };
 use crate::{
@@ -22,13 +22,9 @@ const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(30);
 #[derive(Debug)]
 pub(super) struct Url;
 
-impl Way for Url {
+impl Fetcher for Url {
     fn name(&self) -> &'static str {
         "url"
-    }
-
-    fn summary(&self) -> &'static str {
-        "downloaded from where it is published"
     }
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {

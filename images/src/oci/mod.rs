@@ -120,7 +120,6 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// Writes the archive.
 pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
     let reference = &*spec.reference;
     let file_error = ImageError::file("write", to);
