@@ -92,19 +92,15 @@ impl std::fmt::Display for MachineState {
     }
 }
 
-/// State of one node.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct NodeState {
-    /// Node.
     pub node: String,
-    /// Of its machine.
     pub state: MachineState,
 }
 
 /// A limit as asked and as read back.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct LimitReport {
-    /// Node.
     pub node: String,
     /// `cpu_quota`, `disk_read_mb_s`, `disk_write_mb_s`.
     pub limit: String,
@@ -117,7 +113,6 @@ pub struct LimitReport {
 /// What a provider can do, whatever host it is on.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities {
-    /// In one line.
     pub summary: &'static str,
     /// Nodes have a network of their own, on which links can be emulated.
     pub emulates_network: bool,
@@ -129,7 +124,6 @@ pub struct Capabilities {
     pub default_prefix: (u8, u8),
 }
 
-/// One provider.
 #[async_trait::async_trait]
 pub trait Provider: Sync + std::fmt::Debug {
     /// As in configs.

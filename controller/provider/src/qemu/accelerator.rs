@@ -16,7 +16,6 @@ pub(super) enum Accelerator {
 }
 
 impl Accelerator {
-    /// For results.
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Kvm => "kvm",

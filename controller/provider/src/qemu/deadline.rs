@@ -68,6 +68,19 @@ impl TimeoutHypervisor {
         self.calls.send(Box::new(call)).ok();
         wait(&answer, doing, within)?
     }
+
+    /// A small call about one thing.
+    fn named<T: Send + 'static>(
+        &self,
+        doing: &str,
+        name: &str,
+        work: impl FnOnce(&dyn Hypervisor, &str) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let own = name.to_owned();
+        self.call(&format!("{doing} {name}"), self.within, move |h| {
+            work(h, &own)
+        })
+    }
 }
 
 fn wait<T>(answer: &mpsc::Receiver<T>, doing: &str, within: Duration) -> Result<T, Error> {
@@ -101,44 +114,33 @@ impl Hypervisor for TimeoutHypervisor {
     }
 
     fn domain_state(&self, name: &str) -> Result<MachineState, Error> {
-        let own = name.to_owned();
-        self.call(&format!("look at domain {name}"), self.within, move |h| {
-            h.domain_state(&own)
-        })
+        self.named("look at domain", name, |h, name| h.domain_state(name))
     }
 
     fn define_domain(&self, xml: &str) -> Result<(), Error> {
-        let own = xml.to_owned();
+        let xml = xml.to_owned();
         self.call("define a domain", self.within, move |h| {
-            h.define_domain(&own)
+            h.define_domain(&xml)
         })
     }
 
     fn start_domain(&self, name: &str) -> Result<(), Error> {
-        let own = name.to_owned();
-        self.call(&format!("start domain {name}"), self.within, move |h| {
-            h.start_domain(&own)
-        })
+        self.named("start domain", name, |h, name| h.start_domain(name))
     }
 
     fn remove_domain(&self, name: &str) -> Result<bool, Error> {
-        let own = name.to_owned();
-        self.call(&format!("remove domain {name}"), self.within, move |h| {
-            h.remove_domain(&own)
-        })
+        self.named("remove domain", name, |h, name| h.remove_domain(name))
     }
 
     fn set_cpu_quota(&self, name: &str, quota: f64) -> Result<f64, Error> {
-        let own = name.to_owned();
-        let doing = format!("set the CPU quota of {name}");
-        self.call(&doing, self.within, move |h| h.set_cpu_quota(&own, quota))
+        self.named("set the CPU quota of", name, move |h, name| {
+            h.set_cpu_quota(name, quota)
+        })
     }
 
     fn set_disk_limits(&self, name: &str, read: u64, write: u64) -> Result<(f64, f64), Error> {
-        let own = name.to_owned();
-        let doing = format!("set the disk limits of {name}");
-        self.call(&doing, self.within, move |h| {
-            h.set_disk_limits(&own, read, write)
+        self.named("set the disk limits of", name, move |h, name| {
+            h.set_disk_limits(name, read, write)
         })
     }
 
@@ -147,24 +149,18 @@ impl Hypervisor for TimeoutHypervisor {
     }
 
     fn define_network(&self, xml: &str, name: &str) -> Result<(), Error> {
-        let (xml, own) = (xml.to_owned(), name.to_owned());
-        self.call(&format!("make network {name}"), self.within, move |h| {
-            h.define_network(&xml, &own)
+        let xml = xml.to_owned();
+        self.named("make network", name, move |h, name| {
+            h.define_network(&xml, name)
         })
     }
 
     fn start_network(&self, name: &str) -> Result<(), Error> {
-        let own = name.to_owned();
-        self.call(&format!("start network {name}"), self.within, move |h| {
-            h.start_network(&own)
-        })
+        self.named("start network", name, |h, name| h.start_network(name))
     }
 
     fn remove_network(&self, name: &str) -> Result<bool, Error> {
-        let own = name.to_owned();
-        self.call(&format!("remove network {name}"), self.within, move |h| {
-            h.remove_network(&own)
-        })
+        self.named("remove network", name, |h, name| h.remove_network(name))
     }
 
     fn prepare_pool(&self, pool: &Path) -> Result<(), Error> {
@@ -180,16 +176,16 @@ impl Hypervisor for TimeoutHypervisor {
     }
 
     fn create_volume(&self, pool: &Path, xml: &str, name: &str) -> Result<String, Error> {
-        let (pool, xml, own) = (pool.to_owned(), xml.to_owned(), name.to_owned());
-        self.call(&format!("make volume {name}"), self.within, move |h| {
-            h.create_volume(&pool, &xml, &own)
+        let (pool, xml) = (pool.to_owned(), xml.to_owned());
+        self.named("make volume", name, move |h, name| {
+            h.create_volume(&pool, &xml, name)
         })
     }
 
     fn volume_path(&self, pool: &Path, name: &str) -> Result<Option<String>, Error> {
-        let (pool, own) = (pool.to_owned(), name.to_owned());
-        self.call(&format!("find volume {name}"), self.within, move |h| {
-            h.volume_path(&pool, &own)
+        let pool = pool.to_owned();
+        self.named("find volume", name, move |h, name| {
+            h.volume_path(&pool, name)
         })
     }
 
@@ -202,9 +198,9 @@ impl Hypervisor for TimeoutHypervisor {
     }
 
     fn remove_volume(&self, pool: &Path, name: &str) -> Result<bool, Error> {
-        let (pool, own) = (pool.to_owned(), name.to_owned());
-        self.call(&format!("remove volume {name}"), self.within, move |h| {
-            h.remove_volume(&pool, &own)
+        let pool = pool.to_owned();
+        self.named("remove volume", name, move |h, name| {
+            h.remove_volume(&pool, name)
         })
     }
 }

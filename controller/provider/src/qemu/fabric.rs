@@ -21,15 +21,10 @@ pub(super) async fn is_taken(
     hypervisor: &(dyn Hypervisor + Sync),
     prefix: Prefix,
 ) -> Result<bool, Error> {
-    let dotted = format!("'{}.", prefix.to_string().trim_end_matches(".0/24"));
-    for network in hypervisor.networks()? {
-        if network
-            .xml
-            .replace('"', "'")
-            .contains(&format!("address={dotted}"))
-        {
-            return Ok(true);
-        }
+    let begin = format!("{}.", prefix.to_string().trim_end_matches(".0/24"));
+    let networks = hypervisor.networks()?;
+    if networks.iter().any(|n| xml::has_address(&n.xml, &begin)) {
+        return Ok(true);
     }
     routes::is_routed(prefix).await
 }
@@ -56,7 +51,7 @@ pub(super) fn create(
     } else {
         let text = xml::network(&NetworkXml {
             name: name.clone(),
-            mark: OwnershipTag::of(deployment, root),
+            tag: OwnershipTag::of(deployment, root),
             bridge: format!("ct{}", deployment.id()),
             address: prefix.gateway().to_string(),
             internet: config.infrastructure.internet,

@@ -107,11 +107,15 @@ fn refused(doing: String, why: &str) -> Error {
 }
 
 fn name_in(xml: &str) -> Result<String, Error> {
-    let named = xml
-        .split_once("<name>")
-        .and_then(|(_, rest)| rest.split_once("</name>"));
-    named
-        .map(|(name, _)| name.to_owned())
+    let document = roxmltree::Document::parse(xml).ok();
+    let name = |d: roxmltree::Document<'_>| {
+        let mut all = d.descendants();
+        all.find(|n| n.has_tag_name("name"))?
+            .text()
+            .map(str::to_owned)
+    };
+    document
+        .and_then(name)
         .ok_or_else(|| refused(format!("read `{xml}`"), "it has no name"))
 }
 
@@ -129,7 +133,7 @@ impl Hypervisor for FakeHypervisor {
         let state = self.enter("list domains")?;
         let info = |(name, (text, _)): (&String, &(String, bool))| DomainInfo {
             name: name.clone(),
-            mark: super::xml::OwnershipTag::read(text),
+            tag: super::xml::OwnershipTag::read(text),
         };
         Ok(state.domains.iter().map(info).collect())
     }

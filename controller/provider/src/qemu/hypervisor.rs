@@ -10,14 +10,13 @@ use std::path::Path;
 pub(super) struct DomainInfo {
     pub(super) name: String,
     /// Deployment that made it, if one of ours did.
-    pub(super) mark: Option<OwnershipTag>,
+    pub(super) tag: Option<OwnershipTag>,
 }
 
 /// A network with its addresses.
 #[derive(Debug, Clone)]
 pub(super) struct NetworkInfo {
     pub(super) name: String,
-    /// Its description.
     pub(super) xml: String,
 }
 

@@ -200,7 +200,7 @@ impl Hypervisor for Libvirt {
             };
             found.push(DomainInfo {
                 name,
-                mark: xml::OwnershipTag::read(&text),
+                tag: xml::OwnershipTag::read(&text),
             });
         }
         Ok(found)

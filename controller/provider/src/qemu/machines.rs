@@ -65,7 +65,7 @@ pub(super) fn create(
             deployment.intend(ResourceKind::Domain, &domain)?;
             let text = xml::domain(&xml::DomainXml {
                 name: domain.clone(),
-                mark: OwnershipTag::of(deployment, &context.root),
+                tag: OwnershipTag::of(deployment, &context.root),
                 node: node.name.clone(),
                 kvm: accelerator == Accelerator::Kvm,
                 cores: node.cores,
@@ -139,7 +139,7 @@ pub(super) fn destroy(
     removed.extend(destroy_orphans(
         hypervisor,
         context,
-        &|mark| mark.uuid == uuid,
+        &|tag| tag.uuid == uuid,
         &[deployment.id()],
     )?);
     Ok(removed)
@@ -154,7 +154,7 @@ fn remove_console(context: &Context, domain: &str) {
     std::fs::remove_file(older).ok();
 }
 
-/// Removes every domain and network whose mark is `ours`, and the volumes of these deployments and of `ids`.
+/// Removes every domain and network whose tag is `ours`, and the volumes of these deployments and of `ids`.
 pub(super) fn destroy_orphans(
     hypervisor: &dyn Hypervisor,
     context: &Context,
@@ -164,16 +164,16 @@ pub(super) fn destroy_orphans(
     let mut removed = Vec::new();
     let mut ids = ids.to_vec();
     for domain in hypervisor.domains()? {
-        if let Some(mark) = domain.mark.filter(ours) {
-            ids.push(mark.id());
+        if let Some(tag) = domain.tag.filter(ours) {
+            ids.push(tag.id());
             hypervisor.remove_domain(&domain.name)?;
             remove_console(context, &domain.name);
             removed.push(format!("domain {}", domain.name));
         }
     }
     for network in hypervisor.networks()? {
-        if let Some(mark) = OwnershipTag::read(&network.xml).filter(ours) {
-            ids.push(mark.id());
+        if let Some(tag) = OwnershipTag::read(&network.xml).filter(ours) {
+            ids.push(tag.id());
             hypervisor.remove_network(&network.name)?;
             removed.push(format!("network {}", network.name));
         }

@@ -25,7 +25,7 @@ const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\ninfra
                       memory_mib = 512\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 512\nquota = 0.5\n\
                       disk_read_mb_s = 30\n";
 
-struct World {
+struct Fixture {
     _dir: tempfile::TempDir,
     context: Context,
     image: Image,
@@ -34,7 +34,7 @@ struct World {
     fake: FakeHypervisor,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let image_dir = dir.path().join("image");
@@ -117,30 +117,30 @@ impl World {
 
 #[test]
 fn what_is_made_is_removed() {
-    let world = World::new();
-    let mut deployment = world.deployment();
-    world.create(&mut deployment).unwrap();
-    assert_eq!(world.fake.running().len(), 2);
-    assert_eq!(world.left().len(), 7, "{:?}", world.left());
-    world.create(&mut deployment).unwrap();
-    assert_eq!(world.left().len(), 7, "a second time makes nothing");
-    assert_eq!(world.destroy(&mut deployment).len(), 7);
-    assert!(world.left().is_empty() && deployment.resources().is_empty());
-    assert!(world.destroy(&mut deployment).is_empty());
+    let fixture = Fixture::new();
+    let mut deployment = fixture.deployment();
+    fixture.create(&mut deployment).unwrap();
+    assert_eq!(fixture.fake.running().len(), 2);
+    assert_eq!(fixture.left().len(), 7, "{:?}", fixture.left());
+    fixture.create(&mut deployment).unwrap();
+    assert_eq!(fixture.left().len(), 7, "a second time makes nothing");
+    assert_eq!(fixture.destroy(&mut deployment).len(), 7);
+    assert!(fixture.left().is_empty() && deployment.resources().is_empty());
+    assert!(fixture.destroy(&mut deployment).is_empty());
 }
 
 /// A daemon that was started anew does not know the pool, while the files of the base still lie in it.
 #[test]
 fn a_base_that_lies_there_already_is_used() {
-    let world = World::new();
-    let mut deployment = world.deployment();
-    world.create(&mut deployment).unwrap();
-    world.destroy(&mut deployment);
-    world.fake.forget_pool();
-    world.create(&mut world.load()).unwrap();
+    let fixture = Fixture::new();
+    let mut deployment = fixture.deployment();
+    fixture.create(&mut deployment).unwrap();
+    fixture.destroy(&mut deployment);
+    fixture.fake.forget_pool();
+    fixture.create(&mut fixture.load()).unwrap();
     let made = |call: &&String| call.starts_with("make volume base-");
     // Disk, kernel, initial RAM disk, and a marker for each.
-    assert_eq!(world.fake.calls().iter().filter(made).count(), 6);
+    assert_eq!(fixture.fake.calls().iter().filter(made).count(), 6);
 }
 
 /// The daemon goes away at each call in turn; what counts is what is on disk then.
@@ -148,24 +148,28 @@ fn a_base_that_lies_there_already_is_used() {
 fn stopped_at_any_call_everything_is_recorded_and_goes_or_goes_on() {
     let mut call = 0;
     loop {
-        let world = World::new();
-        let mut deployment = world.deployment();
-        world.fake.fail_at(call);
-        let is_done = world.create(&mut deployment).is_ok();
-        world.fake.mend();
-        let recorded: Vec<String> = world.load().resource_names();
-        for thing in world.left() {
+        let fixture = Fixture::new();
+        let mut deployment = fixture.deployment();
+        fixture.fake.fail_at(call);
+        let is_done = fixture.create(&mut deployment).is_ok();
+        fixture.fake.mend();
+        let recorded: Vec<String> = fixture.load().resource_names();
+        for thing in fixture.left() {
             assert!(
                 recorded.contains(&thing),
                 "call {call}: {thing} is not in {recorded:?}"
             );
         }
         if call % 2 == 0 {
-            world.create(&mut world.load()).unwrap();
-            assert_eq!(world.fake.running().len(), 2, "call {call}");
+            fixture.create(&mut fixture.load()).unwrap();
+            assert_eq!(fixture.fake.running().len(), 2, "call {call}");
         }
-        world.destroy(&mut world.load());
-        assert!(world.left().is_empty(), "call {call}: {:?}", world.left());
+        fixture.destroy(&mut fixture.load());
+        assert!(
+            fixture.left().is_empty(),
+            "call {call}: {:?}",
+            fixture.left()
+        );
         if is_done {
             break;
         }
@@ -177,14 +181,18 @@ fn stopped_at_any_call_everything_is_recorded_and_goes_or_goes_on() {
 #[test]
 fn removal_survives_failures_and_goes_on_where_it_was() {
     for call in 0.. {
-        let world = World::new();
-        let mut deployment = world.deployment();
-        world.create(&mut deployment).unwrap();
-        world.fake.fail_at(call);
-        let is_done = machines::destroy(&world.fake, &world.context, &mut deployment).is_ok();
-        world.fake.mend();
-        world.destroy(&mut world.load());
-        assert!(world.left().is_empty(), "call {call}: {:?}", world.left());
+        let fixture = Fixture::new();
+        let mut deployment = fixture.deployment();
+        fixture.create(&mut deployment).unwrap();
+        fixture.fake.fail_at(call);
+        let is_done = machines::destroy(&fixture.fake, &fixture.context, &mut deployment).is_ok();
+        fixture.fake.mend();
+        fixture.destroy(&mut fixture.load());
+        assert!(
+            fixture.left().is_empty(),
+            "call {call}: {:?}",
+            fixture.left()
+        );
         if is_done {
             assert!(call > 5);
             break;
@@ -194,49 +202,49 @@ fn removal_survives_failures_and_goes_on_where_it_was() {
 
 #[test]
 fn without_state_only_this_owners_things_go() {
-    let (world, other) = (World::new(), World::new());
+    let (fixture, other) = (Fixture::new(), Fixture::new());
     // Another user's deployment of the same name, on the same hypervisor.
-    let theirs = World {
-        fake: world.fake.clone(),
+    let theirs = Fixture {
+        fake: fixture.fake.clone(),
         ..other
     };
-    world.create(&mut world.deployment()).unwrap();
+    fixture.create(&mut fixture.deployment()).unwrap();
     theirs.create(&mut theirs.deployment()).unwrap();
-    world
+    fixture
         .fake
         .define_domain("<domain><name>foreign</name></domain>")
         .unwrap();
-    let owner = world.context.root.owner();
+    let owner = fixture.context.root.owner();
     assert_ne!(owner, theirs.context.root.owner());
-    let ours = |mark: &OwnershipTag| mark.deployment == "d" && mark.owner == owner;
-    let removed = machines::destroy_orphans(&world.fake, &world.context, &ours, &[]).unwrap();
+    let ours = |tag: &OwnershipTag| tag.deployment == "d" && tag.owner == owner;
+    let removed = machines::destroy_orphans(&fixture.fake, &fixture.context, &ours, &[]).unwrap();
     assert_eq!(removed.len(), 7, "{removed:?}");
-    assert_eq!(world.left().len(), 8, "{:?}", world.left());
+    assert_eq!(fixture.left().len(), 8, "{:?}", fixture.left());
     theirs.destroy(&mut theirs.load());
-    assert_eq!(world.left(), ["domain foreign"]);
+    assert_eq!(fixture.left(), ["domain foreign"]);
 }
 
 #[test]
 fn a_domain_undefined_by_hand_is_no_obstacle() {
-    let world = World::new();
-    let mut deployment = world.deployment();
-    world.create(&mut deployment).unwrap();
-    let name = world.fake.running().into_iter().next().unwrap();
-    world.fake.undefine_by_hand(&name);
-    let states = machines::states(&world.fake, &deployment).unwrap();
+    let fixture = Fixture::new();
+    let mut deployment = fixture.deployment();
+    fixture.create(&mut deployment).unwrap();
+    let name = fixture.fake.running().into_iter().next().unwrap();
+    fixture.fake.undefine_by_hand(&name);
+    let states = machines::states(&fixture.fake, &deployment).unwrap();
     assert!(states.iter().any(|s| s.state == MachineState::Gone));
-    assert_eq!(world.destroy(&mut deployment).len(), 6);
-    assert!(world.left().is_empty());
+    assert_eq!(fixture.destroy(&mut deployment).len(), 6);
+    assert!(fixture.left().is_empty());
 }
 
 #[test]
 fn limits_are_asked_for_and_read_back() {
-    let world = World::new();
-    let mut deployment = world.deployment();
-    world.create(&mut deployment).unwrap();
-    let node = &world.plan.nodes[1];
+    let fixture = Fixture::new();
+    let mut deployment = fixture.deployment();
+    fixture.create(&mut deployment).unwrap();
+    let node = &fixture.plan.nodes[1];
     let domain = super::domain_name(&deployment.id(), &node.name);
-    let reports = machines::apply_limits(&world.fake, &domain, node).unwrap();
+    let reports = machines::apply_limits(&fixture.fake, &domain, node).unwrap();
     let read: Vec<_> = reports.iter().map(|r| (&*r.limit, r.read_back)).collect();
     assert_eq!(
         read,
@@ -247,7 +255,7 @@ fn limits_are_asked_for_and_read_back() {
         ]
     );
     assert!(
-        world
+        fixture
             .fake
             .calls()
             .iter()

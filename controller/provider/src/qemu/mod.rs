@@ -225,7 +225,7 @@ impl Provider for Qemu {
     ) -> Result<Vec<String>, Error> {
         let hypervisor = open(uri)?;
         let owner = context.root.owner();
-        let ours = |mark: &OwnershipTag| mark.deployment == name && mark.owner == owner;
+        let ours = |tag: &OwnershipTag| tag.deployment == name && tag.owner == owner;
         machines::destroy_orphans(&hypervisor, context, &ours, &[])
     }
 

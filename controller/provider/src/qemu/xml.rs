@@ -5,22 +5,20 @@ use continuum_host::{
     state::{Deployment, StateRoot},
 };
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use roxmltree::Document;
 use serde::Serialize;
+
+/// Of our own element in libvirt's metadata, as the templates have it.
+const NAMESPACE: &str = "urn:continuum:1";
 
 /// What nodes are attached to.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Attachment {
     /// A libvirt network.
-    Network {
-        /// Its name.
-        name: String,
-    },
+    Network { name: String },
     /// A bridge of the host.
-    Bridge {
-        /// Its name.
-        name: String,
-    },
+    Bridge { name: String },
 }
 
 /// Says in libvirt's metadata whose a thing is.
@@ -28,14 +26,12 @@ pub(super) enum Attachment {
 pub(super) struct OwnershipTag {
     /// Name of the deployment.
     pub(super) deployment: String,
-    /// Its UUID.
     pub(super) uuid: String,
     /// The state directory that it is recorded in: two users may have deployments of one name.
     pub(super) owner: String,
 }
 
 impl OwnershipTag {
-    /// Of a deployment.
     pub(super) fn of(deployment: &Deployment, root: &StateRoot) -> Self {
         Self {
             deployment: deployment.name().to_owned(),
@@ -46,10 +42,14 @@ impl OwnershipTag {
 
     /// In a description; `None` = it is none of ours.
     pub(super) fn read(xml: &str) -> Option<Self> {
+        let document = Document::parse(xml).ok()?;
+        let ours = |node: &roxmltree::Node<'_, '_>| node.has_tag_name((NAMESPACE, "deployment"));
+        let tag = document.descendants().find(ours)?;
+        let attribute = |name| tag.attribute(name).map(str::to_owned);
         Some(Self {
-            deployment: metadata(xml, "name")?,
-            uuid: metadata(xml, "uuid")?,
-            owner: metadata(xml, "owner")?,
+            deployment: attribute("name")?,
+            uuid: attribute("uuid")?,
+            owner: attribute("owner")?,
         })
     }
 
@@ -59,12 +59,22 @@ impl OwnershipTag {
     }
 }
 
+/// Whether a description of a network has an address that begins so.
+pub(super) fn has_address(xml: &str, begin: &str) -> bool {
+    Document::parse(xml).is_ok_and(|document| {
+        let mut addresses = document
+            .descendants()
+            .filter_map(|n| n.attribute("address"));
+        addresses.any(|address| address.starts_with(begin))
+    })
+}
+
 /// Everything in a domain's description.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct DomainXml {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) mark: OwnershipTag,
+    pub(super) tag: OwnershipTag,
     pub(super) node: String,
     pub(super) kvm: bool,
     pub(super) cores: u32,
@@ -86,7 +96,7 @@ pub(super) struct DomainXml {
 pub(super) struct NetworkXml {
     pub(super) name: String,
     #[serde(flatten)]
-    pub(super) mark: OwnershipTag,
+    pub(super) tag: OwnershipTag,
     pub(super) bridge: String,
     pub(super) address: String,
     pub(super) internet: bool,
@@ -159,24 +169,11 @@ pub(super) fn pool(path: &str) -> Result<String, Error> {
     )
 }
 
-/// An attribute of our element in a domain's metadata.
-fn metadata(xml: &str, attribute: &str) -> Option<String> {
-    let element = xml
-        .split_once("<continuum:deployment ")?
-        .1
-        .split_once('>')?
-        .0;
-    ['\'', '"'].iter().find_map(|quote| {
-        let rest = element.split_once(&format!("{attribute}={quote}"))?.1;
-        Some(rest.split_once(*quote)?.0.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mark(deployment: &str) -> OwnershipTag {
+    fn tag(deployment: &str) -> OwnershipTag {
         OwnershipTag {
             deployment: deployment.into(),
             uuid: "0123-4567-89".into(),
@@ -187,7 +184,7 @@ mod tests {
     fn example() -> DomainXml {
         DomainXml {
             name: "ct-1-edge0".into(),
-            mark: mark("a'b<c&d"),
+            tag: tag("a'b<c&d"),
             node: "edge0".into(),
             kvm: false,
             cores: 2,
@@ -217,14 +214,14 @@ mod tests {
     #[test]
     fn metadata_is_found_again() {
         let text = domain(&DomainXml {
-            mark: mark("mist-edge"),
+            tag: tag("mist-edge"),
             kvm: true,
             ..example()
         })
         .unwrap();
         assert!(text.contains("<domain type='kvm'"), "{text}");
         let found = OwnershipTag::read(&text).unwrap();
-        assert_eq!(found, mark("mist-edge"));
+        assert_eq!(found, tag("mist-edge"));
         assert_eq!(found.id(), "01234567");
         assert!(OwnershipTag::read("<domain/>").is_none());
     }
@@ -233,7 +230,7 @@ mod tests {
     fn networks_volumes_and_pools() {
         let text = network(&NetworkXml {
             name: "ct-1-x".into(),
-            mark: mark("x"),
+            tag: tag("x"),
             bridge: "ct1".into(),
             address: "192.168.100.1".into(),
             internet: false,
@@ -243,7 +240,7 @@ mod tests {
             !text.contains("<forward") && text.contains("<dns enable='no'/>"),
             "{text}"
         );
-        assert_eq!(OwnershipTag::read(&text).unwrap(), mark("x"));
+        assert_eq!(OwnershipTag::read(&text).unwrap(), tag("x"));
         let text = volume(&VolumeXml {
             name: "v".into(),
             format: "qcow2",

@@ -9,7 +9,6 @@ const HOST_RESERVE_MIB: u64 = 1024;
 /// The kernel's own processes, the supervisor, and what the host keeps of a guest's disk.
 pub(super) const OVERHEAD_MIB: u64 = 48;
 
-/// What a host has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Host {
     pub(super) memory_total_mib: u64,

@@ -29,14 +29,12 @@ pub(super) const SEED_FILE: &str = "seed.img";
 pub(super) struct GuestSpec {
     /// UUID of the deployment.
     pub(super) uuid: uuid::Uuid,
-    /// Its name.
     pub(super) deployment: String,
     pub(super) node: String,
     /// Directory of the kernel, its loader and libraries.
     pub(super) kernel: PathBuf,
     /// The kernel's file there.
     pub(super) kernel_file: String,
-    /// Raw base disk.
     pub(super) base: PathBuf,
     pub(super) memory_mib: u64,
     pub(super) cores: u32,

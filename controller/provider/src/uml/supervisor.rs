@@ -33,7 +33,6 @@ pub(super) const STATUS_FILE: &str = "status.json";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
-    /// It runs.
     Running {
         /// Process of the supervisor.
         supervisor: ProcessId,
@@ -41,10 +40,7 @@ pub(super) enum Status {
         guest: ProcessId,
     },
     /// It could not be started.
-    Failed {
-        /// Why.
-        why: String,
-    },
+    Failed { why: String },
 }
 
 /// A process, and when it was started: a number alone may be another's by now.
