@@ -38,16 +38,10 @@ pub fn json(dir: &Path) -> anyhow::Result<serde_json::Value> {
 
 /// A file of raw results: rows by the names of their columns.
 pub fn rows(dir: &Path, file: &str) -> anyhow::Result<Vec<Row>> {
-    let text = std::fs::read_to_string(dir.join(file)).with_context(|| format!("read {file}"))?;
-    let mut lines = text.lines();
-    let columns: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
-    let row = |line: &str| {
-        let cells = columns.iter().zip(line.split(','));
-        Row(cells
-            .map(|(column, cell)| ((*column).to_owned(), cell.to_owned()))
-            .collect())
-    };
-    Ok(lines.map(row).collect())
+    let mut reader =
+        csv::Reader::from_path(dir.join(file)).with_context(|| format!("read {file}"))?;
+    let rows = reader.deserialize().map(|row| Ok(Row(row?)));
+    rows.collect()
 }
 
 /// One line of a file of raw results.
@@ -55,7 +49,6 @@ pub fn rows(dir: &Path, file: &str) -> anyhow::Result<Vec<Row>> {
 pub struct Row(BTreeMap<String, String>);
 
 impl Row {
-    /// A cell.
     pub fn text(&self, column: &str) -> anyhow::Result<&str> {
         let cell = self.0.get(column).map(String::as_str);
         cell.with_context(|| format!("no column {column} in {self:?}"))

@@ -1,18 +1,17 @@
 //! One line per call of a function, as CSV. The columns are the public form of raw results.
 
-use crate::record::{cell, csv_record, csv_records};
+use crate::record::{read_records, to_record};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Columns of `calls.csv`; times are nanoseconds since 1970 by the endpoint's clock.
 pub const CALL_COLUMNS: &str = "endpoint,function,id,bytes,due_ns,begun_ns,sent_ns,answered_ns,status,is_cold,answer_bytes,pod";
 
-/// Everything known about one call at the end of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Everything known about one call at the end of a run; a record of `calls.csv` has these in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// Endpoint that made it.
     pub endpoint: String,
-    /// Function.
     pub function: String,
-    /// Its number there.
     pub id: u64,
     /// Size of its body.
     pub bytes: u64,
@@ -27,6 +26,7 @@ pub struct Call {
     /// Of the answer; 0 = there was none.
     pub status: u16,
     /// It waited for a replica to start.
+    #[serde(serialize_with = "as_digit", deserialize_with = "from_digit")]
     pub is_cold: bool,
     /// Size of the answer's body.
     pub answer_bytes: u64,
@@ -34,61 +34,29 @@ pub struct Call {
     pub pod: String,
 }
 
-impl Call {
-    /// Whether it was answered as it should be.
-    pub fn is_good(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn as_digit<S: Serializer>(yes: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(u8::from(*yes))
+}
 
+fn from_digit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    u8::deserialize(deserializer).map(|digit| digit == 1)
+}
+
+impl Call {
     /// One CSV record with its line end.
     pub fn to_csv(&self) -> String {
-        csv_record([
-            self.endpoint.clone(),
-            self.function.clone(),
-            self.id.to_string(),
-            self.bytes.to_string(),
-            self.due_ns.to_string(),
-            self.begun_ns.to_string(),
-            self.sent_ns.to_string(),
-            self.answered_ns.to_string(),
-            self.status.to_string(),
-            u8::from(self.is_cold).to_string(),
-            self.answer_bytes.to_string(),
-            self.pod.clone(),
-        ])
-    }
-
-    fn from_record(record: &csv::StringRecord) -> Option<Self> {
-        if record.len() != CALL_COLUMNS.split(',').count() {
-            return None;
-        }
-        Some(Self {
-            endpoint: cell(record, 0)?,
-            function: cell(record, 1)?,
-            id: cell(record, 2)?,
-            bytes: cell(record, 3)?,
-            due_ns: cell(record, 4)?,
-            begun_ns: cell(record, 5)?,
-            sent_ns: cell(record, 6)?,
-            answered_ns: cell(record, 7)?,
-            status: cell(record, 8)?,
-            is_cold: record.get(9)? == "1",
-            answer_bytes: cell(record, 10)?,
-            pod: cell(record, 11)?,
-        })
+        to_record(self)
     }
 
     /// Reads a file of records, and what of it is none.
     pub fn read(text: &str) -> (Vec<Self>, Vec<String>) {
-        let (records, mut bad) = csv_records(text);
-        let mut calls = Vec::new();
-        for record in records {
-            match Self::from_record(&record) {
-                Some(call) => calls.push(call),
-                None => bad.push(record.iter().collect::<Vec<_>>().join(",")),
-            }
-        }
-        (calls, bad)
+        read_records(text, CALL_COLUMNS)
+    }
+
+    /// Whether it was answered as it should be.
+    pub fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
     }
 }
 
@@ -100,7 +68,7 @@ mod tests {
     fn records_come_back_and_what_is_none_is_named() {
         let call = Call {
             endpoint: "endpoint0".into(),
-            function: "image".into(),
+            function: "a,\"b\"\nc".into(),
             id: 4,
             answered_ns: 9,
             status: 200,
@@ -109,6 +77,10 @@ mod tests {
             ..Call::default()
         };
         let text = format!("{CALL_COLUMNS}\n{}endpoint0,image\n", call.to_csv());
+        assert!(
+            text.contains("\nendpoint0,\"a,\"\"b\"\"\nc\",4,0,0,0,0,9,200,1,0,image-5d\n"),
+            "{text}"
+        );
         assert!(call.is_good() && !Call::default().is_good());
         assert_eq!(
             Call::read(&text),

@@ -63,7 +63,6 @@ impl Kind {
 /// Identity and times of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
-    /// What it is.
     pub kind: Kind,
     /// Name of the endpoint, at most 255 bytes.
     pub endpoint: String,
@@ -79,7 +78,7 @@ pub struct Header {
 }
 
 /// When the worker did what, by the worker's clock, nanoseconds since 1970.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WorkerStages {
     /// Came from the broker.
     pub received_unix_ns: i64,
@@ -87,7 +86,6 @@ pub struct WorkerStages {
     pub dequeued_unix_ns: i64,
     /// JPEG decoded and scaled.
     pub decoded_unix_ns: i64,
-    /// Network run.
     pub classified_unix_ns: i64,
     /// Reply handed to the network.
     pub replied_unix_ns: i64,
@@ -105,7 +103,6 @@ pub struct Score {
 /// What the worker says about one photo.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Stage times.
     pub stages: WorkerStages,
     /// Best first, at most 255; empty = the photo could not be used.
     pub scores: Vec<Score>,
@@ -120,13 +117,10 @@ pub enum HeaderError {
         /// Length of the message.
         have: usize,
     },
-    /// Not ours.
     #[error("message does not begin with the magic bytes")]
     Magic,
-    /// From another version.
     #[error("message has version {0}, this program speaks {VERSION}")]
     Version(u8),
-    /// Unknown kind.
     #[error("message has unknown kind {0}")]
     Kind(u8),
     /// Endpoint name is not UTF-8.

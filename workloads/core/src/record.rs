@@ -1,6 +1,7 @@
 //! One record of samples per photo, as CSV. The columns are the public form of raw results.
 
 use crate::header::WorkerStages;
+use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 /// Columns of `samples.csv`; all times are nanoseconds since 1970 by the clock of the node named in the prefix.
@@ -9,20 +10,23 @@ received_worker_ns,dequeued_worker_ns,decoded_worker_ns,classified_worker_ns,rep
 answered_endpoint_ns,class,probability,copies,sends,lost";
 
 /// What became of a photo without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Loss {
     /// It still waited at its endpoint.
+    #[serde(rename = "not_taken_by_broker")]
     NotTaken,
     /// The broker acknowledged it, and nobody has seen it since.
+    #[serde(rename = "taken_by_broker")]
     Taken,
     /// The worker said that it has it.
+    #[serde(rename = "at_worker")]
     AtWorker,
     /// The worker had no room for it.
+    #[serde(rename = "no_room_at_worker")]
     NoRoom,
 }
 
 impl Loss {
-    /// Every one.
     pub const ALL: [Self; 4] = [Self::NotTaken, Self::Taken, Self::AtWorker, Self::NoRoom];
 
     /// As in `samples.csv`.
@@ -35,7 +39,6 @@ impl Loss {
         }
     }
 
-    /// For people.
     pub fn words(self) -> &'static str {
         match self {
             Self::NotTaken => "still waited at the endpoint for the broker to take them",
@@ -46,12 +49,11 @@ impl Loss {
     }
 }
 
-/// Everything known about one photo at the end of a run.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Everything known about one photo at the end of a run; a record of `samples.csv` has these in this order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// Endpoint that sent it.
     pub endpoint: String,
-    /// Its number there.
     pub id: u64,
     /// File name of the photo.
     pub photo: String,
@@ -63,13 +65,12 @@ pub struct Sample {
     pub begun_ns: i64,
     /// When it was handed to the network; for combined runs, to the queue.
     pub sent_ns: i64,
-    /// Worker's stages.
     pub stages: WorkerStages,
     /// When the answer was there; 0 = never.
     pub answered_ns: i64,
     /// Best class; -1 = none.
     pub class: i32,
-    /// Its probability.
+    #[serde(serialize_with = "six_decimals")]
     pub probability: f32,
     /// How many answers came.
     pub copies: u32,
@@ -101,98 +102,55 @@ pub fn csv_record<T: AsRef<[u8]>>(cells: impl IntoIterator<Item = T>) -> String 
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn six_decimals<S: Serializer>(number: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{number:.6}"))
+}
+
+/// One value as a record with its line end.
+pub(crate) fn to_record(value: &impl Serialize) -> String {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(Vec::new());
+    // Writing to memory does not fail.
+    writer.serialize(value).ok();
+    String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
+}
+
 /// Records of a CSV text below its first line, and those that cannot be read, as they are.
-pub fn csv_records(text: &str) -> (Vec<csv::StringRecord>, Vec<String>) {
+pub(crate) fn read_records<T: DeserializeOwned>(
+    text: &str,
+    columns: &str,
+) -> (Vec<T>, Vec<String>) {
     let mut reader = csv::ReaderBuilder::new()
         .flexible(true)
         .from_reader(text.as_bytes());
-    let (mut records, mut bad) = (Vec::new(), Vec::new());
+    let (mut values, mut bad) = (Vec::new(), Vec::new());
     for record in reader.records() {
         match record {
-            Ok(record) => records.push(record),
+            Ok(record) => match record.deserialize(None) {
+                Ok(value) if record.len() == columns.split(',').count() => values.push(value),
+                _ => bad.push(record.iter().collect::<Vec<_>>().join(",")),
+            },
             Err(error) => bad.push(error.to_string()),
         }
     }
-    (records, bad)
-}
-
-/// A cell of a record, if it is what is expected there.
-pub(crate) fn cell<T: std::str::FromStr>(record: &csv::StringRecord, at: usize) -> Option<T> {
-    record.get(at)?.parse().ok()
+    (values, bad)
 }
 
 impl Sample {
     /// One CSV record with its line end.
     pub fn to_csv(&self) -> String {
-        let s = &self.stages;
-        let numbers = |numbers: &[i64]| numbers.iter().map(i64::to_string).collect::<Vec<_>>();
-        let mut cells = vec![
-            self.endpoint.clone(),
-            self.id.to_string(),
-            self.photo.clone(),
-            self.bytes.to_string(),
-        ];
-        cells.extend(numbers(&[
-            self.due_ns,
-            self.begun_ns,
-            self.sent_ns,
-            s.received_unix_ns,
-            s.dequeued_unix_ns,
-            s.decoded_unix_ns,
-            s.classified_unix_ns,
-            s.replied_unix_ns,
-            self.answered_ns,
-            i64::from(self.class),
-        ]));
-        cells.extend([
-            format!("{:.6}", self.probability),
-            self.copies.to_string(),
-            self.sends.to_string(),
-            self.lost.map_or("", Loss::name).to_owned(),
-        ]);
-        csv_record(cells)
-    }
-
-    fn from_record(record: &csv::StringRecord) -> Option<Self> {
-        if record.len() != SAMPLE_COLUMNS.split(',').count() {
-            return None;
-        }
-        let lost = record.get(17)?;
-        Some(Self {
-            endpoint: cell(record, 0)?,
-            id: cell(record, 1)?,
-            photo: cell(record, 2)?,
-            bytes: cell(record, 3)?,
-            due_ns: cell(record, 4)?,
-            begun_ns: cell(record, 5)?,
-            sent_ns: cell(record, 6)?,
-            stages: WorkerStages {
-                received_unix_ns: cell(record, 7)?,
-                dequeued_unix_ns: cell(record, 8)?,
-                decoded_unix_ns: cell(record, 9)?,
-                classified_unix_ns: cell(record, 10)?,
-                replied_unix_ns: cell(record, 11)?,
-            },
-            answered_ns: cell(record, 12)?,
-            class: cell(record, 13)?,
-            probability: cell(record, 14)?,
-            copies: cell(record, 15)?,
-            sends: cell(record, 16)?,
-            lost: Loss::ALL.into_iter().find(|l| l.name() == lost),
-        })
+        to_record(self)
     }
 
     /// Reads a file of records, and what of it is none. A run adds a record when it sends and another one when it has an
     /// answer, so that a sudden end loses neither: the last one about a photo counts.
     pub fn read(text: &str) -> (Vec<Self>, Vec<String>) {
-        let (records, mut bad) = csv_records(text);
+        let (records, bad) = read_records::<Self>(text, SAMPLE_COLUMNS);
         let mut samples: Vec<Self> = Vec::new();
         let mut places = BTreeMap::new();
-        for record in records {
-            let Some(sample) = Self::from_record(&record) else {
-                bad.push(record.iter().collect::<Vec<_>>().join(","));
-                continue;
-            };
+        for sample in records {
             let next = samples.len();
             let place = *places
                 .entry((sample.endpoint.clone(), sample.id))
@@ -257,6 +215,17 @@ mod tests {
                 (vec![sample], vec![])
             );
         }
+    }
+
+    #[test]
+    fn a_record_is_as_it_was_always_written() {
+        let lost = Sample {
+            lost: Some(Loss::NoRoom),
+            ..sample()
+        };
+        let text = "endpoint0,3,cat.jpg,70000,1,2,3,0,0,0,0,0,9,281,0.500000,1,2,";
+        assert_eq!(sample().to_csv(), format!("{text}\n"));
+        assert_eq!(lost.to_csv(), format!("{text}no_room_at_worker\n"));
     }
 
     #[test]
