@@ -8,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The checkout.
 pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// An example config.
 pub fn example(name: &str) -> String {
     source().join("examples").join(name).display().to_string()
 }
@@ -70,7 +68,6 @@ impl Ctl {
         self
     }
 
-    /// With a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
@@ -84,7 +81,6 @@ impl Ctl {
         self
     }
 
-    /// Its state directory.
     pub fn state(&self) -> &Path {
         &self.state
     }
@@ -195,7 +191,6 @@ pub struct Running {
 }
 
 impl Running {
-    /// What it has said.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -259,7 +254,6 @@ impl Running {
         self.child.id()
     }
 
-    /// Sends a signal.
     pub fn signal(&self, signal: rustix::process::Signal) -> anyhow::Result<()> {
         let pid =
             rustix::process::Pid::from_raw(self.child.id().cast_signed()).context("its pid")?;

@@ -40,7 +40,6 @@ impl Namespace {
         format!("--net={}", path(&self.name).display())
     }
 
-    /// A program inside.
     pub fn enter(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut enter = command("nsenter");
         enter.arg(self.option()).arg("--").arg(program);
@@ -52,7 +51,6 @@ impl Namespace {
         lives_in(pid, &self.name)
     }
 
-    /// Its processes.
     pub fn processes(&self) -> Vec<u32> {
         let Ok(entries) = std::fs::read_dir("/proc") else {
             return Vec::new();

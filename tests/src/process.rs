@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A command.
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
 pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     Command::new(program)

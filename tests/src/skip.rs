@@ -7,7 +7,6 @@ use crate::{
 use anyhow::Context;
 use std::path::PathBuf;
 
-/// The user's cache.
 pub fn cache() -> Option<PathBuf> {
     let var = |name: &str| {
         std::env::var_os(name)
@@ -25,7 +24,6 @@ fn programs() -> Option<String> {
     Some(format!("{missing} is not built; cargo build --workspace"))
 }
 
-/// No workload bundle.
 pub fn bundle() -> Option<String> {
     let has = cache().is_some_and(|c| c.join("bundles/current").exists());
     programs().or_else(|| {

@@ -38,7 +38,6 @@ struct Started {
     since: u64,
 }
 
-/// The testbed.
 #[derive(Debug)]
 pub struct Testbed {
     dir: PathBuf,
@@ -196,7 +195,6 @@ impl Testbed {
         Ok(())
     }
 
-    /// A program inside.
     pub fn enter(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let holder = self
             .processes

@@ -18,19 +18,19 @@ const SOON: Duration = Duration::from_secs(30);
 const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
                       cores = 1\nmemory_mib = 256\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n";
 
-struct World {
+struct Fixture {
     // Dropped first: its `down` needs the directory.
     ctl: Ctl,
     dir: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ctl = Ctl::new(dir.path().join("state"));
-        let world = Self { ctl, dir };
-        world.config("lab", CONFIG);
-        world
+        let fixture = Self { ctl, dir };
+        fixture.config("lab", CONFIG);
+        fixture
     }
 
     /// Writes a config; its path.
@@ -64,7 +64,7 @@ impl World {
             .collect()
     }
 
-    /// Processes whose command line names this world's state directory.
+    /// Processes whose command line names this fixture's state directory.
     fn processes(&self) -> Vec<String> {
         let state = self.ctl.state().display().to_string();
         let mut found = Vec::new();
@@ -86,18 +86,18 @@ impl World {
 
 #[test]
 fn an_interrupted_up_ends_with_130_and_goes_on_or_goes_away() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    let slow = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", world.silent_agent());
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    let slow = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", fixture.silent_agent());
     let mut up = slow.start("up", &["up", &config]).unwrap();
-    wait_for("an agent on record", || world.has_agent_on_record());
+    wait_for("an agent on record", || fixture.has_agent_on_record());
     // While it is at it nobody else may be.
-    let errors = world.ctl.refused(4, &["up", &config]).unwrap();
+    let errors = fixture.ctl.refused(4, &["up", &config]).unwrap();
     assert!(
         errors.contains(&format!("process {} holds it", up.pid())),
         "{errors}"
     );
-    let errors = world.ctl.refused(4, &["down", "lab"]).unwrap();
+    let errors = fixture.ctl.refused(4, &["down", "lab"]).unwrap();
     assert!(errors.contains("lock deployment `lab`"), "{errors}");
     up.signal(Signal::INT).unwrap();
     assert_eq!(up.wait(SOON).unwrap(), 130, "{}", up.said());
@@ -107,30 +107,32 @@ fn an_interrupted_up_ends_with_130_and_goes_on_or_goes_away() {
         up.said()
     );
     // The state is whole, and the next command takes it up.
-    assert_eq!(world.deployments(), ["lab"]);
-    world.ctl.expect(0, &["up", &config]).unwrap();
-    world
+    assert_eq!(fixture.deployments(), ["lab"]);
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    fixture
         .ctl
         .expect(0, &["agent", "lab", "edge0", "info"])
         .unwrap();
-    world.ctl.expect(0, &["down", "lab"]).unwrap();
-    world.assert_nothing_left();
+    fixture.ctl.expect(0, &["down", "lab"]).unwrap();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn a_second_interrupt_ends_at_once_and_down_is_clean() {
-    let world = World::new();
-    let slow = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", world.silent_agent());
-    let mut up = slow.start("up", &["up", &world.path("lab.toml")]).unwrap();
-    wait_for("an agent on record", || world.has_agent_on_record());
+    let fixture = Fixture::new();
+    let slow = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", fixture.silent_agent());
+    let mut up = slow
+        .start("up", &["up", &fixture.path("lab.toml")])
+        .unwrap();
+    wait_for("an agent on record", || fixture.has_agent_on_record());
     for _ in 0..2 {
         up.signal(Signal::TERM).unwrap();
         pause();
     }
     assert_eq!(up.wait(SOON).unwrap(), 130, "{}", up.said());
-    let text = world.ctl.expect(0, &["down", "lab"]).unwrap();
+    let text = fixture.ctl.expect(0, &["down", "lab"]).unwrap();
     assert!(text.contains("agent process"), "{text}");
-    world.assert_nothing_left();
+    fixture.assert_nothing_left();
 }
 
 /// Killed at moments spread over the whole of `up`: the next `up` finishes, or `down` leaves nothing.
@@ -140,22 +142,22 @@ fn killed_at_any_moment_up_goes_on_or_down_is_clean() {
         .into_iter()
         .enumerate()
     {
-        let world = World::new();
-        let config = world.path("lab.toml");
-        let mut up = world.ctl.start("up", &["up", &config]).unwrap();
+        let fixture = Fixture::new();
+        let config = fixture.path("lab.toml");
+        let mut up = fixture.ctl.start("up", &["up", &config]).unwrap();
         let until = Instant::now() + Duration::from_millis(delay_ms);
         while Instant::now() < until {
             std::thread::yield_now();
         }
         up.signal(Signal::KILL).unwrap();
         drop(up.wait(SOON));
-        for name in world.deployments() {
+        for name in fixture.deployments() {
             assert_eq!(name, "lab");
         }
         if round % 2 == 0 {
-            world.ctl.expect(0, &["up", &config]).unwrap();
-            assert_eq!(world.processes().len(), 2, "killed after {delay_ms} ms");
-            let status = world.ctl.json(0, &["status", "lab"]).unwrap();
+            fixture.ctl.expect(0, &["up", &config]).unwrap();
+            assert_eq!(fixture.processes().len(), 2, "killed after {delay_ms} ms");
+            let status = fixture.ctl.json(0, &["status", "lab"]).unwrap();
             for node in status["nodes"].as_array().unwrap() {
                 assert_eq!(
                     (&node["machine"], &node["agent"]),
@@ -163,15 +165,15 @@ fn killed_at_any_moment_up_goes_on_or_down_is_clean() {
                 );
             }
         }
-        world.ctl.expect(0, &["down", "lab"]).unwrap();
-        world.assert_nothing_left();
+        fixture.ctl.expect(0, &["down", "lab"]).unwrap();
+        fixture.assert_nothing_left();
     }
 }
 
 /// Each with a state directory of its own, as two users of one host.
 #[test]
 fn several_ups_at_once_get_addresses_of_their_own() {
-    let worlds: Vec<World> = (0..4).map(|_| World::new()).collect();
+    let worlds: Vec<Fixture> = (0..4).map(|_| Fixture::new()).collect();
     let mut ups: Vec<_> = worlds
         .iter()
         .map(|w| w.ctl.start("up", &["up", &w.path("lab.toml")]).unwrap())
@@ -184,93 +186,93 @@ fn several_ups_at_once_get_addresses_of_their_own() {
         .map(|w| w.ctl.json(0, &["list"]).unwrap()["deployments"][0]["prefix"].to_string())
         .collect();
     assert_eq!(prefixes.len(), 4, "{prefixes:?}");
-    for world in &worlds {
+    for fixture in &worlds {
         // Its own agent, by its own certificate.
-        world
+        fixture
             .ctl
             .expect(0, &["agent", "lab", "endpoint0", "health"])
             .unwrap();
-        world.ctl.expect(0, &["down", "lab"]).unwrap();
-        world.assert_nothing_left();
+        fixture.ctl.expect(0, &["down", "lab"]).unwrap();
+        fixture.assert_nothing_left();
     }
 }
 
 #[test]
 fn down_removes_what_is_meant_and_nothing_else() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    world.ctl.expect(0, &["up", &config]).unwrap();
-    world
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    fixture
         .ctl
         .expect(0, &["up", &config, "--set", "name=other"])
         .unwrap();
     for bad in ["", "..", "../deployments/lab", "/", "a b", "-x"] {
-        world.ctl.refused(3, &["down", "--", bad]).unwrap();
+        fixture.ctl.refused(3, &["down", "--", bad]).unwrap();
     }
-    assert_eq!(world.deployments(), ["lab", "other"]);
-    world
+    assert_eq!(fixture.deployments(), ["lab", "other"]);
+    fixture
         .ctl
         .expect(0, &["down", &config, "--set", "name=other"])
         .unwrap();
-    assert_eq!(world.deployments(), ["lab"]);
+    assert_eq!(fixture.deployments(), ["lab"]);
     // A file that has become bad since.
-    world.config("lab", "[infrastructure]\nprovider = 7\n");
-    world.ctl.expect(0, &["down", &config]).unwrap();
-    let text = world.ctl.expect(0, &["down", "lab"]).unwrap();
+    fixture.config("lab", "[infrastructure]\nprovider = 7\n");
+    fixture.ctl.expect(0, &["down", &config]).unwrap();
+    let text = fixture.ctl.expect(0, &["down", "lab"]).unwrap();
     assert!(text.contains("nothing was there to remove"), "{text}");
-    world.assert_nothing_left();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn down_works_without_state_from_anywhere() {
-    let world = World::new();
-    world
+    let fixture = Fixture::new();
+    fixture
         .ctl
-        .expect(0, &["up", &world.path("lab.toml")])
+        .expect(0, &["up", &fixture.path("lab.toml")])
         .unwrap();
     // The same directory by another way: a link.
-    let link = world.path("link");
-    std::os::unix::fs::symlink(world.ctl.state(), &link).unwrap();
-    std::fs::remove_file(world.ctl.state().join("deployments/lab/state.json")).unwrap();
+    let link = fixture.path("link");
+    std::os::unix::fs::symlink(fixture.ctl.state(), &link).unwrap();
+    std::fs::remove_file(fixture.ctl.state().join("deployments/lab/state.json")).unwrap();
     let text = Ctl::new(&link).expect(0, &["down", "lab"]).unwrap();
     assert_eq!(text.matches("agent process").count(), 2, "{text}");
-    world.assert_nothing_left();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn a_broken_state_file_says_what_to_do() {
-    let world = World::new();
-    world
+    let fixture = Fixture::new();
+    fixture
         .ctl
-        .expect(0, &["up", &world.path("lab.toml")])
+        .expect(0, &["up", &fixture.path("lab.toml")])
         .unwrap();
-    let file = world.ctl.state().join("deployments/lab/state.json");
+    let file = fixture.ctl.state().join("deployments/lab/state.json");
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let errors = world.ctl.refused(1, &["down", "lab"]).unwrap();
+    let errors = fixture.ctl.refused(1, &["down", "lab"]).unwrap();
     assert!(errors.contains("move this file away"), "{errors}");
     std::fs::remove_file(&file).unwrap();
-    world.ctl.expect(0, &["down", "lab"]).unwrap();
-    world.assert_nothing_left();
+    fixture.ctl.expect(0, &["down", "lab"]).unwrap();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn a_killed_agent_is_seen_and_brought_back() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    world.ctl.expect(0, &["up", &config]).unwrap();
-    let info = world
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    let info = fixture
         .ctl
         .json(0, &["agent", "lab", "edge0", "info"])
         .unwrap();
     let pid = info["pid"].as_i64().unwrap() as i32;
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
         .unwrap();
-    let gone = || world.ctl.json(0, &["status", "lab"]).unwrap()["nodes"][0]["machine"] == "gone";
+    let gone = || fixture.ctl.json(0, &["status", "lab"]).unwrap()["nodes"][0]["machine"] == "gone";
     wait_for("the agent to be gone", gone);
-    let text = world.ctl.expect(0, &["up", &config]).unwrap();
+    let text = fixture.ctl.expect(0, &["up", &config]).unwrap();
     assert!(!text.contains("nothing was changed"), "{text}");
-    world
+    fixture
         .ctl
         .expect(0, &["agent", "lab", "edge0", "info"])
         .unwrap();
@@ -278,10 +280,10 @@ fn a_killed_agent_is_seen_and_brought_back() {
 
 #[test]
 fn a_deployment_is_not_changed_behind_its_back() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    world.ctl.expect(0, &["up", &config]).unwrap();
-    let errors = world
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    let errors = fixture
         .ctl
         .refused(5, &["up", &config, "--set", "infrastructure.edge.nodes=2"])
         .unwrap();
@@ -290,52 +292,52 @@ fn a_deployment_is_not_changed_behind_its_back() {
             && errors.contains("+ infrastructure.edge.nodes = 2"),
         "{errors}"
     );
-    let errors = world.ctl.refused(5, &["bench", "lab"]).unwrap();
+    let errors = fixture.ctl.refused(5, &["bench", "lab"]).unwrap();
     assert!(errors.contains("runs no application"), "{errors}");
-    assert_eq!(world.processes().len(), 2);
+    assert_eq!(fixture.processes().len(), 2);
 }
 
 #[test]
 fn what_is_not_about_machines_may_change() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    world.ctl.expect(0, &["up", &config]).unwrap();
-    let before = world.processes();
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    let before = fixture.processes();
     let up = ["up", &config, "--set", "infrastructure.keep=true"];
-    let text = world.ctl.expect(0, &up).unwrap();
+    let text = fixture.ctl.expect(0, &up).unwrap();
     assert!(!text.contains("nothing was changed"), "{text}");
-    let text = world.ctl.expect(0, &up).unwrap();
+    let text = fixture.ctl.expect(0, &up).unwrap();
     assert!(text.contains("nothing was changed"), "{text}");
-    assert_eq!(world.processes(), before);
-    world.ctl.expect(0, &["down", &config]).unwrap();
-    world.assert_nothing_left();
+    assert_eq!(fixture.processes(), before);
+    fixture.ctl.expect(0, &["down", &config]).unwrap();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn a_failed_up_says_what_remains_and_rollback_removes_it() {
-    let world = World::new();
-    let config = world.path("lab.toml");
-    let dead = Ctl::new(world.ctl.state()).env("CONTINUUM_AGENT", "/bin/false");
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    let dead = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", "/bin/false");
     let errors = dead.refused(2, &["up", &config]).unwrap();
     for part in ["these remain:", "process edge0", "continuum-ctl down lab"] {
         assert!(errors.contains(part), "no {part:?} in {errors}");
     }
     // It was there before, so a failing rollback leaves it to `down`.
     dead.refused(2, &["up", "--rollback", &config]).unwrap();
-    assert_eq!(world.deployments(), ["lab"]);
-    world.ctl.expect(0, &["down", "lab"]).unwrap();
+    assert_eq!(fixture.deployments(), ["lab"]);
+    fixture.ctl.expect(0, &["down", "lab"]).unwrap();
     dead.refused(1, &["up", "--rollback", &config]).unwrap();
-    world.assert_nothing_left();
+    fixture.assert_nothing_left();
 }
 
 #[test]
 fn secrets_are_for_their_owner_only() {
-    let world = World::new();
-    world
+    let fixture = Fixture::new();
+    fixture
         .ctl
-        .expect(0, &["up", &world.path("lab.toml")])
+        .expect(0, &["up", &fixture.path("lab.toml")])
         .unwrap();
-    let dir = world.ctl.state().join("deployments/lab");
+    let dir = fixture.ctl.state().join("deployments/lab");
     let mut files = 0;
     check_modes(&dir, &mut files).unwrap();
     assert!(files > 8, "{files}");
@@ -379,21 +381,21 @@ fn wait_for(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn nothing_is_made_by_commands_that_are_refused() {
-    let world = World::new();
-    let bad = world.config("bad", "[infrastructure]\nprovider = \"local\"\nnope = 1\n");
-    let object = world.ctl.json(3, &["up", &bad]).unwrap();
+    let fixture = Fixture::new();
+    let bad = fixture.config("bad", "[infrastructure]\nprovider = \"local\"\nnope = 1\n");
+    let object = fixture.ctl.json(3, &["up", &bad]).unwrap();
     assert_eq!(object["exit_code"], 3);
     assert_eq!(object["faults"][0]["line"], 3);
     assert_eq!(object["faults"][0]["key"], "infrastructure.nope");
-    let shaped = world.config("shaped", &format!("{CONFIG}[network]\npreset = \"4g\"\n"));
-    let errors = world.ctl.refused(5, &["up", &shaped]).unwrap();
+    let shaped = fixture.config("shaped", &format!("{CONFIG}[network]\npreset = \"4g\"\n"));
+    let errors = fixture.ctl.refused(5, &["up", &shaped]).unwrap();
     assert!(
         errors.contains("cannot emulate links") && errors.contains("--allow-unemulated"),
         "{errors}"
     );
-    world.assert_nothing_left();
+    fixture.assert_nothing_left();
     // Looking at a config makes not even the state directory.
-    let elsewhere = World::new();
+    let elsewhere = Fixture::new();
     elsewhere
         .ctl
         .expect(0, &["config", "check", &elsewhere.path("lab.toml")])
@@ -403,7 +405,7 @@ fn nothing_is_made_by_commands_that_are_refused() {
 
 #[test]
 fn a_closed_pipe_is_no_error() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let program = continuum_tests::process::workspace_program("continuum-ctl");
     let mut child = command(program)
         .args(["config", "options"])
@@ -417,5 +419,5 @@ fn a_closed_pipe_is_no_error() {
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"
     );
-    drop(world);
+    drop(fixture);
 }

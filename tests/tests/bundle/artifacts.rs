@@ -1,6 +1,6 @@
 //! The bundle and the image themselves.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, source},
@@ -84,9 +84,9 @@ pub(crate) fn same_image_again() -> anyhow::Result<()> {
     let key = std::fs::read_to_string(cache.join("images/current"))?;
     let manifest = cache.join("images").join(key.trim()).join("manifest.json");
     let first: serde_json::Value = serde_json::from_slice(&std::fs::read(manifest)?)?;
-    let world = World::new()?;
+    let fixture = Fixture::new()?;
     let ctl =
-        Ctl::new(world.ctl.state()).env("CONTINUUM_CACHE", other.path().display().to_string());
+        Ctl::new(fixture.ctl.state()).env("CONTINUUM_CACHE", other.path().display().to_string());
     let source = source().display().to_string();
     let again = ctl.json(0, &["image", "build", "--source", &source])?;
     let again = &again["manifest"];

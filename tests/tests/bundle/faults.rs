@@ -1,13 +1,13 @@
 //! Runs that are lost, interrupted, killed, or cannot be written down.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use continuum_tests::results;
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
-fn endpoint_pid(world: &World, node: &str) -> anyhow::Result<i32> {
-    let info = world.ctl.json(0, &["agent", "local", node, "info"])?;
+fn endpoint_pid(fixture: &Fixture, node: &str) -> anyhow::Result<i32> {
+    let info = fixture.ctl.json(0, &["agent", "local", node, "info"])?;
     Ok(info["pid"].as_i64().context("a pid")? as i32)
 }
 
@@ -18,11 +18,11 @@ fn send(signal: Signal, pid: i32) -> anyhow::Result<()> {
 
 /// A node that goes away ends the run: exit 6, named, what there was is kept.
 pub(crate) fn lost_node() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let lost = endpoint_pid(&world, "endpoint1")?;
-    let results = world.results("results").display().to_string();
-    let mut bench = world.ctl.start(
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let lost = endpoint_pid(&fixture, "endpoint1")?;
+    let results = fixture.results("results").display().to_string();
+    let mut bench = fixture.ctl.start(
         "bench",
         &[
             "bench",
@@ -42,7 +42,7 @@ pub(crate) fn lost_node() -> anyhow::Result<()> {
         begun.elapsed().as_secs_f64()
     );
     ensure!(bench.said().contains("endpoint1"), "{}", bench.said());
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     let result = results::json(&dir)?;
     ensure!(result["validity"] == "invalid", "{}", result["validity"]);
     let samples = std::fs::read_to_string(dir.join("samples.csv"))?;
@@ -51,7 +51,7 @@ pub(crate) fn lost_node() -> anyhow::Result<()> {
         "the others' samples are missing"
     );
     // The machine is as it was but for that node, and `up` brings it back.
-    world
+    fixture
         .ctl
         .refused(5, &["bench", "local", "--results", &results])?;
     Ok(())
@@ -59,10 +59,10 @@ pub(crate) fn lost_node() -> anyhow::Result<()> {
 
 /// The first interrupt of a run keeps what there is, and says that it is no result.
 pub(crate) fn interrupted_bench() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let results = world.results("results").display().to_string();
-    let mut bench = world.ctl.start(
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let results = fixture.results("results").display().to_string();
+    let mut bench = fixture.ctl.start(
         "bench",
         &[
             "bench",
@@ -80,7 +80,7 @@ pub(crate) fn interrupted_bench() -> anyhow::Result<()> {
         "{}",
         bench.said()
     );
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     let result = results::json(&dir)?;
     ensure!(
         result["validity"] == "invalid" && result["interrupted"] == true,
@@ -110,10 +110,10 @@ pub(crate) fn interrupted_bench() -> anyhow::Result<()> {
 
 /// What a killed controller left running does not disturb the next run.
 pub(crate) fn killed_bench() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let first = world.results("first").display().to_string();
-    let mut bench = world.ctl.start(
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let first = fixture.results("first").display().to_string();
+    let mut bench = fixture.ctl.start(
         "bench",
         &[
             "bench",
@@ -127,8 +127,8 @@ pub(crate) fn killed_bench() -> anyhow::Result<()> {
     bench.wait_for_answers(10, Duration::from_mins(1))?;
     bench.signal(Signal::KILL)?;
     bench.wait(Duration::from_secs(10)).ok();
-    let second = world.results("second").display().to_string();
-    world.ctl.expect(
+    let second = fixture.results("second").display().to_string();
+    fixture.ctl.expect(
         0,
         &[
             "bench",
@@ -139,17 +139,17 @@ pub(crate) fn killed_bench() -> anyhow::Result<()> {
             &second,
         ],
     )?;
-    results::check(&results::only_result(&world.results("second"))?, 80)
+    results::check(&results::only_result(&fixture.results("second"))?, 80)
 }
 
 /// Results that cannot be written are refused before anything runs.
 pub(crate) fn unwritable_results() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let file = world.dir.path().join("file");
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let file = fixture.dir.path().join("file");
     std::fs::write(&file, "")?;
     let begun = Instant::now();
-    let errors = world.ctl.refused(
+    let errors = fixture.ctl.refused(
         1,
         &["bench", "local", "--results", &file.display().to_string()],
     )?;
@@ -160,13 +160,13 @@ pub(crate) fn unwritable_results() -> anyhow::Result<()> {
 
 /// An agent that stands still until its connections are given up, as one in an overcommitted guest does, loses nothing.
 pub(crate) fn stalled_agent() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let stalled = endpoint_pid(&world, "endpoint1")?;
-    let results = world.results("results").display().to_string();
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let stalled = endpoint_pid(&fixture, "endpoint1")?;
+    let results = fixture.results("results").display().to_string();
     let arguments = ["bench", "local", "--results", &results];
     let longer = ["--set", "benchmark.duration_s=35"];
-    let mut bench = world
+    let mut bench = fixture
         .ctl
         .start("bench", &[&arguments[..], &longer].concat())?;
     bench.wait_for_answers(10, Duration::from_mins(1))?;
@@ -176,7 +176,7 @@ pub(crate) fn stalled_agent() -> anyhow::Result<()> {
     ensure!(!too_early, "{}", bench.said());
     send(Signal::CONT, stalled)?;
     ensure!(bench.wait(Duration::from_mins(1))? == 0, "{}", bench.said());
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     results::check(&dir, 700)?;
     let result = results::json(&dir)?;
     let metrics = result["metrics"].as_array().context("metrics")?;
@@ -185,8 +185,8 @@ pub(crate) fn stalled_agent() -> anyhow::Result<()> {
 }
 
 /// The broker of a node, which is a child of its agent.
-fn broker_pid(world: &World, node: &str) -> anyhow::Result<i32> {
-    let agent = endpoint_pid(world, node)?.to_string();
+fn broker_pid(fixture: &Fixture, node: &str) -> anyhow::Result<i32> {
+    let agent = endpoint_pid(fixture, node)?.to_string();
     for entry in std::fs::read_dir("/proc")?.flatten() {
         let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
         let words = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
@@ -204,16 +204,16 @@ fn broker_pid(world: &World, node: &str) -> anyhow::Result<i32> {
 
 /// A broker that dies takes messages along that it has acknowledged; all photos are answered all the same.
 pub(crate) fn killed_broker() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let results = world.results("results").display().to_string();
-    let mut bench = world
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let results = fixture.results("results").display().to_string();
+    let mut bench = fixture
         .ctl
         .start("bench", &["bench", "local", "--results", &results])?;
     bench.wait_for_answers(10, Duration::from_mins(1))?;
-    send(Signal::KILL, broker_pid(&world, "edge0")?)?;
+    send(Signal::KILL, broker_pid(&fixture, "edge0")?)?;
     ensure!(bench.wait(Duration::from_mins(1))? == 0, "{}", bench.said());
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     results::check(&dir, 200)?;
     let result = results::json(&dir)?;
     eprintln!("a killed broker: {}", result["counts"]);
@@ -229,15 +229,15 @@ pub(crate) fn killed_broker() -> anyhow::Result<()> {
 
 /// A result without a single class is none, and says which files were no photos.
 pub(crate) fn no_photos() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
-    let photos = world.dir.path().join("photos");
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let photos = fixture.dir.path().join("photos");
     std::fs::create_dir(&photos)?;
     std::fs::write(photos.join("a,b.jpg"), b"\x89PNG\r\n\x1a\n and more")?;
     let dataset = format!("benchmark.dataset={:?}", photos.display().to_string());
-    let results = world.results("results").display().to_string();
+    let results = fixture.results("results").display().to_string();
     let duration = "benchmark.duration_s=2";
-    let errors = world.ctl.refused(
+    let errors = fixture.ctl.refused(
         6,
         &[
             "bench",

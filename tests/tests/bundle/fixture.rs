@@ -4,13 +4,13 @@ use anyhow::Context;
 use continuum_tests::ctl::Ctl;
 use std::path::PathBuf;
 
-pub(crate) struct World {
+pub(crate) struct Fixture {
     // Dropped first: its `down` needs the directory.
     pub(crate) ctl: Ctl,
     pub(crate) dir: tempfile::TempDir,
 }
 
-impl World {
+impl Fixture {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("make a directory")?;
         let ctl = Ctl::new(dir.path().join("state"));

@@ -4,9 +4,9 @@
 
 mod artifacts;
 mod faults;
+mod fixture;
 mod function;
 mod runs;
-mod world;
 
 use continuum_tests::{process::start_time, skip};
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -1,6 +1,6 @@
 //! Runs that go well, and what is refused before any.
 
-use crate::world::World;
+use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::{Ctl, source},
@@ -8,9 +8,9 @@ use continuum_tests::{
 };
 
 pub(crate) fn local_run() -> anyhow::Result<()> {
-    let world = World::new()?;
-    let results = world.results("results").display().to_string();
-    let text = world
+    let fixture = Fixture::new()?;
+    let results = fixture.results("results").display().to_string();
+    let text = fixture
         .ctl
         .expect(0, &["run", "examples/local.toml", "--results", &results])?;
     for part in [
@@ -21,7 +21,7 @@ pub(crate) fn local_run() -> anyhow::Result<()> {
     ] {
         ensure!(text.contains(part), "no {part:?} in\n{text}");
     }
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     results::check(&dir, 200)?;
     let result = results::json(&dir)?;
     let p50 = |stage: &str| {
@@ -46,9 +46,9 @@ pub(crate) fn local_run() -> anyhow::Result<()> {
 }
 
 pub(crate) fn empty_run() -> anyhow::Result<()> {
-    let world = World::new()?;
-    let results = world.results("results").display().to_string();
-    let object = world
+    let fixture = Fixture::new()?;
+    let results = fixture.results("results").display().to_string();
+    let object = fixture
         .ctl
         .json(0, &["run", "examples/empty.toml", "--results", &results])?;
     let table = &object["report"]["tables"][0];
@@ -61,8 +61,8 @@ pub(crate) fn empty_run() -> anyhow::Result<()> {
 
 /// up twice, and every way of debugging over gRPC.
 pub(crate) fn debugging() -> anyhow::Result<()> {
-    let world = World::new()?;
-    let ctl = &world.ctl;
+    let fixture = Fixture::new()?;
+    let ctl = &fixture.ctl;
     ctl.expect(0, &["up", "examples/local.toml", "--set", "name=one"])?;
     let again = ctl.expect(0, &["up", "examples/local.toml", "--set", "name=one"])?;
     ensure!(
@@ -75,7 +75,7 @@ pub(crate) fn debugging() -> anyhow::Result<()> {
         ctl.expect(0, &["agent", "one", "endpoint0", action])?;
         ctl.json(0, &["agent", "one", "endpoint0", action])?;
     }
-    let file = world.dir.path().join("file");
+    let file = fixture.dir.path().join("file");
     std::fs::write(&file, "content")?;
     let (path, back) = (file.display().to_string(), file.with_extension("back"));
     ctl.expect(0, &["agent", "one", "edge0", "put", &path, "a/b"])?;
@@ -120,7 +120,7 @@ pub(crate) fn debugging() -> anyhow::Result<()> {
 
 /// What has terms of its own is planned, and refused until they are accepted.
 pub(crate) fn refused_by_name() -> anyhow::Result<()> {
-    let world = World::new()?;
+    let fixture = Fixture::new()?;
     let images =
         "software.openfaas_images=[\"gateway=a\",\"faas-netes=b\",\"queue-worker=c\",\"nats=d\"]";
     let upstream = ["--set", "software.openfaas=upstream", "--set", images];
@@ -128,24 +128,24 @@ pub(crate) fn refused_by_name() -> anyhow::Result<()> {
     for ending in ["cfg", "toml"] {
         let file = format!("examples/openfaas-edge.{ending}");
         let dry_run = [&["up", "--dry-run", &*file][..], &upstream].concat();
-        let plan = world.ctl.expect(0, &dry_run)?;
+        let plan = fixture.ctl.expect(0, &dry_run)?;
         for part in ["cloud_controller", "192.168.", "latency (one way)", why] {
             ensure!(plan.contains(part), "no {part:?} in {plan}");
         }
         let up = [&["up", &*file][..], &upstream].concat();
-        let errors = world.ctl.refused(5, &up)?;
+        let errors = fixture.ctl.refused(5, &up)?;
         ensure!(errors.contains(why), "refused without the reason: {errors}");
     }
     ensure!(
-        world.ctl.json(0, &["list"])?["deployments"] == serde_json::json!([]),
+        fixture.ctl.json(0, &["list"])?["deployments"] == serde_json::json!([]),
         "a refusal left something"
     );
-    without_kubeedge(&world)
+    without_kubeedge(&fixture)
 }
 
 /// What cannot be built is refused with both ways to get it, before anything is made.
-fn without_kubeedge(world: &World) -> anyhow::Result<()> {
-    let path = |name: &str| world.dir.path().join(name);
+fn without_kubeedge(fixture: &Fixture) -> anyhow::Result<()> {
+    let path = |name: &str| fixture.dir.path().join(name);
     let cache = path("empty-cache").display().to_string();
     let ctl = Ctl::new(path("empty-state")).env("CONTINUUM_CACHE", cache);
     let errors = ctl.refused(5, &["up", "examples/kubeedge-edge.cfg"])?;
@@ -184,18 +184,18 @@ fn without_kubeedge(world: &World) -> anyhow::Result<()> {
 
 /// The user's own photos, and after them others: never a mixture.
 pub(crate) fn own_photos() -> anyhow::Result<()> {
-    let world = World::new()?;
-    world.ctl.expect(0, &["up", "examples/local.toml"])?;
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
     for names in [["cat.jpg", "coffee.jpg"], ["rocket.jpg", "flower.jpg"]] {
-        let photos = world.dir.path().join(names[0]);
+        let photos = fixture.dir.path().join(names[0]);
         std::fs::create_dir(&photos)?;
         for name in names {
             std::fs::copy(source().join("images/photos").join(name), photos.join(name))?;
         }
-        let results = world.results(&format!("results-{}", names[0]));
+        let results = fixture.results(&format!("results-{}", names[0]));
         let text = results.display().to_string();
         let dataset = format!("benchmark.dataset={}", photos.display());
-        world.ctl.expect(
+        fixture.ctl.expect(
             0,
             &[
                 "bench",
@@ -222,7 +222,7 @@ pub(crate) fn own_photos() -> anyhow::Result<()> {
             "a photo was not sent"
         );
     }
-    let errors = world.ctl.refused(
+    let errors = fixture.ctl.refused(
         5,
         &[
             "up",
@@ -239,9 +239,9 @@ pub(crate) fn own_photos() -> anyhow::Result<()> {
 
 /// Metrics of more than a minute are all there.
 pub(crate) fn metrics_of_a_long_run() -> anyhow::Result<()> {
-    let world = World::new()?;
-    let results = world.results("results").display().to_string();
-    world.ctl.expect(
+    let fixture = Fixture::new()?;
+    let results = fixture.results("results").display().to_string();
+    fixture.ctl.expect(
         0,
         &[
             "run",
@@ -252,7 +252,7 @@ pub(crate) fn metrics_of_a_long_run() -> anyhow::Result<()> {
             &results,
         ],
     )?;
-    let dir = results::only_result(&world.results("results"))?;
+    let dir = results::only_result(&fixture.results("results"))?;
     let result = results::json(&dir)?;
     for node in result["metrics"].as_array().context("metrics")? {
         let samples = node["samples"].as_u64().unwrap_or_default();

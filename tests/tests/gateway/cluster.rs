@@ -25,7 +25,6 @@ impl Drop for Daemon {
     }
 }
 
-/// See the module.
 pub(crate) struct Cluster {
     pub(crate) url: String,
     dir: PathBuf,

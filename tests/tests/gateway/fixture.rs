@@ -39,7 +39,6 @@ pub(crate) const PASSWORD: &str = "secret-of-this-test";
 pub(crate) const NAMESPACE: &str = "openfaas-fn";
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// See the module.
 pub(crate) struct Fixture {
     pub(crate) runtime: tokio::runtime::Runtime,
     pub(crate) dir: tempfile::TempDir,
@@ -54,7 +53,6 @@ pub(crate) struct Fixture {
 
 static FIXTURE: std::sync::OnceLock<Result<Fixture, String>> = std::sync::OnceLock::new();
 
-/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -199,7 +197,6 @@ impl Fixture {
         self.dir.path().join("gateway.log")
     }
 
-    /// Its last lines.
     pub(crate) fn gateway_log(&self) -> String {
         let text = std::fs::read_to_string(self.gateway_log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -230,7 +227,6 @@ impl Fixture {
         gateway.as_ref().map(|g| g.0.id())
     }
 
-    /// The typed client.
     pub(crate) fn api(&self) -> Gateway {
         Gateway::new(&self.listen, PASSWORD)
     }

@@ -2,7 +2,7 @@
 
 use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
-use continuum_agent::install::kubeedge_rights;
+use continuum_agent::kubeedge_rights;
 use continuum_agents::RunStart;
 use continuum_cluster::{Image, job};
 use continuum_tests::{process::command, skip};

@@ -1,8 +1,8 @@
 //! The software stage of `up` against plain scripts on the same image, in turn. Not tests: they print a ratio.
 
 use crate::{
-    bed::{Bed, Provider},
     cluster::{Cluster, kubectl_program},
+    fixture::{Provider, VmFixture},
     table::{Body, Need, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -35,7 +35,7 @@ resource_manager_only = true
 const DEADLINE: Duration = Duration::from_mins(15);
 const PODS: [&str; 2] = ["10.244.0.0/24", "10.244.1.0/24"];
 
-type Round = fn(&Arc<Bed>) -> anyhow::Result<f64>;
+type Round = fn(&Arc<VmFixture>) -> anyhow::Result<f64>;
 
 const KUBERNETES: &[Need] = &[Need::Benchmark, Need::Kubernetes];
 
@@ -86,21 +86,21 @@ duration_s = 20
 "#;
 
 /// A hundred photos on the host, by the same programs, and a hundred in a guest, in turn.
-fn photos(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let guest = bed.ctl();
-    let host = Ctl::new(bed.dir.join("host"));
+fn photos(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let guest = fixture.ctl();
+    let host = Ctl::new(fixture.dir.join("host"));
     let mut medians = [Vec::new(), Vec::new()];
     let mut configs = Vec::new();
-    for (provider, ctl) in [("local", &host), (bed.provider.name(), &guest)] {
+    for (provider, ctl) in [("local", &host), (fixture.provider.name(), &guest)] {
         let text =
             format!("name = \"photos\"\n[infrastructure]\nprovider = \"{provider}\"\n{PHOTOS}");
-        let config = bed.file(&format!("photos-{provider}.toml"), &text)?;
+        let config = fixture.file(&format!("photos-{provider}.toml"), &text)?;
         ctl.expect(0, &["up", &config])?;
         configs.push(config);
     }
     for round in 0..rounds(5) {
         for (who, (ctl, config)) in [&host, &guest].into_iter().zip(&configs).enumerate() {
-            let (dir, text) = bed.results(&format!("photos-{who}-{round}"));
+            let (dir, text) = fixture.results(&format!("photos-{who}-{round}"));
             ctl.expect(0, &["bench", config, "--results", &text])?;
             let result = results::json(&results::only_result(&dir)?)?;
             let median = result["stages_ms"]["5_infer"]["p50_ms"].as_f64();
@@ -112,17 +112,17 @@ fn photos(bed: &Arc<Bed>) -> anyhow::Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg")?;
     eprintln!(
         "a photo: on the host {host_ms:.2?} ms, in a guest {guest_ms:.2?} ms, ratio of medians {:.3}; load {}",
-        crate::bed::median(guest_ms.clone())? / crate::bed::median(host_ms.clone())?,
+        crate::fixture::median(guest_ms.clone())? / crate::fixture::median(host_ms.clone())?,
         load.trim()
     );
     host.expect(0, &["down", "photos"])?;
     guest.expect(0, &["down", "photos"])?;
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }
 
 /// The example of a cluster, from nothing until its nodes are ready.
-fn cluster_from_nothing(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let ctl = bed.ctl();
+fn cluster_from_nothing(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = fixture.ctl();
     let config = example("kubernetes-cloud.toml");
     let mut seconds = Vec::new();
     for _ in 0..rounds(3) {
@@ -138,17 +138,21 @@ fn cluster_from_nothing(bed: &Arc<Bed>) -> anyhow::Result<()> {
         summary(&seconds),
         load.trim()
     );
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }
 
 /// kubeadm init and join.
-fn software_stage(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    in_turn(bed, |bed| by_up(bed, "kubernetes"), by_script)
+fn software_stage(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    in_turn(fixture, |fixture| by_up(fixture, "kubernetes"), by_script)
 }
 
 /// The same with cloudcore and edgecore.
-fn edge_stage(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    in_turn(bed, |bed| by_up(bed, "kubeedge"), by_edge_script)
+fn edge_stage(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    in_turn(
+        fixture,
+        |fixture| by_up(fixture, "kubeedge"),
+        by_edge_script,
+    )
 }
 
 /// `CONTINUUM_BENCH` is how often.
@@ -158,8 +162,8 @@ fn rounds(usual: usize) -> usize {
 }
 
 /// An edge and two endpoints of the demo, from nothing until their agents answer.
-fn three_machines(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let ctl = bed.ctl();
+fn three_machines(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = fixture.ctl();
     let config = example("mist-edge.toml");
     let up = ["up", &config, "--set", "infrastructure.endpoint.nodes=2"];
     let (mut until_agents, mut whole) = (Vec::new(), Vec::new());
@@ -208,12 +212,12 @@ fn summary(seconds: &[f64]) -> String {
 }
 
 /// Seconds of `up` and of the script, in turn.
-fn in_turn(bed: &Arc<Bed>, by_up: Round, by_script: Round) -> anyhow::Result<()> {
+fn in_turn(fixture: &Arc<VmFixture>, by_up: Round, by_script: Round) -> anyhow::Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     // `CONTINUUM_BENCH` is how often; each round takes about seven minutes under emulation.
     for round in 0..rounds(2) {
-        ours.push(by_up(bed).with_context(|| format!("round {round} of up"))?);
-        floor.push(by_script(bed).with_context(|| format!("round {round} of the script"))?);
+        ours.push(by_up(fixture).with_context(|| format!("round {round} of up"))?);
+        floor.push(by_script(fixture).with_context(|| format!("round {round} of the script"))?);
         eprintln!("round {round}: up {ours:.1?} s, script {floor:.1?} s");
     }
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
@@ -224,14 +228,19 @@ fn in_turn(bed: &Arc<Bed>, by_up: Round, by_script: Round) -> anyhow::Result<()>
     Ok(())
 }
 
-fn config(bed: &Bed, name: &str, manager: &str, infra_only: bool) -> anyhow::Result<String> {
+fn config(
+    fixture: &VmFixture,
+    name: &str,
+    manager: &str,
+    infra_only: bool,
+) -> anyhow::Result<String> {
     let (clouds, edges) = if manager == "kubeedge" {
         ("1", "1")
     } else {
         ("2", "0")
     };
     // A guest kernel for one processor is the faster one.
-    let cores = if bed.provider == Provider::Uml {
+    let cores = if fixture.provider == Provider::Uml {
         "1"
     } else {
         "2"
@@ -243,12 +252,12 @@ fn config(bed: &Bed, name: &str, manager: &str, infra_only: bool) -> anyhow::Res
         .replace("EDGES", edges)
         .replace("MANAGER", manager);
     let text = format!("name = \"{name}\"\n{text}");
-    bed.file(&format!("{name}.toml"), &text)
+    fixture.file(&format!("{name}.toml"), &text)
 }
 
-fn by_up(bed: &Arc<Bed>, manager: &str) -> anyhow::Result<f64> {
-    let ctl = bed.ctl();
-    let config = config(bed, "ours", manager, false)?;
+fn by_up(fixture: &Arc<VmFixture>, manager: &str) -> anyhow::Result<f64> {
+    let ctl = fixture.ctl();
+    let config = config(fixture, "ours", manager, false)?;
     let up = ctl.json(0, &["up", &config])?;
     let stages = up["stage_times"].as_array().context("stage times")?;
     eprintln!("up: {}", up["stage_times"]);
@@ -270,10 +279,10 @@ struct Floor {
 }
 
 impl Floor {
-    fn up(bed: &Arc<Bed>, manager: &str) -> anyhow::Result<Self> {
+    fn up(fixture: &Arc<VmFixture>, manager: &str) -> anyhow::Result<Self> {
         let name = "floor";
-        let cluster = Cluster::new(bed, name);
-        let config = config(bed, name, manager, true)?;
+        let cluster = Cluster::new(fixture, name);
+        let config = config(fixture, name, manager, true)?;
         cluster.ctl.expect(0, &["up", &config])?;
         let status = cluster.ctl.json(0, &["status", name])?;
         let text = |v: &serde_json::Value| v.as_str().map(str::to_owned).context("a text");
@@ -302,8 +311,8 @@ impl Floor {
 
     /// A script on both nodes.
     fn script(&self, name: &str, text: &str) -> anyhow::Result<Vec<String>> {
-        self.cluster.bed.file(name, text)?;
-        let script = self.cluster.bed.dir.join(name);
+        self.cluster.fixture.file(name, text)?;
+        let script = self.cluster.fixture.dir.join(name);
         let nodes = self.nodes.iter();
         nodes
             .map(|(node, _)| self.put(node, &script, name))
@@ -321,7 +330,7 @@ impl Floor {
     fn kubeconfig(&self) -> anyhow::Result<String> {
         let admin = self
             .cluster
-            .bed
+            .fixture
             .dir
             .join("floor.conf")
             .display()
@@ -337,7 +346,7 @@ impl Floor {
         let wait = ["wait", "--for=create", "--timeout=600s", node];
         let argv = [&["--kubeconfig", admin][..], &wait].concat();
         self.cluster
-            .bed
+            .fixture
             .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
@@ -346,7 +355,7 @@ impl Floor {
         let wait = ["wait", "--for=condition=Ready", "--timeout=600s"];
         let argv = [&["--kubeconfig", admin][..], &wait, nodes].concat();
         self.cluster
-            .bed
+            .fixture
             .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
@@ -357,8 +366,8 @@ impl Floor {
 }
 
 /// Both nodes at once, then until both are ready.
-fn by_script(bed: &Arc<Bed>) -> anyhow::Result<f64> {
-    let floor = Floor::up(bed, "kubernetes")?;
+fn by_script(fixture: &Arc<VmFixture>) -> anyhow::Result<f64> {
+    let floor = Floor::up(fixture, "kubernetes")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let [(control, control_at), (worker, worker_at)] = &floor.nodes[..] else {
         anyhow::bail!("two nodes")
@@ -394,8 +403,8 @@ fn by_script(bed: &Arc<Bed>) -> anyhow::Result<f64> {
 }
 
 /// The control plane, cloudcore beside it, then edgecore with the token that cloudcore made, until both are ready.
-fn by_edge_script(bed: &Arc<Bed>) -> anyhow::Result<f64> {
-    let floor = Floor::up(bed, "kubeedge")?;
+fn by_edge_script(fixture: &Arc<VmFixture>) -> anyhow::Result<f64> {
+    let floor = Floor::up(fixture, "kubeedge")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let edge_placed = floor.script("floor_edge.sh", include_str!("floor_edge.sh"))?;
     let [(control, control_at), (edge, edge_at)] = &floor.nodes[..] else {

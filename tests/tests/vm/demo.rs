@@ -1,7 +1,7 @@
 //! The two configs that a user begins with.
 
 use crate::{
-    bed::Bed,
+    fixture::VmFixture,
     table::{Body, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -24,22 +24,22 @@ pub(crate) const TESTS: [Test; 2] = [
 ];
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
-fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
+fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     let fewer = [
         "--set",
         "benchmark.duration_s=5",
         "--set",
         "benchmark.frequency=1",
     ];
-    let is_all = !bed.is_slow() || skip::long().is_none();
+    let is_all = !fixture.is_slow() || skip::long().is_none();
     let first = if is_all {
         (&[][..], 20)
     } else {
         (&fewer[..], 5)
     };
     for (round, (set, photos)) in [("first", first), ("second", (&fewer[..], 5))] {
-        let (dir, text) = bed.results(round);
-        let ctl = bed.ctl();
+        let (dir, text) = fixture.results(round);
+        let ctl = fixture.ctl();
         let config = example("mist-edge.toml");
         let run = [&["run", &*config, "--results", &*text], set].concat();
         let out = ctl.expect(0, &run)?;
@@ -66,23 +66,23 @@ fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
                 run["limits"]
             );
         }
-        bed.check_nothing_left()?;
+        fixture.check_nothing_left()?;
     }
     Ok(())
 }
 
 /// Upstream's first tutorial config: one endpoint alone, at half a core. Emulated photos come ten seconds apart: fifteen
 /// seconds for each were seen on a slow host, and the last must be answered two minutes after the end.
-fn endpoint_alone(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let (dir, text) = bed.results("endpoint");
-    let (frequency, duration, photos) = match (bed.is_slow(), skip::long().is_none()) {
+fn endpoint_alone(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let (dir, text) = fixture.results("endpoint");
+    let (frequency, duration, photos) = match (fixture.is_slow(), skip::long().is_none()) {
         (true, true) => ("0.1", "100", 10),
         (true, false) => ("0.1", "50", 5),
         (false, _) => ("1", "10", 10),
     };
     let frequency = format!("benchmark.frequency={frequency}");
     let duration = format!("benchmark.duration_s={duration}");
-    let ctl = bed.ctl();
+    let ctl = fixture.ctl();
     let out = ctl.expect(
         0,
         &[
@@ -103,5 +103,5 @@ fn endpoint_alone(bed: &Arc<Bed>) -> anyhow::Result<()> {
         "{out}"
     );
     results::check(&results::only_result(&dir)?, photos)?;
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }

@@ -20,7 +20,6 @@ pub(crate) const DIR: &str = "/var/lib/continuum-vm-tests";
 const NAMESPACE: &str = "continuum-uml-tests";
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
 
-/// Of machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     Uml,
@@ -46,7 +45,7 @@ enum Place {
     ),
 }
 
-pub(crate) struct Bed {
+pub(crate) struct VmFixture {
     pub(crate) provider: Provider,
     place: Place,
     pub(crate) dir: PathBuf,
@@ -54,7 +53,7 @@ pub(crate) struct Bed {
     others: Vec<PathBuf>,
 }
 
-impl Bed {
+impl VmFixture {
     pub(crate) fn start(provider: Provider) -> anyhow::Result<Self> {
         let dir = Path::new(DIR).join(provider.name());
         std::fs::create_dir_all(&dir).context("create the tests' directory")?;
@@ -275,7 +274,6 @@ pub(crate) fn machine_name(ctl: &Ctl, deployment: &str, node: &str) -> anyhow::R
 /// A process as the provider has written it down: number, and clock ticks when it was started.
 pub(crate) type Written = (u32, u64);
 
-/// Supervisor and guest.
 pub(crate) fn guest_processes(ctl: &Ctl, machine: &str) -> anyhow::Result<(Written, Written)> {
     let path = ctl.state().join("guests").join(machine).join("status.json");
     let text = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;

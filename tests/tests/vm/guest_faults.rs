@@ -1,8 +1,8 @@
 //! What may happen to guests of provider `uml`, which are processes: killed, interrupted half made, without a disk.
 
 use crate::{
-    bed::{Bed, delays_of_4g, guest_processes, kill, machine_name},
     cluster::Cluster,
+    fixture::{VmFixture, delays_of_4g, guest_processes, kill, machine_name},
     table::{Body, Fixture, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -40,8 +40,8 @@ const SOON: Duration = Duration::from_mins(2);
 /// The example, up.
 static MIST: Fixture = Fixture {
     name: "mist",
-    make: |bed| {
-        let cluster = Cluster::new(bed, "mist-edge");
+    make: |fixture| {
+        let cluster = Cluster::new(fixture, "mist-edge");
         cluster.ctl.expect(0, &["up", &example("mist-edge.toml")])?;
         Ok(cluster)
     },
@@ -51,7 +51,10 @@ const fn on_mist(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) ->
     Test::new(name, &[], Body::With(&MIST, run)).on(When::Always, When::Never)
 }
 
-pub(crate) const fn alone(name: &'static str, run: fn(&Arc<Bed>) -> anyhow::Result<()>) -> Test {
+pub(crate) const fn alone(
+    name: &'static str,
+    run: fn(&Arc<VmFixture>) -> anyhow::Result<()>,
+) -> Test {
     Test::new(name, &[], Body::Alone(run)).on(When::Always, When::Never)
 }
 
@@ -66,12 +69,13 @@ pub(crate) const TESTS: [Test; 9] = [
     ),
     on_mist("guests::a_second_up_while_one_is_at_it_is_refused", locked),
     Test::new("mist::down_leaves_nothing", &[], Body::End(&MIST)).on(When::Always, When::Never),
-    alone("guests::up_that_was_killed_at_any_moment_goes_on", |bed| {
-        killed_up(bed, true)
-    }),
+    alone(
+        "guests::up_that_was_killed_at_any_moment_goes_on",
+        |fixture| killed_up(fixture, true),
+    ),
     alone(
         "guests::up_that_was_killed_at_any_moment_leaves_nothing_after_down",
-        |bed| killed_up(bed, false),
+        |fixture| killed_up(fixture, false),
     ),
     alone("guests::down_twice_says_that_nothing_was_there", down_twice),
     alone(
@@ -86,8 +90,8 @@ pub(crate) const TESTS: [Test; 9] = [
 
 /// The result says so by name.
 fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
-    let (bed, ctl) = (&mist.bed, &mist.ctl);
-    let (dir, text) = bed.results("killed-guest");
+    let (fixture, ctl) = (&mist.fixture, &mist.ctl);
+    let (dir, text) = fixture.results("killed-guest");
     let example = example("mist-edge.toml");
     let long = [
         "bench",
@@ -99,7 +103,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
     ];
     let mut bench = ctl.start("killed-guest", &long)?;
     bench.wait_for_answers(2, SOON)?;
-    bed.kill(ctl, "mist-edge", "edge0")?;
+    fixture.kill(ctl, "mist-edge", "edge0")?;
     let code = bench.wait(SOON)?;
     ensure!(
         code == 6 && bench.said().contains("edge0"),
@@ -123,7 +127,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
     ensure!(!back.contains("nothing was changed"), "{back}");
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;
     ensure!(delays_of_4g(&raw) >= 2, "{raw}");
-    let (dir, text) = bed.results("killed-guest-back");
+    let (dir, text) = fixture.results("killed-guest-back");
     let few = [
         "bench",
         &example,
@@ -166,7 +170,7 @@ fn killed_supervisor(mist: &Cluster) -> anyhow::Result<()> {
 }
 
 fn locked(mist: &Cluster) -> anyhow::Result<()> {
-    let (_, text) = mist.bed.results("locked");
+    let (_, text) = mist.fixture.results("locked");
     let example = example("mist-edge.toml");
     let mut bench = mist
         .ctl
@@ -184,9 +188,9 @@ fn locked(mist: &Cluster) -> anyhow::Result<()> {
 }
 
 /// Killed at moments spread over the whole of `up`.
-fn killed_up(bed: &Arc<Bed>, goes_on: bool) -> anyhow::Result<()> {
-    let config = bed.file("two.toml", TWO)?;
-    let ctl = bed.ctl();
+fn killed_up(fixture: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
+    let config = fixture.file("two.toml", TWO)?;
+    let ctl = fixture.ctl();
     let mut whole = Duration::ZERO;
     // The first may have a disk to unpack.
     for _ in 0..2 {
@@ -195,7 +199,7 @@ fn killed_up(bed: &Arc<Bed>, goes_on: bool) -> anyhow::Result<()> {
         whole = begun.elapsed();
         ctl.expect(0, &["down", "two"])?;
     }
-    bed.check_nothing_left()?;
+    fixture.check_nothing_left()?;
     for tenths in 1..=9 {
         let after = whole * tenths / 10;
         let mut up = ctl.start("killed-up", &["up", &config])?;
@@ -219,7 +223,7 @@ fn killed_up(bed: &Arc<Bed>, goes_on: bool) -> anyhow::Result<()> {
             );
         }
         ctl.expect(0, &["down", "two"]).with_context(round)?;
-        bed.check_nothing_left().with_context(round)?;
+        fixture.check_nothing_left().with_context(round)?;
     }
     eprintln!(
         "up takes {:.2} s; killed at nine moments of it",
@@ -228,9 +232,9 @@ fn killed_up(bed: &Arc<Bed>, goes_on: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn down_twice(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let config = bed.file("two.toml", TWO)?;
-    let ctl = bed.ctl();
+fn down_twice(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = fixture.file("two.toml", TWO)?;
+    let ctl = fixture.ctl();
     ctl.expect(0, &["up", &config])?;
     let removed = ctl.expect(0, &["down", &config])?;
     ensure!(removed.contains("guest ct-"), "{removed}");
@@ -238,23 +242,23 @@ fn down_twice(bed: &Arc<Bed>) -> anyhow::Result<()> {
         let nothing = ctl.expect(0, &["down", &config])?;
         ensure!(nothing.contains("nothing was there to remove"), "{nothing}");
     }
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }
 
-fn down_without_state(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let config = bed.file("two.toml", TWO)?;
-    let ctl = bed.ctl();
+fn down_without_state(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = fixture.file("two.toml", TWO)?;
+    let ctl = fixture.ctl();
     ctl.expect(0, &["up", &config])?;
     std::fs::remove_file(ctl.state().join("deployments/two/state.json"))?;
     let removed = ctl.expect(0, &["down", &config])?;
     ensure!(removed.matches("guest ct-").count() == 2, "{removed}");
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }
 
 /// After a restart of the host: the numbers that were written down are those of others.
-fn reused_number(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let config = bed.file("two.toml", TWO)?;
-    let ctl = bed.ctl();
+fn reused_number(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = fixture.file("two.toml", TWO)?;
+    let ctl = fixture.ctl();
     ctl.expect(0, &["up", &config])?;
     let machine = machine_name(&ctl, "two", "edge0")?;
     let (supervisor, _) = guest_processes(&ctl, &machine)?;
@@ -286,5 +290,5 @@ fn reused_number(bed: &Arc<Bed>) -> anyhow::Result<()> {
         }),
         "{gone}"
     );
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }

@@ -4,7 +4,6 @@
 //! `cargo test -p continuum-tests --test vm -- uml::kubernetes` runs some of them, alone as well as together.
 #![expect(clippy::print_stderr, reason = "reasons for skipping, and figures")]
 
-mod bed;
 mod benchmark;
 mod cluster;
 mod cluster_faults;
@@ -12,6 +11,7 @@ mod cluster_long;
 mod conformance;
 mod containers;
 mod demo;
+mod fixture;
 mod guest_disks;
 mod guest_faults;
 mod kubeedge;
@@ -27,7 +27,7 @@ mod table;
 mod user;
 
 use anyhow::Context;
-use bed::Provider;
+use fixture::Provider;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
 //! Functions on a real cluster, behind the gateway.
 
 use crate::{
-    bed::Bed,
     cluster::Cluster,
+    fixture::VmFixture,
     kubernetes,
     table::{Body, Need, Test, When},
 };
@@ -32,7 +32,11 @@ const CALLS: [&str; 8] = [
 const CALLS_PER_S: usize = 3;
 /// How long calls go on. A new replica takes a minute and more where emulation is slow.
 fn load_s(cluster: &Cluster, emulated: usize) -> usize {
-    if cluster.bed.is_slow() { emulated } else { 30 }
+    if cluster.fixture.is_slow() {
+        emulated
+    } else {
+        30
+    }
 }
 const BENCH: Duration = Duration::from_mins(8);
 const GATEWAY: &str = "continuum-gateway";
@@ -106,7 +110,7 @@ fn not_yet(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// Photos through a function, on the same nodes as before.
 fn on_top(cluster: &Cluster) -> anyhow::Result<()> {
-    let (dir, text) = cluster.bed.results("openfaas");
+    let (dir, text) = cluster.fixture.results("openfaas");
     let nodes = || cluster.kubectl(&["get", "nodes", "--output=jsonpath={.items[*].metadata.uid}"]);
     let before = nodes()?;
     let own = own(cluster);
@@ -179,10 +183,10 @@ fn killed_gateway(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 /// The example with the links of an edge, as upstream's last tutorial config has them.
-fn edge(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let cluster = Cluster::new(bed, "openfaas-edge");
+fn edge(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let cluster = Cluster::new(fixture, "openfaas-edge");
     let config = example("openfaas-edge.cfg");
-    let (dir, text) = bed.results("openfaas-edge");
+    let (dir, text) = fixture.results("openfaas-edge");
     let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
     let out = cluster.ctl.expect(0, &run)?;
     for part in ["ENDPOINT OUTPUT", "FUNCTION OUTPUT", "START OUTPUT"] {
@@ -190,7 +194,7 @@ fn edge(bed: &Arc<Bed>) -> anyhow::Result<()> {
     }
     results::check(&results::only_result(&dir)?, PHOTOS)?;
     cluster.ctl.expect(0, &["down", &config])?;
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }
 
 /// Replicas, CPU and memory were seen while photos were classified.
@@ -327,7 +331,7 @@ fn under_load<T>(
     (name, duration_s): (&str, usize),
     act: impl FnOnce(&Cluster) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<Call>> {
-    let (dir, text) = cluster.bed.results(&format!("load-{name}"));
+    let (dir, text) = cluster.fixture.results(&format!("load-{name}"));
     let duration = format!("benchmark.duration_s={duration_s}");
     with_functions(cluster)?;
     let rest = [&CALLS[..], &["--set", &duration, "--results", &text]].concat();

@@ -1,8 +1,8 @@
 //! Traffic of pods: to each other, to services, by name, and to endpoints.
 
 use crate::{
-    bed::{address, median, ping_times},
     cluster::{Cluster, TOOLS},
+    fixture::{address, median, ping_times},
 };
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ fn server_and_client(cluster: &Cluster) -> anyhow::Result<String> {
         service,
     ];
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
-    let manifest = cluster.bed.file("traffic.json", &list.to_string())?;
+    let manifest = cluster.fixture.file("traffic.json", &list.to_string())?;
     // A check for unknown fields would first fetch the definitions of everything, for which an emulated API server has
     // taken longer than a minute.
     cluster.kubectl(&["apply", "--validate=ignore", "-f", &manifest])?;

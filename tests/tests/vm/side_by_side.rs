@@ -2,7 +2,7 @@
 
 use crate::{
     CONNECT,
-    bed::{BOOT, Bed, delays_of_4g, machine_name, median, ping_times},
+    fixture::{BOOT, VmFixture, delays_of_4g, machine_name, median, ping_times},
     table::{Body, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -48,9 +48,9 @@ pub(crate) const TESTS: [Test; 1] = [Test::new(
 )
 .on(When::Never, When::Always)];
 
-fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let ctl = bed.ctl();
-    let other = bed.dir.join("other.toml");
+fn side_by_side(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = fixture.ctl();
+    let other = fixture.dir.join("other.toml");
     std::fs::write(&other, OTHER)?;
     let other = other.display().to_string();
     let mist = example("mist-edge.toml");
@@ -91,7 +91,7 @@ fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
         "the second up changed something: {again}"
     );
 
-    second_software_and_limits(bed, &ctl)?;
+    second_software_and_limits(fixture, &ctl)?;
     // The first one is as it was.
     ctl.expect(0, &["down", &other])?;
     let status = ctl.json(0, &["status", "mist-edge"])?;
@@ -102,7 +102,8 @@ fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
         );
     }
     ensure!(
-        bed.virsh(&["list", "--all", "--name"])?
+        fixture
+            .virsh(&["list", "--all", "--name"])?
             .trim()
             .lines()
             .count()
@@ -111,11 +112,11 @@ fn side_by_side(bed: &Arc<Bed>) -> anyhow::Result<()> {
     );
 
     debugging(&ctl)?;
-    links(bed, &ctl, &status)?;
-    lost_machine(bed, &ctl, &mist)
+    links(fixture, &ctl, &status)?;
+    lost_machine(fixture, &ctl, &mist)
 }
 
-fn second_software_and_limits(bed: &Bed, ctl: &Ctl) -> anyhow::Result<()> {
+fn second_software_and_limits(fixture: &VmFixture, ctl: &Ctl) -> anyhow::Result<()> {
     let status = ctl.json(0, &["status", "other"])?;
     let broker = status["nodes"][0]["broker"].as_str().unwrap_or_default();
     ensure!(broker.starts_with("mosquitto running"), "{status}");
@@ -142,17 +143,17 @@ fn second_software_and_limits(bed: &Bed, ctl: &Ctl) -> anyhow::Result<()> {
     let log = ctl.expect(0, &["logs", "other", "edge0", "--source", "broker"])?;
     ensure!(log.contains("New connection"), "{log}");
     // Limits as libvirt has them, live.
-    let domains = bed.virsh(&["list", "--name"])?;
+    let domains = fixture.virsh(&["list", "--name"])?;
     let domain = machine_name(ctl, "other", "edge0")?;
     ensure!(domains.contains(&domain), "no {domain} in {domains}");
-    let schedule = bed.virsh(&["schedinfo", &domain, "--live"])?;
+    let schedule = fixture.virsh(&["schedinfo", &domain, "--live"])?;
     ensure!(
         schedule
             .lines()
             .any(|l| l.starts_with("vcpu_quota") && l.ends_with("50000")),
         "{schedule}"
     );
-    let disk = bed.virsh(&["blkdeviotune", &domain, "vda", "--live"])?;
+    let disk = fixture.virsh(&["blkdeviotune", &domain, "vda", "--live"])?;
     for (key, value) in [
         ("read_bytes_sec", "20000000"),
         ("write_bytes_sec", "10000000"),
@@ -169,7 +170,7 @@ fn second_software_and_limits(bed: &Bed, ctl: &Ctl) -> anyhow::Result<()> {
         .context("an address")?
         .to_owned();
     let probe = std::env::current_exe()?.display().to_string();
-    let accepted = bed.inside(&probe, &[CONNECT, &address, "9"])?;
+    let accepted = fixture.inside(&probe, &[CONNECT, &address, "9"])?;
     ensure!(
         accepted.trim() == "5",
         "{accepted} of 9 connections were admitted instead of 5"
@@ -204,7 +205,7 @@ fn debugging(ctl: &Ctl) -> anyhow::Result<()> {
 }
 
 /// What was asked for is there, and only between the nodes.
-fn links(bed: &Bed, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
+fn links(fixture: &VmFixture, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;
     for part in ["7.21", "netem"] {
         ensure!(raw.contains(part), "no {part} in\n{raw}");
@@ -232,7 +233,7 @@ fn links(bed: &Bed, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
     };
     let shaped = ping()?;
     let management = median(ping_times(
-        &bed.inside("ping", &["-n", "-c", "20", "-i", "0.1", &edge])?,
+        &fixture.inside("ping", &["-n", "-c", "20", "-i", "0.1", &edge])?,
     ))?;
     // The same path without its links says what emulated machines cost by themselves.
     for node in ["edge0", "endpoint0"] {
@@ -259,8 +260,8 @@ fn links(bed: &Bed, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
 }
 
 /// A machine that goes away ends the run, and `up` brings it back; one undefined by hand is no obstacle to `down`.
-fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
-    let (dir, text) = bed.results("lost");
+fn lost_machine(fixture: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
+    let (dir, text) = fixture.results("lost");
     let mut bench = ctl.start(
         "lost",
         &[
@@ -275,7 +276,7 @@ fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
         ],
     )?;
     bench.wait_for_answers(2, Duration::from_mins(4))?;
-    bed.kill(ctl, "mist-edge", "edge0")?;
+    fixture.kill(ctl, "mist-edge", "edge0")?;
     ensure!(bench.wait(Duration::from_mins(2))? == 6, "{}", bench.said());
     ensure!(bench.said().contains("edge0"), "{}", bench.said());
     let result_dir = results::only_result(&dir)?;
@@ -305,14 +306,14 @@ fn lost_machine(bed: &Bed, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
 
     // By hand, and without its state.
     let domain = machine_name(ctl, "mist-edge", "endpoint0")?;
-    bed.virsh(&["destroy", &domain])?;
-    bed.virsh(&["undefine", &domain])?;
-    std::fs::remove_file(bed.dir.join("state/deployments/mist-edge/state.json"))?;
+    fixture.virsh(&["destroy", &domain])?;
+    fixture.virsh(&["undefine", &domain])?;
+    std::fs::remove_file(fixture.dir.join("state/deployments/mist-edge/state.json"))?;
     let removed = ctl.expect(0, &["down", mist])?;
     for part in ["domain ct-", "network ct-", "endpoint0-seed.img"] {
         ensure!(removed.contains(part), "no {part} in {removed}");
     }
     let nothing = ctl.expect(0, &["down", mist])?;
     ensure!(nothing.contains("nothing was there to remove"), "{nothing}");
-    bed.check_nothing_left()
+    fixture.check_nothing_left()
 }

@@ -1,8 +1,8 @@
 //! What a test is, what it needs, and the clusters that tests share.
 
 use crate::{
-    bed::{Bed, Provider},
     cluster::Cluster,
+    fixture::{Provider, VmFixture},
 };
 use anyhow::{Context, anyhow};
 use continuum_tests::skip;
@@ -52,21 +52,20 @@ impl Need {
 #[derive(Debug)]
 pub(crate) struct Fixture {
     pub(crate) name: &'static str,
-    pub(crate) make: fn(&Arc<Bed>) -> anyhow::Result<Cluster>,
+    pub(crate) make: fn(&Arc<VmFixture>) -> anyhow::Result<Cluster>,
 }
 
 /// What a test does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Body {
     /// By itself, on machines that nobody else has.
-    Alone(fn(&Arc<Bed>) -> anyhow::Result<()>),
+    Alone(fn(&Arc<VmFixture>) -> anyhow::Result<()>),
     /// With what others have used, and others will.
     With(&'static Fixture, fn(&Cluster) -> anyhow::Result<()>),
     /// The end of what tests share: nothing of it may be left.
     End(&'static Fixture),
 }
 
-/// One behaviour.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Test {
     /// What is the case if it passes, below the name of the provider.
@@ -128,19 +127,19 @@ struct Standing {
 /// Runs tests, with what they share.
 #[derive(Default)]
 pub(crate) struct House {
-    beds: Mutex<BTreeMap<&'static str, Result<Arc<Bed>, String>>>,
+    beds: Mutex<BTreeMap<&'static str, Result<Arc<VmFixture>, String>>>,
     standing: Mutex<Option<Standing>>,
 }
 
 impl House {
-    fn bed(&self, provider: Provider) -> anyhow::Result<Arc<Bed>> {
+    fn fixture(&self, provider: Provider) -> anyhow::Result<Arc<VmFixture>> {
         let mut beds = self.beds.lock().unwrap_or_else(PoisonError::into_inner);
-        let bed = beds.entry(provider.name()).or_insert_with(|| {
-            Bed::start(provider)
+        let fixture = beds.entry(provider.name()).or_insert_with(|| {
+            VmFixture::start(provider)
                 .map(Arc::new)
                 .map_err(|why| format!("the testbed of {} did not start: {why:#}", provider.name()))
         });
-        bed.clone().map_err(|why| anyhow!(why))
+        fixture.clone().map_err(|why| anyhow!(why))
     }
 
     fn fixture(&self, fixture: &Fixture, provider: Provider) -> anyhow::Result<Arc<Cluster>> {
@@ -149,9 +148,9 @@ impl House {
         if !standing.as_ref().is_some_and(stands) {
             // Two clusters at once would take memory and time from each other.
             *standing = None;
-            let bed = self.bed(provider)?;
+            let fixture = self.fixture(provider)?;
             let begun = Instant::now();
-            let made = catch_unwind(AssertUnwindSafe(|| (fixture.make)(&bed)))
+            let made = catch_unwind(AssertUnwindSafe(|| (fixture.make)(&fixture)))
                 .unwrap_or_else(|_| Err(anyhow!("it panicked")))
                 .map(Arc::new)
                 .map_err(|why| format!("{} could not be made: {why:#}", fixture.name));
@@ -177,7 +176,7 @@ impl House {
         let done = match test.body {
             Body::Alone(run) => {
                 self.empty();
-                self.bed(provider).and_then(|bed| run(&bed))
+                self.fixture(provider).and_then(|fixture| run(&fixture))
             }
             Body::With(fixture, run) => {
                 let cluster = self.fixture(fixture, provider);
@@ -189,7 +188,7 @@ impl House {
                 let cluster = self.fixture(fixture, provider);
                 let done = cluster.and_then(|cluster| {
                     cluster.ctl.expect(0, &["down", &cluster.name])?;
-                    cluster.bed.check_nothing_left()
+                    cluster.fixture.check_nothing_left()
                 });
                 self.empty();
                 done

@@ -1,7 +1,7 @@
 //! Provider `uml` for an ordinary user: no root anywhere, once everything is in the user's store.
 
 use crate::{
-    bed::{BOOT, Bed, DIR, kill, of_uml, wait},
+    fixture::{BOOT, DIR, VmFixture, kill, of_uml, wait},
     table::{Body, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -24,7 +24,7 @@ const UID: u32 = 61_234;
 /// Of root's store, what guests are made of.
 const STORED: [&str; 3] = ["bundles", "components", "images"];
 
-const fn alone(name: &'static str, run: fn(&Arc<Bed>) -> anyhow::Result<()>) -> Test {
+const fn alone(name: &'static str, run: fn(&Arc<VmFixture>) -> anyhow::Result<()>) -> Test {
     Test::new(name, &[], Body::Alone(run)).on(When::Always, When::Never)
 }
 
@@ -56,7 +56,7 @@ struct User {
 }
 
 impl User {
-    fn new(bed: &Bed) -> anyhow::Result<Self> {
+    fn new(fixture: &VmFixture) -> anyhow::Result<Self> {
         let home = Path::new(DIR).join("user");
         fs::create_dir_all(home.join("bin"))?;
         for program in ["continuum-ctl", "continuum-agent"] {
@@ -78,7 +78,7 @@ impl User {
         }
         let id = UID.to_string();
         let (here, cached) = (home.display(), home.join("cache"));
-        let mut become_user = bed.enter("setpriv");
+        let mut become_user = fixture.enter("setpriv");
         become_user
             .args([
                 "--reuid",
@@ -148,8 +148,8 @@ fn link(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let user = User::new(bed)?;
+fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(fixture)?;
     let results = user.home.join("results");
     let text = results.display().to_string();
     let out = user
@@ -178,8 +178,8 @@ fn demo(bed: &Arc<Bed>) -> anyhow::Result<()> {
     user.check_nothing_left()
 }
 
-fn quota(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let user = User::new(bed)?;
+fn quota(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(fixture)?;
     let up = [
         "up",
         &user.config,
@@ -212,8 +212,8 @@ fn quota(bed: &Arc<Bed>) -> anyhow::Result<()> {
 }
 
 /// Commands find their way in through a guest.
-fn killed_holder(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let user = User::new(bed)?;
+fn killed_holder(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(fixture)?;
     user.ctl.expect(0, &["up", &user.config])?;
     let record = user.home.join("state/namespaces/mist-edge.json");
     let holder: Value = serde_json::from_slice(&fs::read(&record)?)?;
@@ -227,9 +227,9 @@ fn killed_holder(bed: &Arc<Bed>) -> anyhow::Result<()> {
     user.check_nothing_left()
 }
 
-fn beside_root(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let user = User::new(bed)?;
-    let root = bed.ctl();
+fn beside_root(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(fixture)?;
+    let root = fixture.ctl();
     let mut ups = [
         root.start("root", &["up", &example("mist-edge.toml")])?,
         user.ctl.start("user", &["up", &user.config])?,
@@ -250,7 +250,7 @@ fn beside_root(bed: &Arc<Bed>) -> anyhow::Result<()> {
     }
     // Of the same name, and each takes away its own.
     root.expect(0, &["down", "mist-edge"])?;
-    bed.check_nothing_left()?;
+    fixture.check_nothing_left()?;
     user.ctl
         .expect(0, &["agent", "mist-edge", "edge0", "health"])?;
     user.ctl.expect(0, &["down", "mist-edge"])?;
@@ -258,8 +258,8 @@ fn beside_root(bed: &Arc<Bed>) -> anyhow::Result<()> {
 }
 
 /// While the namespace, the bridge and the guests are made.
-fn killed_up(bed: &Arc<Bed>) -> anyhow::Result<()> {
-    let user = User::new(bed)?;
+fn killed_up(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(fixture)?;
     for after_ms in [30, 100, 200, 400, 800, 1600] {
         let mut up = user.ctl.start("killed", &["up", &user.config])?;
         wait(Duration::from_millis(after_ms));

@@ -111,7 +111,7 @@ impl Broker {
     }
 }
 
-pub(super) struct World {
+pub(super) struct Fixture {
     pub(super) broker: Broker,
     dir: Arc<tempfile::TempDir>,
 }
@@ -129,7 +129,7 @@ fn agent() -> Option<PathBuf> {
     paths.find(|path| path.is_file())
 }
 
-impl World {
+impl Fixture {
     pub(super) fn new(kind: Kind) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -168,13 +168,13 @@ impl World {
             child: None,
             log,
         };
-        let mut world = Self {
+        let mut fixture = Self {
             broker,
             dir: Arc::new(dir),
         };
-        std::fs::create_dir(world.dir.path().join("photos")).unwrap();
-        world.photo_of(0);
-        Ok(world)
+        std::fs::create_dir(fixture.dir.path().join("photos")).unwrap();
+        fixture.photo_of(0);
+        Ok(fixture)
     }
 
     /// The photo that is sent, of at least so many bytes.
