@@ -30,7 +30,6 @@ pub struct Context {
 /// A provider, and why it is this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Its name.
     pub provider: String,
     /// Why; `None` where the config names it.
     pub reason: Option<String>,

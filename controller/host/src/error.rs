@@ -20,7 +20,6 @@ pub enum Exit {
     Preflight = 5,
     /// The run ended, and its result must not be used.
     Invalid = 6,
-    /// Interrupted.
     Interrupted = 130,
 }
 
@@ -28,82 +27,54 @@ pub enum Exit {
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::error_impl_error, reason = "the one error of this crate")]
 pub enum Error {
-    /// The config.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// Refused before anything was done: every reason.
     #[error("start `{name}`: {}", reasons.join("\n  "))]
     Preflight {
-        /// Deployment.
         name: String,
         /// Why, each with what to do.
         reasons: Vec<String>,
     },
     /// Somebody else is at it.
     #[error("lock deployment `{name}`: {holder}; wait for it, or end that process")]
-    Locked {
-        /// Deployment.
-        name: String,
-        /// Who.
-        holder: String,
-    },
+    Locked { name: String, holder: String },
     /// It cannot be the name of a deployment.
     #[error(
         "take `{}` for the name of a deployment: names are letters, digits, `-`, `_` and `.`; `continuum-ctl list` shows what there is",
         name.escape_debug()
     )]
-    NoName {
-        /// As given.
-        name: String,
-    },
+    NoName { name: String },
     /// There is no such deployment.
     #[error(
         "find deployment `{name}`; `continuum-ctl list` shows what there is, `continuum-ctl up CONFIG` makes one"
     )]
-    NoDeployment {
-        /// Its name.
-        name: String,
-    },
+    NoDeployment { name: String },
     /// It lives with another config.
     #[error(
         "change deployment `{name}`, which is up with another config:\n{difference}\n  run `continuum-ctl down {name}` first, or give this config another name with --set name=…"
     )]
-    Different {
-        /// Deployment.
-        name: String,
-        /// Lines that differ.
-        difference: String,
-    },
-    /// No such node.
+    Different { name: String, difference: String },
     #[error("find node `{node}` in `{name}`; it has: {}", known.join(", "))]
     NoNode {
-        /// Deployment.
         name: String,
-        /// Asked for.
         node: String,
-        /// What there is.
         known: Vec<String>,
     },
-    /// A file.
     #[error("{doing} `{}`", path.display())]
     File {
         /// What was being done.
         doing: &'static str,
-        /// To which file.
         path: PathBuf,
-        /// Why.
         #[source]
         source: std::io::Error,
     },
-    /// Images and bundles.
     #[error(transparent)]
     Image(#[from] continuum_images::error::ImageError),
     /// A call to an agent.
     #[error("{doing} on node {node}: {why}")]
     Agent {
-        /// What was asked.
         doing: String,
-        /// Node.
         node: String,
         /// What the agent said.
         why: String,
@@ -111,7 +82,6 @@ pub enum Error {
     /// Its agent is of another version, which does not change while one waits.
     #[error("speak to node {node}: {why}")]
     Foreign {
-        /// Node.
         node: String,
         /// Both versions, and what to do.
         why: String,
@@ -121,17 +91,13 @@ pub enum Error {
     Deadline {
         /// What was waited for.
         what: String,
-        /// How long.
         after: Duration,
-        /// Last thing seen.
         last: String,
     },
-    /// The hypervisor.
     #[error("{doing}: {why}")]
     Hypervisor {
         /// What was being done.
         doing: String,
-        /// What it said.
         why: String,
     },
     /// The user asked to stop.
@@ -139,26 +105,18 @@ pub enum Error {
     Interrupted,
     /// The run's result must not be used.
     #[error("get a valid result:\n  {}", reasons.join("\n  "))]
-    InvalidResult {
-        /// Why.
-        reasons: Vec<String>,
-    },
+    InvalidResult { reasons: Vec<String> },
     /// A command failed with things left behind.
     #[error("{source}")]
     Remaining {
-        /// What is left.
         remaining: Vec<String>,
-        /// Deployment.
         name: String,
-        /// What failed.
         source: Box<Error>,
     },
-    /// Anything else.
     #[error("{doing}: {why}")]
     Other {
         /// What was being done.
         doing: String,
-        /// Why it failed.
         why: String,
     },
 }

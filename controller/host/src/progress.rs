@@ -11,7 +11,6 @@ use std::{
 /// One stage with its time.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct StageTime {
-    /// Name.
     pub stage: String,
     /// How long it took.
     pub seconds: f64,

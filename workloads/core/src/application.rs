@@ -10,13 +10,11 @@ use tokio::sync::watch;
 /// Everything a run is given.
 #[derive(Debug)]
 pub struct RunContext<'a> {
-    /// What to do.
     pub spec: RunSpec,
     /// Where weights, labels and photos lie (the unpacked workload bundle).
     pub bundle: &'a Path,
     /// Where files for the controller are to be left.
     pub out: &'a Path,
-    /// Where events go.
     pub events: EventSink,
     /// Somebody wants the run to end: it writes what it has and returns [`RunError::Stopped`].
     pub stop: Stop,
@@ -67,7 +65,6 @@ pub enum RunError {
     /// The spec asks for something that this application does not have.
     #[error("role `{role}` is not one of application `{application}`")]
     UnknownRole {
-        /// The application.
         application: &'static str,
         /// The role asked for.
         role: &'static str,
@@ -77,18 +74,13 @@ pub enum RunError {
     Stopped,
     /// The binary was built without something.
     #[error("this binary was built without `{feature}`; use the one from the workload bundle")]
-    NotBuiltIn {
-        /// Cargo feature.
-        feature: &'static str,
-    },
+    NotBuiltIn { feature: &'static str },
     /// A file could not be read or written.
     #[error("{doing} `{path}`")]
     File {
         /// What was being done.
         doing: &'static str,
-        /// To which file.
         path: String,
-        /// Why it failed.
         #[source]
         source: std::io::Error,
     },
@@ -97,7 +89,6 @@ pub enum RunError {
     Deadline {
         /// What was waited for.
         what: String,
-        /// How long.
         seconds: u64,
     },
     /// Anything that belongs to one application only.
@@ -105,7 +96,6 @@ pub enum RunError {
     Other {
         /// What was being done.
         doing: String,
-        /// Why it failed.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

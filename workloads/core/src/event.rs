@@ -18,18 +18,12 @@ pub enum Event {
     },
     /// How far it is.
     Progress {
-        /// Done so far.
         done: u64,
         /// To be done, if known.
         total: Option<u64>,
     },
     /// One input could not be used; the run goes on.
-    BadInput {
-        /// Which.
-        what: String,
-        /// Why.
-        why: String,
-    },
+    BadInput { what: String, why: String },
     /// The run is over, by itself or because it was stopped, and its files are complete.
     Finished(Summary),
 }

@@ -60,7 +60,6 @@ impl IdSet {
         self.0.iter().flat_map(|(start, end)| *start..*end)
     }
 
-    /// How many.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|(start, end)| end - start).sum()
     }

@@ -10,7 +10,6 @@ pub struct RunSpec {
     pub application: String,
     /// Name of the node it runs on.
     pub node: String,
-    /// What it does.
     pub role: Role,
 }
 
@@ -26,7 +25,6 @@ pub enum Role {
     Combined(Combined),
     /// Calls functions over HTTP.
     Invoker(Invoker),
-    /// Sleeps.
     Sleep(Sleep),
     /// A container of the user's own, which no program of ours runs.
     External,
@@ -130,17 +128,13 @@ pub struct Invoker {
     pub timeout_s: f64,
 }
 
-/// Calls of one function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionCalls {
-    /// Its name.
     pub function: String,
-    /// How often.
     pub load: Load,
     /// One at a time: the next call waits for the answer. Otherwise calls are made when they are due.
     pub is_closed_loop: bool,
-    /// What is sent.
     pub body: CallBody,
 }
 
@@ -154,17 +148,13 @@ pub enum CallBody {
         dataset: String,
     },
     /// The same text each time.
-    Text {
-        /// The text.
-        text: String,
-    },
+    Text { text: String },
 }
 
 /// See [`Role::Sleep`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sleep {
-    /// How long.
     pub sleep_s: f64,
 }
 

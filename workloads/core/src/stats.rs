@@ -6,7 +6,6 @@ use serde::Serialize;
 /// Mean and population standard deviation after upstream's trimming.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Trimmed {
-    /// Mean.
     pub mean: f64,
     /// Population standard deviation.
     pub stdev: f64,
@@ -54,7 +53,6 @@ pub fn round_to(value: f64, decimals: i32) -> f64 {
 pub struct Percentiles {
     /// How many values.
     pub count: u64,
-    /// Median.
     pub p50_ms: f64,
     /// 90th.
     pub p90_ms: f64,
@@ -62,7 +60,6 @@ pub struct Percentiles {
     pub p95_ms: f64,
     /// 99th.
     pub p99_ms: f64,
-    /// Largest.
     pub max_ms: f64,
 }
 

@@ -8,7 +8,6 @@ use continuum_workload_core::{
 };
 use std::time::Duration;
 
-/// The application.
 #[derive(Debug)]
 pub struct Empty;
 

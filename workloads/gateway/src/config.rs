@@ -18,7 +18,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Address of Prometheus metrics
     #[arg(long, env = "metrics_listen", default_value = "0.0.0.0:8082")]
-    pub metrics_listen: SocketAddr,
+    pub(crate) metrics_listen: SocketAddr,
     /// Namespace of functions that name none
     #[arg(long, env = "function_namespace", default_value = "openfaas-fn")]
     pub function_namespace: String,
@@ -42,7 +42,7 @@ pub struct Config {
     pub upstream_timeout: Duration,
     /// Largest body of a call
     #[arg(long, env = "max_body_bytes", default_value_t = 32 << 20)]
-    pub max_body_bytes: u64,
+    pub(crate) max_body_bytes: u64,
     /// Connections served at a time; others wait
     #[arg(long, env = "max_connections", default_value_t = 10_000)]
     pub max_connections: usize,
@@ -54,25 +54,25 @@ pub struct Config {
     pub function_port: u16,
     /// Calls that may wait in the queue
     #[arg(long, env = "max_queued", default_value_t = 1000)]
-    pub max_queued: usize,
+    pub(crate) max_queued: usize,
     /// Calls of the queue that are made at a time
     #[arg(long, env = "max_inflight", default_value_t = 4)]
-    pub queue_workers: usize,
+    pub(crate) queue_workers: usize,
     /// Attempts of a call of the queue
     #[arg(long, env = "max_retry_attempts", default_value_t = 10)]
-    pub retry_attempts: u32,
+    pub(crate) retry_attempts: u32,
     /// Pause before the second attempt; it doubles
     #[arg(long, env = "initial_retry_wait", default_value = "1s", value_parser = duration)]
-    pub retry_wait: Duration,
+    pub(crate) retry_wait: Duration,
     /// Longest pause between attempts
     #[arg(long, env = "max_retry_wait", default_value = "2m", value_parser = duration)]
-    pub retry_wait_max: Duration,
+    pub(crate) retry_wait_max: Duration,
     /// How long load must be low before replicas are taken away
     #[arg(long, env = "scale_down_window", default_value = "30s", value_parser = duration)]
-    pub scale_down_window: Duration,
+    pub(crate) scale_down_window: Duration,
     /// Idle time before a function with `com.openfaas.scale.zero=true` has no replica
     #[arg(long, env = "inactivity_duration", default_value = "15m", value_parser = duration)]
-    pub zero_after: Duration,
+    pub(crate) zero_after: Duration,
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ fn known(method: &str) -> &'static str {
     found.copied().unwrap_or("other")
 }
 
-/// All of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     registry: Registry,

@@ -13,7 +13,6 @@ pub trait Classifier {
 /// Loads one classifier; called on the thread that will use it.
 pub type Maker = Box<dyn FnOnce() -> Result<Box<dyn Classifier>, RunError> + Send>;
 
-/// Makes classifiers.
 pub trait ClassifierFactory: Send + Sync {
     /// How to load one.
     fn maker(&self) -> Maker;

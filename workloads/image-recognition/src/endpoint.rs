@@ -84,7 +84,6 @@ impl Ticks {
         self.next
     }
 
-    /// One came.
     pub(crate) fn tick(&mut self, summary: &mut Summary) {
         let late = self.next.elapsed();
         if late >= STALL {

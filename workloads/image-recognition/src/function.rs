@@ -22,10 +22,8 @@ pub struct Question {
     pub time: String,
 }
 
-/// What it is answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// As it came.
     pub time: String,
     /// Best first.
     pub scores: Vec<Scored>,
@@ -38,7 +36,6 @@ pub struct Answer {
 pub struct Scored {
     /// Index in the label list.
     pub class: u16,
-    /// In words.
     pub label: String,
     /// 0 to 1.
     pub probability: f32,
@@ -53,7 +50,6 @@ pub struct Stages {
     pub begun_unix_ns: i64,
     /// JPEG decoded and scaled.
     pub decoded_unix_ns: i64,
-    /// Network run.
     pub classified_unix_ns: i64,
 }
 
@@ -77,7 +73,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// Reads a body.
     pub fn read(body: &[u8], received_unix_ns: i64) -> Result<Self, CallError> {
         if body.first() != Some(&b'{') {
             return Ok(Self {
@@ -98,7 +93,6 @@ impl Call {
         })
     }
 
-    /// Answers it.
     pub fn answer(
         self,
         classifier: &mut dyn Classifier,

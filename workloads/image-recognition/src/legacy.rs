@@ -14,18 +14,10 @@ type Result<T> = std::result::Result<T, LegacyError>;
 pub(crate) enum LegacyError {
     /// It ends inside something.
     #[error("the file ends early, at byte {at}")]
-    Truncated {
-        /// Offset.
-        at: usize,
-    },
+    Truncated { at: usize },
     /// Something that a state dictionary does not have.
     #[error("{what} at byte {at}")]
-    Unexpected {
-        /// What.
-        what: String,
-        /// Offset.
-        at: usize,
-    },
+    Unexpected { what: String, at: usize },
 }
 
 #[derive(Debug, Clone)]

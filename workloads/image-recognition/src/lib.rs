@@ -39,15 +39,14 @@ pub mod weights;
 mod workers;
 
 /// Topic that endpoints send photos to.
-pub const TOPIC_PHOTOS: &str = "image-classification-sub";
+pub(crate) const TOPIC_PHOTOS: &str = "image-classification-sub";
 /// Answers go to this topic, a slash and the endpoint's name.
-pub const TOPIC_REPLIES: &str = "image-classification-pub";
+pub(crate) const TOPIC_REPLIES: &str = "image-classification-pub";
 /// Messages may have so many bytes; the clients' own default of 10 KiB would end the connection at the first photo.
-pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// File in the bundle with the network's weights, batch norm folded.
 pub const WEIGHTS_FILE: &str = "weights/efficientnet-lite0.safetensors";
 
-/// The application.
 #[derive(Debug)]
 pub struct ImageClassification;
 

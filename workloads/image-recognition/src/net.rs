@@ -120,7 +120,6 @@ struct Block {
     residual: bool,
 }
 
-/// The network.
 #[derive(Debug)]
 pub struct EfficientNetLite0 {
     stem: Conv,
@@ -254,7 +253,7 @@ fn relu6(mut x: Tensor) -> Tensor {
 
 /// Makes classifiers from one weights file.
 #[derive(Debug)]
-pub struct TorchFactory {
+pub(crate) struct TorchFactory {
     weights: PathBuf,
 }
 

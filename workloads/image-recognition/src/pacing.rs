@@ -15,7 +15,6 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// From its start.
     pub fn new(start: Instant, load: Load) -> Self {
         Self { start, load }
     }

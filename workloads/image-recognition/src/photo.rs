@@ -11,12 +11,12 @@ use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOpt
 use zune_jpeg::{JpegDecoder, errors::DecodeErrors};
 
 /// What is done with photos beside decoding them, for the record.
-pub const CHOICES: &str = "photos must be whole, EXIF orientation is applied";
+pub(crate) const CHOICES: &str = "photos must be whole, EXIF orientation is applied";
 
 /// Side of the network's input in pixels.
-pub const SIDE: u32 = 224;
+pub(crate) const SIDE: u32 = 224;
 /// Photos with more pixels than this are refused before they are decoded.
-pub const MAX_PIXELS: u64 = 40_000_000;
+pub(crate) const MAX_PIXELS: u64 = 40_000_000;
 
 /// `SIDE` × `SIDE` pixels, three bytes each (red, green, blue), row by row.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +29,6 @@ impl std::fmt::Debug for Pixels {
 }
 
 impl Pixels {
-    /// The bytes.
     pub fn rgb(&self) -> &[u8] {
         &self.0
     }
@@ -62,7 +61,6 @@ pub enum PhotoError {
     Decode {
         /// Size of what came.
         bytes: usize,
-        /// Why.
         #[source]
         source: DecodeErrors,
     },
@@ -74,14 +72,12 @@ pub enum PhotoError {
         /// Pixels down.
         height: u32,
     },
-    /// Scaling failed.
     #[error("scale photo of {width} x {height} pixels")]
     Scale {
         /// Pixels across.
         width: u32,
         /// Pixels down.
         height: u32,
-        /// Why.
         #[source]
         source: fir::ResizeError,
     },

@@ -13,7 +13,6 @@ pub(crate) enum Bodies {
     Text(Bytes),
 }
 
-/// One of them.
 #[derive(Debug)]
 pub(crate) struct Made {
     pub(crate) body: Bytes,

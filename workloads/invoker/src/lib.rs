@@ -22,7 +22,6 @@ use continuum_workload_core::{
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
-/// The application.
 #[derive(Debug)]
 pub struct Functions;
 

@@ -28,14 +28,8 @@ pub const JSON: &str = "application/json";
 /// Why a gateway was of no help.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// It refused.
     #[error("the gateway answered {status}: {text}")]
-    Refused {
-        /// Its status.
-        status: StatusCode,
-        /// Its words.
-        text: String,
-    },
+    Refused { status: StatusCode, text: String },
     /// It could not be asked, or its answer was none.
     #[error("{0}")]
     NoAnswer(String),
@@ -58,18 +52,14 @@ impl ClientError {
 
 /// What a function answered.
 #[derive(Debug, Clone)]
-pub struct Invoked {
-    /// Status.
+pub(crate) struct Invoked {
     pub status: StatusCode,
-    /// Body.
     pub body: Bytes,
     /// It waited for a replica to start.
     pub is_cold: bool,
-    /// Replica.
     pub pod: String,
 }
 
-/// A gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     http: Client<HttpConnector, Full<Bytes>>,
@@ -162,17 +152,14 @@ impl Gateway {
             .map(|_| ())
     }
 
-    /// Who it is.
     pub async fn info(&self) -> Result<GatewayInfo, ClientError> {
         self.read("/system/info").await
     }
 
-    /// All functions.
     pub async fn list(&self) -> Result<Vec<FunctionStatus>, ClientError> {
         self.read("/system/functions").await
     }
 
-    /// One function.
     pub async fn status(&self, name: &str) -> Result<FunctionStatus, ClientError> {
         self.read(&format!("/system/function/{name}")).await
     }
@@ -193,7 +180,6 @@ impl Gateway {
         done.map(|_| ())
     }
 
-    /// Removes a function.
     pub async fn remove(&self, name: &str) -> Result<(), ClientError> {
         let request = DeleteFunctionRequest {
             function_name: name.to_owned(),
@@ -203,7 +189,6 @@ impl Gateway {
             .await
     }
 
-    /// Sets replicas.
     pub async fn scale(&self, name: &str, replicas: u64) -> Result<(), ClientError> {
         let request = ScaleServiceRequest {
             service_name: name.to_owned(),

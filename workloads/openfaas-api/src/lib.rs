@@ -13,16 +13,13 @@ pub const COLD_START: &str = "x-cold-start";
 /// Header of an answer, not of `OpenFaaS`: the pod that answered.
 pub const SERVED_BY: &str = "x-served-by";
 
-/// Texts by name.
 pub type Texts = BTreeMap<String, String>;
 
 /// A function that is wanted: `POST` and `PUT /system/functions`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionDeployment {
-    /// Name.
     pub service: String,
-    /// Container image.
     pub image: String,
     /// Namespace; none = the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +27,6 @@ pub struct FunctionDeployment {
     /// The watchdog's `fprocess`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_process: Option<String>,
-    /// Environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_vars: Option<Texts>,
     /// Labels that its node must have, as `key=value`.
@@ -42,7 +38,6 @@ pub struct FunctionDeployment {
     /// Labels: those that begin with `com.openfaas.scale.` say how it is scaled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Texts>,
-    /// Annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Texts>,
     /// What a replica may use at most.
@@ -59,10 +54,8 @@ pub struct FunctionDeployment {
 /// Quantities as Kubernetes writes them: `64Mi`, `100m`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionResources {
-    /// Memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
-    /// CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
 }
@@ -71,17 +64,13 @@ pub struct FunctionResources {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionStatus {
-    /// Name.
     pub name: String,
-    /// Container image.
     pub image: String,
-    /// Namespace.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// The watchdog's `fprocess`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env_process: Option<String>,
-    /// Environment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env_vars: Texts,
     /// As it was deployed with.
@@ -93,7 +82,6 @@ pub struct FunctionStatus {
     /// Labels of its pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Texts>,
-    /// Annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Texts>,
     /// What a replica may use at most.
@@ -131,7 +119,6 @@ fn is_zero(value: &u64) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteFunctionRequest {
-    /// Name.
     pub function_name: String,
     /// Namespace; none = the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +131,7 @@ pub struct DeleteFunctionRequest {
 pub struct ScaleServiceRequest {
     /// Name; the path has it as well.
     #[serde(default)]
-    pub service_name: String,
+    pub(crate) service_name: String,
     /// Wanted.
     pub replicas: u64,
     /// Namespace; none = the default one.
@@ -156,7 +143,6 @@ pub struct ScaleServiceRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Secret {
-    /// Name.
     pub name: String,
     /// Namespace; none = the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,9 +158,7 @@ pub struct Secret {
 /// `GET /system/info`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GatewayInfo {
-    /// What runs functions.
     pub provider: ProviderInfo,
-    /// Of the gateway.
     pub version: VersionInfo,
     /// As Go calls it: `x86_64` is `x86_64` there too.
     pub arch: String,
@@ -183,9 +167,7 @@ pub struct GatewayInfo {
 /// See [`GatewayInfo`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderInfo {
-    /// Name.
     pub provider: String,
-    /// Version.
     pub version: VersionInfo,
     /// `kubernetes`.
     pub orchestration: String,
@@ -196,19 +178,15 @@ pub struct ProviderInfo {
 pub struct VersionInfo {
     /// Commit; the version where there is none.
     pub sha: String,
-    /// Version.
     pub release: String,
 }
 
 /// `/system/namespace/NAME`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionNamespace {
-    /// Name.
     pub name: String,
-    /// Annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Texts>,
-    /// Labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Texts>,
 }
@@ -216,11 +194,8 @@ pub struct FunctionNamespace {
 /// One line of `GET /system/logs`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogMessage {
-    /// Function.
     pub name: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Pod.
     pub instance: String,
     /// RFC 3339.
     pub timestamp: String,

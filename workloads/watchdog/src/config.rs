@@ -61,7 +61,7 @@ pub struct Config {
     pub upstream_url: String,
     /// The same under its other name, which goes before
     #[arg(long, env = "http_upstream_url", default_value = "", hide = true)]
-    pub http_upstream_url: String,
+    pub(crate) http_upstream_url: String,
     /// In http mode, bodies are handed on when they are whole, with their length: many servers read no chunks
     #[arg(long, env = "http_buffer_req_body", default_value = "false", value_parser = flag, action = clap::ArgAction::Set)]
     pub http_buffer_req_body: bool,
@@ -100,7 +100,7 @@ pub struct Config {
     pub combine_output: bool,
     /// The request's headers are in the program's environment
     #[arg(long, env = "cgi_headers", default_value = "true", value_parser = flag, action = clap::ArgAction::Set)]
-    pub cgi_headers: bool,
+    pub(crate) cgi_headers: bool,
     /// Lines of the program have the time and the name of their stream before them
     #[arg(long, env = "prefix_logs", default_value = "false", value_parser = flag, action = clap::ArgAction::Set)]
     pub prefix_logs: bool,
@@ -110,7 +110,7 @@ pub struct Config {
 }
 
 /// Bytes of a line; none = as many as it has.
-pub type LineBytes = Option<usize>;
+pub(crate) type LineBytes = Option<usize>;
 
 impl Config {
     /// Reads the environment, and arguments after the program's name.
@@ -153,7 +153,7 @@ impl Config {
     }
 
     /// Whether bodies are handed on whole.
-    pub fn buffers(&self) -> bool {
+    pub(crate) fn buffers(&self) -> bool {
         self.http_buffer_req_body || self.buffer_http
     }
 }

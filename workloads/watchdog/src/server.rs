@@ -20,9 +20,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::{DeadlineBody, TimeoutBody};
 
-/// What answers calls.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one.
     fn call(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
     /// Whether calls can be made now.
     fn is_ready(&self) -> bool {

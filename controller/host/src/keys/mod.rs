@@ -23,9 +23,7 @@ const LIFETIME: Duration = Duration::days(365);
 /// A certificate with its key, PEM.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Certificate.
     pub certificate_pem: String,
-    /// Key.
     pub key_pem: String,
 }
 
@@ -76,16 +74,13 @@ pub enum Use<'a> {
     Agent {
         /// See [`agent_name`].
         name: &'a str,
-        /// Address.
         address: IpAddr,
     },
-    /// The controller.
     Controller,
     /// May do everything in a Kubernetes cluster.
     ClusterAdmin,
     /// cloudcore, as edges see it.
     CloudCore {
-        /// Address.
         address: IpAddr,
     },
     /// cloudcore, as the API server sees it.
@@ -151,8 +146,7 @@ pub fn public_key_hash(authority: &Identity) -> Result<String, Error> {
     Ok(format!("sha256:{}", hex::encode(digest)))
 }
 
-/// The usual lifetime.
-pub fn lifetime() -> Duration {
+pub(crate) fn lifetime() -> Duration {
     LIFETIME
 }
 
@@ -166,7 +160,7 @@ pub struct SshKey {
 }
 
 /// A new ed25519 key.
-pub fn ssh_key(comment: &str) -> Result<SshKey, Error> {
+pub(crate) fn ssh_key(comment: &str) -> Result<SshKey, Error> {
     let failed = |e: ssh_key::Error| Error::other("make an ssh key", e);
     let mut key =
         ssh_key::PrivateKey::random(&mut ssh_key::rand_core::OsRng, ssh_key::Algorithm::Ed25519)

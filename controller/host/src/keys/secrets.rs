@@ -93,7 +93,6 @@ impl Secrets {
         })
     }
 
-    /// Certificate authority.
     pub fn authority(&self) -> Result<Identity, Error> {
         self.identity("ca", || keys::authority(&self.deployment_id))
     }

@@ -78,7 +78,6 @@ impl StateRoot {
         })
     }
 
-    /// Directory of disks.
     pub fn pool(&self) -> PathBuf {
         self.dir.join("pool")
     }
@@ -123,7 +122,6 @@ impl StateRoot {
         self.dir.join("namespaces")
     }
 
-    /// Directory of locks.
     pub fn locks(&self) -> PathBuf {
         self.dir.join("locks")
     }
@@ -133,7 +131,6 @@ impl StateRoot {
         self.dir.join("timings.json")
     }
 
-    /// Directory of consoles.
     pub fn console(&self) -> PathBuf {
         self.dir.join("console")
     }

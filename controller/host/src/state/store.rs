@@ -18,7 +18,6 @@ const PROVIDER_FILE: &str = "provider";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
-    /// A virtual machine.
     Domain,
     /// A libvirt network.
     Network,
@@ -40,20 +39,16 @@ pub enum ResourceKind {
 pub enum ResourceState {
     /// About to be made; may or may not exist.
     Intent,
-    /// Exists.
     Created,
 }
 
-/// One thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
-    /// Kind.
     pub kind: ResourceKind,
     /// Name that its owner (libvirt, the kernel) knows it by.
     pub name: String,
     /// Host it is on.
     pub host: String,
-    /// How far.
     pub state: ResourceState,
     /// What else is needed to find it again.
     #[serde(default)]
@@ -66,7 +61,6 @@ pub struct Resource {
 pub enum Phase {
     /// Machines run and agents answer.
     Infrastructure,
-    /// Software is installed.
     Software,
     /// Links are emulated, limits are set.
     Network,
@@ -185,12 +179,10 @@ impl Deployment {
         write_secret(&self.dir.join("state.json"), &text)
     }
 
-    /// Its directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.file.name
     }
@@ -228,12 +220,10 @@ impl Deployment {
         self.set_undone(Phase::Software)
     }
 
-    /// Its provider.
     pub fn provider(&self) -> &str {
         &self.file.provider
     }
 
-    /// Its libvirt connection.
     pub fn libvirt_uri(&self) -> &str {
         &self.file.libvirt_uri
     }
@@ -272,7 +262,6 @@ impl Deployment {
         self.file.resources.iter().map(words).collect()
     }
 
-    /// Facts for results.
     pub fn facts(&self) -> &BTreeMap<String, String> {
         &self.file.facts
     }
@@ -304,13 +293,11 @@ impl Deployment {
         self.save()
     }
 
-    /// Records the nodes.
     pub fn set_nodes(&mut self, nodes: Vec<NodePlan>) -> Result<(), Error> {
         self.file.nodes = nodes;
         self.save()
     }
 
-    /// Records a fact.
     pub fn set_fact(&mut self, name: &str, value: impl Into<String>) -> Result<(), Error> {
         self.file.facts.insert(name.to_owned(), value.into());
         self.save()
@@ -346,7 +333,6 @@ impl Deployment {
         Ok(())
     }
 
-    /// It was made.
     pub fn confirm(
         &mut self,
         kind: ResourceKind,
@@ -367,7 +353,6 @@ impl Deployment {
         self.save()
     }
 
-    /// It is gone.
     pub fn forget(&mut self, kind: ResourceKind, name: &str) -> Result<(), Error> {
         self.file
             .resources
@@ -375,7 +360,6 @@ impl Deployment {
         self.save()
     }
 
-    /// Finds a resource.
     pub fn find(&self, kind: ResourceKind, name: &str) -> Option<&Resource> {
         self.file
             .resources

@@ -165,7 +165,6 @@ impl Queue {
         }
     }
 
-    /// One is over.
     fn end(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }

@@ -21,7 +21,6 @@ use tokio::sync::watch as channel;
 /// Deployments, and pods.
 const WATCHES: u32 = 2;
 
-/// All functions.
 #[derive(Debug, Default)]
 pub(crate) struct FunctionRegistry {
     functions: RwLock<HashMap<Key, Arc<Function>>>,
@@ -47,7 +46,6 @@ pub(crate) struct State {
     pub(crate) replicas: BTreeMap<String, Arc<Replica>>,
 }
 
-/// Counts of calls.
 #[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) in_flight: AtomicU64,

@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-/// See the module.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) pod: String,

@@ -57,7 +57,6 @@ enum Question {
 
 struct State {
     outbox: Outbox,
-    /// Packets to acknowledge.
     acks: Vec<u16>,
     question: Question,
     /// Goodbye once everything is out.
@@ -69,7 +68,6 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to send.
     work: Notify,
-    /// Something was acknowledged.
     changed: watch::Sender<()>,
 }
 

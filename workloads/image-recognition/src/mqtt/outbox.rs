@@ -16,7 +16,6 @@ pub(crate) enum Tag {
     End,
 }
 
-/// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) topic: String,

@@ -25,7 +25,6 @@ pub(super) struct Wanted {
     #[serde(default)]
     name: String,
     namespace: Option<String>,
-    /// One replica.
     instance: Option<String>,
     /// RFC 3339.
     since: Option<String>,
@@ -145,7 +144,6 @@ impl Reader {
         }
     }
 
-    /// One replica.
     fn one(&self, pod: String) -> impl Future<Output = ()> + Send + 'static {
         let one = One {
             pods: self.pods.clone(),
