@@ -86,21 +86,21 @@ duration_s = 20
 "#;
 
 /// A hundred photos on the host, by the same programs, and a hundred in a guest, in turn.
-fn photos(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let guest = fixture.ctl();
-    let host = Ctl::new(fixture.dir.join("host"));
+fn photos(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let guest = vms.ctl();
+    let host = Ctl::new(vms.dir.join("host"));
     let mut medians = [Vec::new(), Vec::new()];
     let mut configs = Vec::new();
-    for (provider, ctl) in [("local", &host), (fixture.provider.name(), &guest)] {
+    for (provider, ctl) in [("local", &host), (vms.provider.name(), &guest)] {
         let text =
             format!("name = \"photos\"\n[infrastructure]\nprovider = \"{provider}\"\n{PHOTOS}");
-        let config = fixture.file(&format!("photos-{provider}.toml"), &text)?;
+        let config = vms.file(&format!("photos-{provider}.toml"), &text)?;
         ctl.expect(0, &["up", &config])?;
         configs.push(config);
     }
     for round in 0..rounds(5) {
         for (who, (ctl, config)) in [&host, &guest].into_iter().zip(&configs).enumerate() {
-            let (dir, text) = fixture.results(&format!("photos-{who}-{round}"));
+            let (dir, text) = vms.results(&format!("photos-{who}-{round}"));
             ctl.expect(0, &["bench", config, "--results", &text])?;
             let result = results::json(&results::only_result(&dir)?)?;
             let median = result["stages_ms"]["5_infer"]["p50_ms"].as_f64();
@@ -117,12 +117,12 @@ fn photos(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     );
     host.expect(0, &["down", "photos"])?;
     guest.expect(0, &["down", "photos"])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// The example of a cluster, from nothing until its nodes are ready.
-fn cluster_from_nothing(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let ctl = fixture.ctl();
+fn cluster_from_nothing(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = vms.ctl();
     let config = example("kubernetes-cloud.toml");
     let mut seconds = Vec::new();
     for _ in 0..rounds(3) {
@@ -138,21 +138,17 @@ fn cluster_from_nothing(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         summary(&seconds),
         load.trim()
     );
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// kubeadm init and join.
-fn software_stage(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    in_turn(fixture, |fixture| by_up(fixture, "kubernetes"), by_script)
+fn software_stage(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    in_turn(vms, |vms| by_up(vms, "kubernetes"), by_script)
 }
 
 /// The same with cloudcore and edgecore.
-fn edge_stage(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    in_turn(
-        fixture,
-        |fixture| by_up(fixture, "kubeedge"),
-        by_edge_script,
-    )
+fn edge_stage(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    in_turn(vms, |vms| by_up(vms, "kubeedge"), by_edge_script)
 }
 
 /// `CONTINUUM_BENCH` is how often.
@@ -162,8 +158,8 @@ fn rounds(usual: usize) -> usize {
 }
 
 /// An edge and two endpoints of the demo, from nothing until their agents answer.
-fn three_machines(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let ctl = fixture.ctl();
+fn three_machines(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = vms.ctl();
     let config = example("mist-edge.toml");
     let up = ["up", &config, "--set", "infrastructure.endpoint.nodes=2"];
     let (mut until_agents, mut whole) = (Vec::new(), Vec::new());
@@ -212,12 +208,12 @@ fn summary(seconds: &[f64]) -> String {
 }
 
 /// Seconds of `up` and of the script, in turn.
-fn in_turn(fixture: &Arc<VmFixture>, by_up: Round, by_script: Round) -> anyhow::Result<()> {
+fn in_turn(vms: &Arc<VmFixture>, by_up: Round, by_script: Round) -> anyhow::Result<()> {
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     // `CONTINUUM_BENCH` is how often; each round takes about seven minutes under emulation.
     for round in 0..rounds(2) {
-        ours.push(by_up(fixture).with_context(|| format!("round {round} of up"))?);
-        floor.push(by_script(fixture).with_context(|| format!("round {round} of the script"))?);
+        ours.push(by_up(vms).with_context(|| format!("round {round} of up"))?);
+        floor.push(by_script(vms).with_context(|| format!("round {round} of the script"))?);
         eprintln!("round {round}: up {ours:.1?} s, script {floor:.1?} s");
     }
     let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
@@ -228,19 +224,14 @@ fn in_turn(fixture: &Arc<VmFixture>, by_up: Round, by_script: Round) -> anyhow::
     Ok(())
 }
 
-fn config(
-    fixture: &VmFixture,
-    name: &str,
-    manager: &str,
-    infra_only: bool,
-) -> anyhow::Result<String> {
+fn config(vms: &VmFixture, name: &str, manager: &str, infra_only: bool) -> anyhow::Result<String> {
     let (clouds, edges) = if manager == "kubeedge" {
         ("1", "1")
     } else {
         ("2", "0")
     };
     // A guest kernel for one processor is the faster one.
-    let cores = if fixture.provider == Provider::Uml {
+    let cores = if vms.provider == Provider::Uml {
         "1"
     } else {
         "2"
@@ -252,12 +243,12 @@ fn config(
         .replace("EDGES", edges)
         .replace("MANAGER", manager);
     let text = format!("name = \"{name}\"\n{text}");
-    fixture.file(&format!("{name}.toml"), &text)
+    vms.file(&format!("{name}.toml"), &text)
 }
 
-fn by_up(fixture: &Arc<VmFixture>, manager: &str) -> anyhow::Result<f64> {
-    let ctl = fixture.ctl();
-    let config = config(fixture, "ours", manager, false)?;
+fn by_up(vms: &Arc<VmFixture>, manager: &str) -> anyhow::Result<f64> {
+    let ctl = vms.ctl();
+    let config = config(vms, "ours", manager, false)?;
     let up = ctl.json(0, &["up", &config])?;
     let stages = up["stage_times"].as_array().context("stage times")?;
     eprintln!("up: {}", up["stage_times"]);
@@ -279,10 +270,10 @@ struct Floor {
 }
 
 impl Floor {
-    fn up(fixture: &Arc<VmFixture>, manager: &str) -> anyhow::Result<Self> {
+    fn up(vms: &Arc<VmFixture>, manager: &str) -> anyhow::Result<Self> {
         let name = "floor";
-        let cluster = Cluster::new(fixture, name);
-        let config = config(fixture, name, manager, true)?;
+        let cluster = Cluster::new(vms, name);
+        let config = config(vms, name, manager, true)?;
         cluster.ctl.expect(0, &["up", &config])?;
         let status = cluster.ctl.json(0, &["status", name])?;
         let text = |v: &serde_json::Value| v.as_str().map(str::to_owned).context("a text");
@@ -311,8 +302,8 @@ impl Floor {
 
     /// A script on both nodes.
     fn script(&self, name: &str, text: &str) -> anyhow::Result<Vec<String>> {
-        self.cluster.fixture.file(name, text)?;
-        let script = self.cluster.fixture.dir.join(name);
+        self.cluster.vms.file(name, text)?;
+        let script = self.cluster.vms.dir.join(name);
         let nodes = self.nodes.iter();
         nodes
             .map(|(node, _)| self.put(node, &script, name))
@@ -330,7 +321,7 @@ impl Floor {
     fn kubeconfig(&self) -> anyhow::Result<String> {
         let admin = self
             .cluster
-            .fixture
+            .vms
             .dir
             .join("floor.conf")
             .display()
@@ -346,7 +337,7 @@ impl Floor {
         let wait = ["wait", "--for=create", "--timeout=600s", node];
         let argv = [&["--kubeconfig", admin][..], &wait].concat();
         self.cluster
-            .fixture
+            .vms
             .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
@@ -355,7 +346,7 @@ impl Floor {
         let wait = ["wait", "--for=condition=Ready", "--timeout=600s"];
         let argv = [&["--kubeconfig", admin][..], &wait, nodes].concat();
         self.cluster
-            .fixture
+            .vms
             .inside(&kubectl_program()?, &argv)
             .map(|_| ())
     }
@@ -366,8 +357,8 @@ impl Floor {
 }
 
 /// Both nodes at once, then until both are ready.
-fn by_script(fixture: &Arc<VmFixture>) -> anyhow::Result<f64> {
-    let floor = Floor::up(fixture, "kubernetes")?;
+fn by_script(vms: &Arc<VmFixture>) -> anyhow::Result<f64> {
+    let floor = Floor::up(vms, "kubernetes")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let [(control, control_at), (worker, worker_at)] = &floor.nodes[..] else {
         anyhow::bail!("two nodes")
@@ -403,8 +394,8 @@ fn by_script(fixture: &Arc<VmFixture>) -> anyhow::Result<f64> {
 }
 
 /// The control plane, cloudcore beside it, then edgecore with the token that cloudcore made, until both are ready.
-fn by_edge_script(fixture: &Arc<VmFixture>) -> anyhow::Result<f64> {
-    let floor = Floor::up(fixture, "kubeedge")?;
+fn by_edge_script(vms: &Arc<VmFixture>) -> anyhow::Result<f64> {
+    let floor = Floor::up(vms, "kubeedge")?;
     let placed = floor.script("floor.sh", include_str!("floor.sh"))?;
     let edge_placed = floor.script("floor_edge.sh", include_str!("floor_edge.sh"))?;
     let [(control, control_at), (edge, edge_at)] = &floor.nodes[..] else {

@@ -20,20 +20,20 @@ const BUSYBOX: &str = "/bin/busybox";
 
 /// A deployment that tests ask things of, with a cluster on it or without.
 pub(crate) struct Cluster {
-    pub(crate) fixture: Arc<VmFixture>,
+    pub(crate) vms: Arc<VmFixture>,
     pub(crate) ctl: Ctl,
     pub(crate) name: String,
 }
 
 impl Cluster {
-    pub(crate) fn new(fixture: &Arc<VmFixture>, name: &str) -> Self {
-        Self::with(fixture, name, fixture.ctl())
+    pub(crate) fn new(vms: &Arc<VmFixture>, name: &str) -> Self {
+        Self::with(vms, name, vms.ctl())
     }
 
     /// By a program with another cache.
-    pub(crate) fn with(fixture: &Arc<VmFixture>, name: &str, ctl: Ctl) -> Self {
+    pub(crate) fn with(vms: &Arc<VmFixture>, name: &str, ctl: Ctl) -> Self {
         Self {
-            fixture: Arc::clone(fixture),
+            vms: Arc::clone(vms),
             ctl,
             name: name.to_owned(),
         }
@@ -44,7 +44,7 @@ impl Cluster {
         let kubeconfig = state.join("kubeconfig").display().to_string();
         let common = ["--kubeconfig", &*kubeconfig, "--request-timeout=60s"];
         let argv = [&common[..], arguments].concat();
-        self.fixture.inside(&kubectl_program()?, &argv)
+        self.vms.inside(&kubectl_program()?, &argv)
     }
 
     /// Runs a program on a node.
@@ -68,7 +68,7 @@ impl Cluster {
 
     /// Puts the tools' image on nodes.
     pub(crate) fn bring_tools(&self, nodes: &[&str]) -> anyhow::Result<()> {
-        let archive = tools_archive(&self.fixture)?;
+        let archive = tools_archive(&self.vms)?;
         for node in nodes {
             self.import(node, &archive)?;
         }
@@ -147,7 +147,7 @@ pub(crate) fn kubectl_program() -> anyhow::Result<String> {
 }
 
 /// Debian's static busybox, from the guest's own packages, and the scripts of the example of a user's own application.
-pub(crate) fn tools_archive(fixture: &VmFixture) -> anyhow::Result<PathBuf> {
+pub(crate) fn tools_archive(vms: &VmFixture) -> anyhow::Result<PathBuf> {
     let cache = Cache::at(skip::cache().context("a cache")?)?;
     let packages = store::current(&cache)?.manifest.packages;
     let tree = root::tree(&cache, &packages, &Silent)?;
@@ -163,7 +163,7 @@ pub(crate) fn tools_archive(fixture: &VmFixture) -> anyhow::Result<PathBuf> {
             ("/app/client.sh".to_owned(), app.join("client.sh")),
         ]),
     };
-    let archive = fixture.dir.join("busybox.tar");
+    let archive = vms.dir.join("busybox.tar");
     oci::write(&spec, &archive)?;
     Ok(archive)
 }

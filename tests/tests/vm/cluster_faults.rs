@@ -39,7 +39,7 @@ pub(crate) fn api_server_gone(
     bench: &[&str],
     photos: usize,
 ) -> anyhow::Result<()> {
-    let (dir, text) = cluster.fixture.results("api-server-gone");
+    let (dir, text) = cluster.vms.results("api-server-gone");
     let arguments = [&["bench"][..], bench, &["--results", &text]].concat();
     let mut run = cluster.ctl.start("bench", &arguments)?;
     run.wait_for("workers: done", Duration::from_mins(6))?;
@@ -79,7 +79,7 @@ fn settled(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// An image that no node has and nobody gives is told with the kubelet's reason, long before the run should have ended.
 pub(crate) fn image_missing(cluster: &Cluster, config: &str) -> anyhow::Result<()> {
-    let (_, text) = cluster.fixture.results("no-image");
+    let (_, text) = cluster.vms.results("no-image");
     let bench = ["bench", config, "--results", &text];
     let mut run = cluster.ctl.start("no-image", &bench)?;
     let code = run.wait(Duration::from_mins(4))?;

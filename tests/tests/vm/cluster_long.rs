@@ -31,7 +31,7 @@ pub(crate) const TESTS: [Test; 2] = [
 
 /// One control plane and small workers, with an application that sleeps.
 fn config(
-    fixture: &VmFixture,
+    vms: &VmFixture,
     name: &str,
     workers: u32,
     worker_mib: u32,
@@ -61,23 +61,23 @@ cache_worker = true
 "#,
         workers + 1
     );
-    fixture.file(&format!("{name}.toml"), &text)
+    vms.file(&format!("{name}.toml"), &text)
 }
 
 /// The program on a host that says it has so many gigabytes.
-pub(crate) fn with_memory(fixture: &VmFixture, gigabytes: u64) -> anyhow::Result<Ctl> {
+pub(crate) fn with_memory(vms: &VmFixture, gigabytes: u64) -> anyhow::Result<Ctl> {
     let kib = gigabytes << 20;
     let memory = format!("MemTotal: {kib} kB\nMemFree: {kib} kB\nMemAvailable: {kib} kB\n");
-    let memory = fixture.file("meminfo", &memory)?;
+    let memory = vms.file("meminfo", &memory)?;
     let hide = format!("mount --bind {memory} /proc/meminfo && exec \"$@\"");
-    Ok(fixture
+    Ok(vms
         .ctl()
         .and_through(&["unshare", "--mount", "sh", "-c", &hide, "sh"]))
 }
 
 /// A host of four gigabytes, as far as it says itself, is too small for this; it is told before anything is made.
-fn too_small_a_host(fixture: &VmFixture, config: &str) -> anyhow::Result<()> {
-    let ctl = with_memory(fixture, 4)?;
+fn too_small_a_host(vms: &VmFixture, config: &str) -> anyhow::Result<()> {
+    let ctl = with_memory(vms, 4)?;
     let said = ctl.refused(5, &["up", config])?;
     for part in [
         "the nodes need",
@@ -95,11 +95,11 @@ fn too_small_a_host(fixture: &VmFixture, config: &str) -> anyhow::Result<()> {
 }
 
 /// Four workers of 768 MiB run twenty pods; the table says when each came to be.
-fn many_small_workers(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = config(fixture, "many", 4, 768, 5)?;
-    too_small_a_host(fixture, &config)?;
-    let cluster = Cluster::new(fixture, "many");
-    let (dir, text) = fixture.results("many");
+fn many_small_workers(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = config(vms, "many", 4, 768, 5)?;
+    too_small_a_host(vms, &config)?;
+    let cluster = Cluster::new(vms, "many");
+    let (dir, text) = vms.results("many");
     let mut run = cluster
         .ctl
         .start("many", &["run", &config, "--keep", "--results", &text])?;
@@ -129,26 +129,26 @@ fn many_small_workers(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     }
     eprintln!("{}", std::fs::read_to_string(dir.join("pods.csv"))?);
     cluster.ctl.expect(0, &["down", "many"])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// Two clusters come up at once; a worker of one dies while it joins. The other does not mind; the same `up` again
 /// mends it; a full disk is told as what it is.
-fn two_at_once(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+fn two_at_once(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
     let (first, second) = (
-        config(fixture, "first", 1, 1536, 1)?,
-        config(fixture, "second", 1, 1536, 1)?,
+        config(vms, "first", 1, 1536, 1)?,
+        config(vms, "second", 1, 1536, 1)?,
     );
-    let cluster = Cluster::new(fixture, "first");
+    let cluster = Cluster::new(vms, "first");
     // A program that is dropped takes everything down, so both live until the end.
-    let other = Cluster::new(fixture, "second");
+    let other = Cluster::new(vms, "second");
     let ctl = &cluster.ctl;
     let mut ups = [
         ctl.start("first", &["up", &first])?,
         ctl.start("second", &["up", &second])?,
     ];
     ups[1].wait_for("cloud0: kubeadm join running", BOOT)?;
-    fixture.kill(ctl, "second", "cloud0")?;
+    vms.kill(ctl, "second", "cloud0")?;
     let code = ups[1].wait(CLUSTER)?;
     let said = ups[1].said();
     ensure!(
@@ -167,7 +167,7 @@ fn two_at_once(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     ctl.expect(0, &["down", "second"])?;
     full_disk(&cluster, &first)?;
     ctl.expect(0, &["down", "first"])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 fn last_error(said: &str) -> &str {
@@ -211,7 +211,7 @@ fn full_disk(cluster: &Cluster, config: &str) -> anyhow::Result<()> {
     ];
     cluster.kubectl(&relief)?;
     // What the node gave up to get room is brought again.
-    let (dir, text) = cluster.fixture.results("after-full");
+    let (dir, text) = cluster.vms.results("after-full");
     let bench = ["bench", config, "--results", &text];
     cluster.ctl.expect(0, &bench)?;
     let rows = results::rows(&results::only_result(&dir)?, "pods.csv")?;

@@ -26,13 +26,13 @@ const NEEDS: &[Need] = &[Need::Kubernetes, Need::Functions, Need::OpenFaasProgra
 /// A cluster with the images that the tests deploy.
 static CLUSTER: Fixture = Fixture {
     name: "conformance",
-    make: |fixture| {
-        let cluster = Cluster::new(fixture, "openfaas-cloud");
+    make: |vms| {
+        let cluster = Cluster::new(vms, "openfaas-cloud");
         cluster
             .ctl
             .expect(0, &["up", &example("openfaas-cloud.cfg")])?;
         for image in [ALPINE, REDIRECTOR] {
-            cluster.import("cloud0", &stand_in(fixture, image)?)?;
+            cluster.import("cloud0", &stand_in(vms, image)?)?;
         }
         Ok(cluster)
     },
@@ -86,7 +86,7 @@ fn seconds(results: &[&str], name: &str) -> f64 {
 }
 
 struct Caller {
-    fixture: Arc<VmFixture>,
+    vms: Arc<VmFixture>,
     programs: PathBuf,
     url: String,
     home: String,
@@ -103,11 +103,11 @@ impl Caller {
             let value = gateway[field].as_str().map(str::to_owned);
             value.with_context(|| format!("no {field} in {gateway}"))
         };
-        let fixture = Arc::clone(&cluster.fixture);
-        let home = fixture.dir.join("openfaas-home").display().to_string();
+        let vms = Arc::clone(&cluster.vms);
+        let home = vms.dir.join("openfaas-home").display().to_string();
         std::fs::create_dir_all(&home)?;
         let caller = Self {
-            fixture,
+            vms,
             programs,
             url: of("address")?,
             home,
@@ -125,7 +125,7 @@ impl Caller {
         let home = format!("HOME={}", self.home);
         let program = self.programs.join(program).display().to_string();
         let argv = [&[&*home], env, &[&*program], arguments].concat();
-        self.fixture.inside("env", &argv)
+        self.vms.inside("env", &argv)
     }
 
     fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
@@ -288,7 +288,7 @@ fn clear(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// Debian's busybox under the names of its tools, behind our watchdog; the redirector's program is a busybox web server
 /// that answers each request with the address in its environment.
-fn stand_in(fixture: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
+fn stand_in(vms: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
     let cache = Cache::at(skip::cache().context("a cache")?)?;
     let packages = store::current(&cache)?.manifest.packages;
     let busybox = root::tree(&cache, &packages, &Silent)?.join("usr/bin/busybox");
@@ -309,7 +309,7 @@ fn stand_in(fixture: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
                 "#!/bin/busybox sh\nprintf 'Status: 302 Found\\r\\nLocation: %s\\r\\n\\r\\n' \"$destination\"\n",
             ),
         ] {
-            let path = fixture
+            let path = vms
                 .dir
                 .join(inside.trim_start_matches('/').replace('/', "-"));
             std::fs::write(&path, text)?;
@@ -328,7 +328,7 @@ fn stand_in(fixture: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
         files,
     };
     let name = reference.rsplit('/').next().unwrap_or_default();
-    let archive = fixture.dir.join(format!("{}.tar", name.replace(':', "-")));
+    let archive = vms.dir.join(format!("{}.tar", name.replace(':', "-")));
     oci::write(&spec, &archive)?;
     Ok(archive)
 }

@@ -32,9 +32,9 @@ endpoint_memory_mib = 1024
 /// One machine with both runtimes.
 static MACHINE: Fixture = Fixture {
     name: "containers",
-    make: |fixture| {
-        let config = fixture.file("containers.toml", CONFIG)?;
-        let cluster = Cluster::new(fixture, "containers");
+    make: |vms| {
+        let config = vms.file("containers.toml", CONFIG)?;
+        let cluster = Cluster::new(vms, "containers");
         cluster.ctl.expect(0, &["up", &config])?;
         Ok(cluster)
     },
@@ -68,9 +68,9 @@ pub(crate) const TESTS: [Test; 4] = [
 
 /// Half a core, on one machine with both.
 fn held_to_limits(machine: &Cluster, runtime: &str) -> anyhow::Result<()> {
-    let (fixture, ctl) = (&machine.fixture, &machine.ctl);
-    let config = fixture.dir.join("containers.toml").display().to_string();
-    let (dir, text) = fixture.results(&format!("containers-{runtime}"));
+    let (vms, ctl) = (&machine.vms, &machine.ctl);
+    let config = vms.dir.join("containers.toml").display().to_string();
+    let (dir, text) = vms.results(&format!("containers-{runtime}"));
     let set = format!("software.container_runtime={runtime}");
     let bench = ["bench", &config, "--set", &set, "--results", &text];
     let mut run = ctl.start(runtime, &bench)?;
@@ -127,14 +127,14 @@ fn held_to_limits(machine: &Cluster, runtime: &str) -> anyhow::Result<()> {
 }
 
 /// The example of an application of the user's own, in containerd on an edge and an endpoint: its scripts, its metrics.
-fn own_application(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let ctl = fixture.ctl();
-    let archive = tools_archive(fixture)?.display().to_string();
+fn own_application(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = vms.ctl();
+    let archive = tools_archive(vms)?.display().to_string();
     let images = [
         format!("benchmark.worker_image={archive}"),
         format!("benchmark.endpoint_image={archive}"),
     ];
-    let (dir, text) = fixture.results("own");
+    let (dir, text) = vms.results("own");
     let example = example("own-container.toml");
     let run = [
         "run",
@@ -160,5 +160,5 @@ fn own_application(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         "{row}"
     );
     ensure!(row[5].as_f64().is_some_and(|ms| ms >= 20.0), "{row}");
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }

@@ -24,22 +24,22 @@ pub(crate) const TESTS: [Test; 2] = [
 ];
 
 /// `make demo`: complete, right, nothing left. Emulated machines get fewer photos.
-fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
+fn demo(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
     let fewer = [
         "--set",
         "benchmark.duration_s=5",
         "--set",
         "benchmark.frequency=1",
     ];
-    let is_all = !fixture.is_slow() || skip::long().is_none();
+    let is_all = !vms.is_slow() || skip::long().is_none();
     let first = if is_all {
         (&[][..], 20)
     } else {
         (&fewer[..], 5)
     };
     for (round, (set, photos)) in [("first", first), ("second", (&fewer[..], 5))] {
-        let (dir, text) = fixture.results(round);
-        let ctl = fixture.ctl();
+        let (dir, text) = vms.results(round);
+        let ctl = vms.ctl();
         let config = example("mist-edge.toml");
         let run = [&["run", &*config, "--results", &*text], set].concat();
         let out = ctl.expect(0, &run)?;
@@ -66,23 +66,23 @@ fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
                 run["limits"]
             );
         }
-        fixture.check_nothing_left()?;
+        vms.check_nothing_left()?;
     }
     Ok(())
 }
 
 /// Upstream's first tutorial config: one endpoint alone, at half a core. Emulated photos come ten seconds apart: fifteen
 /// seconds for each were seen on a slow host, and the last must be answered two minutes after the end.
-fn endpoint_alone(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let (dir, text) = fixture.results("endpoint");
-    let (frequency, duration, photos) = match (fixture.is_slow(), skip::long().is_none()) {
+fn endpoint_alone(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let (dir, text) = vms.results("endpoint");
+    let (frequency, duration, photos) = match (vms.is_slow(), skip::long().is_none()) {
         (true, true) => ("0.1", "100", 10),
         (true, false) => ("0.1", "50", 5),
         (false, _) => ("1", "10", 10),
     };
     let frequency = format!("benchmark.frequency={frequency}");
     let duration = format!("benchmark.duration_s={duration}");
-    let ctl = fixture.ctl();
+    let ctl = vms.ctl();
     let out = ctl.expect(
         0,
         &[
@@ -103,5 +103,5 @@ fn endpoint_alone(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         "{out}"
     );
     results::check(&results::only_result(&dir)?, photos)?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }

@@ -20,11 +20,11 @@ pub(crate) const TESTS: [Test; 4] = [
         full_disk,
     ),
     alone("guests::a_flood_of_packets_lets_the_disk_be_written", flood),
-    alone("guests::a_base_disk_with_another_time_is_noticed", |fixture| {
-        changed_base(fixture, touch)
+    alone("guests::a_base_disk_with_another_time_is_noticed", |vms| {
+        changed_base(vms, touch)
     }),
-    alone("guests::a_base_disk_with_other_bytes_is_noticed", |fixture| {
-        changed_base(fixture, flip_a_byte)
+    alone("guests::a_base_disk_with_other_bytes_is_noticed", |vms| {
+        changed_base(vms, flip_a_byte)
     }),
 ];
 
@@ -32,8 +32,8 @@ pub(crate) const TESTS: [Test; 4] = [
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(fixture: &VmFixture, megabytes: u64) -> anyhow::Result<Self> {
-        let dir = fixture.dir.join("small");
+    fn mount(vms: &VmFixture, megabytes: u64) -> anyhow::Result<Self> {
+        let dir = vms.dir.join("small");
         std::fs::create_dir_all(&dir)?;
         let size = format!("size={megabytes}M,mode=755");
         let mounted = command("mount")
@@ -79,12 +79,12 @@ fn base_of(state: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Two floods of pings, and 100 MB to the disk: images/uml/lost-events.patch says what happened to such a guest.
-fn flood(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let ctl = fixture.ctl();
-    ctl.expect(0, &["up", &fixture.file("two.toml", TWO)?])?;
+fn flood(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = vms.ctl();
+    ctl.expect(0, &["up", &vms.file("two.toml", TWO)?])?;
     let edge = address(&ctl, "two", "edge0")?;
     let ping = || {
-        let mut ping = fixture.enter("ping");
+        let mut ping = vms.enter("ping");
         ping.args(["-f", "-q", "-s", "1200", "-w", "30", &edge]);
         ping.stdout(Stdio::null()).spawn()
     };
@@ -107,16 +107,16 @@ fn flood(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         ping.wait()?;
     }
     ctl.expect(0, &["down", "two"])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// Too small for a base disk; then large enough for that, and full while guests run.
-fn full_disk(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
+fn full_disk(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
     {
-        let small = SmallDisk::mount(fixture, 500)?;
+        let small = SmallDisk::mount(vms, 500)?;
         let state = small.0.join("state");
-        let ctl = fixture.ctl_at(&state);
+        let ctl = vms.ctl_at(&state);
         let output = ctl.run(&["up", &config])?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(
@@ -129,9 +129,9 @@ fn full_disk(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         let left = of_uml(&state);
         ensure!(left.is_empty(), "{left:?}");
     }
-    let small = SmallDisk::mount(fixture, 4000)?;
+    let small = SmallDisk::mount(vms, 4000)?;
     let state = small.0.join("state");
-    let ctl = fixture.ctl_at(&state);
+    let ctl = vms.ctl_at(&state);
     ctl.expect(0, &["up", &config])?;
     small.fill()?;
     // What guests write has no place; what they are asked for they answer or not, but the command ends.
@@ -161,7 +161,7 @@ fn full_disk(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     ctl.expect(0, &["down", "two"])?;
     let left = of_uml(&state);
     ensure!(left.is_empty(), "{left:?}");
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// With what is to be typed behind it.
@@ -189,12 +189,15 @@ fn flip_a_byte(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Overlays of a disk that is another one by now would be read as rubbish: the guest is not started, and it says why.
-fn changed_base(fixture: &Arc<VmFixture>, change: fn(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
-    let state = fixture.dir.join("changed-base");
-    let ctl = fixture.ctl_at(&state);
+fn changed_base(
+    vms: &Arc<VmFixture>,
+    change: fn(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
+    let state = vms.dir.join("changed-base");
+    let ctl = vms.ctl_at(&state);
     ctl.expect(0, &["up", &config])?;
-    fixture.kill(&ctl, "two", "edge0")?;
+    vms.kill(&ctl, "two", "edge0")?;
     let base = base_of(&state)?;
     change(&base)?;
     let output = ctl.run(&["up", &config])?;

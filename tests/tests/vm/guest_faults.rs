@@ -40,8 +40,8 @@ const SOON: Duration = Duration::from_mins(2);
 /// The example, up.
 static MIST: Fixture = Fixture {
     name: "mist",
-    make: |fixture| {
-        let cluster = Cluster::new(fixture, "mist-edge");
+    make: |vms| {
+        let cluster = Cluster::new(vms, "mist-edge");
         cluster.ctl.expect(0, &["up", &example("mist-edge.toml")])?;
         Ok(cluster)
     },
@@ -69,13 +69,12 @@ pub(crate) const TESTS: [Test; 9] = [
     ),
     on_mist("guests::a_second_up_while_one_is_at_it_is_refused", locked),
     Test::new("mist::down_leaves_nothing", &[], Body::End(&MIST)).on(When::Always, When::Never),
-    alone(
-        "guests::up_that_was_killed_at_any_moment_goes_on",
-        |fixture| killed_up(fixture, true),
-    ),
+    alone("guests::up_that_was_killed_at_any_moment_goes_on", |vms| {
+        killed_up(vms, true)
+    }),
     alone(
         "guests::up_that_was_killed_at_any_moment_leaves_nothing_after_down",
-        |fixture| killed_up(fixture, false),
+        |vms| killed_up(vms, false),
     ),
     alone("guests::down_twice_says_that_nothing_was_there", down_twice),
     alone(
@@ -90,8 +89,8 @@ pub(crate) const TESTS: [Test; 9] = [
 
 /// The result says so by name.
 fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
-    let (fixture, ctl) = (&mist.fixture, &mist.ctl);
-    let (dir, text) = fixture.results("killed-guest");
+    let (vms, ctl) = (&mist.vms, &mist.ctl);
+    let (dir, text) = vms.results("killed-guest");
     let example = example("mist-edge.toml");
     let long = [
         "bench",
@@ -103,7 +102,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
     ];
     let mut bench = ctl.start("killed-guest", &long)?;
     bench.wait_for_answers(2, SOON)?;
-    fixture.kill(ctl, "mist-edge", "edge0")?;
+    vms.kill(ctl, "mist-edge", "edge0")?;
     let code = bench.wait(SOON)?;
     ensure!(
         code == 6 && bench.said().contains("edge0"),
@@ -127,7 +126,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
     ensure!(!back.contains("nothing was changed"), "{back}");
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;
     ensure!(delays_of_4g(&raw) >= 2, "{raw}");
-    let (dir, text) = fixture.results("killed-guest-back");
+    let (dir, text) = vms.results("killed-guest-back");
     let few = [
         "bench",
         &example,
@@ -170,7 +169,7 @@ fn killed_supervisor(mist: &Cluster) -> anyhow::Result<()> {
 }
 
 fn locked(mist: &Cluster) -> anyhow::Result<()> {
-    let (_, text) = mist.fixture.results("locked");
+    let (_, text) = mist.vms.results("locked");
     let example = example("mist-edge.toml");
     let mut bench = mist
         .ctl
@@ -188,9 +187,9 @@ fn locked(mist: &Cluster) -> anyhow::Result<()> {
 }
 
 /// Killed at moments spread over the whole of `up`.
-fn killed_up(fixture: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
-    let ctl = fixture.ctl();
+fn killed_up(vms: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
+    let ctl = vms.ctl();
     let mut whole = Duration::ZERO;
     // The first may have a disk to unpack.
     for _ in 0..2 {
@@ -199,7 +198,7 @@ fn killed_up(fixture: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
         whole = begun.elapsed();
         ctl.expect(0, &["down", "two"])?;
     }
-    fixture.check_nothing_left()?;
+    vms.check_nothing_left()?;
     for tenths in 1..=9 {
         let after = whole * tenths / 10;
         let mut up = ctl.start("killed-up", &["up", &config])?;
@@ -223,7 +222,7 @@ fn killed_up(fixture: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
             );
         }
         ctl.expect(0, &["down", "two"]).with_context(round)?;
-        fixture.check_nothing_left().with_context(round)?;
+        vms.check_nothing_left().with_context(round)?;
     }
     eprintln!(
         "up takes {:.2} s; killed at nine moments of it",
@@ -232,9 +231,9 @@ fn killed_up(fixture: &Arc<VmFixture>, goes_on: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn down_twice(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
-    let ctl = fixture.ctl();
+fn down_twice(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
+    let ctl = vms.ctl();
     ctl.expect(0, &["up", &config])?;
     let removed = ctl.expect(0, &["down", &config])?;
     ensure!(removed.contains("guest ct-"), "{removed}");
@@ -242,23 +241,23 @@ fn down_twice(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         let nothing = ctl.expect(0, &["down", &config])?;
         ensure!(nothing.contains("nothing was there to remove"), "{nothing}");
     }
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
-fn down_without_state(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
-    let ctl = fixture.ctl();
+fn down_without_state(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
+    let ctl = vms.ctl();
     ctl.expect(0, &["up", &config])?;
     std::fs::remove_file(ctl.state().join("deployments/two/state.json"))?;
     let removed = ctl.expect(0, &["down", &config])?;
     ensure!(removed.matches("guest ct-").count() == 2, "{removed}");
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// After a restart of the host: the numbers that were written down are those of others.
-fn reused_number(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("two.toml", TWO)?;
-    let ctl = fixture.ctl();
+fn reused_number(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("two.toml", TWO)?;
+    let ctl = vms.ctl();
     ctl.expect(0, &["up", &config])?;
     let machine = machine_name(&ctl, "two", "edge0")?;
     let (supervisor, _) = guest_processes(&ctl, &machine)?;
@@ -290,5 +289,5 @@ fn reused_number(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         }),
         "{gone}"
     );
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }

@@ -24,8 +24,8 @@ pub(crate) const BENCH: Duration = Duration::from_mins(15);
 /// Upstream's third tutorial config.
 pub(crate) static CLUSTER: Fixture = Fixture {
     name: "kubeedge",
-    make: |fixture| {
-        let cluster = Cluster::new(fixture, "kubeedge-edge");
+    make: |vms| {
+        let cluster = Cluster::new(vms, "kubeedge-edge");
         let up = cluster.ctl.json(0, &words(&with_own("up", &[])))?;
         eprintln!("kubeedge: stages {}", up["stage_times"]);
         Ok(cluster)
@@ -101,7 +101,7 @@ pub(crate) fn words(argv: &[String]) -> Vec<&str> {
 
 /// Runs the benchmark of the example; the result.
 pub(crate) fn bench(cluster: &Cluster, name: &str) -> anyhow::Result<(String, Value)> {
-    let (dir, text) = cluster.fixture.results(name);
+    let (dir, text) = cluster.vms.results(name);
     let bench = with_own("bench", &["--results", &text]);
     let out = cluster.ctl.expect(0, &words(&bench))?;
     let dir = results::only_result(&dir)?;
@@ -136,8 +136,8 @@ fn second_up(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 /// Two edges join at once, each with a pod, two endpoints and mosquitto, to which edgecore's event bus goes as well.
-fn many(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let cluster = Cluster::new(fixture, "kubeedge-many");
+fn many(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let cluster = Cluster::new(vms, "kubeedge-many");
     let config = example("kubeedge-many.toml");
     let own = [
         &config,
@@ -148,7 +148,7 @@ fn many(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         "--set",
         "benchmark.duration_s=40",
     ];
-    let (dir, text) = fixture.results("kubeedge-many");
+    let (dir, text) = vms.results("kubeedge-many");
     let run = [&["run"], &own[..], &["--keep", "--results", &text]].concat();
     let out = cluster.ctl.expect(0, &run)?;
     eprintln!("{}", out.split("EDGE OUTPUT").nth(1).unwrap_or_default());
@@ -180,7 +180,7 @@ fn many(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         ensure!(!broker.trim().is_empty(), "no mosquitto on {edge}");
     }
     cluster.ctl.expect(0, &["down", &config])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// The edge is ready, says whose it is, and has no pod of the cluster's own.
@@ -237,7 +237,7 @@ fn logs_and_exec(cluster: &Cluster) -> anyhow::Result<()> {
             }],
         },
     });
-    let manifest = cluster.fixture.file("talker.json", &pod.to_string())?;
+    let manifest = cluster.vms.file("talker.json", &pod.to_string())?;
     cluster.kubectl(&["apply", "-f", &manifest])?;
     let ready = [
         "wait",
@@ -292,7 +292,7 @@ fn cut_link(cluster: &Cluster) -> anyhow::Result<()> {
 /// The built-in experiment, on the machines that are there: the edge loses the cloud in the middle of a run, every photo
 /// is answered, and the times of it all are known.
 fn autonomy(cluster: &Cluster) -> anyhow::Result<()> {
-    let (dir, text) = cluster.fixture.results("autonomy");
+    let (dir, text) = cluster.vms.results("autonomy");
     let config = example("kubeedge-autonomy.toml");
     let name = format!("name={}", cluster.name);
     let mut arguments = vec![
@@ -304,7 +304,7 @@ fn autonomy(cluster: &Cluster) -> anyhow::Result<()> {
         &name,
         "--set",
     ];
-    let photos = if cluster.fixture.is_slow() {
+    let photos = if cluster.vms.is_slow() {
         arguments.push("benchmark.frequency=0.05");
         12
     } else {

@@ -101,7 +101,7 @@ pub(crate) fn expired(cluster: &Cluster) -> anyhow::Result<()> {
     let authority = edge_authority(cluster)?;
     let (certificate, key) = expired_certificate(&authority, "edge0")?;
     for (text, place) in [(&certificate, "server.crt"), (&key, "server.key")] {
-        let file = cluster.fixture.file(place, text)?;
+        let file = cluster.vms.file(place, text)?;
         let put = ["agent", &cluster.name, "edge0", "put", &file, place];
         let put = cluster.ctl.json(0, &put)?;
         let from = put["path"].as_str().context("a path")?;
@@ -170,7 +170,7 @@ fn expired_token(cluster: &Cluster) -> anyhow::Result<String> {
 
 /// An edge that starts again in the middle of a run makes it invalid, by name; `up` makes it whole.
 pub(crate) fn rebooted(cluster: &Cluster) -> anyhow::Result<()> {
-    let (_, text) = cluster.fixture.results("edge-rebooted");
+    let (_, text) = cluster.vms.results("edge-rebooted");
     let arguments = with_own("bench", &["--results", &text]);
     let mut run = cluster.ctl.start("rebooted", &words(&arguments))?;
     run.wait_for("workers: done", Duration::from_mins(6))?;

@@ -101,8 +101,8 @@ pub(crate) const TESTS: [Test; 13] = [
     on_the_cluster("kubernetes::stages_of_pods_have_times_in_order", stages),
 ];
 
-fn make(fixture: &Arc<VmFixture>) -> anyhow::Result<Cluster> {
-    let cluster = Cluster::with(fixture, "kubernetes-cloud", carried(fixture)?);
+fn make(vms: &Arc<VmFixture>) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::with(vms, "kubernetes-cloud", carried(vms)?);
     let up = cluster
         .ctl
         .json(0, &["up", &example("kubernetes-cloud.cfg")])?;
@@ -111,7 +111,7 @@ fn make(fixture: &Arc<VmFixture>) -> anyhow::Result<Cluster> {
 }
 
 fn photos(cluster: &Cluster) -> anyhow::Result<()> {
-    let (dir, text) = cluster.fixture.results("kubernetes");
+    let (dir, text) = cluster.vms.results("kubernetes");
     let config = example("kubernetes-cloud.cfg");
     // The config says that it stays up.
     let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
@@ -187,7 +187,7 @@ fn said_before(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 fn changed_file(cluster: &Cluster) -> anyhow::Result<()> {
-    let components = cluster.fixture.dir.join("cache/components");
+    let components = cluster.vms.dir.join("cache/components");
     let mut broken = None;
     for entry in std::fs::read_dir(&components)? {
         let path = entry?.path().join("kubelet");
@@ -215,7 +215,7 @@ fn changed_file(cluster: &Cluster) -> anyhow::Result<()> {
 /// Machines were made of the image that has Kubernetes in it, so that nothing of it is sent to them.
 fn in_the_image(cluster: &Cluster, facts: &serde_json::Value) -> anyhow::Result<()> {
     let key = facts["image"].as_str().context("an image")?;
-    let image = cluster.fixture.dir.join("cache/images").join(key);
+    let image = cluster.vms.dir.join("cache/images").join(key);
     let manifest = std::fs::read_to_string(image.join("manifest.json"))?;
     let manifest: serde_json::Value = serde_json::from_str(&manifest)?;
     let containers = manifest["containers"].as_array();
@@ -239,7 +239,7 @@ fn own_pod(cluster: &Cluster, name: &str, benchmark: &str) -> anyhow::Result<Str
     let text = std::fs::read_to_string(example("kubernetes-cloud.toml"))?;
     let (machines, _) = text.split_once("[benchmark]").context("a benchmark")?;
     let text = format!("{machines}[benchmark]\n{benchmark}");
-    cluster.fixture.file(&format!("{name}.toml"), &text)
+    cluster.vms.file(&format!("{name}.toml"), &text)
 }
 
 /// Two pods on one worker that do nothing, after a warm-up: when each of them came to be, stage by stage.
@@ -247,7 +247,7 @@ fn stages(cluster: &Cluster) -> anyhow::Result<()> {
     let benchmark = "application = \"empty\"\nsleep_time_s = 2\nworker_cores = 0.2\nworker_memory_mib = 96\n\
                      applications_per_worker = 2\ncache_worker = true\n";
     let config = own_pod(cluster, "stages", benchmark)?;
-    let (dir, text) = cluster.fixture.results("stages");
+    let (dir, text) = cluster.vms.results("stages");
     let bench = ["bench", &config, "--results", &text];
     cluster.ctl.expect(0, &bench)?;
     let rows = results::rows(&results::only_result(&dir)?, "pods.csv")?;
@@ -270,7 +270,7 @@ fn stages(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// A container of the user's own as a pod: two numbers printed are two numbers in the result.
 fn own_container(cluster: &Cluster, name: &str) -> anyhow::Result<()> {
-    let archive = tools_archive(&cluster.fixture)?;
+    let archive = tools_archive(&cluster.vms)?;
     let benchmark = format!(
         r#"application = "container"
 duration_s = 5
@@ -280,7 +280,7 @@ worker_command = ["/bin/busybox", "printf", 'a line for people\n{{"metric":"answ
         archive.display()
     );
     let config = own_pod(cluster, name, &benchmark)?;
-    let (dir, text) = cluster.fixture.results(name);
+    let (dir, text) = cluster.vms.results(name);
     let out = cluster
         .ctl
         .expect(0, &["bench", &config, "--results", &text])?;
@@ -301,21 +301,21 @@ worker_command = ["/bin/busybox", "printf", 'a line for people\n{{"metric":"answ
 }
 
 /// A program whose cache has nothing but what was exported from this machine's, in a namespace without a network.
-fn carried(fixture: &Arc<VmFixture>) -> anyhow::Result<Ctl> {
-    let links = fixture.inside("ip", &["-brief", "link"])?;
+fn carried(vms: &Arc<VmFixture>) -> anyhow::Result<Ctl> {
+    let links = vms.inside("ip", &["-brief", "link"])?;
     ensure!(
         links
             .lines()
             .all(|l| l.starts_with("lo") || l.starts_with("virbr")),
         "the namespace has links to elsewhere: {links}"
     );
-    let cache = fixture.dir.join("cache").display().to_string();
-    let (here, there) = (fixture.ctl(), fixture.ctl().env("CONTINUUM_CACHE", cache));
+    let cache = vms.dir.join("cache").display().to_string();
+    let (here, there) = (vms.ctl(), vms.ctl().env("CONTINUUM_CACHE", cache));
     // Several fixtures may be made of it.
-    if fixture.dir.join("cache").exists() {
+    if vms.dir.join("cache").exists() {
         return Ok(there);
     }
-    let archive = fixture.dir.join("archive.tar");
+    let archive = vms.dir.join("archive.tar");
     let path = archive.display().to_string();
     // One after the other: each is as large as what it holds.
     for kind in ["artifact", "image"] {

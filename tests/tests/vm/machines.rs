@@ -42,9 +42,9 @@ const TICKS_PER_S: f64 = 100.0;
 
 static MACHINES: Fixture = Fixture {
     name: "machines",
-    make: |fixture| {
-        let config = fixture.file("machines.toml", CONFIG)?;
-        let cluster = Cluster::new(fixture, "machines");
+    make: |vms| {
+        let config = vms.file("machines.toml", CONFIG)?;
+        let cluster = Cluster::new(vms, "machines");
         let up = cluster.ctl.json(0, &["up", &config])?;
         eprintln!("machines: stages {}", up["stage_times"]);
         Ok(cluster)
@@ -232,7 +232,7 @@ fn round_trip(machines: &Cluster) -> anyhow::Result<()> {
 /// Bytes that the host has handed to a node.
 fn bytes_to(machines: &Cluster, interface: &str) -> anyhow::Result<u64> {
     let show = ["-json", "-statistics", "link", "show", "dev", interface];
-    let text = machines.fixture.inside("ip", &show)?;
+    let text = machines.vms.inside("ip", &show)?;
     let links: Value = serde_json::from_str(&text)?;
     let bytes = links[0]["stats64"]["tx"]["bytes"].as_u64();
     bytes.with_context(|| text.clone())
@@ -243,7 +243,7 @@ fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> 
     let rate = format!("rate_mbit={rate_mbit}");
     set_link(machines, &["latency_ms=0", "jitter_ms=0", &rate])?;
     let script = machines
-        .fixture
+        .vms
         .file("throughput.py", include_str!("throughput.py"))?;
     let mut placed = Vec::new();
     for node in ["edge0", "endpoint0"] {

@@ -37,7 +37,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use table::{Body, House, Test};
+use table::{Body, Fixtures, Test};
 
 /// First argument of this program when it is to count how many MQTT connections are admitted at the same time.
 pub(crate) const CONNECT: &str = "--count-connections";
@@ -93,7 +93,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // One at a time: they share the machine's two cores.
     arguments.test_threads = Some(1);
-    let house = Arc::new(House::default());
+    let fixtures = Arc::new(Fixtures::default());
     let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut trials = Vec::new();
     for provider in [Provider::Uml, Provider::Qemu] {
@@ -105,9 +105,9 @@ fn main() -> anyhow::Result<ExitCode> {
             if let Some(why) = &missing {
                 skipped.entry(why.clone()).or_default().push(title.clone());
             }
-            let house = Arc::clone(&house);
+            let fixtures = Arc::clone(&fixtures);
             let run = move || {
-                let done = house.run(&test, provider);
+                let done = fixtures.run(&test, provider);
                 done.map_err(|e| Failed::from(format!("{e:#}")))
             };
             trials.push(Trial::test(title, run).with_ignored_flag(missing.is_some()));
@@ -120,8 +120,8 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Before the process ends, so that nothing is left: first the machines, then their networks.
-    house.empty();
-    drop(Arc::into_inner(house).context("the testbeds")?);
+    fixtures.empty();
+    drop(Arc::into_inner(fixtures).context("the testbeds")?);
     Ok(conclusion.exit_code())
 }
 

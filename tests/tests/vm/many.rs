@@ -45,9 +45,9 @@ pub(crate) const TESTS: [Test; 2] = [
     .on(When::Long, When::Never),
 ];
 
-fn refused(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("thirty.toml", CONFIG)?;
-    let ctl = with_memory(fixture, 4)?;
+fn refused(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("thirty.toml", CONFIG)?;
+    let ctl = with_memory(vms, 4)?;
     let said = ctl.refused(5, &["up", &config])?;
     for part in ["the nodes need", "guests 4800 MiB", "available 4096 MiB"] {
         ensure!(said.contains(part), "no `{part}` in {said}");
@@ -68,9 +68,9 @@ fn available_mib() -> anyhow::Result<u64> {
     Ok(kib.trim().parse::<u64>()? / 1024)
 }
 
-fn thirty(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let config = fixture.file("thirty.toml", CONFIG)?;
-    let ctl = fixture.ctl();
+fn thirty(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let config = vms.file("thirty.toml", CONFIG)?;
+    let ctl = vms.ctl();
     let before = available_mib()?;
     let begun = Instant::now();
     let up = ctl.json(0, &["up", &config])?;
@@ -81,7 +81,7 @@ fn thirty(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         before.saturating_sub(after),
         up["stage_times"]
     );
-    let (dir, text) = fixture.results("thirty");
+    let (dir, text) = vms.results("thirty");
     ctl.expect(0, &["bench", &config, "--results", &text])?;
     let result = results::json(&results::only_result(&dir)?)?;
     let runs = result["runs"].as_array().context("runs")?;
@@ -93,5 +93,5 @@ fn thirty(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         "thirty guests: down in {:.1} s",
         begun.elapsed().as_secs_f64()
     );
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }

@@ -32,11 +32,7 @@ const CALLS: [&str; 8] = [
 const CALLS_PER_S: usize = 3;
 /// How long calls go on. A new replica takes a minute and more where emulation is slow.
 fn load_s(cluster: &Cluster, emulated: usize) -> usize {
-    if cluster.fixture.is_slow() {
-        emulated
-    } else {
-        30
-    }
+    if cluster.vms.is_slow() { emulated } else { 30 }
 }
 const BENCH: Duration = Duration::from_mins(8);
 const GATEWAY: &str = "continuum-gateway";
@@ -110,7 +106,7 @@ fn not_yet(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// Photos through a function, on the same nodes as before.
 fn on_top(cluster: &Cluster) -> anyhow::Result<()> {
-    let (dir, text) = cluster.fixture.results("openfaas");
+    let (dir, text) = cluster.vms.results("openfaas");
     let nodes = || cluster.kubectl(&["get", "nodes", "--output=jsonpath={.items[*].metadata.uid}"]);
     let before = nodes()?;
     let own = own(cluster);
@@ -183,10 +179,10 @@ fn killed_gateway(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 /// The example with the links of an edge, as upstream's last tutorial config has them.
-fn edge(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let cluster = Cluster::new(fixture, "openfaas-edge");
+fn edge(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let cluster = Cluster::new(vms, "openfaas-edge");
     let config = example("openfaas-edge.cfg");
-    let (dir, text) = fixture.results("openfaas-edge");
+    let (dir, text) = vms.results("openfaas-edge");
     let run = [&["run", &*config], &SET[..], &["--results", &text]].concat();
     let out = cluster.ctl.expect(0, &run)?;
     for part in ["ENDPOINT OUTPUT", "FUNCTION OUTPUT", "START OUTPUT"] {
@@ -194,7 +190,7 @@ fn edge(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     }
     results::check(&results::only_result(&dir)?, PHOTOS)?;
     cluster.ctl.expect(0, &["down", &config])?;
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }
 
 /// Replicas, CPU and memory were seen while photos were classified.
@@ -331,7 +327,7 @@ fn under_load<T>(
     (name, duration_s): (&str, usize),
     act: impl FnOnce(&Cluster) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<Call>> {
-    let (dir, text) = cluster.fixture.results(&format!("load-{name}"));
+    let (dir, text) = cluster.vms.results(&format!("load-{name}"));
     let duration = format!("benchmark.duration_s={duration_s}");
     with_functions(cluster)?;
     let rest = [&CALLS[..], &["--set", &duration, "--results", &text]].concat();

@@ -39,8 +39,8 @@ pub(crate) const TESTS: [Test; 5] = [
 /// The suite's example.
 static SUITE: Fixture = Fixture {
     name: "functions-suite",
-    make: |fixture| {
-        let cluster = Cluster::new(fixture, "functions-suite");
+    make: |vms| {
+        let cluster = Cluster::new(vms, "functions-suite");
         cluster
             .ctl
             .expect(0, &["up", &example("functions-suite.toml")])?;
@@ -55,7 +55,7 @@ const fn on_the_suite(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()
 /// A little slower.
 fn suite_as_a_file(cluster: &Cluster) -> anyhow::Result<()> {
     let config = example("functions-suite.toml");
-    let (dir, text) = cluster.fixture.results("suite");
+    let (dir, text) = cluster.vms.results("suite");
     let slower = "benchmark.functions=[\"fibonacci 0.2 {\\\"n\\\": 20}\", \"io 0.2 {\\\"mib\\\": 1}\", \
                   \"matrix 0.2 {\\\"size\\\": 16}\", \"memory 0.2 {\\\"mib\\\": 4}\", \
                   \"sleep 0.4 {\\\"ms\\\": 100}\"]";
@@ -83,7 +83,7 @@ fn suite_as_a_file(cluster: &Cluster) -> anyhow::Result<()> {
 /// Closed loop, a process per call, and replicas that go when idle for shorter than calls are apart.
 fn one_after_the_other(cluster: &Cluster) -> anyhow::Result<()> {
     let config = example("functions-suite.toml");
-    let (dir, text) = cluster.fixture.results("closed");
+    let (dir, text) = cluster.vms.results("closed");
     let bench = [
         "bench",
         &config,
@@ -151,7 +151,7 @@ fn one_after_the_other(cluster: &Cluster) -> anyhow::Result<()> {
 /// The network is loaded for each photo, which is the cost of every start.
 fn with_loading(cluster: &Cluster) -> anyhow::Result<()> {
     let config = example("functions-suite.toml");
-    let (dir, text) = cluster.fixture.results("loading");
+    let (dir, text) = cluster.vms.results("loading");
     let bench = [
         "bench",
         &config,
@@ -193,11 +193,11 @@ fn used_mib(cluster: &Cluster, node: &str) -> anyhow::Result<f64> {
 /// No guest starts again, none takes ever more memory, and their kernels complain of nothing.
 fn half_an_hour(cluster: &Cluster) -> anyhow::Result<()> {
     ensure!(
-        cluster.fixture.provider == Provider::Uml,
+        cluster.vms.provider == Provider::Uml,
         "guests that are processes"
     );
     let config = example("functions-suite.toml");
-    let (dir, text) = cluster.fixture.results("half-an-hour");
+    let (dir, text) = cluster.vms.results("half-an-hour");
     let duration = format!("benchmark.duration_s={}", HALF_AN_HOUR.as_secs());
     let bench = ["bench", &config, "--results", &text, "--set", &duration];
     let processes = || {

@@ -41,7 +41,7 @@ fn server_and_client(cluster: &Cluster) -> anyhow::Result<String> {
         service,
     ];
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
-    let manifest = cluster.fixture.file("traffic.json", &list.to_string())?;
+    let manifest = cluster.vms.file("traffic.json", &list.to_string())?;
     // A check for unknown fields would first fetch the definitions of everything, for which an emulated API server has
     // taken longer than a minute.
     cluster.kubectl(&["apply", "--validate=ignore", "-f", &manifest])?;

@@ -48,9 +48,9 @@ pub(crate) const TESTS: [Test; 1] = [Test::new(
 )
 .on(When::Never, When::Always)];
 
-fn side_by_side(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let ctl = fixture.ctl();
-    let other = fixture.dir.join("other.toml");
+fn side_by_side(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let ctl = vms.ctl();
+    let other = vms.dir.join("other.toml");
     std::fs::write(&other, OTHER)?;
     let other = other.display().to_string();
     let mist = example("mist-edge.toml");
@@ -91,7 +91,7 @@ fn side_by_side(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         "the second up changed something: {again}"
     );
 
-    second_software_and_limits(fixture, &ctl)?;
+    second_software_and_limits(vms, &ctl)?;
     // The first one is as it was.
     ctl.expect(0, &["down", &other])?;
     let status = ctl.json(0, &["status", "mist-edge"])?;
@@ -102,8 +102,7 @@ fn side_by_side(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
         );
     }
     ensure!(
-        fixture
-            .virsh(&["list", "--all", "--name"])?
+        vms.virsh(&["list", "--all", "--name"])?
             .trim()
             .lines()
             .count()
@@ -112,11 +111,11 @@ fn side_by_side(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     );
 
     debugging(&ctl)?;
-    links(fixture, &ctl, &status)?;
-    lost_machine(fixture, &ctl, &mist)
+    links(vms, &ctl, &status)?;
+    lost_machine(vms, &ctl, &mist)
 }
 
-fn second_software_and_limits(fixture: &VmFixture, ctl: &Ctl) -> anyhow::Result<()> {
+fn second_software_and_limits(vms: &VmFixture, ctl: &Ctl) -> anyhow::Result<()> {
     let status = ctl.json(0, &["status", "other"])?;
     let broker = status["nodes"][0]["broker"].as_str().unwrap_or_default();
     ensure!(broker.starts_with("mosquitto running"), "{status}");
@@ -143,17 +142,17 @@ fn second_software_and_limits(fixture: &VmFixture, ctl: &Ctl) -> anyhow::Result<
     let log = ctl.expect(0, &["logs", "other", "edge0", "--source", "broker"])?;
     ensure!(log.contains("New connection"), "{log}");
     // Limits as libvirt has them, live.
-    let domains = fixture.virsh(&["list", "--name"])?;
+    let domains = vms.virsh(&["list", "--name"])?;
     let domain = machine_name(ctl, "other", "edge0")?;
     ensure!(domains.contains(&domain), "no {domain} in {domains}");
-    let schedule = fixture.virsh(&["schedinfo", &domain, "--live"])?;
+    let schedule = vms.virsh(&["schedinfo", &domain, "--live"])?;
     ensure!(
         schedule
             .lines()
             .any(|l| l.starts_with("vcpu_quota") && l.ends_with("50000")),
         "{schedule}"
     );
-    let disk = fixture.virsh(&["blkdeviotune", &domain, "vda", "--live"])?;
+    let disk = vms.virsh(&["blkdeviotune", &domain, "vda", "--live"])?;
     for (key, value) in [
         ("read_bytes_sec", "20000000"),
         ("write_bytes_sec", "10000000"),
@@ -170,7 +169,7 @@ fn second_software_and_limits(fixture: &VmFixture, ctl: &Ctl) -> anyhow::Result<
         .context("an address")?
         .to_owned();
     let probe = std::env::current_exe()?.display().to_string();
-    let accepted = fixture.inside(&probe, &[CONNECT, &address, "9"])?;
+    let accepted = vms.inside(&probe, &[CONNECT, &address, "9"])?;
     ensure!(
         accepted.trim() == "5",
         "{accepted} of 9 connections were admitted instead of 5"
@@ -205,7 +204,7 @@ fn debugging(ctl: &Ctl) -> anyhow::Result<()> {
 }
 
 /// What was asked for is there, and only between the nodes.
-fn links(fixture: &VmFixture, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
+fn links(vms: &VmFixture, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;
     for part in ["7.21", "netem"] {
         ensure!(raw.contains(part), "no {part} in\n{raw}");
@@ -233,7 +232,7 @@ fn links(fixture: &VmFixture, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
     };
     let shaped = ping()?;
     let management = median(ping_times(
-        &fixture.inside("ping", &["-n", "-c", "20", "-i", "0.1", &edge])?,
+        &vms.inside("ping", &["-n", "-c", "20", "-i", "0.1", &edge])?,
     ))?;
     // The same path without its links says what emulated machines cost by themselves.
     for node in ["edge0", "endpoint0"] {
@@ -260,8 +259,8 @@ fn links(fixture: &VmFixture, ctl: &Ctl, status: &Value) -> anyhow::Result<()> {
 }
 
 /// A machine that goes away ends the run, and `up` brings it back; one undefined by hand is no obstacle to `down`.
-fn lost_machine(fixture: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
-    let (dir, text) = fixture.results("lost");
+fn lost_machine(vms: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
+    let (dir, text) = vms.results("lost");
     let mut bench = ctl.start(
         "lost",
         &[
@@ -276,7 +275,7 @@ fn lost_machine(fixture: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()
         ],
     )?;
     bench.wait_for_answers(2, Duration::from_mins(4))?;
-    fixture.kill(ctl, "mist-edge", "edge0")?;
+    vms.kill(ctl, "mist-edge", "edge0")?;
     ensure!(bench.wait(Duration::from_mins(2))? == 6, "{}", bench.said());
     ensure!(bench.said().contains("edge0"), "{}", bench.said());
     let result_dir = results::only_result(&dir)?;
@@ -306,14 +305,14 @@ fn lost_machine(fixture: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()
 
     // By hand, and without its state.
     let domain = machine_name(ctl, "mist-edge", "endpoint0")?;
-    fixture.virsh(&["destroy", &domain])?;
-    fixture.virsh(&["undefine", &domain])?;
-    std::fs::remove_file(fixture.dir.join("state/deployments/mist-edge/state.json"))?;
+    vms.virsh(&["destroy", &domain])?;
+    vms.virsh(&["undefine", &domain])?;
+    std::fs::remove_file(vms.dir.join("state/deployments/mist-edge/state.json"))?;
     let removed = ctl.expect(0, &["down", mist])?;
     for part in ["domain ct-", "network ct-", "endpoint0-seed.img"] {
         ensure!(removed.contains(part), "no {part} in {removed}");
     }
     let nothing = ctl.expect(0, &["down", mist])?;
     ensure!(nothing.contains("nothing was there to remove"), "{nothing}");
-    fixture.check_nothing_left()
+    vms.check_nothing_left()
 }

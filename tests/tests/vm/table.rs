@@ -118,7 +118,7 @@ impl Test {
 }
 
 /// A fixture on a provider, or why there is none.
-struct Standing {
+struct CurrentCluster {
     name: &'static str,
     provider: Provider,
     made: Result<Arc<Cluster>, String>,
@@ -126,31 +126,31 @@ struct Standing {
 
 /// Runs tests, with what they share.
 #[derive(Default)]
-pub(crate) struct House {
-    beds: Mutex<BTreeMap<&'static str, Result<Arc<VmFixture>, String>>>,
-    standing: Mutex<Option<Standing>>,
+pub(crate) struct Fixtures {
+    all_vms: Mutex<BTreeMap<&'static str, Result<Arc<VmFixture>, String>>>,
+    current: Mutex<Option<CurrentCluster>>,
 }
 
-impl House {
-    fn fixture(&self, provider: Provider) -> anyhow::Result<Arc<VmFixture>> {
-        let mut beds = self.beds.lock().unwrap_or_else(PoisonError::into_inner);
-        let fixture = beds.entry(provider.name()).or_insert_with(|| {
+impl Fixtures {
+    fn vms(&self, provider: Provider) -> anyhow::Result<Arc<VmFixture>> {
+        let mut all_vms = self.all_vms.lock().unwrap_or_else(PoisonError::into_inner);
+        let vms = all_vms.entry(provider.name()).or_insert_with(|| {
             VmFixture::start(provider)
                 .map(Arc::new)
                 .map_err(|why| format!("the testbed of {} did not start: {why:#}", provider.name()))
         });
-        fixture.clone().map_err(|why| anyhow!(why))
+        vms.clone().map_err(|why| anyhow!(why))
     }
 
     fn fixture(&self, fixture: &Fixture, provider: Provider) -> anyhow::Result<Arc<Cluster>> {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let stands = |s: &Standing| s.name == fixture.name && s.provider == provider;
-        if !standing.as_ref().is_some_and(stands) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let stands = |s: &CurrentCluster| s.name == fixture.name && s.provider == provider;
+        if !current.as_ref().is_some_and(stands) {
             // Two clusters at once would take memory and time from each other.
-            *standing = None;
-            let fixture = self.fixture(provider)?;
+            *current = None;
+            let vms = self.vms(provider)?;
             let begun = Instant::now();
-            let made = catch_unwind(AssertUnwindSafe(|| (fixture.make)(&fixture)))
+            let made = catch_unwind(AssertUnwindSafe(|| (fixture.make)(&vms)))
                 .unwrap_or_else(|_| Err(anyhow!("it panicked")))
                 .map(Arc::new)
                 .map_err(|why| format!("{} could not be made: {why:#}", fixture.name));
@@ -160,13 +160,13 @@ impl House {
                 fixture.name,
                 begun.elapsed().as_secs_f64()
             ));
-            *standing = Some(Standing {
+            *current = Some(CurrentCluster {
                 name: fixture.name,
                 provider,
                 made,
             });
         }
-        let made = standing.as_ref().map(|s| s.made.clone());
+        let made = current.as_ref().map(|s| s.made.clone());
         made.context("a fixture")?.map_err(|why| anyhow!(why))
     }
 
@@ -176,7 +176,7 @@ impl House {
         let done = match test.body {
             Body::Alone(run) => {
                 self.empty();
-                self.fixture(provider).and_then(|fixture| run(&fixture))
+                self.vms(provider).and_then(|vms| run(&vms))
             }
             Body::With(fixture, run) => {
                 let cluster = self.fixture(fixture, provider);
@@ -188,7 +188,7 @@ impl House {
                 let cluster = self.fixture(fixture, provider);
                 let done = cluster.and_then(|cluster| {
                     cluster.ctl.expect(0, &["down", &cluster.name])?;
-                    cluster.fixture.check_nothing_left()
+                    cluster.vms.check_nothing_left()
                 });
                 self.empty();
                 done
@@ -200,7 +200,7 @@ impl House {
 
     /// What is shared goes.
     pub(crate) fn empty(&self) {
-        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

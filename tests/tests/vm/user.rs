@@ -56,7 +56,7 @@ struct User {
 }
 
 impl User {
-    fn new(fixture: &VmFixture) -> anyhow::Result<Self> {
+    fn new(vms: &VmFixture) -> anyhow::Result<Self> {
         let home = Path::new(DIR).join("user");
         fs::create_dir_all(home.join("bin"))?;
         for program in ["continuum-ctl", "continuum-agent"] {
@@ -78,7 +78,7 @@ impl User {
         }
         let id = UID.to_string();
         let (here, cached) = (home.display(), home.join("cache"));
-        let mut become_user = fixture.enter("setpriv");
+        let mut become_user = vms.enter("setpriv");
         become_user
             .args([
                 "--reuid",
@@ -148,8 +148,8 @@ fn link(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let user = User::new(fixture)?;
+fn demo(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(vms)?;
     let results = user.home.join("results");
     let text = results.display().to_string();
     let out = user
@@ -178,8 +178,8 @@ fn demo(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     user.check_nothing_left()
 }
 
-fn quota(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let user = User::new(fixture)?;
+fn quota(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(vms)?;
     let up = [
         "up",
         &user.config,
@@ -212,8 +212,8 @@ fn quota(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
 }
 
 /// Commands find their way in through a guest.
-fn killed_holder(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let user = User::new(fixture)?;
+fn killed_holder(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(vms)?;
     user.ctl.expect(0, &["up", &user.config])?;
     let record = user.home.join("state/namespaces/mist-edge.json");
     let holder: Value = serde_json::from_slice(&fs::read(&record)?)?;
@@ -227,9 +227,9 @@ fn killed_holder(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     user.check_nothing_left()
 }
 
-fn beside_root(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let user = User::new(fixture)?;
-    let root = fixture.ctl();
+fn beside_root(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(vms)?;
+    let root = vms.ctl();
     let mut ups = [
         root.start("root", &["up", &example("mist-edge.toml")])?,
         user.ctl.start("user", &["up", &user.config])?,
@@ -250,7 +250,7 @@ fn beside_root(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
     }
     // Of the same name, and each takes away its own.
     root.expect(0, &["down", "mist-edge"])?;
-    fixture.check_nothing_left()?;
+    vms.check_nothing_left()?;
     user.ctl
         .expect(0, &["agent", "mist-edge", "edge0", "health"])?;
     user.ctl.expect(0, &["down", "mist-edge"])?;
@@ -258,8 +258,8 @@ fn beside_root(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
 }
 
 /// While the namespace, the bridge and the guests are made.
-fn killed_up(fixture: &Arc<VmFixture>) -> anyhow::Result<()> {
-    let user = User::new(fixture)?;
+fn killed_up(vms: &Arc<VmFixture>) -> anyhow::Result<()> {
+    let user = User::new(vms)?;
     for after_ms in [30, 100, 200, 400, 800, 1600] {
         let mut up = user.ctl.start("killed", &["up", &user.config])?;
         wait(Duration::from_millis(after_ms));
