@@ -7,7 +7,7 @@ use super::{
     MOST_FAULTS,
     entry::{Entry, Place, Value},
     fault::{Fault, shown},
-    keys::{self, CfgUnit},
+    model::keys::{self, CfgUnit},
     options::KEYS,
     suggest::nearest,
 };

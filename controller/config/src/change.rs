@@ -1,7 +1,7 @@
-//! What may happen while an application runs: links change, programs start again. Written as one line each, in a config's
-//! `timeline` and in results.
+//! What may happen while an application runs: links change, programs start again. In a config's `timeline` each is a table
+//! or one line; in results it is one line.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::str::FromStr;
 
 /// What becomes of a link.
@@ -94,12 +94,25 @@ pub enum Action {
 }
 
 /// When it happens.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "StepTable")]
 pub struct TimelineStep {
     /// Seconds after all endpoints were started.
     pub at_s: f64,
     /// What.
     pub action: Action,
+}
+
+impl std::fmt::Display for TimelineStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.at_s, self.action)
+    }
+}
+
+impl Serialize for TimelineStep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl std::fmt::Display for Action {
@@ -112,43 +125,101 @@ impl std::fmt::Display for Action {
     }
 }
 
-/// `name=number …`
-fn numbers(words: &[&str]) -> Result<Change, String> {
-    let (mut latency_ms, mut jitter_ms, mut loss_percent, mut rate_mbit) = (None, None, None, None);
-    for word in words {
-        let (name, text) = word
-            .split_once('=')
-            .ok_or_else(|| format!("`{word}` is not name=number"))?;
-        let value: f64 = text
-            .parse()
-            .map_err(|_| format!("`{text}` is not a number"))?;
-        let (slot, most) = match name {
-            "latency_ms" => (&mut latency_ms, 60_000.0),
-            "jitter_ms" => (&mut jitter_ms, 60_000.0),
-            "loss_percent" => (&mut loss_percent, 100.0),
-            "rate_mbit" => (&mut rate_mbit, 1_000_000.0),
-            _ => {
-                return Err(format!(
-                    "`{name}` is not latency_ms, jitter_ms, loss_percent or rate_mbit"
-                ));
-            }
-        };
-        if !(0.0..=most).contains(&value) || (name == "rate_mbit" && value < 0.001) {
-            return Err(format!("{name} is {text}, allowed are 0 to {most}"));
+/// Numbers of a link, as far as they are given.
+#[derive(Debug, Default)]
+struct Numbers {
+    latency_ms: Option<f64>,
+    jitter_ms: Option<f64>,
+    loss_percent: Option<f64>,
+    rate_mbit: Option<f64>,
+}
+
+impl Numbers {
+    /// From `name=number …`.
+    fn of_words(words: &[&str]) -> Result<Self, String> {
+        let mut numbers = Self::default();
+        for word in words {
+            let (name, text) = word
+                .split_once('=')
+                .ok_or_else(|| format!("`{word}` is not name=number"))?;
+            let value = text
+                .parse()
+                .map_err(|_| format!("`{text}` is not a number"))?;
+            let slot = match name {
+                "latency_ms" => &mut numbers.latency_ms,
+                "jitter_ms" => &mut numbers.jitter_ms,
+                "loss_percent" => &mut numbers.loss_percent,
+                "rate_mbit" => &mut numbers.rate_mbit,
+                _ => {
+                    return Err(format!(
+                        "`{name}` is not latency_ms, jitter_ms, loss_percent or rate_mbit"
+                    ));
+                }
+            };
+            *slot = Some(value);
         }
-        *slot = Some(value);
+        Ok(numbers)
     }
-    if words.is_empty() {
-        return Err(
-            "`set` needs at least one of latency_ms, jitter_ms, loss_percent, rate_mbit".into(),
-        );
+
+    /// At least one, each in its range.
+    fn change(self) -> Result<Change, String> {
+        let Self {
+            latency_ms,
+            jitter_ms,
+            loss_percent,
+            rate_mbit,
+        } = self;
+        let all = [
+            ("latency_ms", latency_ms, 0.0, 60_000.0),
+            ("jitter_ms", jitter_ms, 0.0, 60_000.0),
+            ("loss_percent", loss_percent, 0.0, 100.0),
+            ("rate_mbit", rate_mbit, 0.001, 1_000_000.0),
+        ];
+        let mut given = all
+            .iter()
+            .filter_map(|(name, v, low, high)| Some((name, (*v)?, *low, *high)));
+        if all.iter().all(|(_, value, ..)| value.is_none()) {
+            return Err(
+                "`set` needs at least one of latency_ms, jitter_ms, loss_percent, rate_mbit".into(),
+            );
+        }
+        if let Some((name, value, _, high)) =
+            given.find(|(_, value, low, high)| !(*low..=*high).contains(value))
+        {
+            return Err(format!("{name} is {value}, allowed are 0 to {high}"));
+        }
+        Ok(Change::Set {
+            latency_ms,
+            jitter_ms,
+            loss_percent,
+            rate_mbit,
+        })
     }
-    Ok(Change::Set {
-        latency_ms,
-        jitter_ms,
-        loss_percent,
-        rate_mbit,
+}
+
+fn restart(node: &str, unit: &str) -> Result<Action, String> {
+    if !UNITS.contains(&unit) {
+        return Err(format!("`{unit}` is not one of {}", UNITS.join(", ")));
+    }
+    Ok(Action::Restart {
+        node: node.to_owned(),
+        unit: unit.to_owned(),
     })
+}
+
+fn link(a: &str, b: &str, change: Change) -> Action {
+    Action::Change(LinkChange {
+        a: a.to_owned(),
+        b: b.to_owned(),
+        change,
+    })
+}
+
+fn at(at_s: f64, text: &str) -> Result<f64, String> {
+    if at_s.is_finite() && at_s >= 0.0 {
+        return Ok(at_s);
+    }
+    Err(format!("`{text}` is not a number of seconds"))
 }
 
 impl FromStr for Action {
@@ -156,25 +227,14 @@ impl FromStr for Action {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let link = |a: &str, b: &str, change| {
-            Self::Change(LinkChange {
-                a: a.to_owned(),
-                b: b.to_owned(),
-                change,
-            })
-        };
         match words.as_slice() {
             ["cut", a, b] => Ok(link(a, b, Change::Cut)),
-            ["set", a, b, rest @ ..] => Ok(link(a, b, numbers(rest)?)),
+            ["set", a, b, rest @ ..] => Ok(link(a, b, Numbers::of_words(rest)?.change()?)),
             ["restore", a, b] => Ok(Self::Restore {
                 a: (*a).to_owned(),
                 b: (*b).to_owned(),
             }),
-            ["restart", node, unit] if UNITS.contains(unit) => Ok(Self::Restart {
-                node: (*node).to_owned(),
-                unit: (*unit).to_owned(),
-            }),
-            ["restart", _, unit] => Err(format!("`{unit}` is not one of {}", UNITS.join(", "))),
+            ["restart", node, unit] => restart(node, unit),
             _ => Err(format!(
                 "`{text}` is none of: cut A B, restore A B, set A B name=number …, restart NODE UNIT"
             )),
@@ -186,18 +246,69 @@ impl FromStr for TimelineStep {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (at, action) = text
+        let (seconds, action) = text
             .trim()
             .split_once(char::is_whitespace)
             .ok_or_else(|| format!("`{text}` is not: SECONDS ACTION"))?;
-        let at_s: f64 = at
-            .parse()
-            .ok()
-            .filter(|s: &f64| s.is_finite() && *s >= 0.0)
-            .ok_or_else(|| format!("`{at}` is not a number of seconds"))?;
         Ok(Self {
-            at_s,
+            at_s: at(seconds.parse().unwrap_or(f64::NAN), seconds)?,
             action: action.parse()?,
+        })
+    }
+}
+
+/// A step as a table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepTable {
+    at_s: f64,
+    cut: Option<[String; 2]>,
+    restore: Option<[String; 2]>,
+    set: Option<[String; 2]>,
+    restart: Option<[String; 2]>,
+    latency_ms: Option<f64>,
+    jitter_ms: Option<f64>,
+    loss_percent: Option<f64>,
+    rate_mbit: Option<f64>,
+}
+
+impl TryFrom<StepTable> for TimelineStep {
+    type Error = String;
+
+    fn try_from(table: StepTable) -> Result<Self, String> {
+        let StepTable {
+            at_s,
+            cut,
+            restore,
+            set,
+            restart: again,
+            latency_ms,
+            jitter_ms,
+            loss_percent,
+            rate_mbit,
+        } = table;
+        let numbers = Numbers {
+            latency_ms,
+            jitter_ms,
+            loss_percent,
+            rate_mbit,
+        };
+        let has_numbers = [latency_ms, jitter_ms, loss_percent, rate_mbit]
+            .iter()
+            .any(Option::is_some);
+        if has_numbers && set.is_none() {
+            return Err("numbers of a link are for `set` only".into());
+        }
+        let action = match (cut, restore, set, again) {
+            (Some([a, b]), None, None, None) => link(&a, &b, Change::Cut),
+            (None, Some([a, b]), None, None) => Action::Restore { a, b },
+            (None, None, Some([a, b]), None) => link(&a, &b, numbers.change()?),
+            (None, None, None, Some([node, unit])) => restart(&node, &unit)?,
+            _ => return Err("is not exactly one of cut, restore, set and restart".into()),
+        };
+        Ok(Self {
+            at_s: at(at_s, &at_s.to_string())?,
+            action,
         })
     }
 }
@@ -205,6 +316,7 @@ impl FromStr for TimelineStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_is_written_is_read_again() {
@@ -219,6 +331,69 @@ mod tests {
         }
         let step: TimelineStep = "12.5 cut cloud edge".parse().unwrap();
         assert!((step.at_s - 12.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_table_means_the_same_as_its_line() {
+        let cases = [
+            (
+                json!({ "at_s": 20, "cut": ["cloud", "edge"] }),
+                "20 cut cloud edge",
+            ),
+            (
+                json!({ "at_s": 1.5, "restore": ["cloud", "edge0"] }),
+                "1.5 restore cloud edge0",
+            ),
+            (
+                json!({ "at_s": 2, "set": ["edge0", "endpoint1"], "latency_ms": 20, "rate_mbit": 7.5 }),
+                "2 set edge0 endpoint1 latency_ms=20 rate_mbit=7.5",
+            ),
+            (
+                json!({ "at_s": 3, "restart": ["edge0", "edgecore"] }),
+                "3 restart edge0 edgecore",
+            ),
+        ];
+        for (table, line) in cases {
+            let step: TimelineStep = serde_json::from_value(table).unwrap();
+            assert_eq!(step.to_string(), line);
+            assert_eq!(line.parse::<TimelineStep>().unwrap(), step);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_table_is_named() {
+        let ab = ["a", "b"];
+        let cases = [
+            (json!({ "cut": ab }), "missing field `at_s`"),
+            (
+                json!({ "at_s": -1, "cut": ab }),
+                "`-1` is not a number of seconds",
+            ),
+            (json!({ "at_s": 1 }), "exactly one of cut, restore"),
+            (
+                json!({ "at_s": 1, "cut": ab, "restore": ab }),
+                "exactly one of cut, restore",
+            ),
+            (json!({ "at_s": 1, "sever": ab }), "unknown field `sever`"),
+            (
+                json!({ "at_s": 1, "cut": ab, "latency_ms": 1 }),
+                "for `set` only",
+            ),
+            (json!({ "at_s": 1, "set": ab }), "at least one of"),
+            (
+                json!({ "at_s": 1, "set": ab, "rate_mbit": 0 }),
+                "rate_mbit is 0, allowed",
+            ),
+            (
+                json!({ "at_s": 1, "restart": ["edge0", "sshd"] }),
+                "`sshd` is not one of cloudcore",
+            ),
+        ];
+        for (table, want) in cases {
+            let text = table.to_string();
+            let error = serde_json::from_value::<TimelineStep>(table).unwrap_err();
+            assert!(error.to_string().contains(want), "{text}: {error}");
+        }
     }
 
     #[test]

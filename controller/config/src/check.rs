@@ -2,19 +2,15 @@
 
 use super::{
     Checked,
-    benchmark::benchmark,
-    choices::{
-        AcceleratorChoice, Broker, EventBus, ManagerKind, OpenFaasDistribution, Preset, Runtime,
-    },
+    choices::Preset,
     entry::{Entry, Value},
     fault::Fault,
     findings::{Findings, Rules},
-    keys::Kind,
-    model::{Config, ControllerSpec, Infrastructure, Network, Software, TierSpec},
+    model::{Config, ControllerSpec, Infrastructure, KubeEdge, Network, TierSpec, keys::Kind},
     own_rules,
     values::{Options, typed},
 };
-use continuum_model::{Link, PerTier, Tier, TierPair};
+use continuum_model::{Link, Tier, TierPair};
 
 /// Checks everything; what is wrong is added to `faults`.
 pub(super) fn check(
@@ -47,21 +43,23 @@ pub(super) fn check(
         .filter(|e| !(infra_only && is_benchmark(e)))
         .cloned()
         .collect();
-    let options = Options::of(&entries, file, is_cfg, faults);
+    let mut of_rows = Vec::new();
+    let options = Options::of(&entries, file, is_cfg, faults, &mut of_rows);
     let config = build(&options, stem, faults, &mut warnings);
     let mut findings = Findings::new(&options, faults, &mut warnings);
+    findings.add(of_rows);
     own_rules::check(&config, &mut findings);
     rules(&config, &mut findings);
     Checked { config, warnings }
 }
 
+/// Every option is put where its table says; what follows from others is filled in between machines and what runs on them.
 fn build(
     options: &Options<'_>,
     stem: &str,
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
 ) -> Config {
-    let provider = options.text("infrastructure.provider");
     if !options.is_given("infrastructure.provider") {
         options.fault(
             faults,
@@ -69,47 +67,39 @@ fn build(
             "is required: auto, qemu, uml or local",
         );
     }
-    let tiers = PerTier {
-        cloud: tier(options, Tier::Cloud, faults),
-        edge: tier(options, Tier::Edge, faults),
-        endpoint: tier(options, Tier::Endpoint, faults),
+    let mut config = Config {
+        name: stem.to_owned(),
+        network: network(options, warnings),
+        ..Config::default()
     };
-    let infra_only = options.bool("infrastructure.infra_only").unwrap_or(false);
     // Upstream leaves everything running unless it is told otherwise.
-    let keep = options
-        .bool("infrastructure.keep")
-        .unwrap_or(options.is_cfg);
-    let has_controller = tiers.cloud.nodes > 0;
-    let infrastructure = Infrastructure {
-        provider: provider.unwrap_or_default(),
-        infra_only,
-        tiers,
-        controller: ControllerSpec {
-            cores: options
-                .int("infrastructure.cloud.controller.cores")
-                .filter(|_| has_controller)
-                .map(|n| n as u32),
-            memory_mib: options
-                .float("infrastructure.cloud.controller.memory_mib")
-                .filter(|_| has_controller)
-                .map(|n| n as u64),
-            quota: options
-                .float("infrastructure.cloud.controller.quota")
-                .filter(|_| has_controller),
-        },
-        cpu_pin: options.bool("infrastructure.cpu_pin").unwrap_or(false),
-        prefix_ip: options.text("infrastructure.prefix_ip"),
-        middle_ip: options.int("infrastructure.middle_ip").map(|n| n as u8),
-        keep,
-        libvirt_uri: options
-            .text("infrastructure.libvirt_uri")
-            .unwrap_or_else(|| "qemu:///system".into()),
-        bridge: options.text("infrastructure.bridge"),
-        accelerator: options
-            .choice("infrastructure.accelerator")
-            .unwrap_or(AcceleratorChoice::Auto),
-        internet: options.bool("infrastructure.internet").unwrap_or(false),
-    };
+    config.infrastructure.keep = options.is_cfg;
+    let is_run = |path: &str| path.starts_with("benchmark.");
+    options.put_into(&mut config, |path| !is_run(path));
+    let Infrastructure {
+        tiers, controller, ..
+    } = &mut config.infrastructure;
+    for (tier, spec) in [
+        (Tier::Cloud, &mut tiers.cloud),
+        (Tier::Edge, &mut tiers.edge),
+        (Tier::Endpoint, &mut tiers.endpoint),
+    ] {
+        if spec.nodes == 0 {
+            // Values of a tier that is not there say nothing.
+            *spec = TierSpec::default();
+            continue;
+        }
+        let of_cfg = options.is_cfg.then_some("quota");
+        for name in ["cores", "memory_mib"].into_iter().chain(of_cfg) {
+            let path = format!("infrastructure.{tier}.{name}");
+            if !options.is_given(&path) {
+                options.fault(faults, &path, format!("is required with {tier} nodes"));
+            }
+        }
+    }
+    if tiers.cloud.nodes == 0 {
+        *controller = ControllerSpec::default();
+    }
     for path in ["infrastructure.base_path", "infrastructure.middle_ip_base"] {
         let usual = options.text(path).is_none_or(|t| t == "~");
         if options.is_given(path) && !(usual || options.is_cfg && path.ends_with("_base")) {
@@ -119,82 +109,12 @@ fn build(
             ));
         }
     }
-    let broker = options.choice("software.broker").unwrap_or(Broker::Rumqttd);
-    let software = Software {
-        resource_manager: options
-            .choice("software.resource_manager")
-            .unwrap_or(ManagerKind::None),
-        resource_manager_only: options
-            .bool("software.resource_manager_only")
-            .unwrap_or(false),
-        broker,
-        services: options.list("software.services"),
-        container_runtime: options
-            .choice("software.container_runtime")
-            .unwrap_or(Runtime::Native),
-        execution_model: options.choice("software.execution_model"),
-        openfaas: options
-            .choice("software.openfaas")
-            .unwrap_or(OpenFaasDistribution::Builtin),
-        accept_openfaas_terms: options
-            .bool("software.accept_openfaas_terms")
-            .unwrap_or(false),
-        openfaas_images: options.list("software.openfaas_images"),
-        kube_version: options.text("software.kube_version"),
-        event_bus: options
-            .choice("software.event_bus")
-            .unwrap_or(match broker {
-                Broker::Mosquitto => EventBus::External,
-                Broker::Rumqttd => EventBus::Internal,
-            }),
-        max_connections: options.int("software.max_connections").unwrap_or(1000) as u32,
-    };
-    let mut config = Config {
-        name: options.text("name").unwrap_or_else(|| stem.to_owned()),
-        network: network(options, warnings),
-        infrastructure,
-        software,
-        benchmark: None,
-    };
-    if let Some(application) = options.choice("benchmark.application") {
-        config.benchmark = Some(benchmark(options, &config, application));
+    let software = &mut config.software;
+    if options.text("software.event_bus").is_none() {
+        software.kubeedge = KubeEdge::beside(software.broker);
     }
+    options.put_into(&mut config, is_run);
     config
-}
-
-fn tier(options: &Options<'_>, tier: Tier, faults: &mut Vec<Fault>) -> TierSpec {
-    let path = |name: &str| format!("infrastructure.{tier}.{name}");
-    let nodes = options.int(&path("nodes")).unwrap_or(0) as u32;
-    if nodes > 0 {
-        let mut required = vec!["cores", "memory_mib"];
-        if options.is_cfg {
-            required.push("quota");
-        }
-        for name in required {
-            if !options.is_given(&path(name)) {
-                options.fault(
-                    faults,
-                    &path(name),
-                    format!("is required with {tier} nodes"),
-                );
-            }
-        }
-    }
-    if nodes == 0 {
-        // Values of a tier that is not there say nothing.
-        return TierSpec {
-            quota: 1.0,
-            ..TierSpec::default()
-        };
-    }
-    TierSpec {
-        nodes,
-        cores: options.int(&path("cores")).unwrap_or(0) as u32,
-        memory_mib: options.float(&path("memory_mib")).unwrap_or(0.0) as u64,
-        quota: options.float(&path("quota")).unwrap_or(1.0),
-        disk_read_mb_s: options.int(&path("disk_read_mb_s")).unwrap_or(0) as u64,
-        disk_write_mb_s: options.int(&path("disk_write_mb_s")).unwrap_or(0) as u64,
-    }
 }
 
 /// A link that is as fast as usual, and adds nothing.

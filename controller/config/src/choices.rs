@@ -1,30 +1,37 @@
-//! Options that are one of a few names. What a name does is told by whoever knows it; tests compare the lists there with
+//! Options that are one of a few names, the usual one first. What a name does is told by whoever knows it; tests compare the lists there with
 //! those here.
 
 /// One of a few names.
 pub(super) trait Choice: Sized {
     /// By the name in configs.
     fn of(name: &str) -> Option<Self>;
+    /// As in configs.
+    fn name(&self) -> &'static str;
 }
 
 macro_rules! choices {
-    ($(#[$doc:meta])* $choice:ident { $($(#[$note:meta])* $variant:ident = $name:literal,)+ }) => {
+    ($(#[$doc:meta])* $choice:ident {
+        $(#[$usual_note:meta])* $usual:ident = $usual_name:literal,
+        $($(#[$note:meta])* $variant:ident = $name:literal,)*
+    }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub enum $choice {
-            $($(#[$note])* $variant,)+
+            $(#[$usual_note])* #[default] $usual,
+            $($(#[$note])* $variant,)*
         }
 
         impl $choice {
             /// In the order in which they are shown.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            pub const ALL: &'static [Self] = &[Self::$usual, $(Self::$variant),*];
             /// As in configs.
-            pub const NAMES: &'static [&'static str] = &[$($name),+];
+            pub const NAMES: &'static [&'static str] = &[$usual_name, $($name),*];
 
             /// As in configs.
             pub fn name(self) -> &'static str {
                 match self {
-                    $(Self::$variant => $name,)+
+                    Self::$usual => $usual_name,
+                    $(Self::$variant => $name,)*
                 }
             }
         }
@@ -32,6 +39,10 @@ macro_rules! choices {
         impl Choice for $choice {
             fn of(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|c| c.name() == name)
+            }
+
+            fn name(&self) -> &'static str {
+                (*self).name()
             }
         }
 
@@ -47,6 +58,20 @@ macro_rules! choices {
             }
         }
     };
+}
+
+choices! {
+    /// Where machines come from.
+    ProviderKind {
+        /// The best of the others that makes machines here.
+        Auto = "auto",
+        /// Virtual machines of libvirt.
+        Qemu = "qemu",
+        /// User Mode Linux.
+        Uml = "uml",
+        /// Processes of this machine.
+        Local = "local",
+    }
 }
 
 choices! {

@@ -1,5 +1,7 @@
 //! One option as written, in either spelling.
 
+use super::{change::TimelineStep, load::FunctionLoad};
+
 /// Where an option stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
@@ -30,6 +32,21 @@ pub enum Value {
     Bool(bool),
     /// List of texts.
     List(Vec<String>),
+    /// Tables, or the one line that each of them may be written as.
+    Rows(Vec<Row>),
+    /// Rows of a timeline, read.
+    Timeline(Vec<TimelineStep>),
+    /// Rows of functions, read.
+    Functions(Vec<FunctionLoad>),
+}
+
+/// One of several tables.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Where it stands; 0 = not in a file.
+    pub line: usize,
+    /// A table, or a text.
+    pub value: serde_json::Value,
 }
 
 impl std::fmt::Display for Value {
@@ -42,6 +59,9 @@ impl std::fmt::Display for Value {
             Self::Float(n) => write!(f, "{n:?}"),
             Self::Bool(b) => b.fmt(f),
             Self::List(list) => f.write_str(&list.join(",")),
+            Self::Rows(rows) => write!(f, "{} rows", rows.len()),
+            Self::Timeline(steps) => write!(f, "{} steps", steps.len()),
+            Self::Functions(loads) => write!(f, "{} functions", loads.len()),
         }
     }
 }

@@ -42,6 +42,19 @@ impl<'a> Findings<'a> {
         self.options.fault(self.faults, path, text);
     }
 
+    /// Something is wrong with one of the rows of an option, counted from 0 as the config has them.
+    pub fn fault_in_row(&mut self, path: &str, row: usize, text: impl Into<String>) {
+        let place = self.options.place_of_row(path, row);
+        self.faults.push(Fault {
+            place,
+            text: text.into(),
+        });
+    }
+
+    pub(super) fn add(&mut self, faults: Vec<Fault>) {
+        self.faults.extend(faults);
+    }
+
     /// Something that the user should know.
     pub fn warn(&mut self, text: String) {
         self.warnings.push(text);
@@ -55,6 +68,12 @@ impl<'a> Findings<'a> {
     /// Whether an option is written down with a text that it may have.
     pub fn is_right_text(&self, path: &str) -> bool {
         self.options.text(path).is_some()
+    }
+
+    /// Whether something was found to be wrong with an option.
+    pub fn is_wrong(&self, path: &str) -> bool {
+        let key = self.options.place(path).key;
+        self.faults.iter().any(|fault| fault.place.key == key)
     }
 
     /// Whether the value of an option is wrong by itself, by the option's name as the user wrote it: rules that build on

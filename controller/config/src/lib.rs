@@ -6,9 +6,9 @@
 //!                     ├─> entries (path, value, place) ─ check ─> Config, warnings | every fault at once
 //! .cfg ─ cfg_source ──┘        ↑ `--set path=value`
 //! ```
-//! `options.rs` and `run_options.rs` are the one table of options: names in both spellings, types, ranges, defaults.
+//! `options.rs` is the one table of options: names in both spellings, types, ranges, defaults, and where in the config each is.
+//! What a provider, a manager, an execution model or an application has for itself is beside its fields in `model/`.
 
-mod benchmark;
 mod cfg_source;
 mod change;
 mod check;
@@ -16,28 +16,32 @@ mod choices;
 mod entry;
 mod fault;
 mod findings;
-mod keys;
+mod load;
 mod model;
 mod options;
 mod own_rules;
-mod run_options;
-mod show;
 mod suggest;
 mod toml_source;
+mod toml_text;
 mod values;
 
 pub use change::{Action, Change, LinkChange, TimelineStep, UNITS};
 pub use choices::{
     AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, ManagerKind,
-    OpenFaasDistribution, Preset, Runtime,
+    OpenFaasDistribution, Preset, ProviderKind, Runtime,
 };
-pub use entry::{Entry, Place, Value};
+pub use entry::{Entry, Place, Row, Value};
 pub use fault::{ConfigError, Fault, shown};
 pub use findings::{Findings, Rules};
-pub use keys::{Key, Kind};
-pub use model::*;
+pub use load::FunctionLoad;
+pub use model::{
+    ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Empty, FunctionSpec,
+    Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, Network, OpenFaas, Qemu,
+    Software, TierSpec,
+    keys::{Key, Kind},
+};
 pub use options::KEYS;
-pub use show::to_toml;
+pub use toml_text::to_toml;
 
 use std::path::Path;
 

@@ -1,69 +1,97 @@
-//! The table of options: the only place that names them, together with `run_options.rs`.
+//! The table of options: with those that a kind of thing has for itself (`model/`) the only place that names them. A config is
+//! shown in this order.
 
 use super::{
-    choices::{
-        AcceleratorChoice, Broker, EventBus, ExecutionModelKind, ManagerKind, OpenFaasDistribution,
-        Preset, Runtime,
+    choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime},
+    model::{
+        self,
+        field::{Access, Field, field},
+        keys::{CfgUnit, Key, Kind, both, key, unit},
     },
-    keys::{CfgUnit, Key, Kind, both, key, unit},
-    run_options::BENCHMARK,
 };
+use continuum_model::Tier;
 
 const MANY: i64 = 1_000_000;
 const MIB: Kind = Kind::Mib(64.0, 16_777_216.0);
 
+/// What is there of a tier: values of one without nodes say nothing.
+macro_rules! of_tier {
+    ($tier:ident, $field:ident) => {
+        Access {
+            put: field!(infrastructure.tiers.$tier.$field).put,
+            get: |config| {
+                let tier = &config.infrastructure.tiers.$tier;
+                (tier.nodes > 0).then(|| tier.$field.get())?
+            },
+        }
+    };
+}
+
+/// Links are put in all at once, as they begin with their preset.
+macro_rules! of_pair {
+    ($a:ident, $b:ident, $field:ident) => {
+        Access::shown(|config| config.network.link(Tier::$a, Tier::$b)?.$field.get())
+    };
+}
+
 macro_rules! tier {
-    ($tier:literal) => {
+    ($tier:ident) => {
         [
             both(
-                concat!("infrastructure.", $tier, ".nodes"),
+                concat!("infrastructure.", stringify!($tier), ".nodes"),
                 "infrastructure",
-                concat!($tier, "_nodes"),
+                concat!(stringify!($tier), "_nodes"),
                 Kind::Int(0, 10_000),
                 "how many machines (0)",
-            ),
+            )
+            .at(of_tier!($tier, nodes)),
             both(
-                concat!("infrastructure.", $tier, ".cores"),
+                concat!("infrastructure.", stringify!($tier), ".cores"),
                 "infrastructure",
-                concat!($tier, "_cores"),
+                concat!(stringify!($tier), "_cores"),
                 Kind::Int(1, 1024),
                 "virtual cores of each; required with nodes",
-            ),
+            )
+            .at(of_tier!($tier, cores)),
             unit(
-                concat!("infrastructure.", $tier, ".memory_mib"),
+                concat!("infrastructure.", stringify!($tier), ".memory_mib"),
                 "infrastructure",
-                concat!($tier, "_memory"),
+                concat!(stringify!($tier), "_memory"),
                 CfgUnit::Gigabytes,
                 MIB,
                 "memory of each in MiB (in a .cfg: GB); required with nodes",
-            ),
+            )
+            .at(of_tier!($tier, memory_mib)),
             both(
-                concat!("infrastructure.", $tier, ".quota"),
+                concat!("infrastructure.", stringify!($tier), ".quota"),
                 "infrastructure",
-                concat!($tier, "_quota"),
+                concat!(stringify!($tier), "_quota"),
                 Kind::Float(0.1, 1.0),
                 "share of each core (1.0; in a .cfg required)",
-            ),
+            )
+            .at(of_tier!($tier, quota)),
             both(
-                concat!("infrastructure.", $tier, ".disk_read_mb_s"),
+                concat!("infrastructure.", stringify!($tier), ".disk_read_mb_s"),
                 "infrastructure",
-                concat!($tier, "_read_speed"),
+                concat!(stringify!($tier), "_read_speed"),
                 Kind::Int(0, MANY),
                 "disk read limit in MB/s, 0 = none (0)",
-            ),
+            )
+            .at(of_tier!($tier, disk_read_mb_s)),
             both(
-                concat!("infrastructure.", $tier, ".disk_write_mb_s"),
+                concat!("infrastructure.", stringify!($tier), ".disk_write_mb_s"),
                 "infrastructure",
-                concat!($tier, "_write_speed"),
+                concat!(stringify!($tier), "_write_speed"),
                 Kind::Int(0, MANY),
                 "disk write limit in MB/s, 0 = none (0)",
-            ),
+            )
+            .at(of_tier!($tier, disk_write_mb_s)),
         ]
     };
 }
 
 macro_rules! pair {
-    ($pair:literal, $cfg:literal) => {
+    ($a:ident, $b:ident, $pair:literal, $cfg:literal) => {
         [
             both(
                 concat!("network.", $pair, ".latency_ms"),
@@ -71,26 +99,30 @@ macro_rules! pair {
                 concat!($cfg, "_latency_avg"),
                 Kind::Float(0.0, 60_000.0),
                 "one-way latency (by preset)",
-            ),
+            )
+            .at(of_pair!($a, $b, latency_ms)),
             both(
                 concat!("network.", $pair, ".jitter_ms"),
                 "infrastructure",
                 concat!($cfg, "_latency_var"),
                 Kind::Float(0.0, 60_000.0),
                 "standard deviation of the latency (by preset)",
-            ),
+            )
+            .at(of_pair!($a, $b, jitter_ms)),
+            key(
+                concat!("network.", $pair, ".loss_percent"),
+                Kind::Float(0.0, 100.0),
+                "packets lost in percent (0)",
+            )
+            .at(of_pair!($a, $b, loss_percent)),
             both(
                 concat!("network.", $pair, ".rate_mbit"),
                 "infrastructure",
                 concat!($cfg, "_throughput"),
                 Kind::Float(0.001, 1_000_000.0),
                 "rate in Mbit/s (by preset)",
-            ),
-            key(
-                concat!("network.", $pair, ".loss_percent"),
-                Kind::Float(0.0, 100.0),
-                "packets lost in percent (0)",
-            ),
+            )
+            .at(of_pair!($a, $b, rate_mbit)),
         ]
     };
 }
@@ -99,18 +131,19 @@ const NO_PROVIDER: &str =
     "machines of this provider are not supported; use auto, qemu, uml or local";
 const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
 
-const GENERAL: [Key; 31] = [
+const INFRASTRUCTURE: [Key; 11] = [
     key(
         "name",
         Kind::Text,
         "name of the deployment (name of the file)",
-    ),
+    )
+    .at(field!(name)),
     both(
         "infrastructure.provider",
         "infrastructure",
         "provider",
         Kind::Choice(
-            &["auto", "qemu", "uml", "local"],
+            ProviderKind::NAMES,
             &[
                 ("gcp", NO_PROVIDER),
                 ("aws", NO_PROVIDER),
@@ -118,35 +151,49 @@ const GENERAL: [Key; 31] = [
             ],
         ),
         "where machines come from; auto: qemu where KVM boots a kernel, else uml, else qemu emulated; required",
-    ),
+    )
+    .at(field!(infrastructure.provider)),
     both(
         "infrastructure.infra_only",
         "infrastructure",
         "infra_only",
         Kind::Bool,
         "stop after machines and network (false)",
-    ),
+    )
+    .at(field!(infrastructure.infra_only)),
     both(
         "infrastructure.cpu_pin",
         "infrastructure",
         "cpu_pin",
         Kind::Bool,
         "pin each virtual core to a physical one (false)",
-    ),
+    )
+    .at(field!(infrastructure.cpu_pin)),
+    unit(
+        "infrastructure.keep",
+        "infrastructure",
+        "delete",
+        CfgUnit::Not,
+        Kind::Bool,
+        "leave everything running after `run` (TOML: false; in a .cfg: unless delete = True)",
+    )
+    .at(field!(infrastructure.keep)),
     both(
         "infrastructure.prefix_ip",
         "infrastructure",
         "prefixIP",
         Kind::Text,
         "first two numbers of addresses (192.168; local: 127.77)",
-    ),
+    )
+    .at(field!(infrastructure.prefix_ip)),
     both(
         "infrastructure.middle_ip",
         "infrastructure",
         "middleIP",
         Kind::Int(1, 254),
         "third number of addresses (first free one from 100)",
-    ),
+    )
+    .at(field!(infrastructure.middle_ip)),
     both(
         "infrastructure.middle_ip_base",
         "infrastructure",
@@ -176,56 +223,53 @@ const GENERAL: [Key; 31] = [
         Kind::Only("", "several physical machines come in a later version"),
         "more hosts (none)",
     ),
-    unit(
-        "infrastructure.keep",
-        "infrastructure",
-        "delete",
-        CfgUnit::Not,
-        Kind::Bool,
-        "leave everything running after `run` (TOML: false; in a .cfg: unless delete = True)",
-    ),
-    key(
-        "infrastructure.libvirt_uri",
-        Kind::Text,
-        "libvirt connection (qemu:///system)",
-    ),
+];
+
+const HOST: [Key; 2] = [
     key(
         "infrastructure.bridge",
         Kind::Text,
         "existing bridge of the host to attach to (a network of its own)",
-    ),
-    key(
-        "infrastructure.accelerator",
-        Kind::Choice(AcceleratorChoice::NAMES, &[]),
-        "how guests run (auto)",
-    ),
+    )
+    .at(field!(infrastructure.bridge)),
     key(
         "infrastructure.internet",
         Kind::Bool,
         "nodes reach beyond their network (false)",
-    ),
+    )
+    .at(field!(infrastructure.internet)),
+];
+
+const CONTROLLER: [Key; 3] = [
     key(
         "infrastructure.cloud.controller.cores",
         Kind::Int(1, 1024),
         "cores of the controller (as cloud)",
-    ),
+    )
+    .at(field!(infrastructure.controller.cores)),
     key(
         "infrastructure.cloud.controller.memory_mib",
         MIB,
         "memory of the controller (as cloud)",
-    ),
+    )
+    .at(field!(infrastructure.controller.memory_mib)),
     key(
         "infrastructure.cloud.controller.quota",
         Kind::Float(0.1, 1.0),
         "share of each core of the controller (as cloud)",
-    ),
+    )
+    .at(field!(infrastructure.controller.quota)),
+];
+
+const NETWORK: [Key; 2] = [
     both(
         "network.emulation",
         "infrastructure",
         "network_emulation",
         Kind::Bool,
         "emulate links (true when there is a preset or a link)",
-    ),
+    )
+    .at(Access::shown(|config| config.network.is_emulated().get())),
     unit(
         "network.preset",
         "infrastructure",
@@ -233,7 +277,14 @@ const GENERAL: [Key; 31] = [
         CfgUnit::Lowercase,
         Kind::Choice(Preset::NAMES, &[]),
         "where latencies and rates come from (none; in a .cfg with emulation: 4g)",
-    ),
+    )
+    .at(Access::shown(|config| {
+        let network = &config.network;
+        network.is_emulated().then(|| network.preset.get())?
+    })),
+];
+
+const SOFTWARE: [Key; 8] = [
     both(
         "software.resource_manager",
         "benchmark",
@@ -243,41 +294,40 @@ const GENERAL: [Key; 31] = [
             &[("kubecontrol", NO_MANAGER), ("kube_kata", NO_MANAGER)],
         ),
         "who places applications; required unless infra_only",
-    ),
+    )
+    .at(field!(software.resource_manager)),
     both(
         "software.resource_manager_only",
         "benchmark",
         "resource_manager_only",
         Kind::Bool,
         "install the manager and run nothing (false)",
-    ),
+    )
+    .at(field!(software.resource_manager_only)),
     key(
         "software.broker",
         Kind::Choice(Broker::NAMES, &[]),
         "MQTT broker of each worker (rumqttd)",
-    ),
+    )
+    .at(field!(software.broker)),
+    key(
+        "software.max_connections",
+        Kind::Int(1, 7000),
+        "connections that each broker admits (1000)",
+    )
+    .at(field!(software.max_connections)),
     key(
         "software.services",
         Kind::List,
         "services beyond those that the manager installs: mqtt, containerd, docker (none)",
-    ),
+    )
+    .at(field!(software.services)),
     key(
         "software.container_runtime",
         Kind::Choice(Runtime::NAMES, &[]),
         "how endpoints, and workers outside a cluster, run applications: as a process or in a container (native)",
-    ),
-    key(
-        "software.event_bus",
-        Kind::Choice(EventBus::NAMES, &[]),
-        "MQTT broker of KubeEdge's devices: the node's, or one of edgecore's own (external with mosquitto, else internal)",
-    ),
-    both(
-        "software.kube_version",
-        "benchmark",
-        "kube_version",
-        Kind::Text,
-        "Kubernetes version (the catalogue's)",
-    ),
+    )
+    .at(field!(software.container_runtime)),
     unit(
         "software.execution_model",
         "execution_model",
@@ -285,40 +335,44 @@ const GENERAL: [Key; 31] = [
         CfgUnit::Lowercase,
         Kind::Choice(ExecutionModelKind::NAMES, &[]),
         "functions on top of the manager (none)",
-    ),
-    unit(
-        "software.openfaas",
-        "execution_model",
-        "distribution",
-        CfgUnit::Lowercase,
-        Kind::Choice(OpenFaasDistribution::NAMES, &[]),
-        "for openfaas: our own gateway, or the real one by references to its images (builtin)",
-    ),
+    )
+    .at(field!(software.execution_model)),
     both(
-        "software.accept_openfaas_terms",
-        "execution_model",
-        "accept_openfaas_terms",
-        Kind::Bool,
-        "for distribution upstream: you have read its terms and accept them (false)",
-    ),
-    key(
-        "software.openfaas_images",
-        Kind::List,
-        "for distribution upstream: NAME=IMAGE, an archive (*.tar) or a name, of gateway, faas-netes, queue-worker and nats (none)",
+        "software.observability",
+        "benchmark",
+        "observability",
+        Kind::Only("false", "Prometheus and Grafana come in a later version"),
+        "Prometheus and Grafana (false)",
     ),
 ];
 
-const GROUPS: [&[Key]; 10] = [
-    &GENERAL,
-    &const { tier!("cloud") },
-    &const { tier!("edge") },
-    &const { tier!("endpoint") },
-    &const { pair!("cloud_cloud", "cloud") },
-    &const { pair!("edge_edge", "edge") },
-    &const { pair!("cloud_edge", "cloud_edge") },
-    &const { pair!("cloud_endpoint", "cloud_endpoint") },
-    &const { pair!("edge_endpoint", "edge_endpoint") },
-    &BENCHMARK,
+const GROUPS: [&[Key]; 26] = [
+    &INFRASTRUCTURE,
+    &model::QEMU,
+    &HOST,
+    &const { tier!(cloud) },
+    &CONTROLLER,
+    &const { tier!(edge) },
+    &const { tier!(endpoint) },
+    &NETWORK,
+    &const { pair!(Cloud, Cloud, "cloud_cloud", "cloud") },
+    &const { pair!(Edge, Edge, "edge_edge", "edge") },
+    &const { pair!(Cloud, Edge, "cloud_edge", "cloud_edge") },
+    &const { pair!(Cloud, Endpoint, "cloud_endpoint", "cloud_endpoint") },
+    &const { pair!(Edge, Endpoint, "edge_endpoint", "edge_endpoint") },
+    &SOFTWARE,
+    &model::OPENFAAS,
+    &model::KUBERNETES,
+    &model::KUBEEDGE,
+    &model::RUN,
+    &model::LOAD,
+    &model::LENGTH,
+    &model::EMPTY,
+    &model::PHOTOS,
+    &model::CONTAINER,
+    &model::TIMELINE,
+    &model::FUNCTIONS,
+    &model::REFUSED,
 ];
 
 /// Every option.

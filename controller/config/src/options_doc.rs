@@ -2,7 +2,7 @@
 //! the table: `UPDATE_DOCS=1 cargo test -p continuum-config options_doc`.
 
 use super::{
-    keys::{Cfg, CfgUnit, Key, Kind},
+    model::keys::{Cfg, CfgUnit, Key, Kind},
     options::KEYS,
 };
 use std::{
@@ -26,6 +26,57 @@ A value that is out of range or of the wrong type, an option that does not exist
 supported are faults: all of them are reported at once, with file and line, and nothing is made. Numbers have the unit
 that their name ends with.
 ";
+
+/// Both forms of what is a list of tables, each pair the same.
+const ROWS: [(&str, &str, &str); 2] = [
+    (
+        "`timeline`: `at_s`, and one of `cut` or `restore` (two tiers or nodes), `set` (the same, with `latency_ms`, \
+         `jitter_ms`, `loss_percent` or `rate_mbit`) and `restart` (node and unit: cloudcore, containerd, edgecore, \
+         kubelet). As a text: `SECONDS ACTION`.",
+        r#"[[benchmark.timeline]]
+at_s = 20
+cut = ["cloud", "edge"]
+
+[[benchmark.timeline]]
+at_s = 60
+set = ["edge0", "endpoint"]
+latency_ms = 20
+loss_percent = 1.5
+
+[[benchmark.timeline]]
+at_s = 120
+restart = ["edge0", "edgecore"]
+
+[[benchmark.timeline]]
+at_s = 160
+restore = ["cloud", "edge"]
+"#,
+        r#"[benchmark]
+timeline = [
+    "20 cut cloud edge",
+    "60 set edge0 endpoint latency_ms=20 loss_percent=1.5",
+    "120 restart edge0 edgecore",
+    "160 restore cloud edge",
+]
+"#,
+    ),
+    (
+        "`functions`: `name`, `frequency` in calls per second and endpoint, and `parameters` as the function has them \
+         ([functions.md](functions.md)). As a text: `NAME FREQUENCY [PARAMETERS]`, these as JSON.",
+        r#"[[benchmark.functions]]
+name = "fibonacci"
+frequency = 1
+parameters = { n = 24 }
+
+[[benchmark.functions]]
+name = "image"
+frequency = 0.5
+"#,
+        r#"[benchmark]
+functions = ['fibonacci 1 {"n":24}', "image 0.5"]
+"#,
+    ),
+];
 
 /// Where an option stands: its TOML table, and its key there.
 fn split(path: &str) -> (&str, &str) {
@@ -60,6 +111,9 @@ fn value(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
         Kind::List => "list of texts".to_owned(),
+        Kind::Timeline | Kind::Functions => {
+            "list of tables, or of texts: see [below](#lists-of-tables)".to_owned()
+        }
         Kind::Bool => "`true` or `false`".to_owned(),
         Kind::Int(low, high) => format!("whole number, {low} to {high}"),
         Kind::Float(low, high) => format!("number, {low} to {high}"),
@@ -140,6 +194,14 @@ fn document() -> String {
         let own = KEYS.iter().filter(|key| split(key.path).0 == table);
         text.extend(own.map(|key| row(key)));
     }
+    text.push_str("\n## Lists of tables\n\nEach may be written as a table or as a text; `config show` prints texts.\n");
+    for (what, tables, texts) in ROWS {
+        write!(
+            text,
+            "\n{what}\n\n```toml\n{tables}```\n\n```toml\n{texts}```\n"
+        )
+        .ok();
+    }
     text
 }
 
@@ -173,6 +235,29 @@ fn the_committed_list_of_options_is_what_the_table_gives() -> io::Result<()> {
         env!("CARGO_PKG_NAME")
     );
     Ok(())
+}
+
+#[test]
+fn both_forms_in_the_document_are_the_same() {
+    for (what, tables, texts) in ROWS {
+        let shown = |form: &str| {
+            let text = format!(
+                "{form}\n[infrastructure]\nprovider = \"auto\"\nedge = {{ nodes = 1, cores = 1, memory_mib = 512 }}\n"
+            );
+            // The application belongs to the table, wherever that is.
+            let set = ["benchmark.application=functions".to_owned()];
+            crate::to_toml(
+                &crate::parse(&text, "d", false, "d", &set, |_, _| ())
+                    .unwrap()
+                    .config,
+            )
+        };
+        assert_eq!(shown(tables), shown(texts), "{what}");
+        let rows = |shown: String| {
+            shown.matches("timeline").count() + shown.matches("functions = [").count()
+        };
+        assert_eq!(rows(shown(tables)), 1, "{what}");
+    }
 }
 
 #[test]

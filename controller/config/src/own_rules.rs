@@ -1,8 +1,7 @@
 //! Rules between options that need to know nothing but them.
 
 use super::{
-    change::TimelineStep,
-    choices::{Broker, EventBus},
+    choices::{Broker, EventBus, ProviderKind},
     fault::shown,
     findings::Findings,
     model::Config,
@@ -43,12 +42,12 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         };
         let numbers: Vec<Option<u8>> = prefix.split('.').map(number).collect();
         // Up to 223 are addresses of single machines; 127 are those of this one.
-        let is_local = config.infrastructure.provider == "local";
+        let is_local = config.infrastructure.provider == ProviderKind::Local;
         let right = matches!(
             numbers.as_slice(),
             [Some(a), Some(b)] if (1..=223).contains(a) && (1..=254).contains(b) && (*a == 127) == is_local
         );
-        if !right && !config.infrastructure.provider.is_empty() {
+        if !right && findings.is_right_text("infrastructure.provider") {
             let first = if is_local {
                 "127"
             } else {
@@ -63,22 +62,19 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             );
         }
     }
-    if config.software.event_bus == EventBus::External && config.software.broker == Broker::Rumqttd
+    if config.software.kubeedge.event_bus == EventBus::External
+        && config.software.broker == Broker::Rumqttd
     {
         findings.fault(
             "software.event_bus",
             "external needs broker mosquitto: rumqttd has no topics that begin with `$`, as KubeEdge's do",
         );
     }
-    if config.software.runtime().is_some() && config.infrastructure.provider == "local" {
+    if config.software.runtime().is_some() && config.infrastructure.provider == ProviderKind::Local
+    {
         findings.fault(
             "software.container_runtime",
             "provider local shares this machine and runs processes only: leave it at native",
         );
-    }
-    for step in config.benchmark.iter().flat_map(|b| &b.timeline) {
-        if let Err(why) = step.parse::<TimelineStep>() {
-            findings.fault("benchmark.timeline", why);
-        }
     }
 }

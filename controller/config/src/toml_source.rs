@@ -2,13 +2,14 @@
 
 use super::{
     MOST_FAULTS,
-    entry::{Entry, Place, Value},
+    entry::{Entry, Place, Row, Value},
     fault::Fault,
-    keys::{Key, Kind},
+    model::keys::{Key, Kind},
     options::KEYS,
     suggest::nearest,
 };
-use toml_edit::{Document, Item, Table, Value as TomlValue};
+use serde_json::{Map, Value as Json};
+use toml_edit::{Document, Item, Table, TableLike, Value as TomlValue};
 
 /// Entries of a TOML text.
 /// `None` = it is not TOML.
@@ -70,11 +71,7 @@ impl Walk<'_> {
                     self.table(&inner.clone().into_table(), &path);
                 }
                 Item::Table(_) | Item::Value(TomlValue::InlineTable(_)) => {
-                    let place = Place {
-                        file: self.file.to_owned(),
-                        line,
-                        key: path.clone(),
-                    };
+                    let place = self.place(line, &path);
                     let text = if KEYS.iter().any(|k| k.path == path) {
                         "is a value, not a table".to_owned()
                     } else {
@@ -83,25 +80,34 @@ impl Walk<'_> {
                     self.faults.push(Fault { place, text });
                 }
                 Item::Value(value) => {
-                    let place = Place {
-                        file: self.file.to_owned(),
-                        line,
-                        key: path.clone(),
-                    };
+                    let place = self.place(line, &path);
                     self.value(value, path, place);
                 }
+                Item::ArrayOfTables(tables) if has_rows(&path) => {
+                    let rows = tables.iter().map(|table| Row {
+                        line: table.span().map_or(line, |s| line_of(self.text, s.start)),
+                        value: json_of(table),
+                    });
+                    let value = Value::Rows(rows.collect());
+                    let place = self.place(line, &path);
+                    self.entries.push(Entry { path, value, place });
+                }
                 Item::ArrayOfTables(_) | Item::None => {
-                    let place = Place {
-                        file: self.file.to_owned(),
-                        line,
-                        key: path,
-                    };
+                    let place = self.place(line, &path);
                     self.faults.push(Fault {
                         place,
                         text: "is not a table or a value".into(),
                     });
                 }
             }
+        }
+    }
+
+    fn place(&self, line: usize, path: &str) -> Place {
+        Place {
+            file: self.file.to_owned(),
+            line,
+            key: path.to_owned(),
         }
     }
 
@@ -134,6 +140,15 @@ impl Walk<'_> {
             TomlValue::Integer(n) => Value::Int(*n.value()),
             TomlValue::Float(n) => Value::Float(*n.value()),
             TomlValue::Boolean(b) => Value::Bool(*b.value()),
+            TomlValue::Array(array) if has_rows(&path) => {
+                let rows = array.iter().map(|value| Row {
+                    line: value
+                        .span()
+                        .map_or(place.line, |s| line_of(self.text, s.start)),
+                    value: json_of_value(value),
+                });
+                Value::Rows(rows.collect())
+            }
             TomlValue::Array(array) => {
                 let texts: Option<Vec<String>> = array
                     .iter()
@@ -158,6 +173,36 @@ impl Walk<'_> {
             }
         };
         self.entries.push(Entry { path, value, place });
+    }
+}
+
+/// Whether an option is a list of tables.
+fn has_rows(path: &str) -> bool {
+    let key = KEYS.iter().find(|k| k.path == path);
+    key.is_some_and(|k| matches!(k.kind, Kind::Timeline | Kind::Functions))
+}
+
+/// A table for who reads it by serde.
+fn json_of(table: &dyn TableLike) -> Json {
+    let values = table.iter().filter_map(|(key, item)| {
+        let value = match item {
+            Item::Value(value) => json_of_value(value),
+            item => json_of(item.as_table_like()?),
+        };
+        Some((key.to_owned(), value))
+    });
+    values.collect::<Map<_, _>>().into()
+}
+
+fn json_of_value(value: &TomlValue) -> Json {
+    match value {
+        TomlValue::String(text) => text.value().clone().into(),
+        TomlValue::Integer(n) => (*n.value()).into(),
+        TomlValue::Float(n) => (*n.value()).into(),
+        TomlValue::Boolean(b) => (*b.value()).into(),
+        TomlValue::Datetime(time) => time.value().to_string().into(),
+        TomlValue::Array(array) => array.iter().map(json_of_value).collect(),
+        TomlValue::InlineTable(table) => json_of(table),
     }
 }
 

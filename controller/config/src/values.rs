@@ -2,35 +2,52 @@
 
 use super::{
     choices::Choice,
-    entry::{Entry, Place, Value},
+    entry::{Entry, Place, Row, Value},
     fault::{Fault, shown},
-    keys::Kind,
+    model::{Config, keys::Kind},
     options, suggest,
 };
+use serde::de::DeserializeOwned;
+use std::str::FromStr;
 
 /// Entries whose type and range are right, read by path.
 pub(super) struct Options<'a> {
     entries: &'a [Entry],
     values: Vec<(&'a str, Value)>,
+    /// Lines of the rows that were read.
+    rows: Vec<(&'a str, Vec<usize>)>,
     /// File name, for faults that have no line.
     file: &'a str,
     pub(super) is_cfg: bool,
 }
 
 impl<'a> Options<'a> {
-    /// Of what is written; what is not as it must be is added to `faults`.
+    /// Of what is written; what is not as it must be is added to `faults`, and of single rows to `of_rows`.
     pub(super) fn of(
         entries: &'a [Entry],
         file: &'a str,
         is_cfg: bool,
         faults: &mut Vec<Fault>,
+        of_rows: &mut Vec<Fault>,
     ) -> Self {
         let mut values = Vec::new();
+        let mut all_rows = Vec::new();
         for entry in entries {
             let Some(key) = options::find(&entry.path) else {
                 continue;
             };
-            match typed(&entry.value, key.kind) {
+            let value = match key.kind {
+                Kind::Timeline => rows(entry, of_rows).map(|(steps, lines)| {
+                    all_rows.push((entry.path.as_str(), lines));
+                    Value::Timeline(steps)
+                }),
+                Kind::Functions => rows(entry, of_rows).map(|(loads, lines)| {
+                    all_rows.push((entry.path.as_str(), lines));
+                    Value::Functions(loads)
+                }),
+                kind => typed(&entry.value, kind),
+            };
+            match value {
                 Ok(value) => values.push((entry.path.as_str(), value)),
                 Err(text) => faults.push(Fault {
                     place: entry.place.clone(),
@@ -41,8 +58,18 @@ impl<'a> Options<'a> {
         Self {
             entries,
             values,
+            rows: all_rows,
             file,
             is_cfg,
+        }
+    }
+
+    /// Puts values into a config, in the order of the table of options.
+    pub(super) fn put_into(&self, config: &mut Config, is_wanted: impl Fn(&str) -> bool) {
+        for key in options::KEYS.iter().filter(|key| is_wanted(key.path)) {
+            if let (Some(access), Some(value)) = (key.access, self.value(key.path)) {
+                (access.put)(config, value);
+            }
         }
     }
 
@@ -78,27 +105,11 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(super) fn int(&self, path: &str) -> Option<i64> {
-        if let Value::Int(n) = self.value(path)? {
-            Some(*n)
-        } else {
-            None
-        }
-    }
-
     pub(super) fn float(&self, path: &str) -> Option<f64> {
         if let Value::Float(n) = self.value(path)? {
             Some(*n)
         } else {
             None
-        }
-    }
-
-    pub(super) fn list(&self, path: &str) -> Vec<String> {
-        if let Some(Value::List(list)) = self.value(path) {
-            list.clone()
-        } else {
-            Vec::new()
         }
     }
 
@@ -125,12 +136,69 @@ impl<'a> Options<'a> {
         })
     }
 
+    /// Where one of the rows of an option stands.
+    pub(super) fn place_of_row(&self, path: &str, row: usize) -> Place {
+        let mut place = self.place(path);
+        let lines = self.rows.iter().find(|(p, _)| *p == path);
+        if let Some(line) = lines.and_then(|(_, lines)| lines.get(row)) {
+            place.line = *line;
+        }
+        place
+    }
+
     pub(super) fn fault(&self, faults: &mut Vec<Fault>, path: &str, text: impl Into<String>) {
         faults.push(Fault {
             place: self.place(path),
             text: text.into(),
         });
     }
+}
+
+/// What rows say, each a table or a line, with where they stand. What is wrong with one is a fault of its own.
+fn rows<T>(entry: &Entry, faults: &mut Vec<Fault>) -> Result<(Vec<T>, Vec<usize>), String>
+where
+    T: DeserializeOwned + FromStr<Err = String>,
+{
+    let row = |text: &String| Row {
+        line: entry.place.line,
+        value: text.clone().into(),
+    };
+    let rows: Vec<Row> = match (&entry.value, typed(&entry.value, Kind::List)) {
+        (Value::Rows(rows), _) => rows.clone(),
+        (_, Ok(Value::List(texts))) => texts.iter().map(row).collect(),
+        (value, _) => {
+            let text = value.to_string();
+            return Err(format!(
+                "`{}` is not a list of tables or texts",
+                shown(&text)
+            ));
+        }
+    };
+    let (mut all, mut lines) = (Vec::new(), Vec::new());
+    for Row { line, value } in rows {
+        let read = match value {
+            serde_json::Value::String(text) => text.parse(),
+            table if table.is_object() => serde_json::from_value(table).map_err(|e| e.to_string()),
+            other => Err(format!(
+                "`{}` is neither a table nor a text",
+                shown(&other.to_string())
+            )),
+        };
+        match read {
+            Ok(one) => {
+                all.push(one);
+                lines.push(line);
+            }
+            Err(text) => faults.push(Fault {
+                place: Place {
+                    line,
+                    ..entry.place.clone()
+                },
+                text,
+            }),
+        }
+    }
+    Ok((all, lines))
 }
 
 /// A value as its option has it, or what would be allowed.
@@ -153,6 +221,7 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
             )),
             _ => wrong("a list of texts"),
         },
+        Kind::Timeline | Kind::Functions => Ok(value.clone()),
         Kind::Bool => match value {
             Value::Bool(_) => Ok(value.clone()),
             // As Python's configparser reads truth values.

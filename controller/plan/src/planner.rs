@@ -1,7 +1,7 @@
 //! Config and address prefix to the plan.
 
 use super::{managers, nodes, services};
-use continuum_config::{Config, Runtime};
+use continuum_config::{Benchmark, Config, Runtime};
 use continuum_model::{Installation, Plan, Prefix, Role};
 
 /// What a checked config comes to. Pure: the same config and prefix give the same plan.
@@ -54,9 +54,10 @@ pub fn plan(config: &Config, prefix: Prefix) -> Plan {
         dataset: config
             .benchmark
             .as_ref()
-            .and_then(|b| b.dataset.clone())
-            .unwrap_or_else(|| "photos".into()),
-        event_bus: config.software.event_bus.to_string(),
+            .and_then(Benchmark::dataset)
+            .unwrap_or("photos")
+            .to_owned(),
+        event_bus: config.software.kubeedge.event_bus.to_string(),
         execution_model: config.software.execution_model.map(|m| m.to_string()),
         has_application: config.benchmark.is_some()
             && !config.software.resource_manager_only

@@ -56,34 +56,26 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     if config.software.resource_manager_only {
         findings.warn(format!(
             "application {} will not run: resource_manager_only is set",
-            benchmark.application
+            benchmark.kind()
         ));
         return;
     }
-    let calls_functions = matches!(
-        benchmark.application,
-        ApplicationKind::ImageClassification | ApplicationKind::Functions
-    );
-    if config.software.execution_model.is_some() && !calls_functions {
+    let application = applications::of(benchmark);
+    if config.software.execution_model.is_some() && !application.may_call_functions() {
         findings.fault(
             "benchmark.application",
             "openfaas runs applications image_classification and functions only",
         );
     }
-    if benchmark.function.max_replicas < benchmark.function.min_replicas {
-        let (most, least) = (
-            benchmark.function.max_replicas,
-            benchmark.function.min_replicas,
-        );
+    let function = benchmark.function();
+    if function.max_replicas < function.min_replicas {
+        let (most, least) = (function.max_replicas, function.min_replicas);
         findings.fault(
             "benchmark.max_replicas",
             format!("{most} is less than benchmark.min_replicas, which is {least}"),
         );
     }
-    let application = applications::find(benchmark.application).filter(|_| are_values_right);
-    if let Some(application) = application {
-        for (path, text) in application.check(config, benchmark) {
-            findings.fault(path, text);
-        }
+    if are_values_right {
+        application.check(config, benchmark, findings);
     }
 }

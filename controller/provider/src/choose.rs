@@ -1,15 +1,12 @@
 //! Provider `auto`: the first that makes machines which run on the processor; else the first whose machines run at all.
 
 use super::{Fitness, PROVIDERS};
-use continuum_config::Config;
+use continuum_config::{Config, ProviderKind};
 use continuum_host::{
     context::{Choice, Context},
     error::Error,
     state::Deployment,
 };
-
-/// As in configs.
-pub const AUTO: &str = "auto";
 
 /// The provider of a config: that of the deployment if it is live, the one that is named, or what `auto` finds.
 pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error> {
@@ -17,9 +14,9 @@ pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error>
         provider: provider.to_owned(),
         reason: None,
     };
-    let asked = &config.infrastructure.provider;
-    if asked != AUTO {
-        return Ok(named(asked));
+    let asked = config.infrastructure.provider;
+    if asked != ProviderKind::Auto {
+        return Ok(named(asked.name()));
     }
     if let Some(live) = Deployment::load(&context.root, &config.name)? {
         return Ok(named(live.provider()));
@@ -29,7 +26,7 @@ pub async fn choose(context: &Context, config: &Config) -> Result<Choice, Error>
     }
     let mut found = Vec::new();
     for provider in PROVIDERS.iter().filter(|p| p.capabilities().has_machines) {
-        let uri = &config.infrastructure.libvirt_uri;
+        let uri = &config.infrastructure.qemu.libvirt_uri;
         let fitness = provider.fitness(context, uri).await;
         let is_native = matches!(fitness, Fitness::Native(_));
         found.push((provider.name(), fitness));

@@ -10,12 +10,12 @@ mod seed;
 pub mod uml;
 
 use continuum_agents::{Agent, GrpcAgent};
-use continuum_config::Config;
+use continuum_config::{Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan, Prefix};
 use std::sync::{Arc, PoisonError, RwLock};
 
-pub use choose::{AUTO, choose};
+pub use choose::choose;
 pub use claim::{claim_prefix, likely_prefix};
 
 /// Every provider; the only place that names them.
@@ -126,8 +126,12 @@ pub struct Capabilities {
 
 #[async_trait::async_trait]
 pub trait Provider: Sync + std::fmt::Debug {
+    /// Which one.
+    fn kind(&self) -> ProviderKind;
     /// As in configs.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.kind().name()
+    }
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
     /// Whether machines can be made here. Makes nothing.
@@ -246,6 +250,16 @@ pub fn last_lines(console: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_provider_that_a_config_may_name_is_here() {
+        let mut here: Vec<_> = PROVIDERS.iter().map(|p| p.kind()).collect();
+        if cfg!(not(feature = "libvirt")) {
+            here.insert(0, ProviderKind::Qemu);
+        }
+        here.insert(0, ProviderKind::Auto);
+        assert_eq!(here, ProviderKind::ALL);
+    }
 
     #[test]
     fn names_are_unique() {

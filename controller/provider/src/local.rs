@@ -1,7 +1,7 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
 use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
-use continuum_config::{Broker, Config};
+use continuum_config::{Broker, Config, ProviderKind};
 use continuum_host::{
     context::Context,
     error::Error,
@@ -220,8 +220,8 @@ impl Local {
 
 #[async_trait::async_trait]
 impl Provider for Local {
-    fn name(&self) -> &'static str {
-        "local"
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Local
     }
 
     fn capabilities(&self) -> Capabilities {

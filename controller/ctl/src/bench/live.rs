@@ -91,8 +91,7 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
             "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
         ],
     })?;
-    let application = applications::find(benchmark.application)
-        .ok_or_else(|| Error::other("find the application", benchmark.application))?;
+    let application = applications::of(benchmark);
     let session = Arc::new(Session::new(context, config, plan, deployment)?);
     let dir = report::make_directory(results, &config.name)?;
     let bench = match run(&session, benchmark, application).await {

@@ -41,7 +41,7 @@ pub(super) async fn run(
     let boots = boots_of(session).await;
     check_boots(session, &boots)?;
     let before = progress.stage("clocks", clocks(session)).await?;
-    let placed = match &benchmark.dataset {
+    let placed = match benchmark.dataset() {
         Some(dir) => {
             progress
                 .stage("photos", stage::dataset(session, dir))
@@ -64,7 +64,7 @@ pub(super) async fn run(
             name: config.name.clone(),
             reasons: vec![format!(
                 "application {} would run nowhere: there are neither workers nor endpoints for it",
-                benchmark.application
+                benchmark.kind()
             )],
         });
     }

@@ -120,11 +120,8 @@ impl Timeline {
         benchmark: &Benchmark,
         run: &str,
     ) -> Result<Self, Error> {
-        let mut steps = Vec::new();
-        for text in &benchmark.timeline {
-            let step: TimelineStep = text
-                .parse()
-                .map_err(|why: String| Error::other("read benchmark.timeline", why))?;
+        let mut steps = benchmark.timeline.clone();
+        for step in &steps {
             match &step.action {
                 Action::Change(change) => {
                     deploy::check_places(&session.plan, &session.config, &change.a, &change.b)?;
@@ -136,7 +133,6 @@ impl Timeline {
                     session.deployment.node(node)?;
                 }
             }
-            steps.push(step);
         }
         steps.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         Ok(Self {

@@ -2,6 +2,7 @@
 //! process without threads can join it, so this happens before there are any.
 
 use super::args::{Arguments, Command};
+use continuum_config::ProviderKind;
 use continuum_host::{
     context::Choice,
     error::Error,
@@ -9,7 +10,7 @@ use continuum_host::{
     state::{Deployment, StateRoot},
 };
 use continuum_plan::load;
-use continuum_provider::{AUTO, find, uml::namespace};
+use continuum_provider::{find, uml::namespace};
 use std::path::Path;
 
 /// What was found out before the command began.
@@ -65,11 +66,11 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
     let live = Deployment::load(&root, &name).ok().flatten();
     let provider = match (&live, &checked) {
         (Some(live), _) => live.provider().to_owned(),
-        (None, Some(checked)) if checked.config.infrastructure.provider == AUTO => {
+        (None, Some(checked)) if checked.config.infrastructure.provider == ProviderKind::Auto => {
             let choice = choose(given, &arguments.set)?;
             entered.chosen.insert(choice).provider.clone()
         }
-        (None, Some(checked)) => checked.config.infrastructure.provider.clone(),
+        (None, Some(checked)) => checked.config.infrastructure.provider.to_string(),
         (None, None) => return Ok(entered),
     };
     if find(&provider).is_ok_and(|p| p.capabilities().needs_namespace)

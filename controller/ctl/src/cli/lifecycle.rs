@@ -83,7 +83,12 @@ async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Re
             continuum_host::error::chain(&error)
         ));
         note("removing what was made");
-        deploy::down(context, &config.name, &config.infrastructure.libvirt_uri).await?;
+        deploy::down(
+            context,
+            &config.name,
+            &config.infrastructure.qemu.libvirt_uri,
+        )
+        .await?;
         return Err(match error {
             Error::Remaining { source, .. } => *source,
             other => other,
@@ -331,7 +336,11 @@ pub(super) async fn run(
     let deployment = Deployment::load(&context.root, &config.name)?;
     if deployment.is_some() {
         let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
-        let removal = deploy::down(context, &config.name, &config.infrastructure.libvirt_uri);
+        let removal = deploy::down(
+            context,
+            &config.name,
+            &config.infrastructure.qemu.libvirt_uri,
+        );
         let removed = context.progress.stage("down", removal).await?;
         note(&format!("removed {} resources", removed.len()));
     }

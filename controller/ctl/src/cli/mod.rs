@@ -284,7 +284,10 @@ fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, E
         match load(path, set) {
             Ok(checked) => {
                 let config = checked.config;
-                return Ok(target(config.name, Some(config.infrastructure.libvirt_uri)));
+                return Ok(target(
+                    config.name,
+                    Some(config.infrastructure.qemu.libvirt_uri),
+                ));
             }
             Err(error) => note(&format!(
                 "warning: failed to {}",

@@ -2,7 +2,7 @@
 
 use super::execution_models;
 use crate::artifacts;
-use continuum_config::Config;
+use continuum_config::{Benchmark, Config};
 use continuum_host::{context::Context, error::Error};
 use continuum_model::Plan;
 use continuum_plan::managers;
@@ -92,7 +92,7 @@ pub(super) fn of_config(
             ));
         }
     }
-    if let Some(dataset) = config.benchmark.as_ref().and_then(|b| b.dataset.as_ref()) {
+    if let Some(dataset) = config.benchmark.as_ref().and_then(Benchmark::dataset) {
         let dataset_path = std::path::Path::new(dataset);
         if dataset_path.is_dir() {
             let faults = crate::artifacts::photos_of(dataset_path).err();
@@ -101,11 +101,7 @@ pub(super) fn of_config(
             reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
         }
     }
-    for own in config
-        .benchmark
-        .iter()
-        .flat_map(|b| [&b.worker, &b.endpoint])
-    {
+    for own in config.benchmark.iter().flat_map(Benchmark::images) {
         if let Some(path) = own.archive().filter(|p| !p.is_file()) {
             let path = path.display();
             reasons.push(format!("there is no container image archive `{path}`"));

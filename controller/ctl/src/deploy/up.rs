@@ -103,7 +103,7 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
                 &config.name,
                 &text,
                 provider.name(),
-                &config.infrastructure.libvirt_uri,
+                &config.infrastructure.qemu.libvirt_uri,
             )?;
             let noted = new
                 .set_fact(state::LOGIN_OWNER, state::login_owner())

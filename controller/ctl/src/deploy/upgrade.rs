@@ -2,7 +2,7 @@
 
 use super::{difference::difference, preflight};
 use crate::session::config_of;
-use continuum_config::Config;
+use continuum_config::{Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_provider::{Allow, Provider};
 
@@ -15,9 +15,7 @@ pub fn can_upgrade_in_place(live: &Config, wanted: &Config) -> bool {
     if upgraded.software.execution_model.is_none() {
         let (software, wanted) = (&mut upgraded.software, &wanted.software);
         software.execution_model = wanted.execution_model;
-        software.openfaas = wanted.openfaas;
-        software.openfaas_images.clone_from(&wanted.openfaas_images);
-        software.accept_openfaas_terms = wanted.accept_openfaas_terms;
+        software.openfaas.clone_from(&wanted.openfaas);
     }
     upgraded == *wanted
 }
@@ -25,9 +23,9 @@ pub fn can_upgrade_in_place(live: &Config, wanted: &Config) -> bool {
 /// Chosen by `auto` and asked for by name are the same machines: `live` gets the spelling of `wanted` where both mean the
 /// provider that made the deployment.
 pub fn align_provider(live: &mut Config, wanted: &Config, made_by: &str) {
-    let asked = &wanted.infrastructure.provider;
-    if asked == continuum_provider::AUTO || asked == made_by {
-        live.infrastructure.provider.clone_from(asked);
+    let asked = wanted.infrastructure.provider;
+    if asked == ProviderKind::Auto || asked.name() == made_by {
+        live.infrastructure.provider = asked;
     }
 }
 

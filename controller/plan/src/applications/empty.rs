@@ -1,29 +1,20 @@
 //! `empty`: one sleeping program on each worker, or on each endpoint where there are no workers.
 
 use super::{Application, pods};
-use continuum_config::{ApplicationKind, Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config, Empty, Findings};
 use continuum_model::{Cell, Clocks, NodeRun, Phase, Plan, Report, Role, RunPlan, Table};
 use continuum_workload_core::{
     spec::{Role as Does, RunSpec, Sleep},
     stats::round_to,
 };
 
-#[derive(Debug)]
-pub(super) struct Empty;
-
 impl Application for Empty {
-    fn kind(&self) -> ApplicationKind {
-        ApplicationKind::Empty
-    }
-
-    fn check(&self, _config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
-        if benchmark.sleep_time_s > 0.0 {
-            Vec::new()
-        } else {
-            vec![(
+    fn check(&self, _config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
+        if self.sleep_time_s <= 0.0 {
+            findings.fault(
                 "benchmark.sleep_time_s",
-                "is required for application empty".into(),
-            )]
+                "is required for application empty",
+            );
         }
     }
 
@@ -42,10 +33,10 @@ impl Application for Empty {
                     node: node.name.clone(),
                     phase: Phase::Worker,
                     spec: RunSpec {
-                        application: self.name().into(),
+                        application: ApplicationKind::Empty.to_string(),
                         node: node.name.clone(),
                         role: Does::Sleep(Sleep {
-                            sleep_s: benchmark.sleep_time_s,
+                            sleep_s: self.sleep_time_s,
                         }),
                     },
                     cpu_cores: benchmark.worker_cores,
@@ -58,8 +49,8 @@ impl Application for Empty {
         runs
     }
 
-    fn deadline_s(&self, benchmark: &Benchmark) -> f64 {
-        benchmark.sleep_time_s + 120.0
+    fn deadline_s(&self, _benchmark: &Benchmark) -> f64 {
+        self.sleep_time_s + 120.0
     }
 
     fn report(

@@ -26,9 +26,8 @@ impl ExecutionModel for OpenFaas {
                 "openfaas needs resource_manager = kubernetes".to_owned(),
             ));
         }
-        if config.software.openfaas == OpenFaasDistribution::Upstream
-            && config.software.openfaas_images.is_empty()
-        {
+        let own = &config.software.openfaas;
+        if own.distribution == OpenFaasDistribution::Upstream && own.images.is_empty() {
             faults.push((
                 "software.openfaas_images",
                 format!(
@@ -37,7 +36,7 @@ impl ExecutionModel for OpenFaas {
                 ),
             ));
         }
-        faults.extend(check_images(&config.software.openfaas_images));
+        faults.extend(check_images(&own.images));
         faults
     }
 

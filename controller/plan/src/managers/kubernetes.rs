@@ -83,7 +83,7 @@ impl Cluster for Kubernetes {
         catalogue: &'a Catalogue,
         config: &Config,
     ) -> Result<&'a Stack, UnknownVersion> {
-        let version = config.software.kube_version.as_deref();
+        let version = config.software.kubernetes.kube_version.as_deref();
         catalogue.stack("kubernetes", version).map_err(|error| {
             let first = catalogue.stack("kubernetes", None);
             let first = first.ok().and_then(|s| s.versions.get("kubernetes"));

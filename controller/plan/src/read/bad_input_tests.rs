@@ -261,6 +261,7 @@ fn texts_by_override_need_no_second_quotes() {
     assert_eq!(
         set("software.kube_version=1.35")
             .software
+            .kubernetes
             .kube_version
             .unwrap(),
         "1.35"
@@ -328,4 +329,86 @@ fn files_by_odd_ways() {
         error.contains("`my lab`") && error.contains("--set name="),
         "{error}"
     );
+}
+
+#[test]
+fn each_bad_row_is_one_fault_with_its_own_line() {
+    let tables = "[[benchmark.timeline]]\nat_s = 1\ncut = [\"cloud\", \"edge\"]\n\n\
+                  [[benchmark.timeline]]\nat_s = 2\nsever = [\"cloud\", \"edge\"]\n\n\
+                  [[benchmark.timeline]]\nat_s = \"soon\"\ncut = [\"cloud\", \"edge\"]\n";
+    let found = faults(toml(&format!("{MIST}{tables}")));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    let first = MIST.lines().count() + 1;
+    for (fault, line, part) in [
+        (
+            &found[0],
+            first + 4,
+            "unknown field `sever`, expected one of `at_s`, `cut`",
+        ),
+        (&found[1], first + 8, "invalid type: string \"soon\""),
+    ] {
+        assert!(
+            fault.starts_with(&format!("test.toml:{line}: benchmark.timeline: "))
+                && fault.contains(part),
+            "{fault}"
+        );
+    }
+    let lines = "timeline = [\n    \"1 cut cloud edge\",\n    \"2 sever cloud edge\",\n    3,\n]\n";
+    let found = faults(toml(&format!("{MIST}{lines}")));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found[0].starts_with(&format!("test.toml:{}: ", first + 2))
+            && found[0].contains("`sever cloud edge`"),
+        "{found:#?}"
+    );
+    assert!(
+        found[1].contains("`3` is neither a table nor a text"),
+        "{found:#?}"
+    );
+    let one = faults(toml(&format!("{MIST}timeline = 5\n")));
+    assert!(
+        one[0].contains("`5` is not a list of tables or texts"),
+        "{one:?}"
+    );
+    let other = faults(toml(&format!("{MIST}[[benchmark.ports]]\na = 1\n")));
+    assert!(other[0].contains("is not a table or a value"), "{other:?}");
+}
+
+#[test]
+fn a_step_is_the_same_as_a_table_a_line_and_an_override() {
+    let of = |text: &str, set: &[String]| {
+        let checked = parse(&format!("{MIST}{text}"), "test.toml", false, "test", set);
+        checked.unwrap().config.benchmark.unwrap().timeline
+    };
+    let table = of(
+        "[[benchmark.timeline]]\nat_s = 20\ncut = [\"endpoint\", \"edge\"]\n",
+        &[],
+    );
+    assert_eq!(
+        table,
+        of(
+            "timeline = [{ at_s = 20, cut = [\"endpoint\", \"edge\"] }]\n",
+            &[]
+        )
+    );
+    assert_eq!(table, of("timeline = [\"20 cut endpoint edge\"]\n", &[]));
+    for set in [
+        "benchmark.timeline=[\"20 cut endpoint edge\"]",
+        "benchmark.timeline=[{ at_s = 20, cut = [\"endpoint\", \"edge\"] }]",
+        "benchmark.timeline=20 cut endpoint edge",
+    ] {
+        assert_eq!(table, of("", &[set.to_owned()]), "{set}");
+    }
+}
+
+#[test]
+fn what_is_of_no_effect_yet_is_kept_when_shown() {
+    let text = MIST.replace(
+        "resource_manager = \"mist\"\n",
+        "resource_manager = \"mist\"\nopenfaas = \"upstream\"\naccept_openfaas_terms = true\n\
+         openfaas_images = [\"nats=a\"]\nbroker = \"mosquitto\"\nevent_bus = \"internal\"\n",
+    );
+    let config = toml(&text).unwrap().config;
+    let shown = continuum_config::to_toml(&config);
+    assert_eq!(toml(&shown).unwrap().config, config, "{shown}");
 }

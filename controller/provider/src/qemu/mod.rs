@@ -25,7 +25,7 @@ mod xml;
 
 use super::{Allow, Capabilities, Fitness, LimitReport, NodeState, Provider};
 use accelerator::Accelerator;
-use continuum_config::{AcceleratorChoice, Config};
+use continuum_config::{AcceleratorChoice, Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{Plan, Prefix};
 use continuum_plan::managers;
@@ -59,8 +59,8 @@ fn console_path(context: &Context, domain: &str) -> PathBuf {
 
 #[async_trait::async_trait]
 impl Provider for Qemu {
-    fn name(&self) -> &'static str {
-        "qemu"
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Qemu
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -94,7 +94,7 @@ impl Provider for Qemu {
         config: &Config,
         prefix: Prefix,
     ) -> Result<bool, Error> {
-        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
         fabric::is_taken(&hypervisor, prefix).await
     }
 
@@ -110,7 +110,7 @@ impl Provider for Qemu {
         let mut accelerator = Accelerator::Tcg;
         match continuum_images::store::current(&context.cache) {
             Ok(image) => {
-                let asked = config.infrastructure.accelerator;
+                let asked = config.infrastructure.qemu.accelerator;
                 match accelerator::choose(asked, &image.file("kernel")).await {
                     Ok(chosen) => accelerator = chosen,
                     Err(why) => reasons.push(why),
@@ -121,7 +121,7 @@ impl Provider for Qemu {
         if accelerator == Accelerator::Tcg && reasons.is_empty() {
             context.progress.line(EMULATED);
         }
-        match open(&config.infrastructure.libvirt_uri) {
+        match open(&config.infrastructure.qemu.libvirt_uri) {
             Ok(hypervisor) => {
                 if let Some(bridge) = &config.infrastructure.bridge
                     && !std::path::Path::new("/sys/class/net")
@@ -149,7 +149,7 @@ impl Provider for Qemu {
         _secrets: &Secrets,
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
-        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
         fabric::create(&hypervisor, config, plan.prefix, deployment, &context.root).map(|_| ())
     }
 
@@ -174,14 +174,16 @@ impl Provider for Qemu {
             }
             image
         };
-        let accelerator =
-            accelerator::choose(config.infrastructure.accelerator, &image.file("kernel"))
-                .await
-                .map_err(|why| Error::other("choose an accelerator", why))?;
+        let accelerator = accelerator::choose(
+            config.infrastructure.qemu.accelerator,
+            &image.file("kernel"),
+        )
+        .await
+        .map_err(|why| Error::other("choose an accelerator", why))?;
         deployment.set_fact("accelerator", accelerator.label())?;
         deployment.set_fact("image", image.manifest.key.clone())?;
         deployment.set_fact("bundle", image.manifest.bundle.clone())?;
-        let hypervisor = open(&config.infrastructure.libvirt_uri)?;
+        let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
         let create = machines::CreateContext {
             context,
             config,

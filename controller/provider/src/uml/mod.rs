@@ -29,7 +29,7 @@ pub mod supervisor;
 use super::{
     Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider, routes, seed,
 };
-use continuum_config::Config;
+use continuum_config::{Config, ProviderKind};
 use continuum_host::{
     context::Context,
     error::Error,
@@ -160,8 +160,8 @@ async fn probe(context: &Context, kernel: &Kernel) -> Result<String, Error> {
 
 #[async_trait::async_trait]
 impl Provider for Uml {
-    fn name(&self) -> &'static str {
-        "uml"
+    fn kind(&self) -> ProviderKind {
+        ProviderKind::Uml
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -42,7 +42,7 @@ fn wanted(
     suite_image: &str,
     workload: &str,
 ) -> FunctionDeployment {
-    let spec = &benchmark.function;
+    let spec = benchmark.function();
     let cores = benchmark.worker_cores.min(MOST_CORES);
     let resources = FunctionResources {
         memory: Some(format!(
@@ -136,7 +136,7 @@ pub(super) async fn deploy(session: &Session, benchmark: &Benchmark) -> Result<(
         let doing = format!("deploy function {}", load.name);
         asked(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
     }
-    let least = benchmark.function.min_replicas;
+    let least = benchmark.function().min_replicas;
     let client = client(&session.deployment, &session.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.

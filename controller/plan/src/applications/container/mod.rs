@@ -4,7 +4,7 @@ mod report;
 
 use super::Application;
 use crate::managers;
-use continuum_config::{ApplicationKind, Benchmark, Config, Runtime};
+use continuum_config::{ApplicationKind, Benchmark, Config, Container, Findings, Runtime};
 use continuum_model::{
     BROKER_PORT, Clocks, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
     UserContainer, UserImage,
@@ -15,12 +15,8 @@ use std::collections::BTreeMap;
 /// Containers may take so long beyond the length of the run: to start, and to say how it went.
 const SLACK_S: f64 = 420.0;
 
-#[derive(Debug)]
-pub(super) struct Container;
-
-fn ports(benchmark: &Benchmark) -> Option<Vec<u16>> {
-    benchmark
-        .ports
+fn ports(own: &Container) -> Option<Vec<u16>> {
+    own.ports
         .iter()
         .map(|p| p.parse().ok().filter(|p| *p > 0))
         .collect()
@@ -32,57 +28,47 @@ fn addresses<'a>(nodes: impl Iterator<Item = &'a NodePlan>) -> String {
 }
 
 impl Application for Container {
-    fn kind(&self) -> ApplicationKind {
-        ApplicationKind::Container
-    }
-
-    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
+    fn check(&self, config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
         let images = [
-            ("benchmark.worker_image", &benchmark.worker),
-            ("benchmark.endpoint_image", &benchmark.endpoint),
+            ("benchmark.worker_image", &self.worker),
+            ("benchmark.endpoint_image", &self.endpoint),
         ];
         if images.iter().all(|(_, own)| own.image.is_none()) {
-            faults.push((
+            findings.fault(
                 "benchmark.worker_image",
-                "application container needs worker_image or endpoint_image".to_owned(),
-            ));
+                "application container needs worker_image or endpoint_image",
+            );
         }
-        if ports(benchmark).is_none() {
-            faults.push((
+        if ports(self).is_none() {
+            findings.fault(
                 "benchmark.ports",
-                format!(
-                    "`{}` are not all ports: 1 to 65535",
-                    benchmark.ports.join(", ")
-                ),
-            ));
+                format!("`{}` are not all ports: 1 to 65535", self.ports.join(", ")),
+            );
         }
         let in_pods = managers::find(config.software.resource_manager)
             .is_some_and(managers::ResourceManager::runs_in_pods);
-        let by_agents = benchmark.endpoint.image.is_some() || !in_pods;
+        let by_agents = self.endpoint.image.is_some() || !in_pods;
         let names = images
             .iter()
             .filter(|(_, own)| own.image.is_some() && own.archive().is_none());
         if by_agents && config.software.container_runtime == Runtime::Containerd {
-            faults.extend(names.map(|(option, _)| {
-                let text = "must be an archive (*.tar) with container_runtime containerd, which fetches nothing";
-                (*option, text.to_owned())
-            }));
+            for (option, _) in names {
+                findings.fault(option, "must be an archive (*.tar) with container_runtime containerd, which fetches nothing");
+            }
         }
         if by_agents && config.software.runtime().is_none() {
-            faults.push((
+            findings.fault(
                 "software.container_runtime",
-                "application container needs containerd or docker here".into(),
-            ));
+                "application container needs containerd or docker here",
+            );
         }
         let tiers = &config.infrastructure.tiers;
-        if benchmark.endpoint.image.is_some() && tiers.endpoint.nodes == 0 {
-            faults.push((
+        if self.endpoint.image.is_some() && tiers.endpoint.nodes == 0 {
+            findings.fault(
                 "infrastructure.endpoint.nodes",
-                "endpoint_image needs an endpoint".into(),
-            ));
+                "endpoint_image needs an endpoint",
+            );
         }
-        faults
     }
 
     fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
@@ -97,9 +83,9 @@ impl Application for Container {
         let common: BTreeMap<String, String> = [
             ("CONTINUUM_WORKERS", addresses(workers.iter().copied())),
             ("CONTINUUM_ENDPOINTS", addresses(endpoints.iter().copied())),
-            ("CONTINUUM_FREQUENCY_HZ", benchmark.frequency.to_string()),
+            ("CONTINUUM_FREQUENCY_HZ", self.frequency.to_string()),
             ("CONTINUUM_DURATION_S", benchmark.duration_s.to_string()),
-            ("CONTINUUM_PORTS", benchmark.ports.join(",")),
+            ("CONTINUUM_PORTS", self.ports.join(",")),
         ]
         .map(|(k, v)| (k.to_owned(), v))
         .into();
@@ -128,7 +114,7 @@ impl Application for Container {
                 node: node.name.clone(),
                 phase,
                 spec: RunSpec {
-                    application: self.name().into(),
+                    application: ApplicationKind::Container.to_string(),
                     node: node.name.clone(),
                     role: Does::External,
                 },
@@ -147,11 +133,11 @@ impl Application for Container {
                     image: image.clone(),
                     env,
                     ports: if is_worker {
-                        ports(benchmark).unwrap_or_default()
+                        ports(self).unwrap_or_default()
                     } else {
                         Vec::new()
                     },
-                    is_service: is_worker && benchmark.endpoint.image.is_some(),
+                    is_service: is_worker && self.endpoint.image.is_some(),
                 }),
             }
         };
@@ -159,35 +145,35 @@ impl Application for Container {
         for (index, worker) in workers.iter().enumerate() {
             let broker = format!("{}:{BROKER_PORT}", worker.address);
             let own = endpoints.iter().skip(index * share).take(share);
-            if benchmark.worker.image.is_some() {
+            if self.worker.image.is_some() {
                 let rest = [
                     ("CONTINUUM_ROLE", "worker".to_owned()),
                     ("CONTINUUM_BROKER", broker.clone()),
                     ("CONTINUUM_OWN_ENDPOINTS", addresses(own.clone().copied())),
                 ];
                 for copy in 0..benchmark.applications_per_worker {
-                    runs.push(run(worker, copy, Phase::Worker, &benchmark.worker, &rest));
+                    runs.push(run(worker, copy, Phase::Worker, &self.worker, &rest));
                 }
             }
-            if benchmark.endpoint.image.is_some() {
+            if self.endpoint.image.is_some() {
                 for endpoint in own {
                     let rest = [
                         ("CONTINUUM_ROLE", "endpoint".to_owned()),
                         ("CONTINUUM_BROKER", broker.clone()),
                         ("CONTINUUM_WORKER", worker.address.to_string()),
                     ];
-                    let mut run = run(endpoint, 0, Phase::Endpoint, &benchmark.endpoint, &rest);
+                    let mut run = run(endpoint, 0, Phase::Endpoint, &self.endpoint, &rest);
                     run.connected_to = Some(index);
                     runs.push(run);
                 }
             }
         }
-        if workers.is_empty() && benchmark.endpoint.image.is_some() {
+        if workers.is_empty() && self.endpoint.image.is_some() {
             let rest = [("CONTINUUM_ROLE", "endpoint".to_owned())];
             runs.extend(
                 endpoints
                     .iter()
-                    .map(|n| run(n, 0, Phase::Endpoint, &benchmark.endpoint, &rest)),
+                    .map(|n| run(n, 0, Phase::Endpoint, &self.endpoint, &rest)),
             );
         }
         runs
@@ -210,7 +196,7 @@ impl Application for Container {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::parse;
     use continuum_model::Prefix;
 
     const CONFIG: &str = r#"
@@ -233,11 +219,10 @@ mod tests {
 
     #[test]
     fn everyone_is_told_where_the_others_are() {
-        let config = crate::parse(CONFIG, "own.toml", false, "own", &[])
-            .unwrap()
-            .config;
+        let config = parse(CONFIG, "own.toml", false, "own", &[]).unwrap().config;
         let plan = crate::plan(&config, Prefix([192, 168, 100]));
-        let runs = Container.runs(&plan, &config.benchmark.unwrap());
+        let benchmark = config.benchmark.as_ref().unwrap();
+        let runs = crate::applications::of(benchmark).runs(&plan, benchmark);
         assert_eq!(runs.len(), 3);
         let own = |index: usize| runs[index].own.as_ref().unwrap();
         assert!(own(0).is_service && own(0).ports == [8080]);
@@ -261,7 +246,7 @@ mod tests {
         let text = CONFIG
             .replace("container_runtime = \"docker\"", "")
             .replace("8080", "http");
-        let error = crate::parse(&text, "own.toml", false, "own", &[])
+        let error = parse(&text, "own.toml", false, "own", &[])
             .unwrap_err()
             .to_string();
         for part in ["`http`", "containerd or docker"] {

@@ -3,7 +3,7 @@
 pub(super) mod report;
 
 use super::Application;
-use continuum_config::{ApplicationKind, Benchmark, Config, FunctionLoad};
+use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad, Functions};
 use continuum_model::{Clocks, NodeRun, Phase, Plan, Report, RunPlan, Tier};
 use continuum_workload_core::spec::{
     CallBody, FunctionCalls, Invoker, Load, Role as Does, RunSpec,
@@ -18,20 +18,17 @@ pub const SUITE: [&str; 5] = ["fibonacci", "io", "matrix", "memory", "sleep"];
 /// Every call is a line in a file.
 const MOST_CALLS: f64 = 10_000_000.0;
 
-#[derive(Debug)]
-pub(super) struct Functions;
-
-/// What is called, as far as it is understood: what is not is a fault of the config.
+/// What is called.
 pub fn loads(benchmark: &Benchmark) -> Vec<FunctionLoad> {
-    if benchmark.application != ApplicationKind::Functions {
-        return vec![FunctionLoad {
+    match &benchmark.application {
+        ApplicationConfig::Functions(own) => own.functions.clone(),
+        ApplicationConfig::ImageClassification(own) => vec![FunctionLoad {
             name: IMAGE.into(),
-            frequency_hz: benchmark.frequency,
+            frequency_hz: own.frequency,
             parameters: "{}".into(),
-        }];
+        }],
+        ApplicationConfig::Empty(_) | ApplicationConfig::Container(_) => Vec::new(),
     }
-    let all = benchmark.functions.iter();
-    all.filter_map(|text| text.parse().ok()).collect()
 }
 
 /// One run on each endpoint, which calls everything.
@@ -54,7 +51,7 @@ pub(super) fn runs(plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
                 duration_s: benchmark.duration_s,
                 grace_s: CALL_TIMEOUT_S,
             },
-            is_closed_loop: benchmark.function.is_closed_loop,
+            is_closed_loop: benchmark.function().is_closed_loop,
         })
         .collect();
     let endpoints = plan.nodes.iter().filter(|n| n.tier == Tier::Endpoint);
@@ -87,7 +84,7 @@ pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
         .map(|l| l.frequency_hz)
         .fold(0.0, f64::max);
     // In a closed loop each call waits for the one before.
-    let waits = if benchmark.function.is_closed_loop {
+    let waits = if benchmark.function().is_closed_loop {
         (busiest * benchmark.duration_s).ceil().max(1.0)
     } else {
         1.0
@@ -96,60 +93,54 @@ pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
 }
 
 impl Application for Functions {
-    fn kind(&self) -> ApplicationKind {
-        ApplicationKind::Functions
+    fn may_call_functions(&self) -> bool {
+        true
     }
 
-    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
+    fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>) {
         let path = "benchmark.functions";
         if config.software.execution_model.is_none() {
-            faults.push((
+            findings.fault(
                 "software.execution_model",
-                "is required for application functions: openfaas".to_owned(),
-            ));
+                "is required for application functions: openfaas",
+            );
         }
         if config.infrastructure.tiers.endpoint.nodes == 0 {
-            faults.push((
+            findings.fault(
                 "infrastructure.endpoint.nodes",
-                "application functions needs an endpoint that calls them".into(),
-            ));
+                "application functions needs an endpoint that calls them",
+            );
         }
         if benchmark.cache_worker {
-            faults.push((
+            findings.fault(
                 "benchmark.cache_worker",
-                "is not possible with functions: their replicas are there before they are called"
-                    .into(),
-            ));
+                "is not possible with functions: their replicas are there before they are called",
+            );
         }
-        if benchmark.functions.is_empty() {
-            faults.push((path, "is required for application functions".into()));
+        if self.functions.is_empty() && !findings.is_wrong(path) {
+            findings.fault(path, "is required for application functions");
         }
-        let mut names: Vec<String> = Vec::new();
-        let mut calls = 0.0;
-        for text in &benchmark.functions {
-            match text.parse::<FunctionLoad>() {
-                Err(why) => faults.push((path, why)),
-                Ok(load) if load.name != IMAGE && !SUITE.contains(&&*load.name) => {
-                    let known = SUITE.join(", ");
-                    let why = format!("`{}` is not one of {IMAGE}, {known}", load.name);
-                    faults.push((path, why));
-                }
-                Ok(load) if names.contains(&load.name) => {
-                    faults.push((path, format!("`{}` stands there twice", load.name)));
-                }
-                Ok(load) => {
-                    calls += load.frequency_hz * benchmark.duration_s;
-                    names.push(load.name);
-                }
+        for (row, load) in self.functions.iter().enumerate() {
+            let name = &*load.name;
+            if name != IMAGE && !SUITE.contains(&name) {
+                let known = SUITE.join(", ");
+                findings.fault_in_row(
+                    path,
+                    row,
+                    format!("`{name}` is not one of {IMAGE}, {known}"),
+                );
+            } else if self.functions.iter().take(row).any(|l| l.name == name) {
+                findings.fault_in_row(path, row, format!("`{name}` stands there twice"));
             }
         }
+        let frequencies = self.functions.iter().map(|load| load.frequency_hz);
+        let calls = frequencies.sum::<f64>() * benchmark.duration_s;
         if calls > MOST_CALLS {
-            let why =
-                format!("{calls:.0} calls are more than the {MOST_CALLS:.0} that one run can keep");
-            faults.push(("benchmark.duration_s", why));
+            findings.fault(
+                "benchmark.duration_s",
+                format!("{calls:.0} calls are more than the {MOST_CALLS:.0} that one run can keep"),
+            );
         }
-        faults
     }
 
     fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {

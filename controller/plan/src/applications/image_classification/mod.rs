@@ -3,7 +3,7 @@
 mod report;
 
 use super::{Application, functions};
-use continuum_config::{ApplicationKind, Benchmark, Config};
+use continuum_config::{ApplicationKind, Benchmark, Config, Findings, ImageClassification};
 use continuum_model::{
     BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
 };
@@ -17,40 +17,28 @@ const QUEUE_BYTES: u64 = 256 << 20;
 /// Every one is a sample in memory and a line in a file.
 const MOST_PHOTOS: f64 = 10_000_000.0;
 
-fn load(benchmark: &Benchmark) -> Load {
+fn load(own: &ImageClassification, benchmark: &Benchmark) -> Load {
     Load {
-        frequency_hz: benchmark.frequency,
+        frequency_hz: own.frequency,
         duration_s: benchmark.duration_s,
         grace_s: GRACE_S,
     }
 }
 
-#[derive(Debug)]
-pub(super) struct ImageClassification;
-
-impl ImageClassification {
-    fn run(
-        &self,
-        node: &NodePlan,
-        phase: Phase,
-        role: Does,
-        cpu_cores: f64,
-        memory_mib: u64,
-    ) -> RunPlan {
-        RunPlan {
-            id: node.name.clone(),
+fn run(node: &NodePlan, phase: Phase, role: Does, cpu_cores: f64, memory_mib: u64) -> RunPlan {
+    RunPlan {
+        id: node.name.clone(),
+        node: node.name.clone(),
+        phase,
+        spec: RunSpec {
+            application: ApplicationKind::ImageClassification.to_string(),
             node: node.name.clone(),
-            phase,
-            spec: RunSpec {
-                application: self.name().into(),
-                node: node.name.clone(),
-                role,
-            },
-            cpu_cores,
-            memory_mib,
-            connected_to: None,
-            own: None,
-        }
+            role,
+        },
+        cpu_cores,
+        memory_mib,
+        connected_to: None,
+        own: None,
     }
 }
 
@@ -60,53 +48,51 @@ fn classifiers(cores: f64) -> u32 {
 }
 
 impl Application for ImageClassification {
-    fn kind(&self) -> ApplicationKind {
-        ApplicationKind::ImageClassification
+    fn may_call_functions(&self) -> bool {
+        true
     }
 
-    fn check(&self, config: &Config, benchmark: &Benchmark) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        if benchmark.frequency <= 0.0 {
-            faults.push((
+    fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>) {
+        if self.frequency <= 0.0 {
+            findings.fault(
                 "benchmark.frequency",
-                "is required for application image_classification".to_owned(),
-            ));
+                "is required for application image_classification",
+            );
         }
-        let photos = benchmark.frequency * benchmark.duration_s;
+        let photos = self.frequency * benchmark.duration_s;
         if photos > MOST_PHOTOS {
-            faults.push((
+            findings.fault(
                 "benchmark.duration_s",
                 format!(
                     "{photos:.0} photos from each endpoint are more than the {MOST_PHOTOS:.0} that one run can keep"
                 ),
-            ));
+            );
         }
         if config.infrastructure.tiers.endpoint.nodes == 0 {
-            faults.push((
+            findings.fault(
                 "infrastructure.endpoint.nodes",
-                "application image_classification needs an endpoint".into(),
-            ));
+                "application image_classification needs an endpoint",
+            );
         }
         if benchmark.cache_worker {
-            faults.push((
+            findings.fault(
                 "benchmark.cache_worker",
-                "is not possible with application image_classification".into(),
-            ));
+                "is not possible with application image_classification",
+            );
         }
         if benchmark.applications_per_worker > 1 {
-            faults.push((
+            findings.fault(
                 "benchmark.applications_per_worker",
-                "more than one worker application on a node would each get every photo; use more cores instead".into(),
-            ));
+                "more than one worker application on a node would each get every photo; use more cores instead",
+            );
         }
-        faults
     }
 
     fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
         if plan.execution_model.is_some() {
             return functions::runs(plan, benchmark);
         }
-        let load = load(benchmark);
+        let load = load(self, benchmark);
         let dataset = plan.dataset.clone();
         let endpoints: Vec<&NodePlan> = plan
             .nodes
@@ -123,7 +109,7 @@ impl Application for ImageClassification {
             return endpoints
                 .iter()
                 .map(|n| {
-                    self.run(
+                    run(
                         n,
                         Phase::Endpoint,
                         Does::Combined(combined.clone()),
@@ -150,7 +136,7 @@ impl Application for ImageClassification {
                 queue_bytes: QUEUE_BYTES,
                 deadline_s: self.deadline_s(benchmark),
             };
-            runs.push(self.run(
+            runs.push(run(
                 worker,
                 Phase::Worker,
                 Does::Subscriber(subscriber),
@@ -163,7 +149,7 @@ impl Application for ImageClassification {
                     load,
                     dataset: dataset.clone(),
                 };
-                let mut run = self.run(
+                let mut run = run(
                     endpoint,
                     Phase::Endpoint,
                     Does::Publisher(publisher),
@@ -181,7 +167,7 @@ impl Application for ImageClassification {
         // With functions it may be longer still.
         let functions = functions::deadline_s(benchmark);
         // Loading libtorch takes half a minute in an emulated guest.
-        functions.max(load(benchmark).longest_s() + 300.0)
+        functions.max(load(self, benchmark).longest_s() + 300.0)
     }
 
     fn report(
@@ -191,6 +177,6 @@ impl Application for ImageClassification {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report {
-        report::report(plan, benchmark, runs, clocks)
+        report::report(plan, load(self, benchmark).count(), runs, clocks)
     }
 }

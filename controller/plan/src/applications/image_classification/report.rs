@@ -1,6 +1,5 @@
 //! Results of `image_classification`.
 
-use continuum_config::Benchmark;
 use continuum_model::{Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table};
 use continuum_workload_core::{
     record::Sample,
@@ -48,13 +47,8 @@ fn offset(clocks: &Clocks, node: &str) -> (i64, i64) {
     clocks.get(node).map_or((0, 0), ClockPair::offset)
 }
 
-/// Tables, stages, counts and reasons against the run.
-pub(crate) fn report(
-    plan: &Plan,
-    benchmark: &Benchmark,
-    runs: &[NodeRun],
-    clocks: &Clocks,
-) -> Report {
+/// Tables, stages, counts and reasons against the run, in which each endpoint was asked for so many photos.
+pub(crate) fn report(plan: &Plan, asked: u64, runs: &[NodeRun], clocks: &Clocks) -> Report {
     let mut report = Report::default();
     let endpoints: Vec<&NodeRun> = runs
         .iter()
@@ -79,7 +73,7 @@ pub(crate) fn report(
         report.tables.push(table);
     }
     stages(&mut report, plan.mode, runs, &endpoints, clocks);
-    counts::add(&mut report, benchmark, runs, &endpoints);
+    counts::add(&mut report, asked, runs, &endpoints);
     report
 }
 

@@ -31,7 +31,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 pub(super) struct OpenFaas;
 
 fn is_upstream(config: &Config) -> bool {
-    config.software.openfaas == OpenFaasDistribution::Upstream
+    config.software.openfaas.distribution == OpenFaasDistribution::Upstream
 }
 
 #[async_trait::async_trait]
@@ -44,9 +44,9 @@ impl Installer for OpenFaas {
         if !is_upstream(config) {
             return Vec::new();
         }
-        let terms = !config.software.accept_openfaas_terms;
+        let terms = !config.software.openfaas.accept_terms;
         let terms = terms.then(|| upstream::TERMS.to_owned());
-        let missing = upstream::missing_archives(&config.software.openfaas_images);
+        let missing = upstream::missing_archives(&config.software.openfaas.images);
         terms.into_iter().chain(missing).collect()
     }
 
@@ -63,7 +63,7 @@ impl Installer for OpenFaas {
             digests.push((format!("image {reference}"), digest.to_owned()));
             images.insert(file.name.clone(), file);
         }
-        let own = upstream::Images::read(&session.config.software.openfaas_images)?;
+        let own = upstream::Images::read(&session.config.software.openfaas.images)?;
         let mut brought = Vec::new();
         for (node, agent) in session.nodes() {
             let (name, archives) = match node.role {

@@ -1,6 +1,6 @@
 //! What became of the photos, and what a reader of the latency must know.
 
-use super::{Benchmark, NodeRun, Report, is_classified};
+use super::{NodeRun, Report, is_classified};
 use continuum_workload_core::{event::Summary, record::Loss};
 use std::collections::BTreeMap;
 
@@ -51,15 +51,7 @@ fn is_more_than_a_few(part: u64, whole: u64) -> bool {
     part as f64 > whole as f64 * FEW
 }
 
-pub(super) fn add(
-    report: &mut Report,
-    benchmark: &Benchmark,
-    runs: &[NodeRun],
-    endpoints: &[&NodeRun],
-) {
-    let asked = (benchmark.frequency * benchmark.duration_s)
-        .round()
-        .max(1.0) as u64;
+pub(super) fn add(report: &mut Report, asked: u64, runs: &[NodeRun], endpoints: &[&NodeRun]) {
     let of_endpoints =
         |field: fn(&NodeRun) -> u64| -> u64 { endpoints.iter().map(|run| field(run)).sum() };
     let of_all =

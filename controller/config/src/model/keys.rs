@@ -1,4 +1,6 @@
-//! What an option is. The table of them all is `options`.
+//! What an option is: its names, its type, and where in the config it is. The table of them all is `options`.
+
+use super::field::Access;
 
 /// One option.
 #[derive(Debug)]
@@ -11,6 +13,22 @@ pub struct Key {
     pub kind: Kind,
     /// What it is, with its default.
     pub doc: &'static str,
+    /// Where in the config it is; `None` = it has no effect there.
+    pub(crate) access: Option<Access>,
+    /// Not shown when it is false or 0.
+    pub(crate) is_quiet: bool,
+}
+
+impl Key {
+    pub(crate) const fn at(mut self, access: Access) -> Self {
+        self.access = Some(access);
+        self
+    }
+
+    pub(crate) const fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
+    }
 }
 
 /// Upstream's spelling of an option.
@@ -46,6 +64,10 @@ pub enum Kind {
     Text,
     /// Any texts.
     List,
+    /// Steps, each a table or a line.
+    Timeline,
+    /// Functions with their loads, each a table or a line.
+    Functions,
     /// Truth value.
     Bool,
     /// Whole number in a range.
@@ -63,16 +85,18 @@ pub enum Kind {
     Only(&'static str, &'static str),
 }
 
-pub(super) const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
+pub(crate) const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key {
         path,
         cfg: None,
         kind,
         doc,
+        access: None,
+        is_quiet: false,
     }
 }
 
-pub(super) const fn both(
+pub(crate) const fn both(
     path: &'static str,
     section: &'static str,
     option: &'static str,
@@ -82,7 +106,7 @@ pub(super) const fn both(
     unit(path, section, option, CfgUnit::Same, kind, doc)
 }
 
-pub(super) const fn unit(
+pub(crate) const fn unit(
     path: &'static str,
     section: &'static str,
     option: &'static str,
@@ -99,11 +123,13 @@ pub(super) const fn unit(
         }),
         kind,
         doc,
+        access: None,
+        is_quiet: false,
     }
 }
 
 /// Options of upstream that belong to what we do not support at all, with the reason.
-pub(super) fn unsupported_option(option: &str) -> Option<String> {
+pub(crate) fn unsupported_option(option: &str) -> Option<String> {
     for prefix in ["gcp_", "aws_"] {
         if option.starts_with(prefix) {
             return Some(format!(

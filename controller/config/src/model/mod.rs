@@ -1,0 +1,216 @@
+//! The checked config. What a provider, a manager, an execution model or an application has for itself is in a file each,
+//! its options beside its fields; options of one table are shown in the order of the list in `options`.
+
+mod container;
+mod empty;
+pub(crate) mod field;
+mod functions;
+mod image_classification;
+pub(crate) mod keys;
+mod kubeedge;
+mod kubernetes;
+mod openfaas;
+mod qemu;
+mod run;
+
+pub use container::Container;
+pub use empty::Empty;
+pub use functions::{FunctionSpec, Functions};
+pub use image_classification::ImageClassification;
+pub use kubeedge::KubeEdge;
+pub use kubernetes::Kubernetes;
+pub use openfaas::OpenFaas;
+pub use qemu::Qemu;
+pub use run::{ApplicationConfig, Benchmark};
+
+pub(crate) use container::OPTIONS as CONTAINER;
+pub(crate) use empty::OPTIONS as EMPTY;
+pub(crate) use functions::OPTIONS as FUNCTIONS;
+pub(crate) use image_classification::{LOAD, PHOTOS};
+pub(crate) use kubeedge::OPTIONS as KUBEEDGE;
+pub(crate) use kubernetes::OPTIONS as KUBERNETES;
+pub(crate) use openfaas::OPTIONS as OPENFAAS;
+pub(crate) use qemu::OPTIONS as QEMU;
+pub(crate) use run::{LENGTH, REFUSED, RUN, TIMELINE};
+
+use crate::choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime};
+use continuum_model::{Link, Mode, PerTier, Tier, TierPair};
+use serde::Serialize;
+
+/// The whole config.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Config {
+    /// Deployment name: letters, digits, `-`, `_`.
+    pub name: String,
+    /// Machines.
+    pub infrastructure: Infrastructure,
+    /// Links between tiers.
+    pub network: Network,
+    /// What is installed.
+    pub software: Software,
+    /// What is run; `None` when only machines are wanted.
+    pub benchmark: Option<Benchmark>,
+}
+
+/// Machines.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of its own"
+)]
+pub struct Infrastructure {
+    /// Where they come from.
+    pub provider: ProviderKind,
+    /// Stop after machines and network.
+    pub infra_only: bool,
+    /// By tier.
+    pub tiers: PerTier<TierSpec>,
+    /// What differs for the first cloud node when it is the controller.
+    pub controller: ControllerSpec,
+    /// Pin virtual cores to physical ones.
+    pub cpu_pin: bool,
+    /// First two numbers of addresses; `None` = the provider's own choice.
+    pub prefix_ip: Option<String>,
+    /// Third number; `None` = the first free one from 100 on.
+    pub middle_ip: Option<u8>,
+    /// Keep everything after `run`.
+    pub keep: bool,
+    /// An existing bridge of the host instead of a network of our own.
+    pub bridge: Option<String>,
+    /// For provider `qemu`.
+    #[serde(flatten)]
+    pub qemu: Qemu,
+    /// Nodes may reach beyond their network.
+    pub internet: bool,
+}
+
+/// Machines of one tier.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TierSpec {
+    /// How many.
+    pub nodes: u32,
+    /// Virtual cores each.
+    pub cores: u32,
+    /// Memory each.
+    pub memory_mib: u64,
+    /// Share of each core, 0.1..1.
+    pub quota: f64,
+    /// 0 = no limit.
+    pub disk_read_mb_s: u64,
+    /// 0 = no limit.
+    pub disk_write_mb_s: u64,
+}
+
+impl Default for TierSpec {
+    fn default() -> Self {
+        Self {
+            nodes: 0,
+            cores: 0,
+            memory_mib: 0,
+            quota: 1.0,
+            disk_read_mb_s: 0,
+            disk_write_mb_s: 0,
+        }
+    }
+}
+
+/// Overrides for the controller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ControllerSpec {
+    /// Virtual cores.
+    pub cores: Option<u32>,
+    /// Memory.
+    pub memory_mib: Option<u64>,
+    /// Share of each core.
+    pub quota: Option<f64>,
+}
+
+/// Links between tiers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Network {
+    /// Where the numbers of links come from.
+    pub preset: Preset,
+    /// One per pair, in the order of [`TierPair::ALL`]; empty = no emulation.
+    pub links: Vec<(TierPair, Link)>,
+}
+
+impl Network {
+    /// Whether links are emulated.
+    pub fn is_emulated(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// Between two tiers, in either order.
+    pub fn link(&self, a: Tier, b: Tier) -> Option<&Link> {
+        self.links
+            .iter()
+            .find(|(pair, _)| *pair == TierPair(a, b) || *pair == TierPair(b, a))
+            .map(|(_, link)| link)
+    }
+}
+
+/// What is installed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Software {
+    /// Who places applications.
+    pub resource_manager: ManagerKind,
+    /// Install it and run nothing.
+    pub resource_manager_only: bool,
+    /// MQTT broker of each worker.
+    pub broker: Broker,
+    /// Operating services beyond those the manager asks for.
+    pub services: Vec<String>,
+    /// Where agents run applications.
+    pub container_runtime: Runtime,
+    /// `openfaas`, if any.
+    pub execution_model: Option<ExecutionModelKind>,
+    /// For `openfaas`.
+    #[serde(flatten)]
+    pub openfaas: OpenFaas,
+    /// Connections that each broker admits.
+    pub max_connections: u32,
+    /// For managers with a control plane.
+    #[serde(flatten)]
+    pub kubernetes: Kubernetes,
+    /// For manager `kubeedge`.
+    #[serde(flatten)]
+    pub kubeedge: KubeEdge,
+}
+
+impl Default for Software {
+    fn default() -> Self {
+        Self {
+            resource_manager: ManagerKind::default(),
+            resource_manager_only: false,
+            broker: Broker::default(),
+            services: Vec::new(),
+            container_runtime: Runtime::default(),
+            execution_model: None,
+            openfaas: OpenFaas::default(),
+            max_connections: 1000,
+            kubernetes: Kubernetes::default(),
+            kubeedge: KubeEdge::default(),
+        }
+    }
+}
+
+impl Software {
+    /// The runtime that agents put applications into; `None` = they are processes.
+    pub fn runtime(&self) -> Option<Runtime> {
+        Some(self.container_runtime).filter(|r| *r != Runtime::Native)
+    }
+}
+
+impl Config {
+    /// Edge if there are edge nodes, else cloud, else endpoint.
+    pub fn mode(&self) -> Mode {
+        let tiers = &self.infrastructure.tiers;
+        if tiers.edge.nodes > 0 {
+            Mode::Edge
+        } else if tiers.cloud.nodes > 0 {
+            Mode::Cloud
+        } else {
+            Mode::Endpoint
+        }
+    }
+}

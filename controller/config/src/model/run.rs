@@ -1,0 +1,362 @@
+//! What is run: what every application has, and which one it is.
+
+use super::{
+    Config,
+    container::Container,
+    empty::Empty,
+    field::{Access, Field},
+    functions::{FunctionSpec, Functions},
+    image_classification::ImageClassification,
+    keys::{CfgUnit, Key, Kind, both, key, unit},
+};
+use crate::{
+    change::TimelineStep,
+    choices::{ApplicationKind, Choice},
+    entry::Value,
+    load::FunctionLoad,
+};
+use continuum_model::{Mode, UserImage};
+use serde::{Serialize, Serializer};
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Benchmark {
+    /// Cores of each worker application.
+    pub worker_cores: f64,
+    /// Memory of each worker application.
+    pub worker_memory_mib: u64,
+    /// Cores of each endpoint application.
+    pub endpoint_cores: f64,
+    /// Memory of each endpoint application.
+    pub endpoint_memory_mib: u64,
+    /// Worker applications on each worker.
+    pub applications_per_worker: u32,
+    /// Start workers once before measuring.
+    pub cache_worker: bool,
+    /// Length.
+    pub duration_s: f64,
+    /// What happens while it runs.
+    pub timeline: Vec<TimelineStep>,
+    /// Which application, with its own options.
+    pub application: ApplicationConfig,
+}
+
+/// An application with its own options.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApplicationConfig {
+    /// Photos.
+    ImageClassification(ImageClassification),
+    /// Nothing but a start and an end.
+    Empty(Empty),
+    /// The user's own containers.
+    Container(Container),
+    /// Functions through a gateway.
+    Functions(Functions),
+}
+
+impl Benchmark {
+    /// As it is where the config says nothing but its application: what it may use follows from the machines.
+    fn usual(kind: ApplicationKind, config: &Config) -> Self {
+        let tiers = &config.infrastructure.tiers;
+        let worker = match config.mode() {
+            Mode::Cloud => &tiers.cloud,
+            Mode::Edge => &tiers.edge,
+            Mode::Endpoint => &tiers.endpoint,
+        };
+        let model = config.software.execution_model;
+        let function = model.map(|_| FunctionSpec::default());
+        Self {
+            worker_cores: (f64::from(worker.cores) - 0.5).max(0.5),
+            worker_memory_mib: worker.memory_mib.saturating_sub(512).max(256),
+            endpoint_cores: tiers.endpoint.cores.into(),
+            endpoint_memory_mib: tiers.endpoint.memory_mib,
+            applications_per_worker: 1,
+            cache_worker: false,
+            duration_s: 300.0,
+            timeline: Vec::new(),
+            application: match kind {
+                ApplicationKind::ImageClassification => {
+                    ApplicationConfig::ImageClassification(ImageClassification {
+                        function,
+                        ..ImageClassification::default()
+                    })
+                }
+                ApplicationKind::Empty => ApplicationConfig::Empty(Empty::default()),
+                ApplicationKind::Container => ApplicationConfig::Container(Container::default()),
+                ApplicationKind::Functions => ApplicationConfig::Functions(Functions {
+                    function,
+                    ..Functions::default()
+                }),
+            },
+        }
+    }
+
+    /// Which application.
+    pub fn kind(&self) -> ApplicationKind {
+        match &self.application {
+            ApplicationConfig::ImageClassification(_) => ApplicationKind::ImageClassification,
+            ApplicationConfig::Empty(_) => ApplicationKind::Empty,
+            ApplicationConfig::Container(_) => ApplicationKind::Container,
+            ApplicationConfig::Functions(_) => ApplicationKind::Functions,
+        }
+    }
+
+    /// Directory of the user's own photos.
+    pub fn dataset(&self) -> Option<&str> {
+        match &self.application {
+            ApplicationConfig::ImageClassification(own) => own.dataset.as_deref(),
+            ApplicationConfig::Functions(own) => own.dataset.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Images of the user's own.
+    pub fn images(&self) -> impl Iterator<Item = &UserImage> {
+        let own = match &self.application {
+            ApplicationConfig::Container(own) => Some([&own.worker, &own.endpoint]),
+            _ => None,
+        };
+        own.into_iter().flatten()
+    }
+
+    /// How functions run.
+    pub fn function(&self) -> FunctionSpec {
+        self.own_function().copied().unwrap_or_default()
+    }
+
+    pub(super) fn own_function(&self) -> Option<&FunctionSpec> {
+        match &self.application {
+            ApplicationConfig::ImageClassification(own) => own.function.as_ref(),
+            ApplicationConfig::Functions(own) => own.function.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn function_mut(&mut self) -> Option<&mut FunctionSpec> {
+        match &mut self.application {
+            ApplicationConfig::ImageClassification(own) => own.function.as_mut(),
+            ApplicationConfig::Functions(own) => own.function.as_mut(),
+            _ => None,
+        }
+    }
+}
+
+/// As results have it: fields of all applications side by side.
+#[derive(Default, Serialize)]
+struct Flat<'a> {
+    application: ApplicationKind,
+    worker_cores: f64,
+    worker_memory_mib: u64,
+    endpoint_cores: f64,
+    endpoint_memory_mib: u64,
+    applications_per_worker: u32,
+    cache_worker: bool,
+    frequency: f64,
+    duration_s: f64,
+    sleep_time_s: f64,
+    dataset: Option<&'a str>,
+    worker: UserImage,
+    endpoint: UserImage,
+    ports: &'a [String],
+    timeline: &'a [TimelineStep],
+    functions: &'a [FunctionLoad],
+    function: FunctionSpec,
+}
+
+impl Serialize for Benchmark {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut flat = Flat {
+            application: self.kind(),
+            worker_cores: self.worker_cores,
+            worker_memory_mib: self.worker_memory_mib,
+            endpoint_cores: self.endpoint_cores,
+            endpoint_memory_mib: self.endpoint_memory_mib,
+            applications_per_worker: self.applications_per_worker,
+            cache_worker: self.cache_worker,
+            duration_s: self.duration_s,
+            dataset: self.dataset(),
+            timeline: &self.timeline,
+            function: self.function(),
+            ..Flat::default()
+        };
+        match &self.application {
+            ApplicationConfig::ImageClassification(own) => flat.frequency = own.frequency,
+            ApplicationConfig::Empty(own) => flat.sleep_time_s = own.sleep_time_s,
+            ApplicationConfig::Container(own) => {
+                flat.frequency = own.frequency;
+                (flat.worker, flat.endpoint) = (own.worker.clone(), own.endpoint.clone());
+                flat.ports = &own.ports;
+            }
+            ApplicationConfig::Functions(own) => flat.functions = &own.functions,
+        }
+        flat.serialize(serializer)
+    }
+}
+
+/// Access to what every application has.
+macro_rules! run {
+    ($field:ident) => {
+        Access {
+            put: |config, value| {
+                if let Some(run) = &mut config.benchmark {
+                    run.$field.put(value);
+                }
+            },
+            get: |config| config.benchmark.as_ref()?.$field.get(),
+        }
+    };
+}
+
+const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
+
+pub(crate) const RUN: [Key; 7] = [
+    both(
+        "benchmark.application",
+        "benchmark",
+        "application",
+        Kind::Choice(
+            ApplicationKind::NAMES,
+            &[
+                ("empty_kata", NO_APPLICATION),
+                ("mem_usage", NO_APPLICATION),
+                ("stress", NO_APPLICATION),
+                ("signal_classification", NO_APPLICATION),
+                ("opencraft", NO_APPLICATION),
+            ],
+        ),
+        "what is run; required unless resource_manager_only",
+    )
+    .at(Access {
+        put: |config, value| {
+            if let Value::Text(name) = value
+                && let Some(kind) = ApplicationKind::of(name)
+            {
+                config.benchmark = Some(Benchmark::usual(kind, config));
+            }
+        },
+        get: |config| config.benchmark.as_ref()?.kind().get(),
+    }),
+    both(
+        "benchmark.worker_cores",
+        "benchmark",
+        "application_worker_cpu",
+        Kind::Float(0.001, 1024.0),
+        "cores of each worker application (the worker's, less 0.5)",
+    )
+    .at(run!(worker_cores)),
+    unit(
+        "benchmark.worker_memory_mib",
+        "benchmark",
+        "application_worker_memory",
+        CfgUnit::Gigabytes,
+        Kind::Mib(1.0, 16_777_216.0),
+        "memory of each worker application (the worker's, less 512)",
+    )
+    .at(run!(worker_memory_mib)),
+    both(
+        "benchmark.endpoint_cores",
+        "benchmark",
+        "application_endpoint_cpu",
+        Kind::Float(0.001, 1024.0),
+        "cores of each endpoint application (the endpoint's)",
+    )
+    .at(Access {
+        put: run!(endpoint_cores).put,
+        get: |config| {
+            let is_there = config.infrastructure.tiers.endpoint.nodes > 0;
+            is_there.then(|| config.benchmark.as_ref()?.endpoint_cores.get())?
+        },
+    }),
+    unit(
+        "benchmark.endpoint_memory_mib",
+        "benchmark",
+        "application_endpoint_memory",
+        CfgUnit::Gigabytes,
+        Kind::Mib(1.0, 16_777_216.0),
+        "memory of each endpoint application (the endpoint's)",
+    )
+    .at(Access {
+        put: run!(endpoint_memory_mib).put,
+        get: |config| {
+            let is_there = config.infrastructure.tiers.endpoint.nodes > 0;
+            is_there.then(|| config.benchmark.as_ref()?.endpoint_memory_mib.get())?
+        },
+    }),
+    both(
+        "benchmark.applications_per_worker",
+        "benchmark",
+        "applications_per_worker",
+        Kind::Int(1, 10_000),
+        "worker applications on each worker (1)",
+    )
+    .at(run!(applications_per_worker)),
+    both(
+        "benchmark.cache_worker",
+        "benchmark",
+        "cache_worker",
+        Kind::Bool,
+        "start workers once before measuring (false)",
+    )
+    .at(run!(cache_worker)),
+];
+
+pub(crate) const LENGTH: [Key; 1] = [both(
+    "benchmark.duration_s",
+    "benchmark",
+    "duration",
+    Kind::Float(0.1, 864_000.0),
+    "length in seconds (300)",
+)
+.at(run!(duration_s))];
+
+pub(crate) const TIMELINE: [Key; 1] = [key(
+    "benchmark.timeline",
+    Kind::Timeline,
+    "what happens while it runs, in seconds after the endpoints began (nothing)",
+)
+.at(run!(timeline))];
+
+/// Those of upstream that have no effect or are refused.
+pub(crate) const REFUSED: [Key; 5] = [
+    both(
+        "benchmark.docker_pull",
+        "benchmark",
+        "docker_pull",
+        Kind::Only(
+            "false",
+            "images are never pulled: they come from the store by digest",
+        ),
+        "pull images again (false)",
+    ),
+    both(
+        "benchmark.kube_deployment",
+        "benchmark",
+        "kube_deployment",
+        Kind::Only(
+            "pod",
+            "only pods, as the kubecontrol manager is not supported",
+        ),
+        "how Kubernetes gets the work (pod)",
+    ),
+    both(
+        "benchmark.runtime",
+        "benchmark",
+        "runtime",
+        Kind::Only("runc", "Kata containers are not supported"),
+        "container runtime (runc)",
+    ),
+    both(
+        "benchmark.runtime_filesystem",
+        "benchmark",
+        "runtime_filesystem",
+        Kind::Only("overlayfs", "Kata containers are not supported"),
+        "container file system (overlayfs)",
+    ),
+    both(
+        "benchmark.stress_app_timeout",
+        "benchmark",
+        "stress_app_timeout",
+        Kind::Only("", "application stress is not built in"),
+        "for stress",
+    ),
+];
