@@ -1,6 +1,7 @@
 //! What readers of a result must know about it.
 
 use crate::{deploy, session::Session};
+use continuum_config::AcceleratorChoice;
 use continuum_model::{Report, Validity};
 use continuum_plan::LinkRequests;
 
@@ -42,7 +43,7 @@ pub(super) fn assess_validity(report: &mut Report, session: &Session) {
     if let Some(accelerator) = deployment
         .facts()
         .get("accelerator")
-        .filter(|a| *a != "kvm")
+        .filter(|a| *a != AcceleratorChoice::Kvm.name())
     {
         report.notes.push(format!("accelerator: {accelerator}"));
     }

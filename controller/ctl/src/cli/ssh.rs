@@ -10,13 +10,16 @@ use continuum_host::{
 use continuum_model::Plan;
 use std::{fmt::Write, os::unix::process::CommandExt};
 
-/// Its printed lines differ: ordinary users have a network namespace.
-const UML: &str = "uml";
-
 /// Whether nodes are machines that one can log in to.
 fn has_machines(deployment: &Deployment) -> bool {
-    continuum_provider::find(deployment.provider())
-        .is_ok_and(|provider| provider.capabilities().has_machines)
+    continuum_provider::find(deployment.provider()).is_ok_and(|p| p.capabilities().has_machines)
+}
+
+/// Whether their network is none of the host's.
+fn has_namespace(deployment: &Deployment) -> bool {
+    let provider = continuum_provider::find(deployment.provider());
+    continuum_provider::uml::namespace::is_needed()
+        && provider.is_ok_and(|p| p.capabilities().needs_namespace)
 }
 
 /// Writes `ssh_config` and `known_hosts` into the deployment's directory.
@@ -61,8 +64,8 @@ pub(super) fn lines(deployment: &Deployment, plan: &Plan) -> Vec<String> {
     }
     let config = deployment.dir().join("ssh_config");
     let line = |node: &str| {
-        if continuum_provider::uml::namespace::is_needed() && deployment.provider() == UML {
-            // Their network is none of the host's: this program joins it.
+        if has_namespace(deployment) {
+            // This program joins it.
             format!("continuum-ctl ssh {} {node}", deployment.name())
         } else {
             format!("ssh -F {} {node}", config.display())

@@ -1,7 +1,7 @@
 //! How long `up` takes: what `--dry-run` says of the time to expect was measured on this machine; or, for what was never
 //! brought up here, on another one, and is said to be so.
 
-use continuum_config::Config;
+use continuum_config::{Config, ProviderKind};
 use continuum_host::{error::Error, state::StateRoot};
 use continuum_plan::managers;
 use std::collections::BTreeMap;
@@ -35,7 +35,7 @@ pub fn expected_s(root: &StateRoot, config: &Config, provider: &str) -> Option<f
 /// Stages with their seconds where none was measured here: machines without KVM (TCG) on two cores. The first three are of
 /// `make bench-cluster`, the last is how long an edge took until it was ready. Nobody measured processes of this machine.
 pub fn usual(config: &Config, provider: &str) -> Vec<(&'static str, f64)> {
-    if provider != "qemu" {
+    if provider != ProviderKind::Qemu.name() {
         return Vec::new();
     }
     let mut stages = vec![("machines and agents", 45.0)];

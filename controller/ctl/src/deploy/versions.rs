@@ -2,6 +2,7 @@
 
 use crate::session::Session;
 use continuum_agents::Agent;
+use continuum_config::Runtime;
 use std::{sync::Arc, time::Duration};
 
 /// An emulated machine that is busy takes its time to start even a small program.
@@ -58,7 +59,7 @@ pub(super) async fn of_etcd(session: &Session) -> Option<(String, String)> {
 pub(super) async fn of_docker(session: &Session) -> Vec<(String, String)> {
     let has_it = |agent: &&Arc<dyn Agent>| {
         let mut all = session.plan.installations.iter();
-        all.any(|i| i.node == agent.node() && i.component.name == "docker")
+        all.any(|i| i.node == agent.node() && i.component.name == Runtime::Docker.name())
     };
     let asked = session
         .agents()
