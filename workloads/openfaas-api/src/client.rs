@@ -52,7 +52,7 @@ impl ClientError {
 
 /// What a function answered.
 #[derive(Debug, Clone)]
-pub(crate) struct Invoked {
+pub struct Invoked {
     pub status: StatusCode,
     pub body: Bytes,
     /// It waited for a replica to start.
