@@ -4,7 +4,6 @@
 
 use continuum_config::{
     Benchmark, Checked, Config, ConfigError, ExecutionModelKind, Findings, ManagerKind,
-    ProviderKind,
 };
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{
@@ -47,9 +46,6 @@ struct Paper;
 
 #[async_trait::async_trait]
 impl Provider for Paper {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Local
-    }
     fn name(&self) -> &'static str {
         "paper"
     }

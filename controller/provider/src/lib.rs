@@ -10,7 +10,7 @@ mod seed;
 pub mod uml;
 
 use continuum_agents::{Agent, GrpcAgent};
-use continuum_config::{Config, ProviderKind};
+use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan, Prefix};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -126,12 +126,8 @@ pub struct Capabilities {
 
 #[async_trait::async_trait]
 pub trait Provider: Sync + std::fmt::Debug {
-    /// Which one.
-    fn kind(&self) -> ProviderKind;
     /// As in configs.
-    fn name(&self) -> &'static str {
-        self.kind().name()
-    }
+    fn name(&self) -> &'static str;
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
     /// Whether machines can be made here. Makes nothing.
@@ -250,15 +246,16 @@ pub fn last_lines(console: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use continuum_config::ProviderKind;
 
     #[test]
     fn every_provider_that_a_config_may_name_is_here() {
-        let mut here: Vec<_> = PROVIDERS.iter().map(|p| p.kind()).collect();
+        let mut here: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
         if cfg!(not(feature = "libvirt")) {
-            here.insert(0, ProviderKind::Qemu);
+            here.insert(0, ProviderKind::Qemu.name());
         }
-        here.insert(0, ProviderKind::Auto);
-        assert_eq!(here, ProviderKind::ALL);
+        here.insert(0, ProviderKind::Auto.name());
+        assert_eq!(here, ProviderKind::NAMES);
     }
 
     #[test]

@@ -220,8 +220,8 @@ impl Local {
 
 #[async_trait::async_trait]
 impl Provider for Local {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Local
+    fn name(&self) -> &'static str {
+        ProviderKind::Local.name()
     }
 
     fn capabilities(&self) -> Capabilities {

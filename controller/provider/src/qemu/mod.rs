@@ -59,8 +59,8 @@ fn console_path(context: &Context, domain: &str) -> PathBuf {
 
 #[async_trait::async_trait]
 impl Provider for Qemu {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Qemu
+    fn name(&self) -> &'static str {
+        ProviderKind::Qemu.name()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -160,8 +160,8 @@ async fn probe(context: &Context, kernel: &Kernel) -> Result<String, Error> {
 
 #[async_trait::async_trait]
 impl Provider for Uml {
-    fn kind(&self) -> ProviderKind {
-        ProviderKind::Uml
+    fn name(&self) -> &'static str {
+        ProviderKind::Uml.name()
     }
 
     fn capabilities(&self) -> Capabilities {
