@@ -63,12 +63,12 @@ fn reflect(mut stream: TcpStream) -> anyhow::Result<()> {
     stream.read_exact(&mut rest)?;
     request.push_str(&String::from_utf8_lossy(&rest));
     let size = request.len();
+    let many: Vec<_> = (0..300).map(|i| format!("x-{i}: v\r\n")).collect();
     let many = if request.starts_with("get /many") {
-        300
+        many.concat()
     } else {
-        0
+        String::new()
     };
-    let many: String = (0..many).map(|i| format!("x-{i}: v\r\n")).collect();
     write!(
         stream,
         "HTTP/1.1 200 OK\r\n{many}connection: close\r\ncontent-length: {size}\r\n\r\n{request}"
