@@ -34,6 +34,11 @@ pub enum AgentError {
     /// It exists already, and differently.
     #[error("create {what} `{name}`: it exists already")]
     Exists { what: &'static str, name: String },
+    /// Somebody else listens there.
+    #[error(
+        "listen on `{0}`: the address is in use by another program; `ss -ltnp` as root says by which"
+    )]
+    InUse(std::net::SocketAddr),
     /// This node cannot do that.
     #[error("{doing} on this node: {why}")]
     Unsupported {

@@ -31,6 +31,7 @@ async fn begin(
     request: wire::ExecRequest,
 ) -> Result<Streaming<wire::ExecResponse>, Status> {
     let mut client = NodeClient::new(channel);
+    let request = tokio_stream::once(request);
     Ok(within("Exec", client.exec(request)).await?.into_inner())
 }
 
@@ -111,6 +112,49 @@ async fn input_and_environment_reach_the_program() {
 }
 
 #[tokio::test]
+async fn input_comes_as_it_is_typed_and_ends_with_its_stream() {
+    let agent = Agent::start().await;
+    let (sender, requests) = tokio::sync::mpsc::channel(4);
+    sender.send(request(&["cat"])).await.unwrap();
+    let mut client = NodeClient::new(agent.connect().await);
+    let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
+    let mut events = client.exec(requests).await.unwrap().into_inner();
+    for line in ["one\n", "two\n"] {
+        let more = wire::ExecRequest {
+            stdin: line.as_bytes().into(),
+            ..wire::ExecRequest::default()
+        };
+        sender.send(more).await.unwrap();
+        let answer = within("an echo", events.message()).await.unwrap();
+        let Some(Event::Stdout(echo)) = answer.unwrap().event else {
+            panic!("no echo of {line:?} came");
+        };
+        assert_eq!(echo, line.as_bytes());
+    }
+    drop(sender);
+    let answer = within("the end", events.message()).await.unwrap();
+    let Some(Event::Exit(exit)) = answer.unwrap().event else {
+        panic!("it did not end with its input");
+    };
+    assert_eq!(exit.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_program_has_ended_whatever_holds_its_output() {
+    let agent = Agent::start().await;
+    let begun = Instant::now();
+    let argv = ["sh", "-c", "sleep 100 & echo $!; exit 4"];
+    let output = exec(&agent, request(&argv)).await.unwrap();
+    let pid: u32 = String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap();
+    wait::signal(pid, rustix::process::Signal::KILL);
+    assert_eq!(output.exit.code, Some(4));
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
 async fn without_a_program_nothing_is_run() {
     let agent = Agent::start().await;
     let status = exec(&agent, request(&[])).await.unwrap_err();
@@ -118,7 +162,8 @@ async fn without_a_program_nothing_is_run() {
     let status = exec(&agent, request(&["/does/not/exist"]))
         .await
         .unwrap_err();
-    assert!(status.message().contains("/does/not/exist"), "{status}");
+    let text = "start `/does/not/exist`: No such file";
+    assert!(status.message().contains(text), "{status}");
 }
 
 #[tokio::test]

@@ -184,7 +184,11 @@ async fn a_program_being_run_ends_with_its_agent() {
             .into(),
         ..wire::ExecRequest::default()
     };
-    let mut events = client.exec(request).await.unwrap().into_inner();
+    let mut events = client
+        .exec(tokio_stream::once(request))
+        .await
+        .unwrap()
+        .into_inner();
     let first = within("output", events.message()).await.unwrap().unwrap();
     let Some(wire::exec_response::Event::Stdout(line)) = first.event else {
         panic!("no output came");

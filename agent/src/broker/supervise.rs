@@ -53,10 +53,7 @@ pub(super) async fn start(
 ) -> Result<Supervised, AgentError> {
     // Somebody else on the port would be mistaken for the broker.
     if tokio::net::TcpStream::connect(spec.listen).await.is_ok() {
-        return Err(AgentError::Exists {
-            what: "listener",
-            name: spec.listen.to_string(),
-        });
+        return Err(AgentError::InUse(spec.listen));
     }
     let stop = CancellationToken::new();
     let first = spawn(&argv, &logs, &stats)?;

@@ -8,7 +8,7 @@ impl From<AgentError> for Status {
         let code = match &error {
             AgentError::Invalid(_) => Code::InvalidArgument,
             AgentError::NotFound { .. } => Code::NotFound,
-            AgentError::Exists { .. } => Code::AlreadyExists,
+            AgentError::Exists { .. } | AgentError::InUse(_) => Code::AlreadyExists,
             AgentError::Unsupported { .. } => Code::FailedPrecondition,
             AgentError::Deadline { .. } => Code::DeadlineExceeded,
             AgentError::Digest { .. } => Code::DataLoss,

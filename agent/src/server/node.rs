@@ -12,6 +12,8 @@ use wire::{exec_response, get_response, put_request};
 const EXEC_DEADLINE: Duration = Duration::from_mins(1);
 const EXEC_LONGEST: Duration = Duration::from_hours(1);
 const CHUNK_BYTES: usize = 128 * 1024;
+/// For what a program has printed before it ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 pub(super) struct Service(pub(super) Arc<AgentState>);
 
@@ -81,9 +83,10 @@ impl wire::node_server::Node for Service {
 
     async fn exec(
         &self,
-        request: Request<wire::ExecRequest>,
+        request: Request<Streaming<wire::ExecRequest>>,
     ) -> Result<Response<Self::ExecStream>, Status> {
-        let request = request.into_inner();
+        let mut input = request.into_inner();
+        let request = input.message().await?.unwrap_or_default();
         let Some(program) = request.argv.first() else {
             return Err(AgentError::Invalid("argv is empty".into()).into());
         };
@@ -91,7 +94,7 @@ impl wire::node_server::Node for Service {
         if process::find_program(program).is_none() {
             return Err(AgentError::Start {
                 program: program.clone(),
-                source: std::io::ErrorKind::NotFound.into(),
+                source: rustix::io::Errno::NOENT.into(),
             }
             .into());
         }
@@ -125,15 +128,24 @@ impl wire::node_server::Node for Service {
             let stdin = child.stdin.take();
             let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
             let work = async {
-                let feed = async {
-                    if let Some(mut pipe) = stdin {
-                        pipe.write_all(&request.stdin).await.ok();
-                    }
-                };
                 let out = forward(stdout, &sender, exec_response::Event::Stdout);
                 let err = forward(stderr, &sender, exec_response::Event::Stderr);
-                let ((), dropped_out, dropped_err) = tokio::join!(feed, out, err);
-                (child.wait().await, dropped_out + dropped_err)
+                let said = async { tokio::join!(out, err) };
+                tokio::pin!(said);
+                let ended = async {
+                    tokio::select! {
+                        status = child.wait() => status,
+                        never = feed(stdin, request.stdin, input) => match never {},
+                    }
+                };
+                tokio::pin!(ended);
+                // What it leaves behind may keep its output open for as long as it likes.
+                let (status, dropped) = tokio::select! {
+                    dropped = &mut said => (ended.await, Some(dropped)),
+                    status = &mut ended => (status, tokio::time::timeout(LAST_WORDS, said).await.ok()),
+                };
+                let (dropped_out, dropped_err) = dropped.unwrap_or_default();
+                (status, dropped_out + dropped_err)
             };
             let exit = tokio::select! {
                 (status, dropped_bytes) = work => {
@@ -294,6 +306,25 @@ impl wire::node_server::Node for Service {
         });
         Ok(Response::new(wire::ShutdownResponse {}))
     }
+}
+
+/// Hands a program its input and closes it, which says nothing about the program's end.
+async fn feed(
+    pipe: Option<tokio::process::ChildStdin>,
+    first: tonic::codegen::Bytes,
+    mut input: Streaming<wire::ExecRequest>,
+) -> std::convert::Infallible {
+    if let Some(mut pipe) = pipe {
+        let mut bytes = first;
+        // One that reads no more says so by its exit code.
+        while pipe.write_all(&bytes).await.is_ok() {
+            match input.message().await {
+                Ok(Some(more)) => bytes = more.stdin,
+                Ok(None) | Err(_) => break,
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Sends what a program prints; beyond the limit it is read and counted, so that the program does not stall.

@@ -2697,10 +2697,11 @@ pub mod node_client {
             req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Node", "Info"));
             self.inner.unary(req, path, codec).await
         }
-        /// Runs one program (argv, never a shell) and streams what it prints until it ends.
+        /// Runs one program (argv, never a shell) and streams what it prints until it ends. The first message says which; of the
+        /// others only `stdin` counts, and the end of them is the end of its input.
         pub async fn exec(
             &mut self,
-            request: impl tonic::IntoRequest<super::ExecRequest>,
+            request: impl tonic::IntoStreamingRequest<Message = super::ExecRequest>,
         ) -> std::result::Result<
             tonic::Response<tonic::codec::Streaming<super::ExecResponse>>,
             tonic::Status,
@@ -2715,9 +2716,9 @@ pub mod node_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static("/continuum.v1.Node/Exec");
-            let mut req = request.into_request();
+            let mut req = request.into_streaming_request();
             req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Node", "Exec"));
-            self.inner.server_streaming(req, path, codec).await
+            self.inner.streaming(req, path, codec).await
         }
         /// Writes one file below the agent's `files` directory; the digest is checked before it gets its name.
         pub async fn put(
@@ -2833,10 +2834,11 @@ pub mod node_server {
             >
             + std::marker::Send
             + 'static;
-        /// Runs one program (argv, never a shell) and streams what it prints until it ends.
+        /// Runs one program (argv, never a shell) and streams what it prints until it ends. The first message says which; of the
+        /// others only `stdin` counts, and the end of them is the end of its input.
         async fn exec(
             &self,
-            request: tonic::Request<super::ExecRequest>,
+            request: tonic::Request<tonic::Streaming<super::ExecRequest>>,
         ) -> std::result::Result<tonic::Response<Self::ExecStream>, tonic::Status>;
         /// Writes one file below the agent's `files` directory; the digest is checked before it gets its name.
         async fn put(
@@ -2997,9 +2999,7 @@ pub mod node_server {
                 "/continuum.v1.Node/Exec" => {
                     #[allow(non_camel_case_types)]
                     struct ExecSvc<T: Node>(pub Arc<T>);
-                    impl<
-                        T: Node,
-                    > tonic::server::ServerStreamingService<super::ExecRequest>
+                    impl<T: Node> tonic::server::StreamingService<super::ExecRequest>
                     for ExecSvc<T> {
                         type Response = super::ExecResponse;
                         type ResponseStream = T::ExecStream;
@@ -3009,7 +3009,7 @@ pub mod node_server {
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::ExecRequest>,
+                            request: tonic::Request<tonic::Streaming<super::ExecRequest>>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
@@ -3035,7 +3035,7 @@ pub mod node_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.server_streaming(method, req).await;
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

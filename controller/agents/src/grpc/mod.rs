@@ -194,7 +194,7 @@ impl Agent for GrpcAgent {
     }
 
     async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error> {
-        self.run_program(argv, timeout).await
+        self.exec_with(argv, timeout, tokio_stream::empty()).await
     }
 
     async fn logs(&self, source: &str, lines: u32) -> Result<Vec<String>, Error> {

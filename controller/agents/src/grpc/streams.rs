@@ -8,23 +8,31 @@ use continuum_model::{MetricsBatch, NodeEvent, RunExit};
 use continuum_proto as wire;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt};
 
 impl GrpcAgent {
-    pub(super) async fn run_program(
+    /// Runs a program that is given all of `input`.
+    pub async fn exec_with(
         &self,
         argv: &[String],
         timeout: Duration,
+        input: impl Stream<Item = Vec<u8>> + Send + 'static,
     ) -> Result<ExecOutput, Error> {
-        let request = wire::ExecRequest {
+        let first = wire::ExecRequest {
             id: uuid::Uuid::new_v4().to_string(),
             argv: argv.to_vec(),
             timeout_ms: timeout.as_millis() as u64,
             ..wire::ExecRequest::default()
         };
         let doing = format!("run `{}`", argv.join(" "));
+        let more = input.map(|bytes| wire::ExecRequest {
+            stdin: bytes.into(),
+            ..wire::ExecRequest::default()
+        });
+        let requests = tokio_stream::once(first).chain(more);
         let mut client = self.node_client();
         let mut stream = self
-            .call(&doing, CALL_DEADLINE, client.exec(request))
+            .call(&doing, CALL_DEADLINE, client.exec(requests))
             .await?
             .into_inner();
         let mut output = ExecOutput::default();
@@ -45,6 +53,10 @@ impl GrpcAgent {
     }
 
     pub(super) async fn read_logs(&self, source: &str, lines: u32) -> Result<Vec<String>, Error> {
+        // On the wire it stands for all of them.
+        if lines == 0 {
+            return Ok(Vec::new());
+        }
         let request = wire::LogsRequest {
             source: source.to_owned(),
             tail_lines: lines,

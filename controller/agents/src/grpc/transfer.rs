@@ -74,10 +74,15 @@ impl GrpcAgent {
     }
 
     pub(super) async fn send(&self, source: &Path, path: &str) -> Result<String, Error> {
-        let bytes = tokio::fs::metadata(source)
+        let about = tokio::fs::metadata(source)
             .await
-            .map_err(Error::file("read", source))?
-            .len();
+            .map_err(Error::file("read", source))?;
+        // A device or a pipe has no size that could be announced.
+        if !about.is_file() {
+            let why = std::io::Error::other("it is no plain file");
+            return Err(Error::file("send", source)(why));
+        }
+        let bytes = about.len();
         let sha256 = continuum_images::hash::file(source)?;
         let file = tokio::fs::File::open(source)
             .await
