@@ -2,7 +2,7 @@
 
 use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
-use continuum_tests::results;
+use continuum_tests::{ctl::Ctl, results};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -127,6 +127,9 @@ pub(crate) fn killed_bench() -> anyhow::Result<()> {
     bench.wait_for_answers(10, Duration::from_mins(1))?;
     bench.signal(Signal::KILL)?;
     bench.wait(Duration::from_secs(10)).ok();
+    // Nothing that looks like a result.
+    let left = std::fs::read_dir(fixture.results("first"))?.count();
+    ensure!(left == 0, "{left} entries were left");
     let second = fixture.results("second").display().to_string();
     fixture.ctl.expect(
         0,
@@ -150,11 +153,40 @@ pub(crate) fn unwritable_results() -> anyhow::Result<()> {
     std::fs::write(&file, "")?;
     let begun = Instant::now();
     let errors = fixture.ctl.refused(
-        1,
+        5,
         &["bench", "local", "--results", &file.display().to_string()],
     )?;
     ensure!(errors.contains("failed to create"), "{errors}");
     ensure!(begun.elapsed() < Duration::from_secs(10), "it ran first");
+    Ok(())
+}
+
+/// What was measured is shown where it cannot be kept.
+pub(crate) fn full_results() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    fixture.ctl.expect(0, &["up", "examples/local.toml"])?;
+    // The state stays where it is seen.
+    let full = fixture.results("full");
+    std::fs::create_dir(&full)?;
+    let full = full.display().to_string();
+    let small_disk = "mount -t tmpfs -o size=16k tmpfs \"$0\" && exec \"$@\"";
+    let ctl = Ctl::new(fixture.ctl.state()).and_through(&["unshare", "-m", "sh", "-c", small_disk]);
+    let ctl = ctl.and_through(&[&full]);
+    let results = format!("{full}/results");
+    let duration = "benchmark.duration_s=2";
+    let arguments = ["bench", "local", "--set", duration, "--results", &results];
+    let output = ctl.run(&arguments)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(1),
+        "{}\n{errors}",
+        output.status
+    );
+    ensure!(errors.contains("No space left"), "{errors}");
+    for part in ["ENDPOINT OUTPUT", "end_to_end_from_due", "validity:"] {
+        ensure!(said.contains(part), "no {part:?} in {said}");
+    }
     Ok(())
 }
 

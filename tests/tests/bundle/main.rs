@@ -79,6 +79,11 @@ fn main() {
             usual,
         ),
         trial(
+            "results_on_a_full_disk_are_shown",
+            faults::full_results,
+            usual.or(no_root.as_ref()),
+        ),
+        trial(
             "own_photos_are_used_and_never_mixed",
             runs::own_photos,
             usual,

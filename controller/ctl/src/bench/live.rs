@@ -3,7 +3,7 @@
 use super::run::run;
 use crate::{
     deploy,
-    report::{self, Bench},
+    report::{Bench, Place},
     session::{self, Session},
 };
 use continuum_config::{Config, Runtime, to_toml};
@@ -93,24 +93,11 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     })?;
     let application = applications::of(benchmark);
     let session = Arc::new(Session::new(context, config, plan, deployment)?);
-    let dir = report::make_directory(results, &config.name)?;
-    let bench = match run(&session, benchmark, application).await {
-        Ok(bench) => bench,
-        Err(error) => {
-            // Nothing was measured: an empty directory would look like a result.
-            std::fs::remove_dir_all(&dir).ok();
-            return Err(error);
-        }
-    };
+    let place = Place::look(results, &config.name)?;
+    let bench = run(&session, benchmark, application).await?;
     let stages = context.progress.stages();
-    let written = report::write(
-        &dir,
-        config,
-        &session.plan,
-        &session.deployment,
-        &bench,
-        &stages,
-    );
+    let (plan, deployment) = (&session.plan, &session.deployment);
+    let (dir, written) = place.write(config, plan, deployment, &bench, &stages);
     Ok(Done {
         bench,
         dir,

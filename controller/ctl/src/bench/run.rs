@@ -87,7 +87,9 @@ pub(super) async fn run(
     let watch = watch.transpose()?;
     let metrics = collect::Metrics::start(session);
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
+    let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
+        load_unix_ns = clock.now_unix_ns();
         timeline.begin();
         let ends = wait_ended(session, &mut watched, measurement.deadline);
         failure = progress.stage("run", ends).await.err();
@@ -141,6 +143,7 @@ pub(super) async fn run(
         metrics,
         clocks,
         begun_unix_ns,
+        load_unix_ns,
         interrupted: context.cancel.is_cancelled(),
         controller_events,
         consoles,

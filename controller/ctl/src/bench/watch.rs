@@ -214,6 +214,7 @@ pub(super) async fn wait_ended(
     let mut health = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;
     let mut blind: Option<String> = None;
+    let mut said = None;
     loop {
         for one in &mut *watched {
             one.drain();
@@ -256,7 +257,8 @@ pub(super) async fn wait_ended(
             _ = health.tick() => {
                 let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
                 let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
-                if total > 0 {
+                // Where lines cannot be taken back, one that says nothing new is in the way.
+                if total > 0 && said.replace(done) != Some(done) {
                     context.progress.say(&format!("{done} of {total} answered"));
                 }
                 let states = match provider.states(context, deployment).await {

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     bench::{self, Done},
     deploy::{self, Up, timings},
+    report::Place,
 };
 use continuum_config::Config;
 use continuum_host::{
@@ -208,7 +209,7 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
     }
     if !bench.controller_events.is_empty() {
         let rows = bench.controller_events.iter().map(|h| {
-            let after_s = (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9;
+            let after_s = (h.time_unix_ns - bench.load_unix_ns) as f64 / 1e9;
             vec![
                 format!("{after_s:.1} s"),
                 h.source.to_owned(),
@@ -226,7 +227,7 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
         output.text(&format!("  {reason}"));
     }
     output.text(&format!("results: {}", dir.display()));
-    output.json(&json!({ "report": report, "results": dir }));
+    output.json(&json!({ "report": report, "results": dir.display().to_string() }));
     written?;
     if bench.interrupted {
         return Err(Error::Interrupted);
@@ -308,10 +309,13 @@ pub(super) async fn run(
         allow,
         ..UpOptions::default()
     };
-    let up = up_locked(context, config, options).await?;
     let runs_something = config.benchmark.is_some()
         && !config.software.resource_manager_only
         && !config.infrastructure.infra_only;
+    if runs_something {
+        Place::look(results, &config.name)?;
+    }
+    let up = up_locked(context, config, options).await?;
     let measured = if runs_something {
         match bench::bench(context, config, results).await {
             Ok(done) => show_bench(context, output, done),

@@ -16,6 +16,8 @@ pub struct Bench {
     pub clocks: Clocks,
     /// When it began, nanoseconds since 1970.
     pub begun_unix_ns: i64,
+    /// When its load began, from where a timeline counts; when it began if it came to no load.
+    pub load_unix_ns: i64,
     /// The user asked to stop; what there was is here.
     pub interrupted: bool,
     /// What the controller saw and did, in order.

@@ -19,33 +19,82 @@ use time::{OffsetDateTime, macros::format_description};
 /// Version of `result.json`.
 const SCHEMA_VERSION: u32 = 1;
 
-/// Makes the directory of a run that begins now. Before the run: afterwards it is too late to hear that it cannot be.
-pub fn make_directory(results: &Path, name: &str) -> Result<PathBuf, Error> {
-    let stamp = OffsetDateTime::now_utc()
-        .format(format_description!(
-            "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
-        ))
-        .map_err(|e| Error::other("name the result directory", e))?;
-    let mut dir = results.join(format!("{stamp}_{name}"));
-    let mut number = 2;
-    std::fs::create_dir_all(results).map_err(Error::file("create", results))?;
-    loop {
-        match std::fs::create_dir(&dir) {
-            Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                dir = results.join(format!("{stamp}_{name}_{number}"));
-                number += 1;
-            }
-            Err(e) => return Err(Error::file("create", dir)(e)),
-        }
-    }
-    let logs = dir.join("logs");
-    std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
-    Ok(dir)
+/// Where the result of a run goes. Its directory is there when everything in it is.
+#[derive(Debug)]
+pub struct Place {
+    results: PathBuf,
+    name: String,
 }
 
-/// Writes everything into a directory of [`make_directory`].
-pub fn write(
+impl Place {
+    /// For a run that begins now. Before the run, and before anything is made for it: afterwards it is too late to hear that
+    /// nothing can be written there.
+    pub fn look(results: &Path, deployment: &str) -> Result<Self, Error> {
+        let stamp = OffsetDateTime::now_utc()
+            .format(format_description!(
+                "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
+            ))
+            .map_err(|e| Error::other("name the result directory", e))?;
+        let refused = |error: Error| Error::Preflight {
+            name: deployment.to_owned(),
+            reasons: vec![format!(
+                "results cannot be written: failed to {}",
+                continuum_host::error::chain(&error)
+            )],
+        };
+        std::fs::create_dir_all(results).map_err(|e| refused(Error::file("create", results)(e)))?;
+        let trial = results.join(format!(".{stamp}_{deployment}.{}", std::process::id()));
+        std::fs::create_dir(&trial)
+            .and_then(|()| std::fs::remove_dir(&trial))
+            .map_err(|e| refused(Error::file("create a directory in", results)(e)))?;
+        Ok(Self {
+            results: results.to_owned(),
+            name: format!("{stamp}_{deployment}"),
+        })
+    }
+
+    /// A directory that nobody looks into yet, and its name to be.
+    fn begin(&self) -> Result<(PathBuf, PathBuf), Error> {
+        let mut name = self.name.clone();
+        for number in 2.. {
+            let hidden = self.results.join(format!(".{name}.part"));
+            let dir = self.results.join(&name);
+            match std::fs::create_dir(&hidden) {
+                // Whoever had the hidden one before may have given it its name.
+                Ok(()) if !dir.exists() => return Ok((hidden, dir)),
+                Ok(()) => drop(std::fs::remove_dir(&hidden)),
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(Error::file("create", hidden)(e)),
+            }
+            name = format!("{}_{number}", self.name);
+        }
+        Err(Error::other(
+            "name the result directory",
+            "no number is free",
+        ))
+    }
+
+    /// Writes everything. Returns the directory with what could be written, if not all of it could: the rest of a result is
+    /// better than none.
+    pub fn write(
+        &self,
+        config: &Config,
+        plan: &Plan,
+        deployment: &Deployment,
+        bench: &Bench,
+        stages: &[StageTime],
+    ) -> (PathBuf, Result<(), Error>) {
+        let (hidden, dir) = match self.begin() {
+            Ok(places) => places,
+            Err(error) => return (self.results.join(&self.name), Err(error)),
+        };
+        let written = write(&hidden, config, plan, deployment, bench, stages);
+        let named = std::fs::rename(&hidden, &dir).map_err(Error::file("rename to", &dir));
+        (dir, written.and(named))
+    }
+}
+
+fn write(
     dir: &Path,
     config: &Config,
     plan: &Plan,
@@ -54,10 +103,13 @@ pub fn write(
     stages: &[StageTime],
 ) -> Result<(), Error> {
     let save = |name: &str, text: String| whole(&dir.join(name), &text);
+    let logs = dir.join("logs");
+    std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
     let result = json!({
         "schema": SCHEMA_VERSION,
         "name": config.name,
         "begun_unix_ns": bench.begun_unix_ns,
+        "load_unix_ns": bench.load_unix_ns,
         "interrupted": bench.interrupted,
         "controller_version": env!("CARGO_PKG_VERSION"),
         "validity": bench.report.validity,
@@ -70,7 +122,7 @@ pub fn write(
         "clocks": bench.clocks,
         "timeline": bench.controller_events.iter().map(|h| json!({
             "time_unix_ns": h.time_unix_ns,
-            "after_s": (h.time_unix_ns - bench.begun_unix_ns) as f64 / 1e9,
+            "after_s": (h.time_unix_ns - bench.load_unix_ns) as f64 / 1e9,
             "source": h.source,
             "text": h.text,
         })).collect::<Vec<_>>(),
@@ -273,6 +325,42 @@ fn events(bench: &Bench) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_refused_and_a_killed_run_leaves_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for bad in [&*file, Path::new("/proc/x")] {
+            let error = Place::look(bad, "lab").unwrap_err();
+            assert_eq!(error.exit(), continuum_host::error::Exit::Preflight);
+            assert!(error.to_string().contains("cannot be written"), "{error}");
+        }
+        let place = Place::look(dir.path(), "lab").unwrap();
+        let visible = || {
+            let names = std::fs::read_dir(dir.path()).unwrap().flatten();
+            let names = names.map(|e| e.file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.filter(|n| n != "file").collect();
+            names.sort();
+            names
+        };
+        assert!(visible().is_empty(), "{:?}", visible());
+        // Two runs of the same second that write at the same time, and one that comes after them.
+        let (first, second) = (place.begin().unwrap(), place.begin().unwrap());
+        assert!(
+            visible().iter().all(|n| n.starts_with('.')),
+            "{:?}",
+            visible()
+        );
+        for (hidden, dir) in [first, second] {
+            std::fs::rename(hidden, dir).unwrap();
+        }
+        let (hidden, third) = place.begin().unwrap();
+        std::fs::rename(hidden, third).unwrap();
+        let name = &place.name;
+        let numbered = [name.clone(), format!("{name}_2"), format!("{name}_3")];
+        assert_eq!(visible(), numbered);
+    }
 
     #[test]
     fn a_file_is_whole_or_not_there() {

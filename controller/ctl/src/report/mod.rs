@@ -5,4 +5,4 @@ mod bench;
 mod files;
 
 pub use bench::{Bench, ControllerEvent, NodeMetrics};
-pub use files::{make_directory, write};
+pub use files::Place;

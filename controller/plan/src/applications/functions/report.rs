@@ -7,6 +7,9 @@ use continuum_workload_core::{
 };
 use std::collections::BTreeMap;
 
+/// Of all calls of a function; beyond it the percentiles of the others are not what was asked for.
+const FEW: f64 = 0.01;
+
 /// Adds the table; a run without a single good call of a function is not to be used. Latency is from the moment when the
 /// endpoint began with a call, as upstream counts it.
 pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
@@ -62,14 +65,15 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
             two(cores),
             two(memory.map(|m| m as f64 / 1e6)),
         ]);
-        if failures == calls.len() {
+        let of = calls.len();
+        let text = format!("function {function}: {failures} of {of} calls failed");
+        if failures == of {
             let text = format!("function {function}: not one of {failures} calls was answered");
             report.invalid.push(text);
+        } else if failures as f64 > of as f64 * FEW {
+            report.invalid.push(text);
         } else if failures > 0 {
-            let of = calls.len();
-            report.notes.push(format!(
-                "function {function}: {failures} of {of} calls failed"
-            ));
+            report.notes.push(text);
         }
     }
     for (name, pick) in [
@@ -170,6 +174,30 @@ mod tests {
         assert_eq!(row[7], Cell::Float(Some(900.0)));
         assert_eq!(row[8..10], [Cell::Int(3), Cell::Float(Some(0.5))]);
         assert_eq!(report.counts["failed_calls"], 1);
+    }
+
+    #[test]
+    fn a_few_failed_calls_are_a_note_and_more_of_them_no_result() {
+        let report_of = |failures: usize| {
+            let call = |n| Call {
+                function: "f".into(),
+                answered_ns: 1_000_000,
+                status: if n < failures { 502 } else { 200 },
+                ..Call::default()
+            };
+            let mut one = run("endpoint0", Phase::Endpoint, Vec::new());
+            one.calls = (0..200).map(call).collect();
+            let mut report = Report::default();
+            add(&mut report, &[one], &[]);
+            report
+        };
+        for (failures, is_valid) in [(0, true), (2, true), (3, false), (200, false)] {
+            let report = report_of(failures);
+            assert_eq!(report.invalid.is_empty(), is_valid, "{:?}", report.invalid);
+            let said = report.invalid.iter().chain(&report.notes);
+            let told = said.filter(|t| t.contains("200 calls")).count();
+            assert_eq!(told, usize::from(failures > 0), "{failures}");
+        }
     }
 
     #[test]
