@@ -6,6 +6,47 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What is built here is found by every user of the machine.
+pub const SHARED: &str = "/var/cache/continuum";
+/// What a cache of some use has at least one of.
+const BUILDS: [&str; 3] = ["bundles/current", "images/current", "components"];
+
+/// A variable that is set to something.
+pub fn variable(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
+/// The user's home, also where nobody has set it, as in a unit of systemd.
+pub fn home() -> Option<PathBuf> {
+    let of_uid = || {
+        let users = std::fs::read_to_string("/etc/passwd").ok()?;
+        let uid = rustix::process::geteuid().as_raw().to_string();
+        let mut entries = users.lines().map(|l| l.split(':').collect::<Vec<_>>());
+        let entry = entries.find(|e| e.get(2) == Some(&&*uid))?;
+        entry
+            .get(5)
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("HOME").or_else(of_uid)
+}
+
+/// The user's own cache, unless only the shared one has builds.
+fn choose(own: Option<PathBuf>, shared: &Path) -> Option<PathBuf> {
+    let has_builds = |dir: &Path| BUILDS.iter().any(|build| dir.join(build).exists());
+    own.filter(|own| has_builds(own) || !has_builds(shared))
+}
+
+/// How an ordinary user gets builds that only root can make: one command, for all users of the machine.
+pub fn root_command(arguments: &str) -> String {
+    let program = std::env::current_exe().unwrap_or_else(|_| "continuum-ctl".into());
+    format!(
+        "sudo env CONTINUUM_CACHE={SHARED} {} {arguments}",
+        program.display()
+    )
+}
+
 /// One cache directory for all of a user's checkouts.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -13,26 +54,30 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$CONTINUUM_CACHE`, else `$XDG_CACHE_HOME/continuum`, else `~/.cache/continuum`.
+    /// `$CONTINUUM_CACHE`, else `$XDG_CACHE_HOME/continuum`, else `~/.cache/continuum`; and [`SHARED`] for who has none of
+    /// these, or nothing in it while there is something there.
     pub fn of_user() -> Result<Self, ImageError> {
-        let var = |name: &str| {
-            std::env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
-        let dir = var("CONTINUUM_CACHE")
-            .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("continuum")))
-            .or_else(|| var("HOME").map(|d| d.join(".cache/continuum")))
-            .ok_or_else(|| ImageError::Missing {
-                what: "the user's cache directory".into(),
-                hint: "set HOME or CONTINUUM_CACHE".into(),
-            })?;
-        Self::at(dir)
+        if let Some(dir) = variable("CONTINUUM_CACHE") {
+            return Self::at(dir);
+        }
+        let own = variable("XDG_CACHE_HOME")
+            .or_else(|| home().map(|home| home.join(".cache")))
+            .map(|dir| dir.join("continuum"));
+        match choose(own, Path::new(SHARED)) {
+            Some(own) => Self::at(own),
+            // Made when something is to be written there: whoever only looks needs none.
+            None => Ok(Self { dir: SHARED.into() }),
+        }
     }
 
     /// At a directory of choice.
     pub fn at(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
         let dir = dir.into();
+        // It stands in texts that programs read.
+        if dir.to_str().is_none() {
+            let why = std::io::Error::other("its name is not UTF-8");
+            return Err(ImageError::file("use", dir)(why));
+        }
         std::fs::create_dir_all(&dir).map_err(ImageError::file("create", &dir))?;
         Ok(Self { dir })
     }
@@ -183,6 +228,23 @@ pub fn remove(path: &Path) -> Result<(), ImageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_root_built_for_all_is_found_by_who_has_nothing_of_his_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name);
+        let build = |name: &str| {
+            std::fs::create_dir_all(place(name).join("bundles")).unwrap();
+            std::fs::write(place(name).join("bundles/current"), "key").unwrap();
+        };
+        let own = || Some(place("own"));
+        assert_eq!(choose(own(), &place("shared")), own());
+        build("shared");
+        assert_eq!(choose(own(), &place("shared")), None);
+        build("own");
+        assert_eq!(choose(own(), &place("shared")), own());
+        assert_eq!(choose(None, &place("shared")), None);
+    }
 
     #[test]
     fn a_disk_without_room_is_told_before_it_is_full() {

@@ -1,6 +1,12 @@
 //! Finished images: found, listed, verified, pruned.
 
-use crate::{cache::Cache, error::ImageError, hash, lock::Lock, raw};
+use crate::{
+    cache::{Cache, root_command},
+    error::ImageError,
+    hash,
+    lock::Lock,
+    raw,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -107,7 +113,7 @@ pub fn current_for(
         return Ok((plain, None));
     };
     let build = format!("continuum-ctl image build --role {role}");
-    let Ok(key) = read_current(cache, &pointer(role), role) else {
+    let Ok(key) = std::fs::read_to_string(cache.path(pointer(role))) else {
         let why = format!(
             "there is no guest image of role {role}, so container images are sent to every node; make one: {build}"
         );
@@ -123,16 +129,25 @@ pub fn current_for(
     Ok((plain, Some(why)))
 }
 
-fn read_current(cache: &Cache, pointer: &str, what: &str) -> Result<String, ImageError> {
+fn read_current(
+    cache: &Cache,
+    pointer: &str,
+    what: &str,
+    build: &str,
+) -> Result<String, ImageError> {
     std::fs::read_to_string(cache.path(pointer)).map_err(|_| ImageError::Missing {
         what: what.to_owned(),
-        hint: "build one: continuum-ctl image build".into(),
+        hint: if rustix::process::geteuid().is_root() {
+            format!("build one: continuum-ctl {build}")
+        } else {
+            format!("build one, in the checkout: {}", root_command(build))
+        },
     })
 }
 
 /// The image made last.
 pub fn current(cache: &Cache) -> Result<Image, ImageError> {
-    let key = read_current(cache, CURRENT, "a guest image")?;
+    let key = read_current(cache, CURRENT, "a guest image", "image build")?;
     Image::load(cache.path(KIND).join(key.trim()))
 }
 
@@ -227,7 +242,8 @@ pub fn find(cache: &Cache, key: &str) -> Result<Image, ImageError> {
 
 /// The bundle made last.
 pub fn current_bundle(cache: &Cache) -> Result<PathBuf, ImageError> {
-    let key = read_current(cache, "bundles/current", "a workload bundle")?;
+    let build = "image build --bundle-only";
+    let key = read_current(cache, "bundles/current", "a workload bundle", build)?;
     let dir = cache.path("bundles").join(key.trim());
     if dir.join("bin/continuum-workload").exists() {
         return Ok(dir);

@@ -3,6 +3,7 @@
 use crate::process::{command, end, pause, start_time, workspace_program};
 use anyhow::{Context, bail, ensure};
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -112,6 +113,53 @@ impl Ctl {
         self.command(arguments)
             .output()
             .context("start continuum-ctl")
+    }
+
+    /// Runs it with something to read.
+    pub fn run_with(&self, input: &[u8], arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("start continuum-ctl")?;
+        let (pipe, input) = (child.stdin.take(), input.to_vec());
+        // Beside it: it may answer before it has read all.
+        let feed = std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&input)));
+        let output = child.wait_with_output().context("hear continuum-ctl")?;
+        // One that does not read all of it says so by its exit code.
+        drop(feed.join());
+        Ok(output)
+    }
+
+    /// Runs it on a terminal of so many columns: its exit code and all that it wrote there. `script` of util-linux has the
+    /// terminal; a crate for it would build every program of the workspace anew with another libc.
+    pub fn run_on_terminal(
+        &self,
+        columns: u16,
+        arguments: &[&str],
+    ) -> anyhow::Result<(Option<i32>, Vec<u8>)> {
+        let own = self.command(arguments);
+        let words = std::iter::once(own.get_program()).chain(own.get_args());
+        let quoted: Vec<String> = words
+            .map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''")))
+            .collect();
+        let line = format!("stty cols {columns} rows 200; exec {}", quoted.join(" "));
+        let mut child = command("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TERM", "xterm")
+            .env("SHELL", "/bin/sh")
+            .current_dir(&self.dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("start script")?;
+        // Somebody who sits there and types nothing.
+        let keyboard = child.stdin.take();
+        let output = child.wait_with_output().context("hear script")?;
+        drop(keyboard);
+        Ok((output.status.code(), output.stdout))
     }
 
     /// Runs it; fails unless it ends with that code. Returns standard output.

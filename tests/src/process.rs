@@ -51,6 +51,15 @@ pub fn end(pid: u32, started: u64, grace: Duration) {
     }
 }
 
+/// Whether whoever started this program wants it to outlive its terminal, as `nohup` does.
+pub fn is_hang_up_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|l| l.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is the first of all signals.
+    ignored.is_some_and(|mask| mask & 1 != 0)
+}
+
 /// A short wait between two looks.
 #[expect(
     clippy::disallowed_methods,

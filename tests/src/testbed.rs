@@ -10,7 +10,7 @@
 
 use crate::{
     namespace::{Namespace, lives_in, only_one, run},
-    process::{command, end, pause, start_time},
+    process::{command, end, is_hang_up_ignored, pause, start_time},
 };
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -282,7 +282,9 @@ impl Testbed {
         let interrupted = Arc::new(AtomicBool::new(false));
         // With a handler this process stays until the command has cleaned up. A terminal interrupts the command itself.
         signal_hook::flag::register(SIGINT, interrupted).context("watch signals")?;
-        for signal in [SIGTERM, SIGHUP] {
+        // One that is ignored, as `nohup` has it, stays ignored.
+        let hang_up = (!is_hang_up_ignored()).then_some(SIGHUP);
+        for signal in [Some(SIGTERM), hang_up].into_iter().flatten() {
             signal_hook::flag::register(signal, Arc::clone(&terminated))
                 .context("watch signals")?;
         }

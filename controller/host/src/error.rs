@@ -71,6 +71,37 @@ pub enum Error {
     },
     #[error(transparent)]
     Image(#[from] continuum_images::error::ImageError),
+    /// Words of the command line that say nothing that can be done.
+    #[error("{doing}: {why}")]
+    Words {
+        /// What they were read for.
+        doing: String,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// Neither a file nor a deployment.
+    #[error(
+        "find config `{given}`: there is no such file, and no deployment of that name; {}",
+        if known.is_empty() { "there are no deployments".to_owned() } else { format!("deployments are: {}", known.join(", ")) }
+    )]
+    NoConfig {
+        /// As given.
+        given: String,
+        /// Deployments that there are.
+        known: Vec<String>,
+    },
+    /// A program on a node that did not end well: its exit code is the command's own.
+    #[error("run `{program}` on node {node}: {how}")]
+    Program {
+        /// What was run.
+        program: String,
+        /// Node.
+        node: String,
+        /// How it ended.
+        how: String,
+        /// Exit code; 128 and the number of the signal; 124 when its time was up.
+        code: u8,
+    },
     /// A call to an agent.
     #[error("{doing} on node {node}: {why}")]
     Agent {
@@ -163,10 +194,20 @@ impl Error {
         }
     }
 
-    /// The exit code of a command that ends with this.
+    /// The exit code of a command that ends with this, as a number.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Program { code, .. } => *code,
+            other => other.exit() as u8,
+        }
+    }
+
+    /// What a command that ends with this has come to.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::NoName { .. } => Exit::Config,
+            Self::Config(_) | Self::NoName { .. } | Self::NoConfig { .. } | Self::Words { .. } => {
+                Exit::Config
+            }
             Self::Preflight { .. } | Self::Different { .. } => Exit::Preflight,
             Self::Locked { .. } => Exit::Locked,
             Self::Interrupted => Exit::Interrupted,
@@ -180,6 +221,7 @@ impl Error {
             | Self::File { .. }
             | Self::Image(_)
             | Self::Agent { .. }
+            | Self::Program { .. }
             | Self::Foreign { .. }
             | Self::Deadline { .. }
             | Self::Hypervisor { .. }

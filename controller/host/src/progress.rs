@@ -28,6 +28,18 @@ pub fn beside_the_spinner<R>(write: impl FnOnce() -> R) -> R {
     }
 }
 
+/// Takes the spinner off the terminal for good: what is written next may end in the middle of a line, which the spinner
+/// would take for its own.
+pub fn end_spinner() {
+    let spinner = SPINNER
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(bar) = spinner {
+        bar.finish_and_clear();
+    }
+}
+
 /// One line for people, on standard error.
 pub fn note(text: &str) {
     beside_the_spinner(|| writeln!(std::io::stderr(), "{text}").ok());

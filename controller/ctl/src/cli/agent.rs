@@ -4,8 +4,12 @@ use super::{args::AgentAction, output::Output};
 use crate::session;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
 use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
+use futures_util::{Stream, stream};
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::{
+    io::{IsTerminal, Read},
+    time::{Duration, Instant},
+};
 
 pub(super) async fn run(
     context: &Context,
@@ -45,8 +49,9 @@ pub(super) async fn run(
                 Some((name.to_owned(), value.to_owned()))
             };
             let settings: Option<_> = options.iter().map(split).collect();
-            let settings = settings.ok_or_else(|| {
-                Error::other(format!("install {component}"), "settings are NAME=VALUE")
+            let settings = settings.ok_or_else(|| Error::Words {
+                doing: format!("install {component}"),
+                why: "settings are NAME=VALUE".to_owned(),
             })?;
             let say = |step: InstallStep| {
                 let InstallStep {
@@ -62,7 +67,8 @@ pub(super) async fn run(
         }
         AgentAction::Health => health(output, &agent).await?,
         AgentAction::Exec { timeout_s, argv } => {
-            let done = agent.exec(&argv, Duration::from_secs(timeout_s)).await?;
+            let timeout = Duration::from_secs(timeout_s);
+            let done = agent.exec_with(&argv, timeout, standard_input()).await?;
             if output.is_json() {
                 output.json(&json!({
                     "code": done.code,
@@ -74,10 +80,7 @@ pub(super) async fn run(
                 }));
             } else {
                 Output::bytes(&done.stdout);
-                let errors = String::from_utf8_lossy(&done.stderr);
-                if !errors.trim_end().is_empty() {
-                    note(errors.trim_end());
-                }
+                Output::error_bytes(&done.stderr);
                 if done.dropped_bytes > 0 {
                     note(&format!(
                         "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
@@ -86,15 +89,18 @@ pub(super) async fn run(
                 }
             }
             if done.code != Some(0) {
-                let how = match (done.timed_out, done.code) {
-                    (true, _) => format!("it was not done after {timeout_s} s"),
-                    (false, Some(code)) => format!("exit code {code}"),
-                    (false, None) => format!("signal {}", done.signal.unwrap_or_default()),
+                // As a shell and timeout(1) tell it.
+                let (how, code) = match (done.timed_out, done.code, done.signal) {
+                    (true, ..) => (format!("it was not done after {timeout_s} s"), 124),
+                    (false, Some(code), _) => (format!("exit code {code}"), code),
+                    (false, None, Some(signal)) => (format!("signal {signal}"), 128 + signal),
+                    (false, None, None) => ("it is not known how it ended".to_owned(), 1),
                 };
-                return Err(Error::Agent {
-                    doing: format!("run `{}`", argv.join(" ")),
+                return Err(Error::Program {
+                    program: argv.join(" "),
                     node: node.to_owned(),
-                    why: how,
+                    how,
+                    code: code as u8,
                 });
             }
         }
@@ -121,10 +127,31 @@ pub(super) async fn run(
         AgentAction::Get { path, file } => {
             let bytes = agent.get(&path, &file).await?;
             output.text(&format!("{bytes} bytes written to {}", file.display()));
-            output.json(&json!({ "bytes": bytes, "file": file }));
+            output.json(&json!({ "bytes": bytes, "file": file.display().to_string() }));
         }
     }
     Ok(())
+}
+
+/// What is piped into this command, as it comes; nothing from a terminal, for which `ssh` is there.
+fn standard_input() -> impl Stream<Item = Vec<u8>> + Send {
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let mut input = std::io::stdin();
+    if !input.is_terminal() {
+        // A thread that nobody waits for: the program may end before its input does.
+        std::thread::spawn(move || {
+            let mut chunk = vec![0; 32 * 1024];
+            while let Ok(n @ 1..) = input.read(&mut chunk) {
+                let bytes = chunk.get(..n).unwrap_or_default().to_vec();
+                if sender.blocking_send(bytes).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    stream::unfold(receiver, |mut receiver| async move {
+        Some((receiver.recv().await?, receiver))
+    })
 }
 
 async fn health(output: &Output, agent: &impl Agent) -> Result<(), Error> {

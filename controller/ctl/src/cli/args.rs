@@ -13,6 +13,18 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Whether a command line that is not understood asks for JSON all the same.
+pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
+    let words: Vec<_> = words.take_while(|word| word != "--").collect();
+    words.iter().any(|word| word == "--format=json")
+        || words
+            .windows(2)
+            .any(|pair| pair[0] == "--format" && pair[1] == "json")
+}
+
+/// Whose log lines an agent keeps.
+const SOURCES: [&str; 3] = ["agent", "broker", "workload"];
+
 const EXAMPLES: &str = "\
 Examples:
   continuum-ctl up --dry-run examples/mist-edge.toml      what would be made
@@ -129,8 +141,8 @@ pub(crate) enum Command {
         name: String,
         /// Node; none = all
         node: Option<String>,
-        /// agent, broker or workload
-        #[arg(long, default_value = "agent")]
+        /// Whose
+        #[arg(long, default_value = "agent", value_parser = SOURCES)]
         source: String,
         /// How many lines
         #[arg(long, short = 'n', default_value_t = 20)]
@@ -208,6 +220,22 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether values of `--set` change what it does.
+    pub(crate) fn takes_config(&self) -> bool {
+        matches!(
+            self,
+            Self::Up { .. }
+                | Self::Bench { .. }
+                | Self::Down { .. }
+                | Self::Run { .. }
+                | Self::Config { .. }
+                | Self::ChooseProvider { .. }
+                | Self::Doctor { .. }
+        )
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum NetworkAction {
     /// Link classes as applied on each node
@@ -248,9 +276,9 @@ pub(crate) enum AgentAction {
     Info,
     /// Whether it answers, how far away it is, and how its broker is doing
     Health,
-    /// Run a program on the node
+    /// Run a program on the node; its standard input, unless that is a terminal, and its exit code are this command's
     Exec {
-        /// Longest time in seconds
+        /// Longest time in seconds; then the exit code is 124
         #[arg(long, default_value_t = 60)]
         timeout_s: u64,
         /// Program and arguments
@@ -259,8 +287,8 @@ pub(crate) enum AgentAction {
     },
     /// Its last log lines
     Logs {
-        /// agent, broker or workload
-        #[arg(long, default_value = "agent")]
+        /// Whose
+        #[arg(long, default_value = "agent", value_parser = SOURCES)]
         source: String,
         /// How many lines
         #[arg(long, short = 'n', default_value_t = 50)]

@@ -154,7 +154,9 @@ fn export(
         titles.join(", "),
         file.display()
     ));
-    output.json(&json!({ "file": file, "size_bytes": bytes, "components": titles }));
+    output.json(
+        &json!({ "file": file.display().to_string(), "size_bytes": bytes, "components": titles }),
+    );
     Ok(())
 }
 

@@ -92,13 +92,18 @@ async fn providers(context: &Context) -> Vec<Finding> {
 }
 
 fn images(context: &Context) -> Vec<Finding> {
-    let build = "continuum-ctl image build (as root, in the checkout)";
+    let build = if rustix::process::geteuid().is_root() {
+        "continuum-ctl image build (in the checkout)".to_owned()
+    } else {
+        let command = continuum_images::cache::root_command("image build");
+        format!("{command} (in the checkout)")
+    };
     let image = match continuum_images::store::current(&context.cache) {
         Ok(image) => ok(
             "guest image",
             image.manifest.key.chars().take(12).collect::<String>(),
         ),
-        Err(error) => bad("guest image", continuum_host::error::chain(&error), build),
+        Err(error) => bad("guest image", continuum_host::error::chain(&error), &*build),
     };
     let bundle = match continuum_images::store::current_bundle(&context.cache) {
         Ok(path) => ok("workload bundle", path.display().to_string()),
@@ -131,6 +136,46 @@ fn disk(context: &Context) -> Finding {
     }
 }
 
+/// One line for each check, and its fix below.
+fn rows(findings: &[Finding]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for finding in findings {
+        let word = if finding.fix.is_none() {
+            "ok"
+        } else {
+            "MISSING"
+        };
+        let result = finding.result.clone();
+        rows.push(vec![word.to_owned(), finding.check.clone(), result]);
+        if let Some(fix) = &finding.fix {
+            rows.push(vec![String::new(), "  fix:".to_owned(), fix.clone()]);
+        }
+    }
+    rows
+}
+
+/// What is missing, as the end of the command: of a config only whether `up` would go ahead, whatever else this machine
+/// lacks.
+fn judge(findings: &[Finding], of_config: Option<&str>) -> Result<(), Error> {
+    let missing: Vec<&str> = findings
+        .iter()
+        .filter(|f| f.fix.is_some() && of_config.is_none_or(|config| f.check == config))
+        .map(|f| &*f.check)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Preflight {
+        name: of_config.unwrap_or("everything").to_owned(),
+        reasons: vec![format!(
+            "{} of {} checks found something missing: {}",
+            missing.len(),
+            findings.len(),
+            missing.join(", ")
+        )],
+    })
+}
+
 pub(super) async fn run(
     context: &Context,
     output: &Output,
@@ -153,39 +198,32 @@ pub(super) async fn run(
             )),
         }
     }
-    let rows = findings
-        .iter()
-        .map(|f| {
-            let word = if f.fix.is_none() { "ok" } else { "MISSING" };
-            vec![
-                word.to_owned(),
-                f.check.clone(),
-                f.result.clone(),
-                f.fix.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
-    output.table(&["", "check", "result", "fix"], rows);
+    output.table(&["", "check", "result"], rows(&findings));
     let all: Vec<_> = findings
         .iter()
         .map(|f| json!({ "check": f.check, "ok": f.fix.is_none(), "result": f.result, "fix": f.fix }))
         .collect();
     output.json(&json!({ "findings": all }));
-    let missing: Vec<String> = findings
-        .iter()
-        .filter(|f| f.fix.is_some())
-        .map(|f| f.check.clone())
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+    judge(&findings, config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fix_stands_below_its_check_and_a_config_is_judged_by_what_it_needs() {
+        let mut findings = vec![
+            bad("virsh (disk limits)", "not found", "apt-get install it"),
+            ok("lab.toml", "up would go ahead"),
+        ];
+        let lines = rows(&findings);
+        assert_eq!(lines[1], ["", "  fix:", "apt-get install it"]);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        judge(&findings, Some("lab.toml")).unwrap();
+        let error = judge(&findings, None).unwrap_err().to_string();
+        assert!(error.contains("1 of 2 checks"), "{error}");
+        findings[1].fix = Some("see the result".into());
+        judge(&findings, Some("lab.toml")).unwrap_err();
     }
-    Err(Error::Preflight {
-        name: "everything".into(),
-        reasons: vec![format!(
-            "{} of {} checks found something missing: {}",
-            missing.len(),
-            findings.len(),
-            missing.join(", ")
-        )],
-    })
 }

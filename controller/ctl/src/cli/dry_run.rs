@@ -130,8 +130,8 @@ pub(super) async fn dry_run(
         .refused
         .as_ref()
         .map(|e| continuum_host::error::chain(e));
-    if let Some(why) = &refused {
-        output.text(&format!("up would be refused: failed to {why}"));
+    if refused.is_some() {
+        output.text("up would be refused");
     }
     let links: Vec<_> = plan
         .nodes
@@ -156,7 +156,8 @@ pub(super) async fn dry_run(
         "warnings": planned.warnings,
         "refused": refused,
     }));
-    Ok(())
+    // As `up` would end, for those who ask by its exit code.
+    planned.refused.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -19,13 +19,16 @@ fn source_tree(path: &std::path::Path) -> Result<SourceTree, Error> {
     Ok(SourceTree::find(&path)?)
 }
 
-fn need_root() -> Result<(), Error> {
+fn need_root(arguments: &str) -> Result<(), Error> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
     Err(Error::Preflight {
         name: "image build".into(),
-        reasons: vec!["package trees are unpacked as root; run it with sudo".into()],
+        reasons: vec![format!(
+            "package trees are unpacked as root; for all users of this machine: {}",
+            image_cache::root_command(arguments)
+        )],
     })
 }
 
@@ -38,7 +41,11 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
             bundle_only,
             role,
         } => {
-            need_root()?;
+            need_root(if bundle_only {
+                "image build --bundle-only"
+            } else {
+                "image build"
+            })?;
             let source = source_tree(&source)?;
             if bundle_only {
                 let root = build::build_root(cache, &source, progress)?;
@@ -112,7 +119,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
         ImageAction::Import { file } => import(context, output, &file)?,
         ImageAction::Prune { dry_run } => prune(context, output, dry_run)?,
         ImageAction::Cargo { source, arguments } => {
-            need_root()?;
+            need_root("image cargo")?;
             let source = source_tree(&source)?;
             let root = build::build_root(cache, &source, progress)?;
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -149,7 +156,7 @@ fn export(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
         bytes / 1_000_000,
         file.display()
     ));
-    output.json(&json!({ "file": file, "size_bytes": bytes, "key": image.manifest.key }));
+    output.json(&json!({ "file": file.display().to_string(), "size_bytes": bytes, "key": image.manifest.key }));
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use super::{args::NetworkAction, output::Output};
 use crate::{deploy, session::Session};
 use continuum_config::Action;
 use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
+use continuum_model::Plan;
 use continuum_provider::MachineState;
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -116,8 +117,39 @@ pub(super) async fn status(
         &["node", "address", "machine", "agent", "load", "broker"],
         rows,
     );
-    output.json(&json!({ "name": name, "nodes": nodes, "facts": deployment.facts() }));
+    let in_force = deploy::link_requests(deployment)?;
+    for request in in_force.iter() {
+        output.text(&format!("in force: {request}"));
+    }
+    let unready = unready(deployment, plan).await;
+    for (node, why) in &unready {
+        output.text(&format!("{node} is not ready: {why}"));
+    }
+    output.json(&json!({
+        "name": name,
+        "nodes": nodes,
+        "in_force": in_force,
+        "not_ready": unready,
+        "facts": deployment.facts(),
+    }));
     Ok(())
+}
+
+/// Nodes that its cluster, if it has one, does not use, and why.
+async fn unready(deployment: &Deployment, plan: &Plan) -> BTreeMap<String, String> {
+    if !continuum_cluster::kubeconfig_path(deployment).exists() {
+        return BTreeMap::new();
+    }
+    let asked = async {
+        let client = continuum_cluster::client(deployment, plan)?;
+        continuum_cluster::unready_now(&client, plan).await
+    };
+    let because = |why: String| BTreeMap::from([("the cluster".to_owned(), why)]);
+    match tokio::time::timeout(ANSWER_DEADLINE, asked).await {
+        Ok(Ok(unready)) => unready,
+        Ok(Err(error)) => because(continuum_host::error::chain(&error)),
+        Err(_) => because("no answer from the API server".to_owned()),
+    }
 }
 
 pub(super) async fn logs(
@@ -173,9 +205,10 @@ pub(super) async fn network(
         NetworkAction::Restore { a, b } => (format!("restore {a} {b}"), (a, b)),
     };
     let (a, b) = places;
-    let action: Action = words
-        .parse()
-        .map_err(|why: String| Error::other("change a link", why))?;
+    let action: Action = words.parse().map_err(|why| Error::Words {
+        doing: format!("read `{words}`"),
+        why,
+    })?;
     let changed = deploy::change_link(&session, (a, b), &action, None).await?;
     let text = if changed.is_empty() {
         format!("{words}: it was so already")

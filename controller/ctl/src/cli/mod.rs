@@ -21,6 +21,7 @@ use continuum_config::Checked;
 use continuum_host::{
     context::Context,
     error::{Error, Exit},
+    process,
     progress::{Progress, note},
     state::{Deployment, StateRoot},
 };
@@ -44,13 +45,17 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no errors; a wrong command line is a wrong config.
             error.print().ok();
-            return ExitCode::from(if error.use_stderr() {
-                Exit::Config as u8
-            } else {
-                0
-            });
+            // Help and version are no errors; a wrong command line is a wrong config.
+            if !error.use_stderr() {
+                return ExitCode::SUCCESS;
+            }
+            if args::asks_for_json(std::env::args_os()) {
+                let output = Output::new(args::Format::Json);
+                output.json(&json!({ "error": error.to_string() }));
+                output.finish(Exit::Config as u8);
+            }
+            return ExitCode::from(Exit::Config as u8);
         }
     };
     tracing_subscriber::fmt()
@@ -78,15 +83,15 @@ fn before_threads(arguments: &Arguments) -> Result<Option<Entered>, Error> {
 }
 
 fn finish(output: &Output, result: &Result<(), Error>) -> ExitCode {
-    let exit = match result {
-        Ok(()) => Exit::Ok,
+    let exit_code = match result {
+        Ok(()) => Exit::Ok as u8,
         Err(error) => {
             output.error(error);
-            error.exit()
+            error.exit_code()
         }
     };
-    output.finish(exit);
-    ExitCode::from(exit as u8)
+    output.finish(exit_code);
+    ExitCode::from(exit_code)
 }
 
 fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>) -> ExitCode {
@@ -114,14 +119,24 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
     let failed = |e| Error::other("watch signals", e);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    // A terminal that was closed.
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    // A terminal that was closed, unless whoever started this said that it is to go on without one, as `nohup` does.
+    let mut hang_up = if process::is_hang_up_ignored() {
+        None
+    } else {
+        Some(signal(SignalKind::hangup()).map_err(failed)?)
+    };
     tokio::spawn(async move {
         for round in 0..2 {
+            let hung_up = async {
+                match &mut hang_up {
+                    Some(hang_up) => hang_up.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
+                _ = hung_up => {}
             }
             if round == 0 {
                 note("stopping; once more to stop at once");
@@ -149,6 +164,9 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
     };
     watch_signals(context.cancel.clone())?;
     let set = &arguments.set;
+    if !set.is_empty() && !command.takes_config() {
+        note("warning: --set changes values of a config, and this command takes none");
+    }
     let result = match command {
         Command::Up {
             config,
@@ -253,6 +271,13 @@ fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked
     {
         let checked = continuum_plan::parse(live.config(), given, false, given, set)?;
         return Ok(checked);
+    }
+    // A word without a dot or a slash was meant for the name of a deployment, or may have been.
+    if !path.exists() && continuum_model::is_name(given) && path.extension().is_none() {
+        return Err(Error::NoConfig {
+            given: given.to_owned(),
+            known: context.root.names()?,
+        });
     }
     Ok(load(path, set)?)
 }

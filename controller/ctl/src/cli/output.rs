@@ -4,8 +4,8 @@ use super::args::Format;
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use continuum_config::ConfigError;
 use continuum_host::{
-    error::{Error, Exit},
-    progress::{beside_the_spinner, note},
+    error::Error,
+    progress::{beside_the_spinner, end_spinner, note},
 };
 use std::{
     io::Write,
@@ -68,8 +68,18 @@ impl Output {
 
     /// Bytes as they are.
     pub(crate) fn bytes(bytes: &[u8]) {
-        let mut out = std::io::stdout();
-        beside_the_spinner(|| out.write_all(bytes).and_then(|()| out.flush()).ok());
+        Self::raw(std::io::stdout(), bytes);
+    }
+
+    /// Bytes of a program's standard error, as they are.
+    pub(crate) fn error_bytes(bytes: &[u8]) {
+        Self::raw(std::io::stderr(), bytes);
+    }
+
+    fn raw(mut to: impl Write, bytes: &[u8]) {
+        end_spinner();
+        // A reader that closed the pipe wants no more.
+        to.write_all(bytes).and_then(|()| to.flush()).ok();
     }
 
     /// A table for people; nothing in JSON mode.
@@ -91,9 +101,9 @@ impl Output {
     }
 
     /// The command is over.
-    pub(crate) fn finish(&self, exit: Exit) {
+    pub(crate) fn finish(&self, exit_code: u8) {
         if self.is_json() {
-            self.json(&serde_json::json!({ "exit_code": exit as u8 }));
+            self.json(&serde_json::json!({ "exit_code": exit_code }));
             let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
             writeln!(
                 std::io::stdout(),

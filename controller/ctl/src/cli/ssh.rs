@@ -90,6 +90,7 @@ pub(super) fn ssh(
         ));
     }
     write_files(&deployment, &plan)?;
+    context.progress.finish();
     let mut ssh = continuum_host::process::command("ssh").into_std();
     ssh.arg("-F")
         .arg(deployment.dir().join("ssh_config"))

@@ -1,6 +1,7 @@
 //! Where state lies.
 
 use crate::error::Error;
+use continuum_images::cache::{home, variable};
 use std::{
     io::Write,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -19,18 +20,13 @@ pub struct StateRoot {
 impl StateRoot {
     /// `$CONTINUUM_STATE`, else /var/lib/continuum for root, else `$XDG_STATE_HOME/continuum`.
     pub fn of_user() -> Result<Self, Error> {
-        let var = |name: &str| {
-            std::env::var_os(name)
-                .filter(|v| !v.is_empty())
-                .map(PathBuf::from)
-        };
-        let dir = if let Some(dir) = var("CONTINUUM_STATE") {
+        let dir = if let Some(dir) = variable("CONTINUUM_STATE") {
             dir
         } else if rustix::process::geteuid().is_root() {
             PathBuf::from("/var/lib/continuum")
         } else {
-            var("XDG_STATE_HOME")
-                .or_else(|| var("HOME").map(|h| h.join(".local/state")))
+            variable("XDG_STATE_HOME")
+                .or_else(|| home().map(|home| home.join(".local/state")))
                 .map(|d| d.join("continuum"))
                 .ok_or_else(|| {
                     Error::other("find the state directory", "set HOME or CONTINUUM_STATE")
@@ -42,6 +38,11 @@ impl StateRoot {
     /// At a directory of choice.
     pub fn at(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
+        // It stands in configs of agents and documents of machines.
+        if dir.to_str().is_none() {
+            let why = std::io::Error::other("its name is not UTF-8");
+            return Err(Error::file("use the state directory", dir)(why));
+        }
         // QEMU's user must be able to pass through to the pool.
         std::fs::DirBuilder::new()
             .recursive(true)

@@ -1,0 +1,310 @@
+//! What a terminal, a shell and a cron job see: real pseudo-terminals of several widths, real pipes, real signals, and
+//! real agents on loopback.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use continuum_tests::{
+    ctl::{Ctl, example},
+    process::{command, pause, workspace_program},
+};
+use rustix::process::Signal;
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+const SOON: Duration = Duration::from_secs(30);
+const WIDTHS: [u16; 3] = [40, 80, 200];
+/// Machines only: what needs no workload bundle.
+const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
+                      cores = 1\nmemory_mib = 256\n";
+
+struct World {
+    // Dropped first: its `down` needs the directory.
+    ctl: Ctl,
+    dir: tempfile::TempDir,
+    config: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("lab.toml");
+        std::fs::write(&config, CONFIG).unwrap();
+        Self {
+            ctl: Ctl::new(dir.path().join("state")),
+            config: config.display().to_string(),
+            dir,
+        }
+    }
+
+    fn up() -> Self {
+        let world = Self::new();
+        world.ctl.expect(0, &["up", &world.config]).unwrap();
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
+
+/// What stands on the terminal at the end, and whether a line of it went on below.
+fn screen(columns: u16, bytes: &[u8]) -> (String, bool) {
+    let mut terminal = vt100::Parser::new(200, columns, 0);
+    terminal.process(bytes);
+    let screen = terminal.screen();
+    (
+        screen.contents(),
+        (0..200).any(|row| screen.row_wrapped(row)),
+    )
+}
+
+#[test]
+fn what_a_program_prints_stays_on_the_terminal() {
+    let world = World::up();
+    for columns in WIDTHS {
+        for text in ["abc", "line1\\nvalue=42", "line1\\nline2\\n"] {
+            let argv = ["agent", "lab", "edge0", "exec", "--", "printf", text];
+            let (code, bytes) = world.ctl.run_on_terminal(columns, &argv).unwrap();
+            let (seen, _) = screen(columns, &bytes);
+            let wanted = text.replace("\\n", "\n");
+            assert_eq!(code, Some(0), "{seen}");
+            assert_eq!(seen.trim_end(), wanted.trim_end(), "{columns}: {bytes:?}");
+        }
+    }
+}
+
+#[test]
+fn no_spinner_stays_and_tables_fit() {
+    let world = World::up();
+    let spinner = |text: &str| text.contains("s]") || text.contains('⠁');
+    for columns in WIDTHS {
+        let commands: [&[&str]; 5] = [
+            &["list"],
+            &["status", "lab"],
+            &["agent", "lab", "edge0", "info"],
+            &["logs", "lab", "-n", "2"],
+            &["doctor", &world.config],
+        ];
+        for argv in commands {
+            let (code, bytes) = world.ctl.run_on_terminal(columns, argv).unwrap();
+            let (seen, is_wrapped) = screen(columns, &bytes);
+            assert_eq!(code, Some(0), "{argv:?}: {seen}");
+            assert!(!spinner(&seen), "{columns}, {argv:?}:\n{seen}");
+            // Log lines are the agents' own.
+            let is_table = argv[0] != "logs";
+            assert!(!(is_table && is_wrapped), "{columns}, {argv:?}:\n{seen}");
+        }
+    }
+}
+
+#[test]
+fn an_ignored_hang_up_stays_ignored() {
+    let world = World::new();
+    let silent = world.path("silent-agent");
+    std::fs::write(&silent, "#!/bin/sh\nexec sleep 300\n").unwrap();
+    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for (through, outlives) in [(&["nohup"][..], true), (&["env"], false)] {
+        let ctl = Ctl::new(world.ctl.state())
+            .env("CONTINUUM_AGENT", silent.display().to_string())
+            .and_through(through);
+        let mut up = ctl
+            .start("up", &["up", "--rollback", &world.config])
+            .unwrap();
+        let state = world.ctl.state().join("deployments/lab/state.json");
+        let deadline = Instant::now() + SOON;
+        while !std::fs::read_to_string(&state).is_ok_and(|s| s.contains("\"pid\"")) {
+            assert!(Instant::now() < deadline, "{}", up.said());
+            pause();
+        }
+        up.signal(Signal::HUP).unwrap();
+        let asked_to_stop = up.wait_for("stopping", Duration::from_secs(1)).is_ok();
+        assert_eq!(asked_to_stop, !outlives, "{through:?}: {}", up.said());
+        if outlives {
+            up.signal(Signal::INT).unwrap();
+        }
+        assert_eq!(up.wait(SOON).unwrap(), 130, "{}", up.said());
+    }
+}
+
+#[test]
+fn what_goes_on_keeps_nothing_of_its_caller() {
+    let world = World::new();
+    let lock = world.path("lock");
+    let flock = ["flock", lock.to_str().unwrap()];
+    let ctl = Ctl::new(world.ctl.state()).and_through(&flock);
+    ctl.expect(0, &["up", &world.config]).unwrap();
+    // The agents run, and the lock is free.
+    let file = std::fs::File::open(&lock).unwrap();
+    file.try_lock().unwrap();
+    let info = world
+        .ctl
+        .json(0, &["agent", "lab", "edge0", "info"])
+        .unwrap();
+    let files = format!("/proc/{}/fd", info["pid"].as_i64().unwrap());
+    for entry in std::fs::read_dir(files).unwrap().flatten() {
+        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        assert_ne!(target, lock);
+    }
+}
+
+#[test]
+fn exec_hands_on_input_and_exit_code_and_signal() {
+    let world = World::up();
+    let exec = |input: &[u8], argv: &[&str]| {
+        let words = [
+            &["agent", "lab", "edge0", "exec", "--timeout-s", "20", "--"],
+            argv,
+        ]
+        .concat();
+        world.ctl.run_with(input, &words).unwrap()
+    };
+    let output = exec(b"hi\n", &["cat"]);
+    assert_eq!(
+        (output.status.code(), &*output.stdout),
+        (Some(0), &b"hi\n"[..])
+    );
+    let much = vec![b'x'; 6 << 20];
+    let output = exec(&much, &["wc", "-c"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "6291456");
+    // One that ends before its input does.
+    let output = exec(&much, &["true"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for (argv, code) in [
+        (&["sh", "-c", "echo to stderr >&2; exit 7"][..], 7),
+        (&["sh", "-c", "kill -TERM $$"], 143),
+        (&["/nosuch"], 1),
+    ] {
+        let output = exec(b"", argv);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{argv:?}: {errors}");
+        let said = ["to stderr\n", "signal 15", "No such file"];
+        assert!(said.iter().any(|text| errors.contains(text)), "{errors}");
+    }
+    let late = [
+        "agent",
+        "lab",
+        "edge0",
+        "exec",
+        "--timeout-s",
+        "1",
+        "--",
+        "sleep",
+        "60",
+    ];
+    let object = world.ctl.json(124, &late).unwrap();
+    assert_eq!(
+        (&object["exit_code"], &object["timed_out"]),
+        (&124.into(), &true.into())
+    );
+}
+
+#[test]
+fn list_and_status_need_no_home() {
+    let world = World::up();
+    let bare = Ctl::new(world.ctl.state()).and_through(&["env", "-i"]);
+    for argv in [&["list"][..], &["status", "lab"], &["status"]] {
+        let text = bare.expect(0, argv).unwrap();
+        assert!(text.contains("edge0") || text.contains("lab"), "{text}");
+    }
+}
+
+#[test]
+fn words_that_mean_nothing_are_refused_with_those_that_do() {
+    let world = World::up();
+    let zero = ["agent", "lab", "edge0", "put", "/dev/zero", "z"];
+    for (code, argv, part) in [
+        (3, &["logs", "lab", "--source", "nosuch"][..], "broker"),
+        (
+            3,
+            &["agent", "lab", "edge0", "logs", "--source", "x"],
+            "broker",
+        ),
+        (
+            3,
+            &["network", "lab", "set", "edge", "edge", "latency_ms=abc"],
+            "abc",
+        ),
+        (
+            3,
+            &["agent", "lab", "edge0", "install", "mqtt", "a"],
+            "NAME=VALUE",
+        ),
+        (3, &["bench", "nosuch"], "deployments are: lab"),
+        (3, &["bench", "nosuch.toml"], "No such file"),
+        (1, &zero, "no plain file"),
+    ] {
+        let errors = world.ctl.refused(code, argv).unwrap();
+        assert!(errors.contains(part), "{argv:?}: no {part:?} in {errors}");
+    }
+    let none = world.ctl.expect(0, &["logs", "lab", "-n", "0"]).unwrap();
+    assert_eq!(none, "");
+    let ignored = ["network", "lab", "show", "--set", "network.preset=4g"];
+    let output = world.ctl.run(&ignored).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("warning: --set changes"), "{errors}");
+    let object = world
+        .ctl
+        .json(3, &["logs", "lab", "--source", "x"])
+        .unwrap();
+    assert!(object["error"].as_str().unwrap().contains("workload"));
+}
+
+#[test]
+fn what_would_be_refused_is_told_by_the_exit_code() {
+    let world = World::new();
+    let local = "infrastructure.provider=\"local\"";
+    let mist = example("mist-edge.toml");
+    let argv = ["up", "--dry-run", &mist, "--set", local];
+    let object = world.ctl.json(5, &argv).unwrap();
+    assert_eq!(object["exit_code"], 5);
+    let why = object["refused"].as_str().unwrap();
+    assert!(why.contains("cannot emulate links"), "{why}");
+    world
+        .ctl
+        .expect(0, &["up", "--dry-run", &world.config])
+        .unwrap();
+    // Nothing is made for results that cannot be written.
+    let empty = world.path("empty.toml");
+    let runs = CONFIG.replace("infra_only = true\n", "")
+        + "[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n[software]\nresource_manager = \"mist\"\n\
+           [benchmark]\napplication = \"empty\"\nsleep_time_s = 1\n";
+    std::fs::write(&empty, runs).unwrap();
+    let empty = empty.display().to_string();
+    for bad in ["/proc/x", &world.config] {
+        let argv = ["run", &empty, "--results", bad];
+        let errors = world.ctl.refused(5, &argv).unwrap();
+        assert!(errors.contains("results cannot be written"), "{errors}");
+    }
+    assert_eq!(
+        world.ctl.json(0, &["list"]).unwrap()["deployments"],
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn names_that_are_no_text_end_no_command_in_the_middle() {
+    let world = World::new();
+    let mut strange = OsString::from(world.dir.path());
+    strange.push(OsStr::from_bytes(b"/r\xff"));
+    let run = |state: &OsStr, argv: &[&OsStr]| {
+        let mut ctl = command(workspace_program("continuum-ctl"));
+        let output = ctl
+            .env("CONTINUUM_STATE", state)
+            .args(argv)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!errors.contains("panicked"), "{errors}");
+        (output.status.code(), errors)
+    };
+    let own = world.path("state");
+    let [bench, none, results] = ["bench", "nosuch", "--results"].map(OsStr::new);
+    let (code, errors) = run(own.as_os_str(), &[bench, none, results, &strange]);
+    assert_eq!(code, Some(3), "{errors}");
+    let (code, errors) = run(&strange, &[OsStr::new("list")]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("not UTF-8"), "{errors}");
+}
