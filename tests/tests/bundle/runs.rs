@@ -128,7 +128,7 @@ pub(crate) fn refused_by_name() -> anyhow::Result<()> {
     for ending in ["cfg", "toml"] {
         let file = format!("examples/openfaas-edge.{ending}");
         let dry_run = [&["up", "--dry-run", &*file][..], &upstream].concat();
-        let plan = fixture.ctl.expect(0, &dry_run)?;
+        let plan = fixture.ctl.expect(5, &dry_run)?;
         for part in ["cloud_controller", "192.168.", "latency (one way)", why] {
             ensure!(plan.contains(part), "no {part:?} in {plan}");
         }

@@ -130,8 +130,8 @@ pub(super) async fn dry_run(
         .refused
         .as_ref()
         .map(|e| continuum_host::error::chain(e));
-    if refused.is_some() {
-        output.text("up would be refused");
+    if let Some(why) = &refused {
+        output.text(&format!("up would be refused: failed to {why}"));
     }
     let links: Vec<_> = plan
         .nodes
@@ -157,7 +157,14 @@ pub(super) async fn dry_run(
         "refused": refused,
     }));
     // As `up` would end, for those who ask by its exit code.
-    planned.refused.map_or(Ok(()), Err)
+    match planned.refused {
+        Some(_) if !output.is_json() => Err(Error::Preflight {
+            name: plan.name.clone(),
+            reasons: vec!["it would be refused, as said above".into()],
+        }),
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
