@@ -286,7 +286,7 @@ fn what_would_be_refused_is_told_by_the_exit_code() {
 
 #[test]
 fn names_that_are_no_text_end_no_command_in_the_middle() {
-    let world = World::new();
+    let world = World::up();
     let mut strange = OsString::from(world.dir.path());
     strange.push(OsStr::from_bytes(b"/r\xff"));
     let run = |state: &OsStr, argv: &[&OsStr]| {
@@ -301,9 +301,13 @@ fn names_that_are_no_text_end_no_command_in_the_middle() {
         (output.status.code(), errors)
     };
     let own = world.path("state");
-    let [bench, none, results] = ["bench", "nosuch", "--results"].map(OsStr::new);
+    let [bench, none, lab, results] = ["bench", "nosuch", "lab", "--results"].map(OsStr::new);
     let (code, errors) = run(own.as_os_str(), &[bench, none, results, &strange]);
     assert_eq!(code, Some(3), "{errors}");
+    // It gets as far as to hold the lock, and says there who it is.
+    let (code, errors) = run(own.as_os_str(), &[bench, lab, results, &strange]);
+    assert_eq!(code, Some(5), "{errors}");
+    assert!(errors.contains("runs no application"), "{errors}");
     let (code, errors) = run(&strange, &[OsStr::new("list")]);
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains("not UTF-8"), "{errors}");

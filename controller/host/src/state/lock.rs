@@ -70,7 +70,8 @@ impl Lock {
 }
 
 fn command_line() -> String {
-    std::env::args()
+    std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
