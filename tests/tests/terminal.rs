@@ -20,14 +20,14 @@ const WIDTHS: [u16; 3] = [40, 80, 200];
 const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
                       cores = 1\nmemory_mib = 256\n";
 
-struct World {
+struct Fixture {
     // Dropped first: its `down` needs the directory.
     ctl: Ctl,
     dir: tempfile::TempDir,
     config: String,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("lab.toml");
@@ -40,9 +40,9 @@ impl World {
     }
 
     fn up() -> Self {
-        let world = Self::new();
-        world.ctl.expect(0, &["up", &world.config]).unwrap();
-        world
+        let fixture = Self::new();
+        fixture.ctl.expect(0, &["up", &fixture.config]).unwrap();
+        fixture
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -63,11 +63,11 @@ fn screen(columns: u16, bytes: &[u8]) -> (String, bool) {
 
 #[test]
 fn what_a_program_prints_stays_on_the_terminal() {
-    let world = World::up();
+    let fixture = Fixture::up();
     for columns in WIDTHS {
         for text in ["abc", "line1\\nvalue=42", "line1\\nline2\\n"] {
             let argv = ["agent", "lab", "edge0", "exec", "--", "printf", text];
-            let (code, bytes) = world.ctl.run_on_terminal(columns, &argv).unwrap();
+            let (code, bytes) = fixture.ctl.run_on_terminal(columns, &argv).unwrap();
             let (seen, _) = screen(columns, &bytes);
             let wanted = text.replace("\\n", "\n");
             assert_eq!(code, Some(0), "{seen}");
@@ -78,7 +78,7 @@ fn what_a_program_prints_stays_on_the_terminal() {
 
 #[test]
 fn no_spinner_stays_and_tables_fit() {
-    let world = World::up();
+    let fixture = Fixture::up();
     let spinner = |text: &str| text.contains("s]") || text.contains('⠁');
     for columns in WIDTHS {
         let commands: [&[&str]; 5] = [
@@ -86,10 +86,10 @@ fn no_spinner_stays_and_tables_fit() {
             &["status", "lab"],
             &["agent", "lab", "edge0", "info"],
             &["logs", "lab", "-n", "2"],
-            &["doctor", &world.config],
+            &["doctor", &fixture.config],
         ];
         for argv in commands {
-            let (code, bytes) = world.ctl.run_on_terminal(columns, argv).unwrap();
+            let (code, bytes) = fixture.ctl.run_on_terminal(columns, argv).unwrap();
             let (seen, is_wrapped) = screen(columns, &bytes);
             assert_eq!(code, Some(0), "{argv:?}: {seen}");
             assert!(!spinner(&seen), "{columns}, {argv:?}:\n{seen}");
@@ -102,18 +102,18 @@ fn no_spinner_stays_and_tables_fit() {
 
 #[test]
 fn an_ignored_hang_up_stays_ignored() {
-    let world = World::new();
-    let silent = world.path("silent-agent");
+    let fixture = Fixture::new();
+    let silent = fixture.path("silent-agent");
     std::fs::write(&silent, "#!/bin/sh\nexec sleep 300\n").unwrap();
     std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
     for (through, outlives) in [(&["nohup"][..], true), (&["env"], false)] {
-        let ctl = Ctl::new(world.ctl.state())
+        let ctl = Ctl::new(fixture.ctl.state())
             .env("CONTINUUM_AGENT", silent.display().to_string())
             .and_through(through);
         let mut up = ctl
-            .start("up", &["up", "--rollback", &world.config])
+            .start("up", &["up", "--rollback", &fixture.config])
             .unwrap();
-        let state = world.ctl.state().join("deployments/lab/state.json");
+        let state = fixture.ctl.state().join("deployments/lab/state.json");
         let deadline = Instant::now() + SOON;
         while !std::fs::read_to_string(&state).is_ok_and(|s| s.contains("\"pid\"")) {
             assert!(Instant::now() < deadline, "{}", up.said());
@@ -131,15 +131,15 @@ fn an_ignored_hang_up_stays_ignored() {
 
 #[test]
 fn what_goes_on_keeps_nothing_of_its_caller() {
-    let world = World::new();
-    let lock = world.path("lock");
+    let fixture = Fixture::new();
+    let lock = fixture.path("lock");
     let flock = ["flock", lock.to_str().unwrap()];
-    let ctl = Ctl::new(world.ctl.state()).and_through(&flock);
-    ctl.expect(0, &["up", &world.config]).unwrap();
+    let ctl = Ctl::new(fixture.ctl.state()).and_through(&flock);
+    ctl.expect(0, &["up", &fixture.config]).unwrap();
     // The agents run, and the lock is free.
     let file = std::fs::File::open(&lock).unwrap();
     file.try_lock().unwrap();
-    let info = world
+    let info = fixture
         .ctl
         .json(0, &["agent", "lab", "edge0", "info"])
         .unwrap();
@@ -152,14 +152,14 @@ fn what_goes_on_keeps_nothing_of_its_caller() {
 
 #[test]
 fn exec_hands_on_input_and_exit_code_and_signal() {
-    let world = World::up();
+    let fixture = Fixture::up();
     let exec = |input: &[u8], argv: &[&str]| {
         let words = [
             &["agent", "lab", "edge0", "exec", "--timeout-s", "20", "--"],
             argv,
         ]
         .concat();
-        world.ctl.run_with(input, &words).unwrap()
+        fixture.ctl.run_with(input, &words).unwrap()
     };
     let output = exec(b"hi\n", &["cat"]);
     assert_eq!(
@@ -194,7 +194,7 @@ fn exec_hands_on_input_and_exit_code_and_signal() {
         "sleep",
         "60",
     ];
-    let object = world.ctl.json(124, &late).unwrap();
+    let object = fixture.ctl.json(124, &late).unwrap();
     assert_eq!(
         (&object["exit_code"], &object["timed_out"]),
         (&124.into(), &true.into())
@@ -203,8 +203,8 @@ fn exec_hands_on_input_and_exit_code_and_signal() {
 
 #[test]
 fn list_and_status_need_no_home() {
-    let world = World::up();
-    let bare = Ctl::new(world.ctl.state()).and_through(&["env", "-i"]);
+    let fixture = Fixture::up();
+    let bare = Ctl::new(fixture.ctl.state()).and_through(&["env", "-i"]);
     for argv in [&["list"][..], &["status", "lab"], &["status"]] {
         let text = bare.expect(0, argv).unwrap();
         assert!(text.contains("edge0") || text.contains("lab"), "{text}");
@@ -213,7 +213,7 @@ fn list_and_status_need_no_home() {
 
 #[test]
 fn words_that_mean_nothing_are_refused_with_those_that_do() {
-    let world = World::up();
+    let fixture = Fixture::up();
     let zero = ["agent", "lab", "edge0", "put", "/dev/zero", "z"];
     for (code, argv, part) in [
         (3, &["logs", "lab", "--source", "nosuch"][..], "broker"),
@@ -236,16 +236,16 @@ fn words_that_mean_nothing_are_refused_with_those_that_do() {
         (3, &["bench", "nosuch.toml"], "No such file"),
         (1, &zero, "no plain file"),
     ] {
-        let errors = world.ctl.refused(code, argv).unwrap();
+        let errors = fixture.ctl.refused(code, argv).unwrap();
         assert!(errors.contains(part), "{argv:?}: no {part:?} in {errors}");
     }
-    let none = world.ctl.expect(0, &["logs", "lab", "-n", "0"]).unwrap();
+    let none = fixture.ctl.expect(0, &["logs", "lab", "-n", "0"]).unwrap();
     assert_eq!(none, "");
     let ignored = ["network", "lab", "show", "--set", "network.preset=4g"];
-    let output = world.ctl.run(&ignored).unwrap();
+    let output = fixture.ctl.run(&ignored).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("warning: --set changes"), "{errors}");
-    let object = world
+    let object = fixture
         .ctl
         .json(3, &["logs", "lab", "--source", "x"])
         .unwrap();
@@ -254,40 +254,40 @@ fn words_that_mean_nothing_are_refused_with_those_that_do() {
 
 #[test]
 fn what_would_be_refused_is_told_by_the_exit_code() {
-    let world = World::new();
+    let fixture = Fixture::new();
     let local = "infrastructure.provider=\"local\"";
     let mist = example("mist-edge.toml");
     let argv = ["up", "--dry-run", &mist, "--set", local];
-    let object = world.ctl.json(5, &argv).unwrap();
+    let object = fixture.ctl.json(5, &argv).unwrap();
     assert_eq!(object["exit_code"], 5);
     let why = object["refused"].as_str().unwrap();
     assert!(why.contains("cannot emulate links"), "{why}");
-    world
+    fixture
         .ctl
-        .expect(0, &["up", "--dry-run", &world.config])
+        .expect(0, &["up", "--dry-run", &fixture.config])
         .unwrap();
     // Nothing is made for results that cannot be written.
-    let empty = world.path("empty.toml");
+    let empty = fixture.path("empty.toml");
     let runs = CONFIG.replace("infra_only = true\n", "")
         + "[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n[software]\nresource_manager = \"mist\"\n\
            [benchmark]\napplication = \"empty\"\nsleep_time_s = 1\n";
     std::fs::write(&empty, runs).unwrap();
     let empty = empty.display().to_string();
-    for bad in ["/proc/x", &world.config] {
+    for bad in ["/proc/x", &fixture.config] {
         let argv = ["run", &empty, "--results", bad];
-        let errors = world.ctl.refused(5, &argv).unwrap();
+        let errors = fixture.ctl.refused(5, &argv).unwrap();
         assert!(errors.contains("results cannot be written"), "{errors}");
     }
     assert_eq!(
-        world.ctl.json(0, &["list"]).unwrap()["deployments"],
+        fixture.ctl.json(0, &["list"]).unwrap()["deployments"],
         serde_json::json!([])
     );
 }
 
 #[test]
 fn names_that_are_no_text_end_no_command_in_the_middle() {
-    let world = World::up();
-    let mut strange = OsString::from(world.dir.path());
+    let fixture = Fixture::up();
+    let mut strange = OsString::from(fixture.dir.path());
     strange.push(OsStr::from_bytes(b"/r\xff"));
     let run = |state: &OsStr, argv: &[&OsStr]| {
         let mut ctl = command(workspace_program("continuum-ctl"));
@@ -300,7 +300,7 @@ fn names_that_are_no_text_end_no_command_in_the_middle() {
         assert!(!errors.contains("panicked"), "{errors}");
         (output.status.code(), errors)
     };
-    let own = world.path("state");
+    let own = fixture.path("state");
     let [bench, none, lab, results] = ["bench", "nosuch", "lab", "--results"].map(OsStr::new);
     let (code, errors) = run(own.as_os_str(), &[bench, none, results, &strange]);
     assert_eq!(code, Some(3), "{errors}");
