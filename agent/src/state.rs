@@ -52,7 +52,7 @@ impl AgentState {
         };
         Ok(Self {
             store: ArtifactStore::new(&config.data_dir),
-            network: Network::new(config.listen.ip()),
+            network: Network::new(config.listen.ip(), &config.data_dir),
             broker: Broker::new(config.clone(), Arc::clone(&logs), Arc::clone(&metrics)),
             workloads: Arc::new(Workloads::new(
                 config.clone(),

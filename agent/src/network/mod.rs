@@ -9,12 +9,15 @@
 //! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it. What a packet's way takes
 //! by itself, without netem, is measured by the controller and taken off the delay.
 
+mod kept;
 mod probe;
 mod tc;
 
 use crate::{error::AgentError, process};
+use serde::{Deserialize, Serialize};
 use std::{
     net::IpAddr,
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -26,7 +29,7 @@ pub(crate) use tc::queue_limit_packets;
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// One kind of peer and how far away it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LinkClass {
     /// Usually the peers' tier.
     pub name: String,
@@ -45,7 +48,7 @@ pub(crate) struct LinkClass {
 }
 
 /// A node on the other side.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Peer {
     pub node: String,
     /// Addresses that belong to it, as prefixes.
@@ -64,18 +67,29 @@ pub(crate) struct AppliedClass {
 pub(crate) struct Network {
     address: IpAddr,
     applied: Mutex<Vec<AppliedClass>>,
+    kept: kept::Kept,
     /// One change after the other: what is remembered is what the kernel has.
     changing: tokio::sync::Mutex<()>,
 }
 
 impl Network {
     /// For the device that carries `address`.
-    pub(crate) fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr, data_dir: &Path) -> Self {
         Self {
             address,
             applied: Mutex::default(),
+            kept: kept::Kept::below(data_dir),
             changing: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// Applies what was applied before the agent, or the node, started again.
+    pub(crate) async fn restore(&self) -> Result<(), AgentError> {
+        let kept = self.kept.read();
+        if !kept.is_empty() {
+            self.apply(kept).await?;
+        }
+        Ok(())
     }
 
     /// Name of the device that carries the node's address.
@@ -115,7 +129,7 @@ impl Network {
                 link,
             })
             .collect();
-        self.remember(applied.clone());
+        self.remember(applied.clone())?;
         tracing::info!("links applied on {device}: {} classes", applied.len());
         Ok((device, applied))
     }
@@ -146,7 +160,7 @@ impl Network {
         let device = self.device().await?;
         let script = tc::change_script(&device, index, &changed.link);
         process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
-        self.remember(applied);
+        self.remember(applied)?;
         Ok(changed)
     }
 
@@ -159,8 +173,11 @@ impl Network {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, classes: Vec<AppliedClass>) {
+    fn remember(&self, classes: Vec<AppliedClass>) -> Result<(), AgentError> {
+        let links: Vec<&LinkClass> = classes.iter().map(|class| &class.link).collect();
+        self.kept.write(&links)?;
         *self.lock() = classes;
+        Ok(())
     }
 
     /// What `tc` says, with counters.

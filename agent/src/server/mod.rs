@@ -60,6 +60,10 @@ pub async fn serve(
         source,
     })?;
     let state = Arc::new(AgentState::new(config, logs, shutdown)?);
+    // The controller sees that they are missing, and `up` applies them again.
+    if let Err(error) = state.network.restore().await {
+        tracing::error!("links are not as before: {}", crate::error::chain(&error));
+    }
     serve_on(listener, state).await
 }
 

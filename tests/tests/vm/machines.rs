@@ -2,12 +2,12 @@
 
 use crate::{
     cluster::Cluster,
-    fixture::{address, guest_processes, machine_name, ping_times, wait},
+    fixture::{BOOT, address, guest_processes, machine_name, median, ping_times, wait},
     table::{Body, Fixture, Test, When},
 };
 use anyhow::{Context, ensure};
 use continuum_tests::process::pause;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -55,7 +55,7 @@ const fn on_the_machines(name: &'static str, run: fn(&Cluster) -> anyhow::Result
     Test::new(name, &[], Body::With(&MACHINES, run)).on(When::Always, When::Never)
 }
 
-pub(crate) const TESTS: [Test; 12] = [
+pub(crate) const TESTS: [Test; 13] = [
     on_the_machines("machines::a_guest_has_few_rights_on_its_host", few_rights),
     on_the_machines("machines::agent_and_ssh_reach_them", reached),
     on_the_machines("machines::the_round_trip_is_what_was_asked", round_trip),
@@ -108,6 +108,10 @@ pub(crate) const TESTS: [Test; 12] = [
     on_the_machines(
         "machines::who_takes_more_memory_than_there_is_dies_alone",
         memory,
+    ),
+    on_the_machines(
+        "machines::one_that_starts_again_has_its_links_before_up",
+        rebooted,
     ),
     Test::new("machines::down_leaves_nothing", &[], Body::End(&MACHINES))
         .on(When::Always, When::Never),
@@ -343,6 +347,31 @@ fn cut(machines: &Cluster) -> anyhow::Result<()> {
     ensure!(reaches("endpoint0")?, "it is still cut");
     let said = ctl.refused(1, &["network", name, "cut", "edge", "moon"])?;
     ensure!(said.contains("moon"), "{said}");
+    Ok(())
+}
+
+fn rebooted(machines: &Cluster) -> anyhow::Result<()> {
+    let (ctl, name) = (&machines.ctl, &*machines.name);
+    set_link(machines, &["latency_ms=20", "jitter_ms=0"])?;
+    let boot = || machines.try_on("edge0", &["cat", "/proc/sys/kernel/random/boot_id"]);
+    let before = boot()?.stdout;
+    let reboot = ["systemd-run", "--on-active=1", "systemctl", "reboot"];
+    machines.on("edge0", &reboot)?;
+    let begun = Instant::now();
+    loop {
+        let now = boot()?;
+        if now.status.success() && now.stdout != before {
+            break;
+        }
+        ensure!(begun.elapsed() < BOOT, "it does not answer again");
+        wait(Duration::from_secs(1));
+    }
+    let shown = ctl.json(0, &["network", name, "show"])?;
+    ensure!(shown["links"]["edge0"] != json!([]), "{shown}");
+    let endpoint = address(ctl, name, "endpoint0")?;
+    let times = ping_times(&machines.on("edge0", &["ping", "-n", "-c", "5", &endpoint])?);
+    let rtt_ms = median(times)?;
+    ensure!((39.0..60.0).contains(&rtt_ms), "{rtt_ms} ms of 40");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ const SLICES: [&str; 3] = ["system.slice", "user.slice", "kubepods.slice"];
 const READ_BACK: &str = "/sys/fs/cgroup/system.slice/io.max";
 
 fn set(slice: &str, read_mb_s: u64, write_mb_s: u64) -> Vec<String> {
-    let mut argv: Vec<String> = ["systemctl", "set-property", "--runtime", slice]
+    let mut argv: Vec<String> = ["systemctl", "set-property", slice]
         .map(str::to_owned)
         .into();
     let limits = [
@@ -39,7 +39,7 @@ fn read_back(text: &str) -> (f64, f64) {
     (value("rbps="), value("wbps="))
 }
 
-/// Sets the limits of a node and reads them back.
+/// Sets the limits of a node, for its next start too, and reads them back.
 pub(super) async fn apply_limits(
     deployment: &Deployment,
     node: &NodePlan,
@@ -88,7 +88,7 @@ mod tests {
     fn only_what_is_limited_is_set() {
         assert_eq!(
             set("system.slice", 20, 0).join(" "),
-            "systemctl set-property --runtime system.slice IOReadBandwidthMax=/dev/ubda 20M"
+            "systemctl set-property system.slice IOReadBandwidthMax=/dev/ubda 20M"
         );
         assert!(
             set("user.slice", 20, 10)

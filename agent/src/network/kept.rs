@@ -1,0 +1,78 @@
+//! Links in a file, so that a node which starts again has them before anything of it is heard.
+
+use super::LinkClass;
+use crate::error::AgentError;
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+/// Where links are kept.
+#[derive(Debug)]
+pub(super) struct Kept(PathBuf);
+
+impl Kept {
+    pub(super) fn below(data_dir: &Path) -> Self {
+        Self(data_dir.join("links.json"))
+    }
+
+    /// Whole or not at all, whenever the node loses its power.
+    pub(super) fn write(&self, links: &[&LinkClass]) -> Result<(), AgentError> {
+        let failed = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| AgentError::File {
+                doing,
+                path,
+                source,
+            }
+        };
+        let new = self.0.with_extension("new");
+        let text = serde_json::to_vec(links).unwrap_or_default();
+        let mut file = File::create(&new).map_err(failed("create", &new))?;
+        file.write_all(&text).map_err(failed("write", &new))?;
+        file.sync_all().map_err(failed("write", &new))?;
+        std::fs::rename(&new, &self.0).map_err(failed("rename to", &self.0))
+    }
+
+    /// Nothing where none were applied yet. What cannot be read is said, and the controller applies them again.
+    pub(super) fn read(&self) -> Vec<LinkClass> {
+        let Ok(text) = std::fs::read(&self.0) else {
+            return Vec::new();
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|why| {
+            tracing::error!("{} is not what was written: {why}", self.0.display());
+            Vec::new()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Peer;
+
+    #[test]
+    fn links_are_read_as_they_were_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::below(dir.path());
+        assert_eq!(kept.read(), []);
+        let link = LinkClass {
+            name: "edge".into(),
+            latency_ms: 7.5,
+            jitter_ms: 0.1,
+            loss_percent: 100.0,
+            rate_mbit: 29.66,
+            overhead_ms: 0.36,
+            peers: vec![Peer {
+                node: "edge0".into(),
+                prefixes: vec!["192.168.100.2/32".into()],
+            }],
+        };
+        kept.write(&[&link, &link]).unwrap();
+        kept.write(&[&link]).unwrap();
+        assert_eq!(kept.read(), [link]);
+        std::fs::write(dir.path().join("links.json"), "[{").unwrap();
+        assert_eq!(kept.read(), []);
+    }
+}
