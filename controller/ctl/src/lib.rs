@@ -26,3 +26,5 @@ pub mod cli;
 pub mod deploy;
 pub mod report;
 pub mod session;
+#[cfg(test)]
+mod simulated;

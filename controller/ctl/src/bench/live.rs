@@ -81,6 +81,7 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
             )],
         });
     }
+    deploy::check_links(&deployment).await?;
     let benchmark = config
         .benchmark
         .as_ref()

@@ -46,9 +46,39 @@ pub fn link_requests(deployment: &Deployment) -> Result<LinkRequests, Error> {
     }
 }
 
+/// There while a change is made, and as long as one that failed has not been made up for: links may be any of both.
+fn unfinished(deployment: &Deployment) -> PathBuf {
+    deployment.dir().join("links.unfinished")
+}
+
+/// Whether links are as in the config, as far as anybody noted.
+pub(super) fn are_as_configured(deployment: &Deployment) -> Result<bool, Error> {
+    Ok(link_requests(deployment)?.is_empty() && !unfinished(deployment).exists())
+}
+
+/// Fails where a change of links did not reach every node: nobody knows what would be measured.
+pub async fn check_links(deployment: &Deployment) -> Result<(), Error> {
+    // One that is under way now is none that failed.
+    let _alone = alone(deployment).await?;
+    if !unfinished(deployment).exists() {
+        return Ok(());
+    }
+    let name = deployment.name();
+    Err(Error::Preflight {
+        name: name.to_owned(),
+        reasons: vec![format!(
+            "a change of links did not reach every node; `continuum-ctl up {name}` makes them as the config says"
+        )],
+    })
+}
+
 /// Forgets them; whoever does that applies all links anew.
 pub(super) fn forget_link_requests(deployment: &Deployment) -> Result<(), Error> {
-    let path = path(deployment);
+    remove(path(deployment))?;
+    remove(unfinished(deployment))
+}
+
+fn remove(path: PathBuf) -> Result<(), Error> {
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::file("remove", path)(error))
@@ -177,7 +207,8 @@ async fn edit(
     let _alone = alone(deployment).await?;
     let mut requests = link_requests(deployment)?;
     edit(&mut requests);
-    // Noted first: what a crash leaves half done is known, and `up` puts it right.
+    // Noted first: what a crash or a node out of reach leaves half done is known, and `up` puts it right.
+    write_secret(&unfinished(deployment), b"")?;
     let text = serde_json::to_vec_pretty(&requests)
         .map_err(|e| Error::other("note a change of links", e))?;
     write_secret(&path(deployment), &text)?;
@@ -193,5 +224,6 @@ async fn edit(
         }
     });
     let changed = futures_util::future::try_join_all(work).await?;
+    remove(unfinished(deployment))?;
     Ok(changed.into_iter().flatten().collect())
 }

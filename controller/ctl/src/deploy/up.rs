@@ -128,11 +128,14 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
         }
         Err(error) => return Err(remaining(&deployment, error)),
     };
-    let secrets = match Secrets::ensure(&deployment) {
-        Ok(secrets) => secrets,
-        Err(error) => return Err(remaining(&deployment, error)),
-    };
-    let mut session = Session::new(context, config, plan, deployment)?;
+    let names = deployment.resource_names();
+    let opened = Secrets::ensure(&deployment)
+        .and_then(|secrets| Ok((secrets, Session::new(context, config, plan, deployment)?)));
+    let (secrets, mut session) = opened.map_err(|error| Error::Remaining {
+        remaining: names,
+        name: config.name.clone(),
+        source: Box::new(error),
+    })?;
     let done = tokio::select! {
         done = phases(&mut session, &secrets) => done,
         () = context.cancel.cancelled() => Err(Error::Interrupted),
@@ -225,7 +228,7 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
     }
     // Where links were cut by hand, nodes come back with them.
     if session.deployment.is_done(Phase::Software)
-        && super::link_requests(&session.deployment)?.is_empty()
+        && super::links::are_as_configured(&session.deployment)?
         && let Some(why) = super::cluster::not_ready_reason(session).await
     {
         progress.say(&format!("{why}; the software is looked at again"));
@@ -251,7 +254,7 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         }
         session.deployment.set_done(Phase::Software)?;
     }
-    if !super::link_requests(&session.deployment)?.is_empty() {
+    if !super::links::are_as_configured(&session.deployment)? {
         progress.say("links were changed by hand; they become what the config says");
         unchanged = false;
         session.deployment.set_undone(Phase::Network)?;

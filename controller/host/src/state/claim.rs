@@ -6,9 +6,8 @@ use std::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
-use tokio::time::Instant;
 
 const WITHIN: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_millis(50);

@@ -1,5 +1,6 @@
 //! Where state lies.
 
+use super::writes::{Moment, at};
 use crate::error::Error;
 use continuum_images::cache::{home, variable};
 use std::{
@@ -170,6 +171,7 @@ pub(super) fn make_private(dir: &Path) -> Result<(), Error> {
 
 /// Replaces a file whole or not at all: temporary file, fsync, rename, fsync of the directory. Mode 0600.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    at(Moment::Before, path)?;
     let dir = path.parent().unwrap_or(Path::new("."));
     // Two writers at once, such as two `ssh` commands, must not share it.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -187,7 +189,8 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::rename(&temporary, path).map_err(Error::file("rename to", path))?;
     std::fs::File::open(dir)
         .and_then(|d| d.sync_all())
-        .map_err(Error::file("sync", dir))
+        .map_err(Error::file("sync", dir))?;
+    at(Moment::After, path)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ mod dirs;
 mod lock;
 mod login;
 mod store;
+mod writes;
 
 pub use claim::Claim;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
 pub use login::{LOGIN_OWNER, login_owner, login_user};
-pub use store::ResourceState;
-pub use store::{Deployment, Phase, Resource, ResourceKind, SCHEMA_VERSION};
+pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};
+pub use writes::{Moment, watch_writes};

@@ -109,8 +109,8 @@ impl Deployment {
         libvirt_uri: &str,
     ) -> Result<Self, Error> {
         let dir = root.deployment(name)?;
+        let existed = dir.exists();
         make_private(&dir)?;
-        write_secret(&dir.join(PROVIDER_FILE), provider.as_bytes())?;
         let mut deployment = Self {
             dir,
             file: File {
@@ -129,7 +129,15 @@ impl Deployment {
                 boots: BTreeMap::new(),
             },
         };
-        deployment.save()?;
+        let path = deployment.dir.join(PROVIDER_FILE);
+        let written = write_secret(&path, provider.as_bytes()).and_then(|()| deployment.save());
+        if let Err(error) = written {
+            // Nothing exists, so nothing of it stays.
+            if !existed {
+                std::fs::remove_dir_all(&deployment.dir).ok();
+            }
+            return Err(error);
+        }
         Ok(deployment)
     }
 

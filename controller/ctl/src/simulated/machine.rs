@@ -1,0 +1,126 @@
+//! A machine, and the life of its agent: what is lost when it starts again.
+
+use super::{faults::Fault, workload::Run};
+use continuum_agents::{BrokerSpec, RunStart};
+use continuum_model::LinkClass;
+use continuum_provider::MachineState;
+use std::{collections::BTreeMap, time::Duration};
+
+/// What an agent and its machine have until they start again.
+#[derive(Debug, Default)]
+pub(super) struct Life {
+    pub(super) links: Vec<LinkClass>,
+    pub(super) broker: Option<BrokerSpec>,
+    pub(super) runs: BTreeMap<String, Run>,
+}
+
+impl Life {
+    /// Whether an application runs.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.runs.values().any(|run| run.ended.is_none())
+    }
+}
+
+/// A machine of one node.
+#[derive(Debug)]
+pub(super) struct Machine {
+    /// Of its deployment.
+    pub(super) id: String,
+    pub(super) deployment: String,
+    pub(super) node: String,
+    pub(super) state: MachineState,
+    /// Counts its boots.
+    pub(super) boot: u32,
+    pub(super) life: Life,
+    pub(super) offset_ns: i64,
+    pub(super) is_silent: bool,
+    pub(super) late: Duration,
+    pub(super) is_disk_full: bool,
+}
+
+impl Machine {
+    /// A new one, as it boots.
+    pub(super) fn new(id: String, deployment: String, node: String) -> Self {
+        Self {
+            id,
+            deployment,
+            node,
+            state: MachineState::Running,
+            boot: 1,
+            life: Life::default(),
+            offset_ns: 0,
+            is_silent: false,
+            late: Duration::ZERO,
+            is_disk_full: false,
+        }
+    }
+
+    /// It starts again, with a clock that is right.
+    pub(super) fn boot(&mut self) {
+        self.boot += 1;
+        self.state = MachineState::Running;
+        self.life = Life::default();
+        self.heal();
+    }
+
+    /// What is wrong with it is so no longer.
+    pub(super) fn heal(&mut self) {
+        self.offset_ns = 0;
+        self.is_silent = false;
+        self.late = Duration::ZERO;
+        self.is_disk_full = false;
+    }
+
+    /// Starts a run; those of other benches are ended first.
+    pub(super) fn start(
+        &mut self,
+        run: RunStart,
+        now: Duration,
+        unix_ns: i64,
+    ) -> Result<(), String> {
+        if self.is_disk_full {
+            return Err("No space left on device".into());
+        }
+        let spec = serde_json::from_str(&run.spec_json).map_err(|e| e.to_string())?;
+        let others = self.life.runs.values_mut();
+        for other in others.filter(|r| r.start.bench != run.bench) {
+            other.end(now, unix_ns + self.offset_ns, 0, "another bench began");
+        }
+        // Asked again, it is the same run.
+        let id = run.id.clone();
+        let started = self.life.runs.entry(id);
+        started.or_insert_with(|| Run::new(run, spec, now));
+        Ok(())
+    }
+
+    /// At a time, since the beginning of the world and by its own clock.
+    pub(super) fn suffer(&mut self, fault: Fault, now: Duration, now_unix_ns: i64) {
+        match fault {
+            Fault::Dead => {
+                self.state = MachineState::Stopped;
+                self.life = Life::default();
+            }
+            Fault::Silent => self.is_silent = true,
+            Fault::Late(by) => self.late = by,
+            Fault::Restarted => self.boot(),
+            Fault::FullDisk => {
+                self.is_disk_full = true;
+                self.lose(1);
+            }
+            Fault::WrongClock(by_ns) => self.offset_ns += by_ns,
+            Fault::LostSamples(count) => self.lose(count),
+            Fault::Crash => {
+                for run in self.life.runs.values_mut() {
+                    run.crash(now, now_unix_ns);
+                }
+            }
+        }
+    }
+
+    /// What runs of now write last is gone.
+    fn lose(&mut self, count: usize) {
+        for run in self.life.runs.values_mut().filter(|r| r.ended.is_none()) {
+            run.lost_lines += count;
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A continuum that is simulated: no machine, no program, no second that passes. `up`, `bench` and `down` run on it as on
+//! any other, and whoever breaks one of them hears it within seconds.
+//!
+//! ```text
+//! interrupts, losses ─┐                                ┌─ provider ─┐
+//! generator ──────────┴─> bed ─────────> deploy, bench ─┴─ agent ────┴─> world: machines, links, runs, faults, calls
+//!  a seed, what must hold  commands, and what stops them
+//! ```
+//! Invariant: nothing in the world runs by itself. Time is tokio's, and whoever asks moves the world on to it; so one seed is
+//! one run, but for identifiers and the order of what happens at the same time.
+
+mod agent;
+mod bed;
+mod faults;
+mod generator;
+mod interrupts;
+mod losses;
+mod machine;
+mod provider;
+mod runs;
+mod workload;
+mod world;

@@ -1,0 +1,115 @@
+//! Runs of all machines: what each sees of the others.
+
+use super::{
+    machine::Machine,
+    workload::{Run, Surroundings},
+};
+use continuum_model::{BROKER_PORT, LinkClass};
+use continuum_workload_core::{record::Sample, spec::Role};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+/// By address.
+pub(super) type Machines = BTreeMap<Ipv4Addr, Machine>;
+
+/// The link of one node to another, as it is in force.
+fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> {
+    let prefix = format!("{to}/32");
+    let mut classes = machines.get(&from)?.life.links.iter();
+    classes.find(|c| c.peers.iter().any(|p| p.prefixes.contains(&prefix)))
+}
+
+/// Milliseconds there and back; `None` = nothing gets through.
+pub(super) fn round_trip_ms(machines: &Machines, one: Ipv4Addr, other: Ipv4Addr) -> Option<f64> {
+    let mut all = 0.6;
+    for class in [way(machines, one, other), way(machines, other, one)] {
+        if class.is_some_and(|c| c.loss_percent >= 100.0) {
+            return None;
+        }
+        all += class.map_or(0.0, |c| c.latency_ms - c.overhead_ms);
+    }
+    Some(all)
+}
+
+/// Where a run sends to; itself, if nowhere.
+fn worker_of(run: &Run, own: Ipv4Addr) -> Ipv4Addr {
+    match &run.spec.role {
+        Role::Publisher(publisher) => {
+            let broker = publisher.broker.strip_suffix(&format!(":{BROKER_PORT}"));
+            broker.and_then(|b| b.parse().ok()).unwrap_or(own)
+        }
+        _ => own,
+    }
+}
+
+/// Whether a bench has a worker with a broker there that is at work.
+fn is_served(machines: &Machines, worker: Ipv4Addr, bench: &str) -> bool {
+    let Some(machine) = machines.get(&worker) else {
+        return false;
+    };
+    let is_worker = |run: &Run| {
+        matches!(run.spec.role, Role::Subscriber(_))
+            && run.start.bench == bench
+            && run.ended.is_none()
+    };
+    !machine.is_silent && machine.life.broker.is_some() && machine.life.runs.values().any(is_worker)
+}
+
+/// What endpoints of a worker have answers for, and whether all of them are done.
+fn served(machines: &Machines, endpoints: &[String], bench: &str) -> (Vec<Sample>, bool) {
+    let (mut samples, mut done) = (Vec::new(), 0);
+    for machine in machines.values() {
+        for run in machine.life.runs.values() {
+            if run.start.bench == bench && endpoints.contains(&run.spec.node) {
+                done += usize::from(run.ended.is_some());
+                samples.extend(run.samples.iter().filter(|s| s.answered_ns != 0).cloned());
+            }
+        }
+    }
+    (samples, done == endpoints.len())
+}
+
+/// Moves all of them on; endpoints come before workers, which end after them.
+pub(super) fn go_on(machines: &mut Machines, now: Duration, began_unix_ns: i64) {
+    for is_worker in [false, true] {
+        let addresses: Vec<Ipv4Addr> = machines.keys().copied().collect();
+        for address in addresses {
+            let Some(machine) = machines.get(&address) else {
+                continue;
+            };
+            let now_unix_ns = began_unix_ns + now.as_nanos() as i64 + machine.offset_ns;
+            let mut changes = Vec::new();
+            for (id, run) in &machine.life.runs {
+                let is_of_turn = matches!(run.spec.role, Role::Subscriber(_)) == is_worker;
+                if run.ended.is_some() || !is_of_turn {
+                    continue;
+                }
+                let worker = worker_of(run, address);
+                let way = round_trip_ms(machines, address, worker);
+                let is_alone = worker == address;
+                let is_answered = is_alone || is_served(machines, worker, &run.start.bench);
+                let of_worker = match &run.spec.role {
+                    Role::Subscriber(s) => served(machines, &s.endpoints, &run.start.bench),
+                    _ => (Vec::new(), false),
+                };
+                let round_trip_ms = if is_alone { 0.0 } else { way.unwrap_or(0.0) };
+                let is_answered = is_answered && (is_alone || way.is_some());
+                changes.push((id.clone(), is_answered, round_trip_ms, of_worker));
+            }
+            let Some(machine) = machines.get_mut(&address) else {
+                continue;
+            };
+            for (id, is_answered, round_trip_ms, (samples, are_served)) in changes {
+                if let Some(run) = machine.life.runs.get_mut(&id) {
+                    run.go_on(&Surroundings {
+                        now,
+                        now_unix_ns,
+                        is_answered,
+                        round_trip_ms,
+                        served: &samples,
+                        are_served,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Applications of simulated nodes: what they say, and the samples that they leave.
+
+use continuum_agents::{RunEvent, RunEventKind, RunStart};
+use continuum_model::RunExit;
+use continuum_workload_core::{
+    event::{Event, Summary},
+    header::WorkerStages,
+    record::{Loss, SAMPLE_COLUMNS, Sample},
+    spec::{Load, Role, RunSpec},
+};
+use std::time::Duration;
+
+const READY_AFTER: Duration = Duration::from_millis(300);
+/// From a photo to its answer, beyond what links take.
+const WORK: Duration = Duration::from_millis(40);
+const SILENT: &str = "its controller was silent";
+const MS: i64 = 1_000_000;
+
+/// One run of an application.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) start: RunStart,
+    pub(super) spec: RunSpec,
+    pub(super) began: Duration,
+    /// When its controller was last heard of.
+    pub(super) heard: Duration,
+    pub(super) ended: Option<Duration>,
+    /// What it said, in order.
+    pub(super) events: Vec<RunEvent>,
+    pub(super) samples: Vec<Sample>,
+    is_ready: bool,
+    said: u64,
+    /// Lines of its file that are gone.
+    pub(super) lost_lines: usize,
+}
+
+/// What a run can see of the world.
+pub(super) struct Surroundings<'a> {
+    /// Since the beginning of the world.
+    pub(super) now: Duration,
+    /// By the clock of its node.
+    pub(super) now_unix_ns: i64,
+    /// Whether a photo sent now is answered: its worker runs, and nothing between them is cut.
+    pub(super) is_answered: bool,
+    /// Milliseconds there and back.
+    pub(super) round_trip_ms: f64,
+    /// Of a worker: what its endpoints sent and whether all of them are done.
+    pub(super) served: &'a [Sample],
+    pub(super) are_served: bool,
+}
+
+impl Run {
+    pub(super) fn new(start: RunStart, spec: RunSpec, now: Duration) -> Self {
+        Self {
+            start,
+            spec,
+            began: now,
+            heard: now,
+            ended: None,
+            events: Vec::new(),
+            samples: Vec::new(),
+            is_ready: false,
+            said: 0,
+            lost_lines: 0,
+        }
+    }
+
+    fn say(&mut self, time_unix_ns: i64, event: &Event) {
+        let line = serde_json::to_string(event).unwrap();
+        let kind = RunEventKind::Line(line);
+        self.events.push(RunEvent { time_unix_ns, kind });
+    }
+
+    /// How many photos it sends, if it sends any.
+    fn load(&self) -> Option<Load> {
+        match &self.spec.role {
+            Role::Publisher(publisher) => Some(publisher.load),
+            Role::Combined(combined) => Some(combined.load),
+            _ => None,
+        }
+    }
+
+    /// Photos that it was to send, without an answer.
+    pub(super) fn missing(&self) -> u64 {
+        let answered = self.samples.iter().filter(|s| s.answered_ns != 0).count() as u64;
+        self.load().map_or(0, |load| load.count() - answered)
+    }
+
+    /// Moves it on to now.
+    pub(super) fn go_on(&mut self, around: &Surroundings<'_>) {
+        let ready_at = self.began + READY_AFTER;
+        if self.ended.is_some() || around.now < ready_at {
+            return;
+        }
+        if !self.is_ready {
+            self.is_ready = true;
+            let detail = "simulated".to_owned();
+            self.say(around.now_unix_ns, &Event::Ready { detail });
+        }
+        if around.now > self.heard + self.start.lease {
+            return self.end(around.now, around.now_unix_ns, 0, SILENT);
+        }
+        let is_over = match self.spec.role.clone() {
+            Role::Publisher(_) | Role::Combined(_) => self.send(around, ready_at),
+            Role::Subscriber(subscriber) => {
+                self.samples = around.served.to_vec();
+                around.are_served
+                    || around.now > ready_at + Duration::from_secs_f64(subscriber.deadline_s)
+            }
+            Role::Sleep(sleep) => around.now >= ready_at + Duration::from_secs_f64(sleep.sleep_s),
+            Role::Invoker(_) | Role::External => true,
+        };
+        if is_over {
+            self.end(around.now, around.now_unix_ns, 0, "");
+        }
+    }
+
+    /// Sends what is due, takes answers; whether all is done.
+    fn send(&mut self, around: &Surroundings<'_>, ready_at: Duration) -> bool {
+        let Some(load) = self.load() else {
+            return true;
+        };
+        let due = |id: u64| ready_at + Duration::from_secs_f64(id as f64 / load.frequency_hz);
+        let first_unix_ns = around.now_unix_ns - (around.now - ready_at).as_nanos() as i64;
+        while (self.samples.len() as u64) < load.count()
+            && due(self.samples.len() as u64) <= around.now
+        {
+            let id = self.samples.len() as u64;
+            let due_ns = first_unix_ns + (due(id) - ready_at).as_nanos() as i64;
+            self.samples.push(Sample {
+                endpoint: self.spec.node.clone(),
+                id,
+                photo: "cat.jpg".into(),
+                bytes: 70_000,
+                due_ns,
+                begun_ns: due_ns + MS,
+                sent_ns: due_ns + 2 * MS,
+                class: -1,
+                copies: 0,
+                sends: 1,
+                lost: Some(Loss::Taken),
+                ..Sample::default()
+            });
+        }
+        let one_way_ns = (around.round_trip_ms / 2.0 * 1e6) as i64;
+        for sample in self.samples.iter_mut().filter(|s| s.answered_ns == 0) {
+            if !around.is_answered {
+                continue;
+            }
+            // A photo that waited for a link comes when that is there again.
+            let waited_ns = around.now_unix_ns - sample.sent_ns;
+            let sent_ns = if waited_ns > 1000 * MS {
+                around.now_unix_ns
+            } else {
+                sample.sent_ns
+            };
+            let received_unix_ns = sent_ns + one_way_ns;
+            sample.stages = WorkerStages {
+                received_unix_ns,
+                dequeued_unix_ns: received_unix_ns + MS,
+                decoded_unix_ns: received_unix_ns + 6 * MS,
+                classified_unix_ns: received_unix_ns + WORK.as_nanos() as i64,
+                replied_unix_ns: received_unix_ns + WORK.as_nanos() as i64 + MS,
+            };
+            sample.answered_ns = sample.stages.replied_unix_ns + one_way_ns;
+            (sample.class, sample.probability) = (281, 0.5);
+            (sample.copies, sample.lost) = (1, None);
+        }
+        let answered = self.samples.iter().filter(|s| s.answered_ns != 0).count() as u64;
+        if self.said != answered {
+            self.said = answered;
+            let total = Some(load.count());
+            let done = answered;
+            self.say(around.now_unix_ns, &Event::Progress { done, total });
+        }
+        let last = due(load.count() - 1);
+        answered == load.count() && around.now > last + Duration::from_millis(500)
+            || around.now > last + Duration::from_secs_f64(load.grace_s)
+    }
+
+    /// Ends without a last word.
+    pub(super) fn crash(&mut self, now: Duration, now_unix_ns: i64) {
+        self.end(now, now_unix_ns, 101, "");
+    }
+
+    /// Ends it as it is asked to, or by itself.
+    pub(super) fn end(&mut self, now: Duration, now_unix_ns: i64, code: i32, reason: &str) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some(now);
+        if code == 0 {
+            let answered = self.samples.iter().filter(|s| s.answered_ns != 0).count() as u64;
+            let sent = self.samples.len() as u64;
+            let summary = Summary {
+                sent,
+                answered,
+                lost: sent - answered,
+                ..Summary::default()
+            };
+            self.say(now_unix_ns, &Event::Finished(summary));
+        }
+        let exit = RunExit {
+            code: Some(code),
+            reason: reason.to_owned(),
+            ..RunExit::default()
+        };
+        let (time_unix_ns, kind) = (now_unix_ns, RunEventKind::Exit(exit));
+        self.events.push(RunEvent { time_unix_ns, kind });
+    }
+
+    /// `samples.csv`, as far as it could be written.
+    pub(super) fn samples_csv(&self) -> String {
+        let kept = self.samples.len().saturating_sub(self.lost_lines);
+        let lines: String = self.samples.iter().take(kept).map(Sample::to_csv).collect();
+        format!("{SAMPLE_COLUMNS}\n{lines}")
+    }
+}
