@@ -202,11 +202,10 @@ impl Bed {
             calls: (self.world.now().calls.len() - calls_before) as u64,
             writes: writes.load(Ordering::Relaxed),
         };
-        match ended {
-            Ok(Some(result)) => End::Returned(result),
-            Ok(None) => End::Killed,
-            Err(_) => panic!("it hangs; its last calls: {:?}", self.last_calls()),
-        }
+        let Ok(ended) = ended else {
+            panic!("it hangs; its last calls: {:?}", self.last_calls());
+        };
+        ended.map_or(End::Killed, End::Returned)
     }
 
     fn last_calls(&self) -> Vec<String> {

@@ -146,9 +146,8 @@ impl Checked {
                 self.is_dirty = true;
                 let why = chain(&error);
                 writeln!(self.story, "    failed to {why}").unwrap();
-                if stop == Stop::Never && self.is_calm() {
-                    panic!("nothing went wrong, and it failed to {why}");
-                }
+                let has_cause = stop != Stop::Never || !self.is_calm();
+                assert!(has_cause, "nothing went wrong, and it failed to {why}");
                 let is_gone = !existed && error.exit() == Exit::Failed;
                 assert!(
                     !is_gone || self.bed.left().is_empty(),
@@ -178,9 +177,8 @@ impl Checked {
                 writeln!(self.story, "    failed to {why}").unwrap();
                 assert_eq!(now, files, "a bench that failed has no result file");
                 let is_up = self.bed.deployment().is_some_and(|d| d.is_up());
-                if is_up && stop == Stop::Never && self.is_calm() && !self.is_dirty {
-                    panic!("nothing went wrong, and it failed to {why}");
-                }
+                let has_cause = !is_up || stop != Stop::Never || !self.is_calm() || self.is_dirty;
+                assert!(has_cause, "nothing went wrong, and it failed to {why}");
             }
             End::Killed => {
                 assert_eq!(now, files, "a bench that was killed has no result file");
@@ -240,9 +238,8 @@ impl Checked {
             End::Returned(Err(error)) => {
                 let why = chain(&error);
                 writeln!(self.story, "    failed to {why}").unwrap();
-                if is_up && stop == Stop::Never && self.is_calm() && !self.is_dirty {
-                    panic!("nothing went wrong, and it failed to {why}");
-                }
+                let has_cause = !is_up || stop != Stop::Never || !self.is_calm() || self.is_dirty;
+                assert!(has_cause, "nothing went wrong, and it failed to {why}");
                 self.is_dirty = true;
             }
             _ => self.is_dirty = true,

@@ -121,12 +121,13 @@ impl Run {
             return true;
         };
         let due = |id: u64| ready_at + Duration::from_secs_f64(id as f64 / load.frequency_hz);
-        let first_unix_ns = around.now_unix_ns - (around.now - ready_at).as_nanos() as i64;
+        let first_unix_ns =
+            around.now_unix_ns - around.now.saturating_sub(ready_at).as_nanos() as i64;
         while (self.samples.len() as u64) < load.count()
             && due(self.samples.len() as u64) <= around.now
         {
             let id = self.samples.len() as u64;
-            let due_ns = first_unix_ns + (due(id) - ready_at).as_nanos() as i64;
+            let due_ns = first_unix_ns + due(id).saturating_sub(ready_at).as_nanos() as i64;
             self.samples.push(Sample {
                 endpoint: self.spec.node.clone(),
                 id,

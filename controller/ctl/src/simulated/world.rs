@@ -42,6 +42,8 @@ pub(super) struct Inner {
     /// What passed before the command of now, whose runtime has a clock of its own.
     passed: Duration,
     since: Option<Instant>,
+    /// When everything was moved on last: at one moment, once.
+    moved: Option<Duration>,
     pub(super) machines: Machines,
     /// Networks with the deployment, its id and its name, that has each.
     pub(super) networks: BTreeMap<Prefix, (String, String)>,
@@ -165,6 +167,8 @@ impl Inner {
             machine.suffer(planned.fault, planned.at, now_unix_ns);
             self.came.push((planned, is_under_way));
         }
-        runs::go_on(&mut self.machines, now, began_unix_ns);
+        if self.moved.replace(now) != Some(now) {
+            runs::go_on(&mut self.machines, now, began_unix_ns);
+        }
     }
 }
