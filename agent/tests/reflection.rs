@@ -71,7 +71,7 @@ async fn the_file_of_a_service_decodes_and_has_its_methods() {
         .collect();
     assert_eq!(methods, ["Info", "Exec", "Put", "Get", "Logs", "Shutdown"]);
     let exec = &service.method[1];
-    assert!(exec.server_streaming() && !exec.client_streaming());
+    assert!(exec.server_streaming() && exec.client_streaming());
     assert_eq!(exec.input_type(), ".continuum.v1.ExecRequest");
 }
 
