@@ -32,7 +32,15 @@ impl Kept {
         let mut file = File::create(&new).map_err(failed("create", &new))?;
         file.write_all(&text).map_err(failed("write", &new))?;
         file.sync_all().map_err(failed("write", &new))?;
-        std::fs::rename(&new, &self.0).map_err(failed("rename to", &self.0))
+        std::fs::rename(&new, &self.0).map_err(failed("rename to", &self.0))?;
+        let dir = self.0.parent().unwrap_or(Path::new("/"));
+        let synced = File::open(dir).and_then(|dir| dir.sync_all());
+        synced.map_err(failed("sync", dir))
+    }
+
+    /// No links are better than those of before.
+    pub(super) fn forget(&self) {
+        std::fs::remove_file(&self.0).ok();
     }
 
     /// Nothing where none were applied yet. What cannot be read is said, and the controller applies them again.
@@ -71,8 +79,11 @@ mod tests {
         };
         kept.write(&[&link, &link]).unwrap();
         kept.write(&[&link]).unwrap();
-        assert_eq!(kept.read(), [link]);
+        assert_eq!(kept.read(), std::slice::from_ref(&link));
         std::fs::write(dir.path().join("links.json"), "[{").unwrap();
+        assert_eq!(kept.read(), []);
+        kept.write(&[&link]).unwrap();
+        kept.forget();
         assert_eq!(kept.read(), []);
     }
 }

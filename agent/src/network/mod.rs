@@ -129,7 +129,7 @@ impl Network {
                 link,
             })
             .collect();
-        self.remember(applied.clone())?;
+        self.remember(applied.clone());
         tracing::info!("links applied on {device}: {} classes", applied.len());
         Ok((device, applied))
     }
@@ -160,7 +160,7 @@ impl Network {
         let device = self.device().await?;
         let script = tc::change_script(&device, index, &changed.link);
         process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
-        self.remember(applied)?;
+        self.remember(applied);
         Ok(changed)
     }
 
@@ -173,11 +173,17 @@ impl Network {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, classes: Vec<AppliedClass>) -> Result<(), AgentError> {
+    /// What the kernel has, whether or not there is room to keep it.
+    fn remember(&self, classes: Vec<AppliedClass>) {
         let links: Vec<&LinkClass> = classes.iter().map(|class| &class.link).collect();
-        self.kept.write(&links)?;
+        if let Err(error) = self.kept.write(&links) {
+            tracing::error!(
+                "links are lost when this node starts again: {}",
+                crate::error::chain(&error)
+            );
+            self.kept.forget();
+        }
         *self.lock() = classes;
-        Ok(())
     }
 
     /// What `tc` says, with counters.

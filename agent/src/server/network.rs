@@ -23,6 +23,16 @@ impl Service {
     }
 }
 
+/// To its end, even when its caller goes away: what is remembered must be what the kernel has.
+async fn whole<T: Send + 'static>(
+    change: impl Future<Output = Result<T, AgentError>> + Send + 'static,
+) -> Result<T, AgentError> {
+    match tokio::spawn(change).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
 fn from_wire(link: wire::LinkClass) -> LinkClass {
     LinkClass {
         name: link.name,
@@ -74,7 +84,8 @@ impl wire::network_server::Network for Service {
         self.check()?;
         let classes = request.into_inner().classes;
         let classes = classes.into_iter().map(from_wire).collect();
-        let (device, classes) = self.0.network.apply(classes).await?;
+        let state = Arc::clone(&self.0);
+        let (device, classes) = whole(async move { state.network.apply(classes).await }).await?;
         self.0.metrics.event(
             "network",
             format!("{} link classes on {device}", classes.len()),
@@ -104,7 +115,8 @@ impl wire::network_server::Network for Service {
     ) -> Result<Response<wire::SetLinkResponse>, Status> {
         self.check()?;
         let link = request.into_inner().link.unwrap_or_default();
-        let applied = self.0.network.set(from_wire(link)).await?;
+        let state = Arc::clone(&self.0);
+        let applied = whole(async move { state.network.set(from_wire(link)).await }).await?;
         let LinkClass {
             name,
             latency_ms,

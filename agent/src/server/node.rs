@@ -4,7 +4,15 @@ use super::{Answers, answer_channel};
 use crate::{error::AgentError, files, process, state::AgentState};
 use continuum_proto as wire;
 use sha2::{Digest, Sha256};
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tonic::{Request, Response, Status, Streaming};
 use wire::{exec_response, get_response, put_request};
@@ -12,8 +20,10 @@ use wire::{exec_response, get_response, put_request};
 const EXEC_DEADLINE: Duration = Duration::from_mins(1);
 const EXEC_LONGEST: Duration = Duration::from_hours(1);
 const CHUNK_BYTES: usize = 128 * 1024;
-/// For what a program has printed before it ended.
+/// Silence after which all that a program printed before it ended has been read.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For those whose output somebody else keeps writing to.
+const LONGEST_LAST_WORDS: Duration = Duration::from_secs(30);
 
 pub(super) struct Service(pub(super) Arc<AgentState>);
 
@@ -128,8 +138,9 @@ impl wire::node_server::Node for Service {
             let stdin = child.stdin.take();
             let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
             let work = async {
-                let out = forward(stdout, &sender, exec_response::Event::Stdout);
-                let err = forward(stderr, &sender, exec_response::Event::Stderr);
+                let activity = Activity::default();
+                let out = forward(stdout, &sender, exec_response::Event::Stdout, &activity);
+                let err = forward(stderr, &sender, exec_response::Event::Stderr, &activity);
                 let said = async { tokio::join!(out, err) };
                 tokio::pin!(said);
                 let ended = async {
@@ -142,7 +153,7 @@ impl wire::node_server::Node for Service {
                 // What it leaves behind may keep its output open for as long as it likes.
                 let (status, dropped) = tokio::select! {
                     dropped = &mut said => (ended.await, Some(dropped)),
-                    status = &mut ended => (status, tokio::time::timeout(LAST_WORDS, said).await.ok()),
+                    status = &mut ended => (status, last_words(said, &activity).await),
                 };
                 let (dropped_out, dropped_err) = dropped.unwrap_or_default();
                 (status, dropped_out + dropped_err)
@@ -320,11 +331,39 @@ async fn feed(
         while pipe.write_all(&bytes).await.is_ok() {
             match input.message().await {
                 Ok(Some(more)) => bytes = more.stdin,
-                Ok(None) | Err(_) => break,
+                Ok(None) => break,
+                // A broken connection is no end of the input: the program is killed with its caller.
+                Err(_) => std::future::pending().await,
             }
         }
     }
     std::future::pending().await
+}
+
+/// What goes on between a program's output and its caller.
+#[derive(Default)]
+struct Activity {
+    reads: AtomicU64,
+    sending: AtomicUsize,
+}
+
+/// The rest of a program's output, until nothing comes or all of it was read. A caller that reads slowly is waited for.
+async fn last_words<T>(
+    mut said: Pin<&mut impl Future<Output = T>>,
+    activity: &Activity,
+) -> Option<T> {
+    let until = tokio::time::Instant::now() + LONGEST_LAST_WORDS;
+    loop {
+        let before = activity.reads.load(Ordering::Relaxed);
+        if let Ok(said) = tokio::time::timeout(LAST_WORDS, said.as_mut()).await {
+            return Some(said);
+        }
+        let is_silent = activity.sending.load(Ordering::Relaxed) == 0
+            && activity.reads.load(Ordering::Relaxed) == before;
+        if is_silent || tokio::time::Instant::now() > until {
+            return None;
+        }
+    }
 }
 
 /// Sends what a program prints; beyond the limit it is read and counted, so that the program does not stall.
@@ -332,6 +371,7 @@ async fn forward(
     pipe: Option<impl AsyncRead + Unpin>,
     sender: &tokio::sync::mpsc::Sender<Result<wire::ExecResponse, Status>>,
     event: fn(tonic::codegen::Bytes) -> exec_response::Event,
+    activity: &Activity,
 ) -> u64 {
     let Some(mut pipe) = pipe else { return 0 };
     let (mut sent, mut dropped) = (0_usize, 0_u64);
@@ -340,6 +380,7 @@ async fn forward(
         if n == 0 {
             break;
         }
+        activity.reads.fetch_add(1, Ordering::Relaxed);
         let room = process::OUTPUT_LIMIT_BYTES.saturating_sub(sent).min(n);
         sent += room;
         dropped += (n - room) as u64;
@@ -348,7 +389,10 @@ async fn forward(
             let answer = wire::ExecResponse {
                 event: Some(event(bytes.into())),
             };
-            if sender.send(Ok(answer)).await.is_err() {
+            activity.sending.fetch_add(1, Ordering::Relaxed);
+            let sent = sender.send(Ok(answer)).await;
+            activity.sending.fetch_sub(1, Ordering::Relaxed);
+            if sent.is_err() {
                 break;
             }
         }

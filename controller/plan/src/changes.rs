@@ -150,35 +150,35 @@ impl LinkRequests {
         self.forget_void(nodes);
     }
 
-    /// Takes back what the timeline of a run asked for.
-    pub fn end_timeline(&mut self, run: &str, nodes: &[NodePlan]) {
-        self.0
-            .retain(|request| request.timeline.as_deref() != Some(run));
+    /// Whether a timeline asked for some of it.
+    pub fn has_timeline(&self) -> bool {
+        self.iter().any(|request| request.timeline.is_some())
+    }
+
+    /// Takes back what timelines asked for.
+    pub fn end_timelines(&mut self, nodes: &[NodePlan]) {
+        self.0.retain(|request| request.timeline.is_none());
         self.forget_void(nodes);
     }
 
     /// One without which every link is as it is, now and when the timelines have ended.
     fn forget_void(&mut self, nodes: &[NodePlan]) {
-        let is_by_hand = |request: &&LinkRequest| request.timeline.is_none();
-        let effect = |requests: &[&LinkRequest]| {
-            let by_hand: Vec<&LinkRequest> = requests.iter().copied().filter(is_by_hand).collect();
-            let mut differences = Vec::new();
-            for (index, one) in nodes.iter().enumerate() {
-                for other in nodes.iter().skip(index + 1) {
-                    differences.push((
-                        difference(requests.iter().copied(), one, other),
-                        difference(by_hand.iter().copied(), one, other),
-                    ));
-                }
-            }
-            differences
-        };
         let mut index = 0;
-        while index < self.0.len() {
-            let all: Vec<&LinkRequest> = self.0.iter().collect();
-            let mut others = all.clone();
-            others.remove(index);
-            if effect(&all) == effect(&others) {
+        while let Some(request) = self.0.get(index) {
+            let others = || {
+                let all = self.0.iter().enumerate();
+                all.filter(move |(at, _)| *at != index).map(|(_, r)| r)
+            };
+            let by_hand = |request: &&LinkRequest| request.timeline.is_none();
+            let is_void = pairs(nodes)
+                .filter(|(one, other)| request.concerns(one, other))
+                .all(|(one, other)| {
+                    let now = difference(self.iter(), one, other);
+                    let afterwards = difference(self.iter().filter(by_hand), one, other);
+                    now == difference(others(), one, other)
+                        && afterwards == difference(others().filter(by_hand), one, other)
+                });
+            if is_void {
                 self.0.remove(index);
             } else {
                 index += 1;
@@ -229,6 +229,12 @@ impl LinkRequests {
         }
         classes
     }
+}
+
+fn pairs(nodes: &[NodePlan]) -> impl Iterator<Item = (&NodePlan, &NodePlan)> {
+    let later = |index| nodes.iter().skip(index + 1);
+    let each = nodes.iter().enumerate();
+    each.flat_map(move |(index, one)| later(index).map(move |other| (one, other)))
 }
 
 fn difference<'a>(

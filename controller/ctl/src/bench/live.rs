@@ -95,6 +95,8 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     let application = applications::of(benchmark);
     let session = Arc::new(Session::new(context, config, plan, deployment)?);
     let place = Place::look(results, &config.name)?;
+    // Of a run that was killed: there is no other now.
+    deploy::end_timelines(&session).await?;
     let bench = run(&session, benchmark, application).await?;
     let stages = context.progress.stages();
     let (plan, deployment) = (&session.plan, &session.deployment);

@@ -200,7 +200,7 @@ impl Timeline {
         if self.steps.iter().all(is_of_a_unit) {
             return Ok(());
         }
-        deploy::end_timeline(&self.session, &self.run).await
+        deploy::end_timelines(&self.session).await
     }
 
     /// When the cluster must have missed the nodes that the last step may have cost it, if that is yet to come.

@@ -10,6 +10,7 @@ use std::{
     io::{IsTerminal, Read},
     time::{Duration, Instant},
 };
+use tokio::sync::oneshot;
 
 pub(super) async fn run(
     context: &Context,
@@ -68,7 +69,12 @@ pub(super) async fn run(
         AgentAction::Health => health(output, &agent).await?,
         AgentAction::Exec { timeout_s, argv } => {
             let timeout = Duration::from_secs(timeout_s);
-            let done = agent.exec_with(&argv, timeout, standard_input()).await?;
+            let (input, unreadable) = standard_input();
+            let done = tokio::select! {
+                done = agent.exec_with(&argv, timeout, input) => done?,
+                // The program is killed: an end of its input would have it work with a part of it.
+                Ok(error) = unreadable => return Err(Error::other("read standard input", error)),
+            };
             if output.is_json() {
                 output.json(&json!({
                     "code": done.code,
@@ -134,24 +140,39 @@ pub(super) async fn run(
 }
 
 /// What is piped into this command, as it comes; nothing from a terminal, for which `ssh` is there.
-fn standard_input() -> impl Stream<Item = Vec<u8>> + Send {
+fn standard_input() -> (
+    impl Stream<Item = Vec<u8>> + Send,
+    oneshot::Receiver<std::io::Error>,
+) {
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let (fail, unreadable) = oneshot::channel();
     let mut input = std::io::stdin();
     if !input.is_terminal() {
         // A thread that nobody waits for: the program may end before its input does.
         std::thread::spawn(move || {
             let mut chunk = vec![0; 32 * 1024];
-            while let Ok(n @ 1..) = input.read(&mut chunk) {
-                let bytes = chunk.get(..n).unwrap_or_default().to_vec();
+            loop {
+                let bytes = match input.read(&mut chunk) {
+                    Ok(0) => break,
+                    Ok(n) => chunk.get(..n).unwrap_or_default().to_vec(),
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) => {
+                        fail.send(error).ok();
+                        // The input stays open until the command has failed.
+                        std::thread::park();
+                        break;
+                    }
+                };
                 if sender.blocking_send(bytes).is_err() {
                     break;
                 }
             }
         });
     }
-    stream::unfold(receiver, |mut receiver| async move {
+    let input = stream::unfold(receiver, |mut receiver| async move {
         Some((receiver.recv().await?, receiver))
-    })
+    });
+    (input, unreadable)
 }
 
 async fn health(output: &Output, agent: &impl Agent) -> Result<(), Error> {

@@ -19,7 +19,7 @@ const OTHER_DEADLINE: Duration = Duration::from_mins(2);
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// One change after the other: each reads what was changed before, and a bench makes them beside its user.
-async fn alone(deployment: &Deployment) -> Result<Lock, Error> {
+pub(super) async fn alone(deployment: &Deployment) -> Result<Lock, Error> {
     let until = Instant::now() + OTHER_DEADLINE;
     loop {
         match Lock::take(deployment.dir(), "links", LockKind::Exclusive) {
@@ -184,10 +184,15 @@ pub async fn change_link(
     .await
 }
 
-/// Takes back what the timeline of a run asked for.
-pub async fn end_timeline(session: &Session, run: &str) -> Result<(), Error> {
+/// Takes back what timelines asked for: that of the run which ends, or of one that was killed.
+pub async fn end_timelines(session: &Session) -> Result<(), Error> {
+    if !session.provider.capabilities().emulates_network
+        || !link_requests(&session.deployment)?.has_timeline()
+    {
+        return Ok(());
+    }
     edit(session, |requests| {
-        requests.end_timeline(run, &session.plan.nodes);
+        requests.end_timelines(&session.plan.nodes);
     })
     .await
     .map(|_| ())
@@ -223,7 +228,9 @@ async fn edit(
             Ok::<_, Error>(changed.then(|| node.name.clone()))
         }
     });
-    let changed = futures_util::future::try_join_all(work).await?;
+    // All that can be reached are as they shall be, whoever cannot.
+    let changed = futures_util::future::join_all(work).await;
+    let changed = changed.into_iter().collect::<Result<Vec<_>, _>>()?;
     remove(unfinished(deployment))?;
     Ok(changed.into_iter().flatten().collect())
 }

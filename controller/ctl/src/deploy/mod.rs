@@ -24,7 +24,7 @@ mod versions;
 pub use difference::difference;
 pub use down::{destroy_orphans_of, down};
 pub use files::{PlannedFile, planned_files};
-pub use links::{change_link, check_links, check_places, end_timeline, link_requests};
+pub use links::{change_link, check_links, check_places, end_timelines, link_requests};
 pub use preflight::preflight;
 pub use up::{Planned, Up, plan_of, up};
 pub use upgrade::{align_provider, can_upgrade_in_place};

@@ -226,14 +226,28 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         deployment.set_undone(Phase::Network)?;
         deployment.set_boots(boots)?;
     }
+    // Nobody changes links until they are those of the config.
+    let _links = super::links::alone(&session.deployment).await?;
+    let as_configured = super::links::are_as_configured(&session.deployment)?;
     // Where links were cut by hand, nodes come back with them.
     if session.deployment.is_done(Phase::Software)
-        && super::links::are_as_configured(&session.deployment)?
+        && as_configured
         && let Some(why) = super::cluster::not_ready_reason(session).await
     {
         progress.say(&format!("{why}; the software is looked at again"));
         unchanged = false;
         session.deployment.set_undone(Phase::Software)?;
+    }
+    if !as_configured {
+        progress.say("links were changed by hand; they become what the config says");
+        unchanged = false;
+        session.deployment.set_undone(Phase::Network)?;
+        super::links::forget_link_requests(&session.deployment)?;
+        if !session.deployment.is_done(Phase::Software) {
+            // A cluster is not ready before its nodes reach each other.
+            let links = network::apply_network(session);
+            progress.stage("links", links).await?;
+        }
     }
     if !session.deployment.is_done(Phase::Software) {
         progress
@@ -253,12 +267,6 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
             note_facts(session, facts)?;
         }
         session.deployment.set_done(Phase::Software)?;
-    }
-    if !super::links::are_as_configured(&session.deployment)? {
-        progress.say("links were changed by hand; they become what the config says");
-        unchanged = false;
-        session.deployment.set_undone(Phase::Network)?;
-        super::links::forget_link_requests(&session.deployment)?;
     }
     let mut limits = Vec::new();
     if !session.deployment.is_done(Phase::Network) {

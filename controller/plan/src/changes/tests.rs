@@ -156,9 +156,10 @@ fn the_end_of_a_timeline_leaves_what_was_asked_by_hand() {
     add("cut edge0 endpoint0", Some("r1"));
     add("cut edge1 endpoint1", None);
     assert!(texts(&requests).contains(&"cut edge0 endpoint0 (timeline of r1)".into()));
-    requests.end_timeline("another", &plan.nodes);
+    assert!(requests.has_timeline());
     assert_eq!(requests.iter().count(), 4);
-    requests.end_timeline("r1", &plan.nodes);
+    requests.end_timelines(&plan.nodes);
+    assert!(!requests.has_timeline());
     assert_eq!(texts(&requests), [before, "cut edge1 endpoint1"]);
 }
 
@@ -243,7 +244,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::EndTimeline => {
-                    requests.end_timeline("run", &plan.nodes);
+                    requests.end_timelines(&plan.nodes);
                     all = by_hand.clone();
                 }
                 Step::Ask { words, by_timeline } => {

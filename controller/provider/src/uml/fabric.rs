@@ -117,13 +117,29 @@ async fn bridges() -> Result<Vec<(String, Owner)>, Error> {
         &["ip", "-json", "-details", "link", "show", "type", "bridge"],
     )
     .await?;
+    let owned = |link: Link| Some((link.ifname, Owner::read(&link.ifalias)?));
+    Ok(links(doing, &list)?.into_iter().filter_map(owned).collect())
+}
+
+fn links(doing: &str, list: &[u8]) -> Result<Vec<Link>, Error> {
     // Without any the list is empty text in some versions.
     if list.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    let links: Vec<Link> = serde_json::from_slice(&list).map_err(|e| Error::other(doing, e))?;
-    let owned = |link: Link| Some((link.ifname, Owner::read(&link.ifalias)?));
-    Ok(links.into_iter().filter_map(owned).collect())
+    serde_json::from_slice(list).map_err(|e| Error::other(doing, e))
+}
+
+/// Removes what is plugged into a bridge. It goes with its guest, but the kernel takes its time for that.
+async fn unplug(bridge: &str) -> Result<(), Error> {
+    let doing = "list what is plugged into a bridge";
+    let list = run(doing, &["ip", "-json", "link", "show", "master", bridge]).await?;
+    for port in links(doing, &list)? {
+        let delete = ["ip", "link", "delete", &port.ifname];
+        if let Err(error) = run("unplug a guest", &delete).await {
+            tracing::debug!("{}: it may be gone: {error}", port.ifname);
+        }
+    }
+    Ok(())
 }
 
 /// Makes the deployment's bridge unless it is there, and gives the host its address on it.
@@ -158,6 +174,7 @@ pub(super) async fn remove(ours: &(dyn Fn(&Owner) -> bool + Sync)) -> Result<Vec
     let mut removed = Vec::new();
     for (name, owner) in bridges().await? {
         if ours(&owner) {
+            unplug(&name).await?;
             run("remove a network", &["ip", "link", "delete", &name]).await?;
             removed.push(format!("bridge {name}"));
         }
