@@ -155,7 +155,7 @@ impl Ctl {
             .stdout(Stdio::piped())
             .spawn()
             .context("start script")?;
-        // Somebody who sits there and types nothing.
+        // A terminal without input: it is kept open, and nothing is typed.
         let keyboard = child.stdin.take();
         let output = child.wait_with_output().context("hear script")?;
         drop(keyboard);

@@ -1,5 +1,6 @@
-//! What docs/extending.md says a new thing of each kind is, done for things that exist here only: whoever breaks a seam hears it
-//! from the compiler. Their kinds are borrowed, as those that a config may name are a closed list.
+//! What docs/extending.md says a new thing of each kind is, done for things that exist here only: a change to one of
+//! these interfaces does not compile until this file follows. Their kinds are those of real things, as a config may name no
+//! others.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use continuum_config::{

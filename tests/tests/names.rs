@@ -1,5 +1,5 @@
 //! What can be chosen is told apart by its type, or asked what it can do: only the file of a thing compares texts with its
-//! name.
+//! name. Looked at is `controller/` only.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use continuum_config::{

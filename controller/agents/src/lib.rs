@@ -1,4 +1,4 @@
-//! Talking to agents in plain domain types. The wire is known to `grpc.rs` only.
+//! Talking to agents in plain domain types. The wire is known to `grpc/` only.
 
 mod grpc;
 mod runner;

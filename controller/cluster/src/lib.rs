@@ -3,7 +3,7 @@
 //! ```text
 //! RunStart ─ job ─> Job ─> pod ─┬─ pod_watcher: one watch for all pods of a bench
 //!                               ├─ log: lines with their times, followed across broken connections
-//!                               ├─ record: when it was scheduled, started, ended; image digest; limits
+//!                               ├─ pod: when it was scheduled, started, ended; image digest (its limits: `run`)
 //!                               └─ stages: when its node did what, from the node's logs
 //! ```
 

@@ -4,7 +4,7 @@
 //! cli/                commands, printing (the only place that prints)
 //! session             a live deployment: config, plan, state, provider, agents
 //! bench/   report/    one run: start, watch, collect; its result directory
-//! deploy/             up and down: phases, journal of intents, execution models
+//! deploy/             up and down: phases, links, execution models
 //! artifacts/          files that nodes get
 //!
 //! crates below, each using those below it only:
@@ -13,7 +13,7 @@
 //! agents              talking to agents; the wire is known to its `grpc` only
 //! host                what exists, written before it is made; keys, locks, progress, errors
 //! plan                config -> nodes, addresses, links, installations, runs (pure): managers, services, applications,
-//!                     execution models, each one trait, one list, a file each
+//!                     execution models, each one trait, and one place that names all of a kind
 //! config              both spellings -> checked options
 //! model               words that all the others use
 //! ```

@@ -27,7 +27,7 @@ enum Stored {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeline: Option<String>,
     },
-    /// By versions that kept changes by their words.
+    /// Older format of `links.json`, read only.
     Change(LinkChange),
 }
 

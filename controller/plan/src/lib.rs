@@ -1,5 +1,5 @@
-//! From a config to everything that will be done: pure, but for reading the config's file. What can be chosen in a config
-//! is declared here, a list and a file each.
+//! From a config to everything that will be done: pure, but for reading the config's file. Managers, services,
+//! applications and execution models are declared here; a config's names for them, and providers, are in other crates.
 //!
 //! ```text
 //! file ─ read ─> Config ─ planner ─> Plan

@@ -156,7 +156,7 @@ impl Local {
         if let Some((pid, started)) = Self::recorded(deployment, &node.name)
             && process::is_alive(pid, started)
         {
-            // One that lives and is deaf was interrupted in its beginning, or hangs.
+            // One that runs and does not listen was interrupted while it started, or hangs.
             if is_listening(node.address).await {
                 return Ok((pid, started));
             }

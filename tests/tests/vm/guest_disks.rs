@@ -188,7 +188,7 @@ fn flip_a_byte(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Overlays of a disk that is another one by now would be read as rubbish: the guest is not started, and it says why.
+/// Overlays of a disk that is another one by now would give wrong data: the guest is not started, and it says why.
 fn changed_base(
     vms: &Arc<VmFixture>,
     change: fn(&Path) -> anyhow::Result<()>,

@@ -121,7 +121,7 @@ fn killed_guest(mist: &Cluster) -> anyhow::Result<()> {
         results::rows(&dir, "samples.csv")?.len() >= 2,
         "samples are missing"
     );
-    // Started again it has lost links and broker; they come back.
+    // Started again it has lost its broker, which comes back, and has its links.
     let back = ctl.expect(0, &["up", &example])?;
     ensure!(!back.contains("nothing was changed"), "{back}");
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;

@@ -292,7 +292,7 @@ fn lost_machine(vms: &VmFixture, ctl: &Ctl, mist: &str) -> anyhow::Result<()> {
         "the endpoint's samples are missing: {samples}"
     );
 
-    // Started again it has lost links and broker; they come back.
+    // Started again it has lost its broker, which comes back, and has its links.
     let back = ctl.expect(0, &["up", mist])?;
     ensure!(!back.contains("nothing was changed"), "{back}");
     let raw = ctl.expect(0, &["network", "mist-edge", "show", "--raw"])?;

@@ -98,7 +98,7 @@ impl Field for u64 {
     fn put(&mut self, value: &Value) {
         match value {
             Value::Int(n) => *self = *n as Self,
-            // Mebibytes of a `.cfg` were gigabytes.
+            // Memory in MiB is a float once it is checked: a `.cfg` gives it in gigabytes.
             Value::Float(n) => *self = *n as Self,
             _ => {}
         }

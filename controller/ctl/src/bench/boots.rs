@@ -22,7 +22,7 @@ pub(super) async fn boots_of(session: &Session) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A node that was started again in the middle has lost its links, its broker and its runs.
+/// A node that was started again in the middle has lost its broker and its runs; its links it has kept.
 pub(super) fn same_boots(
     report: &mut Report,
     before: &BTreeMap<String, String>,
@@ -56,8 +56,8 @@ pub(super) fn check_boots(
     for (node, boot) in boots {
         if deployment.boot(node).is_some_and(|made| made != boot) {
             reasons.push(format!(
-                "node {node} or its agent was started again, so links and broker are gone; `continuum-ctl up {}` \
-                 brings them back",
+                "node {node} or its agent was started again, so its broker and runs are gone; `continuum-ctl up {}` \
+                 sets it up again",
                 deployment.name()
             ));
         }

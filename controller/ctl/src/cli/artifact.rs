@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
         ArtifactAction::Verify => {
             let all = components::all(cache)?;
             for stored in &all {
-                // What rots is not used again; building or adding it once more puts it right.
+                // A damaged component is removed, so that nothing uses it; building or adding it again replaces it.
                 if let Err(error) = stored.verify() {
                     continuum_images::cache::remove(&stored.dir)?;
                     return Err(Error::other(

@@ -62,7 +62,7 @@ async fn body(
         (None, Some(path)) if path != *"-" => {
             std::fs::read(&path).map_err(Error::file("read", &path))
         }
-        // Somebody who sits there and types nothing means nothing.
+        // A terminal without input is an empty body.
         (None, None) if is_terminal => Ok(Vec::new()),
         (None, _) => all_of(rest).await,
     }

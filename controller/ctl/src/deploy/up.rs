@@ -199,7 +199,7 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         .all(|s| s.state == MachineState::Running);
     let mut unchanged = all_run && session.deployment.is_up();
     if !all_run {
-        // A node that is started anew has lost its links and its broker.
+        // A node that is started anew has lost its broker, one that is made anew its links too.
         for phase in Phase::ALL {
             session.deployment.set_undone(phase)?;
         }
@@ -220,7 +220,7 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
     deployment.set_done(Phase::Infrastructure)?;
     let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);
     if !boots.iter().all(is_same) {
-        // A machine or an agent that was started again has lost its links and its broker.
+        // A machine or an agent that was started again has lost its broker; the links that it kept are applied anew.
         unchanged = false;
         deployment.set_undone(Phase::Software)?;
         deployment.set_undone(Phase::Network)?;

@@ -1,5 +1,5 @@
 //! A continuum that is simulated: no machine, no program, no second that passes. `up`, `bench` and `down` run on it as on
-//! any other, and whoever breaks one of them hears it within seconds.
+//! any other, and a change that breaks one of them fails within seconds.
 //!
 //! ```text
 //! interrupts, losses ─┐                                ┌─ provider ─┐

@@ -22,7 +22,7 @@ pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[
 /// What a manager needs of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// Services of `services/`, in the order of installation.
+    /// Services of `services.rs`, in the order of installation.
     pub services: Vec<&'static str>,
     /// Least memory; 0 = whatever.
     pub memory_floor_mib: u64,

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! kernel           kernel and base disk, where a guest's user can read them
+//! placement        which kernel a guest gets, and which of the host's processors (pure)
 //! sandbox          how a guest is started: user, view of the file system, arguments (pure)
 //! supervisor       the process that a guest lives in
 //! console          the end of what a guest writes, bounded
