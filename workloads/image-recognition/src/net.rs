@@ -259,7 +259,7 @@ pub(crate) struct TorchFactory {
 
 impl TorchFactory {
     /// Weights as `weights.rs` writes them.
-    pub fn new(weights: PathBuf) -> Self {
+    pub(crate) fn new(weights: PathBuf) -> Self {
         Self { weights }
     }
 }
