@@ -1,6 +1,7 @@
 //! What may happen while an application runs: links change, programs start again. In a config's `timeline` each is a table
 //! or one line; in results it is one line.
 
+use super::fault::shown;
 use serde::{Deserialize, Serialize, Serializer};
 use std::str::FromStr;
 
@@ -215,11 +216,17 @@ fn link(a: &str, b: &str, change: Change) -> Action {
     })
 }
 
+/// No run is longer; larger numbers are none of a clock.
+const LATEST_S: f64 = 864_000.0;
+
 fn at(at_s: f64, text: &str) -> Result<f64, String> {
-    if at_s.is_finite() && at_s >= 0.0 {
+    if (0.0..=LATEST_S).contains(&at_s) {
         return Ok(at_s);
     }
-    Err(format!("`{text}` is not a number of seconds"))
+    Err(format!(
+        "`{}` is not a number of seconds, 0 to {LATEST_S}",
+        shown(text)
+    ))
 }
 
 impl FromStr for Action {
@@ -393,6 +400,25 @@ mod tests {
             let text = table.to_string();
             let error = serde_json::from_value::<TimelineStep>(table).unwrap_err();
             assert!(error.to_string().contains(want), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_no_run_reaches_is_refused_in_both_spellings() {
+        for text in ["864000.1", "1e20", "1e300", "-0.1", "NaN", "inf", "-inf", "1e999"] {
+            let line = format!("{text} cut a b");
+            let error = line.parse::<TimelineStep>().unwrap_err();
+            assert!(error.ends_with("seconds, 0 to 864000"), "{text}: {error}");
+        }
+        for at_s in [864_000.1, 1e20, 1e300, -0.1] {
+            let table = json!({ "at_s": at_s, "cut": ["a", "b"] });
+            let error = serde_json::from_value::<TimelineStep>(table).unwrap_err();
+            let error = error.to_string();
+            assert!(error.ends_with("seconds, 0 to 864000"), "{at_s}: {error}");
+        }
+        for at_s in ["0", "864000"] {
+            let step: TimelineStep = format!("{at_s} cut a b").parse().unwrap();
+            assert_eq!(step.to_string(), format!("{at_s} cut a b"));
         }
     }
 
