@@ -405,7 +405,9 @@ mod tests {
 
     #[test]
     fn a_time_that_no_run_reaches_is_refused_in_both_spellings() {
-        for text in ["864000.1", "1e20", "1e300", "-0.1", "NaN", "inf", "-inf", "1e999"] {
+        for text in [
+            "864000.1", "1e20", "1e300", "-0.1", "NaN", "inf", "-inf", "1e999",
+        ] {
             let line = format!("{text} cut a b");
             let error = line.parse::<TimelineStep>().unwrap_err();
             assert!(error.ends_with("seconds, 0 to 864000"), "{text}: {error}");

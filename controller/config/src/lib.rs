@@ -41,6 +41,7 @@ pub use model::{
     keys::{Key, Kind},
 };
 pub use options::KEYS;
+pub use suggest::nearest;
 pub use toml_text::to_toml;
 
 use std::path::Path;

@@ -30,7 +30,7 @@ that their name ends with.
 /// Both forms of what is a list of tables, each pair the same.
 const ROWS: [(&str, &str, &str); 2] = [
     (
-        "`timeline`: `at_s`, and one of `cut` or `restore` (two tiers or nodes), `set` (the same, with `latency_ms`, \
+        "`timeline`: `at_s` (0 to 864000), and one of `cut` or `restore` (two tiers or nodes), `set` (the same, with `latency_ms`, \
          `jitter_ms`, `loss_percent` or `rate_mbit`) and `restart` (node and unit: cloudcore, containerd, edgecore, \
          kubelet). As a text: `SECONDS ACTION`.",
         r#"[[benchmark.timeline]]

@@ -4,7 +4,7 @@
 const LONGEST: usize = 64;
 
 /// The nearest of `known`, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Nothing known is as long, and the comparison costs the product of both lengths.
     if word.len() > LONGEST {
         return None;

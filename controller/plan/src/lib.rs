@@ -13,12 +13,15 @@ pub mod execution_models;
 mod links;
 pub mod managers;
 mod nodes;
+mod places;
 mod planner;
 mod read;
 mod rules;
 pub mod services;
+mod timelines;
 
 pub use changes::{LinkRequest, LinkRequests};
 pub use links::links_of;
+pub use places::check_places;
 pub use planner::plan;
 pub use read::{load, parse};

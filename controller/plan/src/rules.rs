@@ -1,7 +1,11 @@
 //! What managers, services, execution models and applications ask of a config.
 
-use super::{applications, execution_models, managers, services};
+use super::{applications, execution_models, managers, services, timelines};
 use continuum_config::{ApplicationKind, Config, Findings, ManagerKind};
+use continuum_model::Tier;
+
+/// More have no addresses; that is a fault of its own.
+const MOST_NODES: u32 = 250;
 
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     let are_values_right = !findings.is_wrong_value(|key| key.contains("benchmark"));
@@ -77,5 +81,14 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     }
     if are_values_right {
         application.check(config, benchmark, findings);
+    }
+    let tiers = &config.infrastructure.tiers;
+    let nodes: u32 = Tier::ALL.iter().map(|t| tiers.get(*t).nodes).sum();
+    // Which nodes there are, and what they run, is known then.
+    let is_known = is_given
+        && (1..=MOST_NODES).contains(&nodes)
+        && findings.is_right_text("infrastructure.provider");
+    if is_known && !findings.is_wrong_value(|key| key.contains("network")) {
+        timelines::check(config, benchmark, findings);
     }
 }

@@ -9,7 +9,7 @@ use continuum_host::{
     error::Error,
     state::{Deployment, Lock, LockKind, write_secret},
 };
-use continuum_model::{LinkClass, Plan, Tier};
+use continuum_model::{LinkClass, Plan};
 use continuum_plan::LinkRequests;
 use std::{path::PathBuf, time::Duration};
 use tokio::time::Instant;
@@ -89,39 +89,8 @@ fn remove(path: PathBuf) -> Result<(), Error> {
 
 /// Fails with what may stand there when no node is at a place, or no link between two.
 pub fn check_places(plan: &Plan, config: &Config, a: &str, b: &str) -> Result<(), Error> {
-    let at = |place: &str| {
-        plan.nodes
-            .iter()
-            .filter(|n| n.name == place || n.tier.name() == place)
-            .collect::<Vec<_>>()
-    };
-    for place in [a, b] {
-        if at(place).is_empty() {
-            let tiers = Tier::ALL
-                .iter()
-                .map(|t| t.name())
-                .filter(|t| !at(t).is_empty());
-            let nodes = plan.nodes.iter().map(|n| &*n.name);
-            let all: Vec<&str> = tiers.chain(nodes).collect();
-            return Err(Error::other(
-                format!("change the link between {a} and {b}"),
-                format!("there is no `{place}`; there are: {}", all.join(", ")),
-            ));
-        }
-    }
-    let is_linked = |x: Tier, y: Tier| config.network.link(x, y).is_some();
-    let has_link = at(a).iter().any(|x| {
-        at(b)
-            .iter()
-            .any(|y| x.slot != y.slot && is_linked(x.tier, y.tier))
-    });
-    if has_link {
-        return Ok(());
-    }
-    Err(Error::other(
-        format!("change the link between {a} and {b}"),
-        "there is none: no two nodes of theirs have an emulated link (network.preset or network.links give them)",
-    ))
+    continuum_plan::check_places(&plan.nodes, &config.network, a, b)
+        .map_err(|why| Error::other(format!("change the link between {a} and {b}"), why))
 }
 
 /// A class with the numbers and the peers that are applied.

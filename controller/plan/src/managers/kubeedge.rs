@@ -59,6 +59,13 @@ impl ResourceManager for KubeEdge {
     fn image_role(&self) -> Option<&'static str> {
         Some("kubernetes")
     }
+    fn units(&self, role: Role) -> &'static [&'static str] {
+        match role {
+            Role::Controller => &["kubelet", "cloudcore"],
+            Role::Worker => &["edgecore"],
+            Role::Endpoint => &[],
+        }
+    }
     fn cluster(&self) -> Option<&'static dyn Cluster> {
         Some(&KubeEdge)
     }

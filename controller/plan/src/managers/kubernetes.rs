@@ -59,6 +59,12 @@ impl ResourceManager for Kubernetes {
     fn image_role(&self) -> Option<&'static str> {
         Some("kubernetes")
     }
+    fn units(&self, role: Role) -> &'static [&'static str] {
+        match role {
+            Role::Controller | Role::Worker => &["kubelet"],
+            Role::Endpoint => &[],
+        }
+    }
     fn cluster(&self) -> Option<&'static dyn Cluster> {
         Some(&Kubernetes)
     }

@@ -54,6 +54,10 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     fn image_role(&self) -> Option<&'static str> {
         None
     }
+    /// Its units on a node that may be restarted.
+    fn units(&self, _role: Role) -> &'static [&'static str] {
+        &[]
+    }
     /// What it installs beyond services, if it makes a cluster.
     fn cluster(&self) -> Option<&'static dyn Cluster> {
         None

@@ -333,9 +333,9 @@ fn files_by_odd_ways() {
 
 #[test]
 fn each_bad_row_is_one_fault_with_its_own_line() {
-    let tables = "[[benchmark.timeline]]\nat_s = 1\ncut = [\"cloud\", \"edge\"]\n\n\
-                  [[benchmark.timeline]]\nat_s = 2\nsever = [\"cloud\", \"edge\"]\n\n\
-                  [[benchmark.timeline]]\nat_s = \"soon\"\ncut = [\"cloud\", \"edge\"]\n";
+    let tables = "[[benchmark.timeline]]\nat_s = 1\ncut = [\"endpoint\", \"edge\"]\n\n\
+                  [[benchmark.timeline]]\nat_s = 2\nsever = [\"endpoint\", \"edge\"]\n\n\
+                  [[benchmark.timeline]]\nat_s = \"soon\"\ncut = [\"endpoint\", \"edge\"]\n";
     let found = faults(toml(&format!("{MIST}{tables}")));
     assert_eq!(found.len(), 2, "{found:#?}");
     let first = MIST.lines().count() + 1;
@@ -353,7 +353,8 @@ fn each_bad_row_is_one_fault_with_its_own_line() {
             "{fault}"
         );
     }
-    let lines = "timeline = [\n    \"1 cut cloud edge\",\n    \"2 sever cloud edge\",\n    3,\n]\n";
+    let lines =
+        "timeline = [\n    \"1 cut endpoint edge\",\n    \"2 sever cloud edge\",\n    3,\n]\n";
     let found = faults(toml(&format!("{MIST}{lines}")));
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(
