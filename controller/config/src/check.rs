@@ -109,6 +109,7 @@ fn build(
             ));
         }
     }
+    check_links(options, &config, warnings);
     let software = &mut config.software;
     if options.text("software.event_bus").is_none() {
         software.kubeedge = KubeEdge::beside(software.broker);
@@ -145,6 +146,38 @@ fn link_of(preset: Preset, pair: TierPair) -> Link {
         jitter_ms,
         loss_percent: 0.0,
         rate_mbit,
+    }
+}
+
+/// Tells of links that nobody has, and of delays that are not what they seem.
+fn check_links(options: &Options<'_>, config: &Config, warnings: &mut Vec<String>) {
+    let Network { preset, links } = &config.network;
+    for (pair, link) in links {
+        let TierPair(a, b) = *pair;
+        let count = |tier: Tier| config.infrastructure.tiers.get(tier).nodes;
+        let lacking = if a == b && count(a) == 1 {
+            Some(format!("there is only one {a} node"))
+        } else {
+            let lacking = [a, b].into_iter().find(|tier| count(*tier) == 0);
+            lacking.map(|tier| format!("there are no {tier} nodes"))
+        };
+        if let Some(why) = lacking {
+            // What is as the preset has it is what `config show` prints.
+            let begin = format!("network.{}.", pair.name());
+            let given = options.paths().filter(|path| path.starts_with(&begin));
+            let given: Vec<String> = given.map(|path| options.place(path).key).collect();
+            if *link != link_of(*preset, *pair) && !given.is_empty() {
+                let have = if given.len() == 1 { "has" } else { "have" };
+                warnings.push(format!("{} {have} no effect: {why}", given.join(", ")));
+            }
+        } else if link.jitter_ms > link.latency_ms {
+            let (latency, jitter) = (link.latency_ms, link.jitter_ms);
+            warnings.push(format!(
+                "network.{}: jitter_ms is {jitter}, latency_ms is {latency}: as no delay is below 0, the mean delay is \
+                 larger than latency_ms",
+                pair.name()
+            ));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What rules between options find, each at the place of its option.
 
-use super::{fault::Fault, model::Config, values::Options};
+use super::{entry::Value, fault::Fault, model::Config, options, values::Options};
 
 /// Rules of somebody who knows more than options: they see the config and add what is wrong with it.
 pub type Rules = fn(&Config, &mut Findings<'_>);
@@ -68,6 +68,36 @@ impl<'a> Findings<'a> {
     /// Whether an option is written down with a text that it may have.
     pub fn is_right_text(&self, path: &str) -> bool {
         self.options.text(path).is_some()
+    }
+
+    /// A number that is written down, and one that the option may have.
+    pub fn number(&self, path: &str) -> Option<f64> {
+        match self.options.value(path)? {
+            Value::Int(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The name of an option as the user wrote it.
+    pub fn name(&self, path: &str) -> String {
+        self.options.place(path).key
+    }
+
+    /// Paths of options of a table that are written down, right, and say nothing about this config.
+    pub fn without_place(&self, config: &Config, table: &str) -> Vec<&'static str> {
+        let says_something = |value: &Value| match value {
+            Value::List(all) => !all.is_empty(),
+            Value::Timeline(all) => !all.is_empty(),
+            Value::Functions(all) => !all.is_empty(),
+            _ => true,
+        };
+        let of_table = options::KEYS.iter().filter(|k| k.path.starts_with(table));
+        of_table
+            .filter(|k| k.access.is_some_and(|a| (a.get)(config).is_none()))
+            .filter(|k| self.options.value(k.path).is_some_and(says_something))
+            .map(|k| k.path)
+            .collect()
     }
 
     /// Whether something was found to be wrong with an option.

@@ -73,7 +73,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn value(&self, path: &str) -> Option<&Value> {
+    pub(super) fn value(&self, path: &str) -> Option<&Value> {
         self.values.iter().find(|(p, _)| *p == path).map(|(_, v)| v)
     }
 

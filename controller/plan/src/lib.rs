@@ -10,6 +10,7 @@
 pub mod applications;
 mod changes;
 pub mod execution_models;
+mod idle;
 mod links;
 pub mod managers;
 mod nodes;

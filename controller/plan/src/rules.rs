@@ -1,7 +1,7 @@
 //! What managers, services, execution models and applications ask of a config.
 
-use super::{applications, execution_models, managers, services, timelines};
-use continuum_config::{ApplicationKind, Config, Findings, ManagerKind};
+use super::{applications, execution_models, idle, managers, services, timelines};
+use continuum_config::{ApplicationKind, Config, Findings, FunctionSpec, ManagerKind};
 use continuum_model::Tier;
 
 /// More have no addresses; that is a fault of its own.
@@ -71,14 +71,8 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             "openfaas runs applications image_classification and functions only",
         );
     }
-    let function = benchmark.function();
-    if function.max_replicas < function.min_replicas {
-        let (most, least) = (function.max_replicas, function.min_replicas);
-        findings.fault(
-            "benchmark.max_replicas",
-            format!("{most} is less than benchmark.min_replicas, which is {least}"),
-        );
-    }
+    check_replicas(findings);
+    idle::warn(config, benchmark, findings);
     if are_values_right {
         application.check(config, benchmark, findings);
     }
@@ -90,5 +84,20 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         && findings.is_right_text("infrastructure.provider");
     if is_known && !findings.is_wrong_value(|key| key.contains("network")) {
         timelines::check(config, benchmark, findings);
+    }
+}
+
+/// As they are written, also where no function makes use of them.
+fn check_replicas(findings: &mut Findings<'_>) {
+    let usual = FunctionSpec::default();
+    let least = findings.number("benchmark.min_replicas");
+    let least = least.unwrap_or_else(|| usual.min_replicas.into());
+    let most = findings.number("benchmark.max_replicas");
+    let most = most.unwrap_or_else(|| usual.max_replicas.into());
+    if most < least {
+        findings.fault(
+            "benchmark.max_replicas",
+            format!("{most} is less than benchmark.min_replicas, which is {least}"),
+        );
     }
 }

@@ -56,7 +56,7 @@ pub enum ApplicationConfig {
 
 impl Benchmark {
     /// As it is where the config says nothing but its application: what it may use follows from the machines.
-    fn usual(kind: ApplicationKind, config: &Config) -> Self {
+    pub fn usual(kind: ApplicationKind, config: &Config) -> Self {
         let tiers = &config.infrastructure.tiers;
         let worker = match config.mode() {
             Mode::Cloud => &tiers.cloud,
