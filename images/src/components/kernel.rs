@@ -121,7 +121,7 @@ impl Fetcher for Kernel {
         };
         report.step(&format!("unpacking {}", lock.source.file_name()));
         build.unpack(&deb_path(cache, &lock.source), &lock.source.name)?;
-        build.patch()?;
+        build.patch(report)?;
         for (program, more) in PROGRAMS {
             let taken = build.configure(more)?;
             let missing = unknown(more, &taken);
@@ -287,14 +287,18 @@ impl Build {
         cache::remove(&self.work.join("deb"))
     }
 
-    fn patch(&self) -> Result<(), ImageError> {
+    fn patch(&self, report: &dyn Report) -> Result<(), ImageError> {
         for (name, text) in PATCHES {
             let path = self.work.join(name);
             std::fs::write(&path, text).map_err(ImageError::file("write", &path))?;
-            self.sandbox(&format!("apply {name} to the kernel"))
-                .command(["patch", "--strip=1", "--directory=source", "--input"])
-                .arg(format!("{WORK}/{name}"))
-                .run()?;
+            apply(name, report, |options| {
+                self.sandbox(&format!("apply {name} to the kernel"))
+                    .command(["patch", "--strip=1", "--directory=source"])
+                    .args(options.iter().copied())
+                    .args(["--input".to_owned(), format!("{WORK}/{name}")])
+                    .run()
+                    .map(|_| ())
+            })?;
         }
         Ok(())
     }
@@ -330,6 +334,24 @@ impl Build {
         let (from, to) = (self.work.join(program), into.join(program));
         std::fs::rename(from, &to).map_err(ImageError::file("rename to", &to))
     }
+}
+
+/// Whether a source has a patch already. Not with `--batch`, which would turn one around that it lacks.
+const HAS_IT: [&str; 3] = ["--force", "--dry-run", "--reverse"];
+/// Asks nothing, and turns nothing around.
+const APPLY: [&str; 2] = ["--batch", "--forward"];
+
+/// Applies a patch, unless the source has it: a later kernel may.
+fn apply(
+    name: &str,
+    report: &dyn Report,
+    patch: impl Fn(&[&str]) -> Result<(), ImageError>,
+) -> Result<(), ImageError> {
+    if patch(&HAS_IT).is_ok() {
+        report.step(&format!("the kernel's source has {name} already"));
+        return Ok(());
+    }
+    patch(&APPLY)
 }
 
 /// Options that were asked for and did not become what was asked.
@@ -388,6 +410,55 @@ mod tests {
         let asked =
             "# why\nCONFIG_A=y\nCONFIG_B=y\nCONFIG_N=\"x\"\n# CONFIG_C is not set\nCONFIG_D=64\n";
         assert_eq!(unknown(asked, taken), ["CONFIG_B", "CONFIG_D"]);
+    }
+
+    #[test]
+    fn a_patch_that_the_source_has_is_left_out_and_said() {
+        #[derive(Default)]
+        struct Said(std::sync::Mutex<Vec<String>>);
+        impl Report for Said {
+            fn step(&self, text: &str) {
+                self.0.lock().unwrap().push(text.to_owned());
+            }
+        }
+        let is_there = std::process::Command::new("patch")
+            .arg("--version")
+            .output();
+        if is_there.is_err() {
+            eprintln!("skipped: no patch on this machine");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        let input = dir.path().join("x.patch");
+        let text = "--- a/file\n+++ b/file\n@@ -1,3 +1,4 @@\n one\n two\n+more\n three\n";
+        std::fs::write(&input, text).unwrap();
+        let said = Said::default();
+        let once = || {
+            apply("x.patch", &said, |options| {
+                Program::new("patch", "patch")
+                    .args(["--strip=1", "--directory"])
+                    .arg(dir.path().display().to_string())
+                    .args(options.iter().copied())
+                    .args(["--input".to_owned(), input.display().to_string()])
+                    .run()
+                    .map(|_| ())
+            })
+        };
+        std::fs::write(&file, "one\ntwo\nthree\n").unwrap();
+        once().unwrap();
+        let patched = || std::fs::read_to_string(&file).unwrap();
+        assert_eq!(patched(), "one\ntwo\nmore\nthree\n");
+        assert!(said.0.lock().unwrap().is_empty());
+        once().unwrap();
+        assert_eq!(patched(), "one\ntwo\nmore\nthree\n");
+        assert_eq!(
+            *said.0.lock().unwrap(),
+            ["the kernel's source has x.patch already"]
+        );
+        // One that fits neither way is a failure, as it was.
+        std::fs::write(&file, "something else\n").unwrap();
+        assert!(once().is_err());
     }
 
     #[test]
