@@ -172,12 +172,12 @@ impl Apt {
     }
 }
 
-/// Where a package file lies in the cache.
+/// Where a package file lies in the cache, or would.
 pub fn deb_path(cache: &Cache, package: &LockedPackage) -> PathBuf {
-    cache
-        .path("debs")
+    let file = Path::new("debs")
         .join(&package.sha256)
-        .join(package.file_name())
+        .join(package.file_name());
+    cache.find(&file).unwrap_or_else(|| cache.path(file))
 }
 
 fn find_archive(dir: &Path, package: &LockedPackage) -> Result<PathBuf, ImageError> {

@@ -87,7 +87,8 @@ fn write(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<(), Imag
     let out = std::fs::File::create(to).map_err(ImageError::file("create", to))?;
     let mut archive = tar::Builder::new(BufWriter::new(out));
     for (kind, key) in entries {
-        let dir = cache.path(kind.dir()).join(key);
+        let dir = Path::new(kind.dir()).join(key);
+        let dir = cache.find(&dir).unwrap_or_else(|| cache.path(dir));
         kind.verify(&dir, key)?;
         for file in files(&dir)? {
             let content = std::fs::File::open(&file).map_err(ImageError::file("read", &file))?;
@@ -131,7 +132,7 @@ fn place(path: &Path) -> Option<(Kind, String, String)> {
 /// those that are there already stay as they are. Returns all entries of the archive.
 pub fn import(cache: &Cache, from: &Path) -> Result<BTreeSet<Entry>, ImageError> {
     // One at a time, so that nobody unpacks where another does and the next one clears away what a killed one left.
-    let lock_path = cache.path(".import.lock");
+    let lock_path = cache.subdir("")?.join(".import.lock");
     let lock = std::fs::File::create(&lock_path).map_err(ImageError::file("create", &lock_path))?;
     cache::wait_for_lock(&lock, &lock_path, cache::WITHIN)?;
     let incoming = cache.path(".import.partial");

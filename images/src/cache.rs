@@ -8,9 +8,6 @@ use std::{
 
 /// What is built here is found by every user of the machine.
 pub const SHARED: &str = "/var/cache/continuum";
-/// What a cache of some use has at least one of.
-const BUILDS: [&str; 3] = ["bundles/current", "images/current", "components"];
-
 /// A variable that is set to something.
 pub fn variable(name: &str) -> Option<PathBuf> {
     let value = std::env::var_os(name).filter(|value| !value.is_empty());
@@ -32,12 +29,6 @@ pub fn home() -> Option<PathBuf> {
     variable("HOME").or_else(of_uid)
 }
 
-/// The user's own cache, unless only the shared one has builds.
-fn choose(own: Option<PathBuf>, shared: &Path) -> Option<PathBuf> {
-    let has_builds = |dir: &Path| BUILDS.iter().any(|build| dir.join(build).exists());
-    own.filter(|own| has_builds(own) || !has_builds(shared))
-}
-
 /// How an ordinary user gets builds that only root can make: one command, for all users of the machine.
 pub fn root_command(arguments: &str) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "continuum-ctl".into());
@@ -47,44 +38,70 @@ pub fn root_command(arguments: &str) -> String {
     )
 }
 
-/// One cache directory for all of a user's checkouts.
+/// One cache directory for all of a user's checkouts; what is not in it may be in the one of all users.
 #[derive(Debug, Clone)]
 pub struct Cache {
     dir: PathBuf,
+    /// Only read.
+    shared: Option<PathBuf>,
 }
 
 impl Cache {
-    /// `$CONTINUUM_CACHE`, else `$XDG_CACHE_HOME/continuum`, else `~/.cache/continuum`; and [`SHARED`] for who has none of
-    /// these, or nothing in it while there is something there.
+    /// `$CONTINUUM_CACHE` alone; else `$XDG_CACHE_HOME/continuum` or `~/.cache/continuum`, and beside it [`SHARED`], which
+    /// is also the own one of who has none of these.
     pub fn of_user() -> Result<Self, ImageError> {
         if let Some(dir) = variable("CONTINUUM_CACHE") {
-            return Self::at(dir);
+            return Self::alone(dir);
         }
         let own = variable("XDG_CACHE_HOME")
             .or_else(|| home().map(|home| home.join(".cache")))
             .map(|dir| dir.join("continuum"));
-        match choose(own, Path::new(SHARED)) {
-            Some(own) => Self::at(own),
-            // Made when something is to be written there: whoever only looks needs none.
-            None => Ok(Self { dir: SHARED.into() }),
+        match own {
+            Some(own) => Self::beside(own, SHARED),
+            None => Self::alone(SHARED.into()),
         }
     }
 
-    /// At a directory of choice.
-    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
-        let dir = dir.into();
+    /// Made when something is to be written there: whoever only looks needs none.
+    fn alone(dir: PathBuf) -> Result<Self, ImageError> {
         // It stands in texts that programs read.
         if dir.to_str().is_none() {
             let why = std::io::Error::other("its name is not UTF-8");
             return Err(ImageError::file("use", dir)(why));
         }
-        std::fs::create_dir_all(&dir).map_err(ImageError::file("create", &dir))?;
-        Ok(Self { dir })
+        Ok(Self { dir, shared: None })
+    }
+
+    /// An own one beside one that is only read.
+    pub(crate) fn beside(dir: PathBuf, shared: impl Into<PathBuf>) -> Result<Self, ImageError> {
+        let shared = Some(shared.into()).filter(|shared| *shared != dir);
+        Ok(Self {
+            shared,
+            ..Self::alone(dir)?
+        })
+    }
+
+    /// At a directory of choice.
+    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, ImageError> {
+        let cache = Self::alone(dir.into())?;
+        cache.subdir("")?;
+        Ok(cache)
     }
 
     /// A path below it.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.dir.join(relative)
+    }
+
+    /// The path in the own one, and then in that of all users.
+    pub(crate) fn places(&self, relative: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+        let shared = self.shared.as_ref().map(|dir| dir.join(&relative));
+        std::iter::once(self.path(&relative)).chain(shared)
+    }
+
+    /// Where something is: in the own one, or in that of all users.
+    pub fn find(&self, relative: impl AsRef<Path>) -> Option<PathBuf> {
+        self.places(relative).find(|path| path.exists())
     }
 
     /// A directory below it, made if it is not there.
@@ -230,20 +247,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_root_built_for_all_is_found_by_who_has_nothing_of_his_own() {
+    fn what_root_built_for_all_is_found_and_what_is_made_is_ones_own() {
         let dir = tempfile::tempdir().unwrap();
         let place = |name: &str| dir.path().join(name);
-        let build = |name: &str| {
-            std::fs::create_dir_all(place(name).join("bundles")).unwrap();
-            std::fs::write(place(name).join("bundles/current"), "key").unwrap();
-        };
-        let own = || Some(place("own"));
-        assert_eq!(choose(own(), &place("shared")), own());
-        build("shared");
-        assert_eq!(choose(own(), &place("shared")), None);
-        build("own");
-        assert_eq!(choose(own(), &place("shared")), own());
-        assert_eq!(choose(None, &place("shared")), None);
+        let cache = Cache::beside(place("own"), place("shared")).unwrap();
+        assert_eq!(cache.find("bundles/a"), None);
+        std::fs::create_dir_all(place("shared/bundles/a")).unwrap();
+        assert_eq!(cache.find("bundles/a"), Some(place("shared/bundles/a")));
+        assert!(!place("own").exists(), "looking makes nothing");
+        let made = cache.get_or_make("bundles", "b", |_| Ok(())).unwrap();
+        assert_eq!(made, place("own/bundles/b"));
+        std::fs::create_dir_all(place("own/bundles/a")).unwrap();
+        assert_eq!(cache.find("bundles/a"), Some(place("own/bundles/a")));
     }
 
     #[test]

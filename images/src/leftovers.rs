@@ -4,7 +4,7 @@
 use crate::{
     cache::{self, Cache},
     error::ImageError,
-    store::{name_of, size_of_tree},
+    store::{entries, name_of, size_of_tree},
 };
 use std::path::{Path, PathBuf};
 
@@ -50,13 +50,6 @@ fn claim(path: &Path) -> Result<Option<std::fs::File>, ImageError> {
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(e)) => Err(ImageError::file("lock", &lock_path)(e)),
     }
-}
-
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {
-    let listed = std::fs::read_dir(dir).map_err(ImageError::file("list", dir))?;
-    listed
-        .map(|entry| Ok(entry.map_err(ImageError::file("list", dir))?.path()))
-        .collect()
 }
 
 #[cfg(test)]

@@ -113,20 +113,30 @@ pub fn current_for(
         return Ok((plain, None));
     };
     let build = format!("continuum-ctl image build --role {role}");
-    let Ok(key) = std::fs::read_to_string(cache.path(pointer(role))) else {
-        let why = format!(
-            "there is no guest image of role {role}, so container images are sent to every node; make one: {build}"
-        );
-        return Ok((plain, Some(why)));
-    };
-    let image = Image::load(cache.path(KIND).join(key.trim()))?;
-    if image.manifest.is_same_guest(&plain.manifest) {
-        return Ok((image, None));
+    let mut is_there = false;
+    for key in keys(cache, &pointer(role)) {
+        let image = find(cache, &key)?;
+        if image.manifest.is_same_guest(&plain.manifest) {
+            return Ok((image, None));
+        }
+        is_there = true;
     }
-    let why = format!(
-        "the guest image of role {role} is of another guest than the current one and is not used; make it again: {build}"
-    );
+    let why = if is_there {
+        format!(
+            "the guest image of role {role} is of another guest than the current one and is not used; make it again: {build}"
+        )
+    } else {
+        format!(
+            "there is no guest image of role {role}, so container images are sent to every node; make one: {build}"
+        )
+    };
     Ok((plain, Some(why)))
+}
+
+/// What a pointer names: in the own cache, and in that of all users.
+pub(crate) fn keys(cache: &Cache, pointer: &str) -> Vec<String> {
+    let texts = cache.places(pointer).map(std::fs::read_to_string);
+    texts.flatten().map(|key| key.trim().to_owned()).collect()
 }
 
 fn read_current(
@@ -135,7 +145,8 @@ fn read_current(
     what: &str,
     build: &str,
 ) -> Result<String, ImageError> {
-    std::fs::read_to_string(cache.path(pointer)).map_err(|_| ImageError::Missing {
+    let first = keys(cache, pointer).into_iter().next();
+    first.ok_or_else(|| ImageError::Missing {
         what: what.to_owned(),
         hint: if rustix::process::geteuid().is_root() {
             format!("build one: continuum-ctl {build}")
@@ -148,14 +159,15 @@ fn read_current(
 /// The image made last.
 pub fn current(cache: &Cache) -> Result<Image, ImageError> {
     let key = read_current(cache, CURRENT, "a guest image", "image build")?;
-    Image::load(cache.path(KIND).join(key.trim()))
+    let dir = Path::new(KIND).join(key);
+    Image::load(cache.find(&dir).unwrap_or_else(|| cache.path(dir)))
 }
 
 /// Makes an image that is in the cache the one that `up` takes, for its role.
 pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
-    let dir = cache.path(KIND).join(key);
-    let role = Image::load(dir.clone())?.manifest.role;
-    write_current(&cache.path(pointer(&role)), &dir)
+    let image = find(cache, key)?;
+    cache.subdir(KIND)?;
+    write_current(&cache.path(pointer(&image.manifest.role)), &image.dir)
 }
 
 /// Images, their raw disks, bundles and compiled programs that are neither the current ones nor kept, with their sizes in
@@ -163,14 +175,13 @@ pub fn make_current(cache: &Cache, key: &str) -> Result<(), ImageError> {
 pub fn unused(cache: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u64)>, ImageError> {
     let mut found = Vec::new();
     let mut kept = kept.clone();
-    kept.extend(currents(&cache.subdir(KIND)?)?);
+    kept.extend(currents(&cache.path(KIND))?.into_values());
     found.extend(raw::unused(cache, &kept)?);
     // Images first: a kept one keeps its bundle.
     for kind in [KIND, "bundles", "binaries"] {
-        let dir = cache.subdir(kind)?;
-        let current = currents(&dir)?;
-        for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
-            let path = entry.map_err(ImageError::file("list", &dir))?.path();
+        let dir = cache.path(kind);
+        let current: BTreeSet<String> = currents(&dir)?.into_values().collect();
+        for path in entries(&dir)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             // What begins with a dot is being made.
             if !path.is_dir() || name.starts_with('.') {
@@ -197,14 +208,25 @@ pub(crate) fn name_of(path: &Path) -> String {
         .into_owned()
 }
 
+/// What lies in a directory; nothing where there is none.
+pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {
+    let listed = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(ImageError::file("list", dir))?,
+    };
+    listed
+        .map(|entry| Ok(entry.map_err(ImageError::file("list", dir))?.path()))
+        .collect()
+}
+
 /// What the pointers of a directory name: `current`, `current-ROLE`.
-fn currents(dir: &Path) -> Result<BTreeSet<String>, ImageError> {
-    let mut keys = BTreeSet::new();
-    for entry in std::fs::read_dir(dir).map_err(ImageError::file("list", dir))? {
-        let path = entry.map_err(ImageError::file("list", dir))?.path();
-        if path.is_file() && name_of(&path).starts_with("current") {
+fn currents(dir: &Path) -> Result<BTreeMap<String, String>, ImageError> {
+    let mut keys = BTreeMap::new();
+    for path in entries(dir)? {
+        let name = name_of(&path);
+        if path.is_file() && name.starts_with("current") {
             let text = std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))?;
-            keys.insert(text.trim().to_owned());
+            keys.insert(name, text.trim().to_owned());
         }
     }
     Ok(keys)
@@ -229,9 +251,9 @@ pub fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
 
 /// An image by its key.
 pub fn find(cache: &Cache, key: &str) -> Result<Image, ImageError> {
-    let dir = cache.path(KIND).join(key);
-    if dir.join("manifest.json").exists() {
-        return Image::load(dir);
+    let manifest = Path::new(KIND).join(key).join("manifest.json");
+    if let Some(dir) = cache.find(manifest).as_deref().and_then(Path::parent) {
+        return Image::load(dir.to_owned());
     }
     Err(ImageError::Missing {
         what: format!("guest image {key}"),
@@ -240,11 +262,17 @@ pub fn find(cache: &Cache, key: &str) -> Result<Image, ImageError> {
     })
 }
 
+/// Where a bundle is, or would be.
+pub fn bundle(cache: &Cache, key: &str) -> PathBuf {
+    let dir = Path::new("bundles").join(key);
+    cache.find(&dir).unwrap_or_else(|| cache.path(dir))
+}
+
 /// The bundle made last.
 pub fn current_bundle(cache: &Cache) -> Result<PathBuf, ImageError> {
     let build = "image build --bundle-only";
     let key = read_current(cache, "bundles/current", "a workload bundle", build)?;
-    let dir = cache.path("bundles").join(key.trim());
+    let dir = bundle(cache, &key);
     if dir.join("bin/continuum-workload").exists() {
         return Ok(dir);
     }
@@ -256,24 +284,46 @@ pub fn current_bundle(cache: &Cache) -> Result<PathBuf, ImageError> {
 
 /// All images, and the keys of those that `up` takes.
 pub fn list(cache: &Cache) -> Result<(Vec<Image>, BTreeSet<String>), ImageError> {
-    let dir = cache.subdir(KIND)?;
-    let mut images = Vec::new();
-    for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
-        let path = entry.map_err(ImageError::file("list", &dir))?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        if path.is_dir() && !hidden {
-            images.push(Image::load(path)?);
+    let mut images: Vec<Image> = Vec::new();
+    let mut current = BTreeMap::new();
+    for dir in cache.places(KIND) {
+        for path in entries(&dir)? {
+            let name = name_of(&path);
+            let is_known = images.iter().any(|i| name_of(&i.dir) == name);
+            if path.is_dir() && !name.starts_with('.') && !is_known {
+                images.push(Image::load(path)?);
+            }
+        }
+        for (pointer, key) in currents(&dir)? {
+            current.entry(pointer).or_insert(key);
         }
     }
     images.sort_by(|a, b| a.manifest.key.cmp(&b.manifest.key));
-    Ok((images, currents(&dir)?))
+    Ok((images, current.into_values().collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_ones_own_is_that_of_all_users_and_looking_makes_no_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, shared) = (dir.path().join("own"), dir.path().join("shared"));
+        let both = Cache::beside(own.clone(), &shared).unwrap();
+        assert!(list(&both).unwrap().0.is_empty());
+        assert!(unused(&both, &BTreeSet::new()).unwrap().is_empty());
+        assert!(current_bundle(&both).is_err() && !own.exists());
+        let of_all = Cache::at(&shared).unwrap();
+        let program = of_all.subdir("bundles/b/bin").unwrap();
+        std::fs::write(program.join("continuum-workload"), "").unwrap();
+        std::fs::write(of_all.path("bundles/current"), "b").unwrap();
+        assert_eq!(current_bundle(&both).unwrap(), shared.join("bundles/b"));
+        // An image of one's own does not hide the bundle of all.
+        both.subdir("images/i").unwrap();
+        std::fs::write(both.path("images/current"), "i").unwrap();
+        assert_eq!(current_bundle(&both).unwrap(), shared.join("bundles/b"));
+    }
 
     #[test]
     fn what_is_current_or_kept_stays_with_its_bundle() {

@@ -56,7 +56,7 @@ fn agent_program() -> Result<PathBuf, Error> {
 fn bundle(context: &Context, deployment: &mut Deployment) -> Result<PathBuf, Error> {
     // A deployment keeps the bundle that it was begun with; a config without a benchmark works without one.
     if let Some(key) = deployment.facts().get("bundle") {
-        return Ok(context.cache.path("bundles").join(key));
+        return Ok(continuum_images::store::bundle(&context.cache, key));
     }
     let bundle = continuum_images::store::current_bundle(&context.cache)
         .unwrap_or_else(|_| context.cache.path("bundles/none"));

@@ -4,6 +4,7 @@ use super::{Component, Fetcher};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
+    store::keys,
 };
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,13 @@ const POINTER: &str = "binaries/current-static";
 pub(super) struct Alone;
 
 fn current(cache: &Cache) -> Result<PathBuf, ImageError> {
-    let pointer = cache.path(POINTER);
-    let key = std::fs::read_to_string(&pointer).map_err(|_| ImageError::Missing {
+    let key = keys(cache, POINTER).into_iter().next();
+    let key = key.ok_or_else(|| ImageError::Missing {
         what: "gateway, watchdog and functions, which are compiled with the guest image".into(),
         hint: "continuum-ctl image build".into(),
     })?;
-    Ok(cache.path("binaries").join(key.trim()))
+    let dir = Path::new("binaries").join(key);
+    Ok(cache.find(&dir).unwrap_or_else(|| cache.path(dir)))
 }
 
 impl Fetcher for Alone {

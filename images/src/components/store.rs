@@ -5,6 +5,7 @@ use crate::{
     cache::Cache,
     error::{ImageError, Report},
     hash,
+    store::{entries, name_of},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -132,6 +133,9 @@ pub fn obtain(
     report: &dyn Report,
 ) -> Result<Stored, ImageError> {
     let key = key(cache, component)?;
+    if let Some(dir) = whole(cache, &key) {
+        return Stored::load(&dir);
+    }
     let dir = cache.get_or_make(KIND, &key, |partial| {
         fetcher(&component.way)?.obtain(cache, component, partial, report)?;
         seal(component, &key, partial)
@@ -142,17 +146,11 @@ pub fn obtain(
 /// The component if it is in the store: one made of what is here, or else one of this version that was imported.
 pub fn find(cache: &Cache, component: &Component) -> Result<Option<Stored>, ImageError> {
     let own = key(cache, component);
-    if let Ok(key) = &own {
-        let dir = cache.path(KIND).join(key);
-        if dir.join(MANIFEST).exists() {
-            return Stored::load(&dir).map(Some);
-        }
+    if let Some(dir) = own.as_ref().ok().and_then(|key| whole(cache, key)) {
+        return Stored::load(&dir).map(Some);
     }
-    let is_it = |s: &Stored| {
-        s.name == component.name
-            && s.version == component.version
-            && imported_mark(cache, &s.key).exists()
-    };
+    let is_it =
+        |s: &Stored| s.name == component.name && s.version == component.version && is_imported(s);
     match (all(cache)?.into_iter().find(is_it), own) {
         (Some(stored), _) => Ok(Some(stored)),
         (None, Ok(_)) => Ok(None),
@@ -161,13 +159,23 @@ pub fn find(cache: &Cache, component: &Component) -> Result<Option<Stored>, Imag
     }
 }
 
-fn imported_mark(cache: &Cache, key: &str) -> PathBuf {
-    cache.path(KIND).join(format!(".{key}.imported"))
+/// An entry of the own store, or of that of all users.
+fn whole(cache: &Cache, key: &str) -> Option<PathBuf> {
+    let mut dirs = cache.places(KIND).map(|dir| dir.join(key));
+    dirs.find(|dir| dir.join(MANIFEST).exists())
+}
+
+fn mark_of(key: &str) -> String {
+    format!(".{key}.imported")
+}
+
+fn is_imported(stored: &Stored) -> bool {
+    stored.dir.with_file_name(mark_of(&stored.key)).exists()
 }
 
 /// Says that an entry was made elsewhere, maybe with another compiler, and is to be used all the same.
 pub(crate) fn mark_imported(cache: &Cache, key: &str) -> Result<(), ImageError> {
-    let path = imported_mark(cache, key);
+    let path = cache.path(KIND).join(mark_of(key));
     std::fs::write(&path, "").map_err(ImageError::file("write", path))
 }
 
@@ -226,20 +234,22 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), ImageError> {
 
 /// Everything in the store, whatever the catalogue knows of it.
 pub fn all(cache: &Cache) -> Result<Vec<Stored>, ImageError> {
-    let dir = cache.subdir(KIND)?;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(&dir).map_err(ImageError::file("list", &dir))? {
-        let path = entry.map_err(ImageError::file("list", &dir))?.path();
-        if path.join(MANIFEST).exists()
-            && !path
-                .file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with('.'))
-        {
-            found.push(Stored::load(&path)?);
+    let mut found: Vec<Stored> = Vec::new();
+    for dir in cache.places(KIND) {
+        for stored in all_in(&dir)? {
+            if !found.iter().any(|known| known.key == stored.key) {
+                found.push(stored);
+            }
         }
     }
     found.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(found)
+}
+
+fn all_in(dir: &Path) -> Result<Vec<Stored>, ImageError> {
+    let is_whole = |path: &PathBuf| path.join(MANIFEST).exists() && !name_of(path).starts_with('.');
+    let paths = entries(dir)?.into_iter().filter(is_whole);
+    paths.map(|path| Stored::load(&path)).collect()
 }
 
 /// What no `up` would take: of a version that the catalogue has no more, or made of what has changed since.
@@ -249,8 +259,10 @@ pub fn unused(cache: &Cache, catalogue: &Catalogue) -> Result<Vec<Stored>, Image
         // Without its tools, such as Go, nobody knows what it would be made of: then nothing is taken away.
         used.insert(key(cache, component)?);
     }
-    let mut stored = all(cache)?;
-    stored.retain(|s| !used.contains(&s.key) && !imported_mark(cache, &s.key).exists());
+    // What is there for all users is not the user's to take away.
+    let mut stored = all_in(&cache.path(KIND))?;
+    stored.retain(|s| !used.contains(&s.key) && !is_imported(s));
+    stored.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
     Ok(stored)
 }
 
@@ -310,6 +322,32 @@ mod tests {
         component.members.push("missing".into());
         let error = add(&cache, &component, &archive).unwrap_err().to_string();
         assert!(error.contains("missing in"), "{error}");
+    }
+
+    #[test]
+    fn what_all_users_have_is_found_and_nobody_elses_to_prune() {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, shared) = (dir.path().join("own"), dir.path().join("shared"));
+        let both = Cache::beside(own.clone(), &shared).unwrap();
+        let of_all = Cache::at(&shared).unwrap();
+        assert_eq!(all(&both).unwrap(), []);
+        assert!(find(&both, &component()).unwrap().is_none() && !own.exists());
+        let from = dir.path().join("from");
+        std::fs::create_dir(&from).unwrap();
+        for name in ["tool", "crds.yaml"] {
+            std::fs::write(from.join(name), name).unwrap();
+        }
+        let stored = add(&of_all, &component(), &from).unwrap();
+        assert_eq!(find(&both, &component()).unwrap(), Some(stored.clone()));
+        assert_eq!(obtain(&both, &component(), &Silent).unwrap(), stored);
+        assert_eq!(all(&both).unwrap(), [stored]);
+        let mut catalogue = Catalogue::builtin().unwrap();
+        catalogue.components.clear();
+        assert_eq!(unused(&both, &catalogue).unwrap(), []);
+        // What one adds oneself comes first, and there is one of it.
+        let mine = add(&both, &component(), &from).unwrap();
+        assert!(mine.dir.starts_with(&own));
+        assert_eq!(all(&both).unwrap(), [mine]);
     }
 
     #[test]
