@@ -421,9 +421,9 @@ mod tests {
                 self.0.lock().unwrap().push(text.to_owned());
             }
         }
-        let is_there = std::process::Command::new("patch")
+        let is_there = Program::new("look for patch", "patch")
             .arg("--version")
-            .output();
+            .run();
         if is_there.is_err() {
             eprintln!("skipped: no patch on this machine");
             return;
