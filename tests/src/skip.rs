@@ -5,17 +5,17 @@ use crate::{
     testbed,
 };
 use anyhow::Context;
+use continuum_images::{cache::Cache, components};
 use std::path::PathBuf;
 
-pub fn cache() -> Option<PathBuf> {
-    let var = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    var("CONTINUUM_CACHE")
-        .or_else(|| var("XDG_CACHE_HOME").map(|d| d.join("continuum")))
-        .or_else(|| var("HOME").map(|d| d.join(".cache/continuum")))
+/// As the program has it: the user's own, and what is there for all.
+pub fn cache() -> anyhow::Result<Cache> {
+    Cache::of_user().context("a cache")
+}
+
+/// Whether there is something in it.
+fn has(relative: &str) -> bool {
+    cache().is_ok_and(|cache| cache.find(relative).is_some())
 }
 
 fn programs() -> Option<String> {
@@ -25,7 +25,7 @@ fn programs() -> Option<String> {
 }
 
 pub fn bundle() -> Option<String> {
-    let has = cache().is_some_and(|c| c.join("bundles/current").exists());
+    let has = has("bundles/current");
     programs().or_else(|| {
         (!has).then(|| "no workload bundle; continuum-ctl image build --bundle-only".into())
     })
@@ -33,7 +33,7 @@ pub fn bundle() -> Option<String> {
 
 /// No image, or no machine that can run one.
 pub fn machines() -> Option<String> {
-    let has = cache().is_some_and(|c| c.join("images/current").exists());
+    let has = has("images/current");
     programs()
         .or_else(testbed::missing)
         .or_else(|| (!has).then(|| "no guest image; continuum-ctl image build".into()))
@@ -41,7 +41,7 @@ pub fn machines() -> Option<String> {
 
 /// No image or kernel, or no machine on which a guest of provider `uml` can be started by root.
 pub fn uml() -> Option<String> {
-    let has = cache().is_some_and(|c| c.join("images/current").exists());
+    let has = has("images/current");
     let kernel = || stored_program("uml-kernel", "linux").is_err();
     programs()
         .or_else(|| testbed::missing_programs(&["bwrap", "setpriv", "ip", "nsenter", "unshare"]))
@@ -59,15 +59,10 @@ pub fn long() -> Option<String> {
 
 /// A program of a component in the store.
 pub fn stored_program(component: &str, program: &str) -> anyhow::Result<PathBuf> {
-    let dir = cache().context("a cache")?.join("components");
-    for entry in std::fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
-        let path = entry?.path();
-        let Ok(text) = std::fs::read_to_string(path.join("component.json")) else {
-            continue;
-        };
-        let manifest: serde_json::Value = serde_json::from_str(&text)?;
-        if manifest["name"] == component && path.join(program).exists() {
-            return Ok(path.join(program));
+    for stored in components::all(&cache()?)? {
+        let path = stored.dir.join(program);
+        if stored.name == component && path.exists() {
+            return Ok(path);
         }
     }
     anyhow::bail!("no {program} of {component} in the store")

@@ -2,6 +2,7 @@
 
 use crate::fixture::Fixture;
 use anyhow::{Context, ensure};
+use continuum_images::store;
 use continuum_tests::{
     ctl::{Ctl, source},
     process::command,
@@ -10,9 +11,7 @@ use continuum_tests::{
 use std::path::PathBuf;
 
 fn current_bundle() -> anyhow::Result<PathBuf> {
-    let bundles = skip::cache().context("a cache")?.join("bundles");
-    let key = std::fs::read_to_string(bundles.join("current")).context("read bundles/current")?;
-    Ok(bundles.join(key.trim()))
+    Ok(store::current_bundle(&skip::cache()?)?)
 }
 
 /// The bundle brings everything that it loads, and its BLAS is OpenBLAS: the default one is five times slower.
@@ -67,7 +66,7 @@ pub(crate) fn own_libraries() -> anyhow::Result<()> {
 
 /// An image built again from the same packages and programs has the same bytes.
 pub(crate) fn same_image_again() -> anyhow::Result<()> {
-    let cache = skip::cache().context("a cache")?;
+    let cache = skip::cache()?.path("");
     let other = tempfile::tempdir_in(&cache).context("make a directory in the cache")?;
     // Everything but the guest's tree and the image itself.
     for kind in [

@@ -28,9 +28,7 @@ impl Drop for Function {
 }
 
 fn bundle() -> anyhow::Result<PathBuf> {
-    let bundles = skip::cache().context("a cache")?.join("bundles");
-    let key = std::fs::read_to_string(bundles.join("current")).context("find the bundle")?;
-    Ok(bundles.join(key.trim()))
+    Ok(continuum_images::store::current_bundle(&skip::cache()?)?)
 }
 
 /// As a container starts it: by the bundle's own loader.

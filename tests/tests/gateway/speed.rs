@@ -134,12 +134,12 @@ pub(crate) fn gateway(fixture: &Fixture) -> anyhow::Result<()> {
 
 /// Programs of the guest's kind: optimised.
 pub(crate) fn release(name: &str) -> anyhow::Result<PathBuf> {
-    let cache = continuum_tests::skip::cache()
-        .context("a cache")?
-        .join("binaries");
-    let key =
-        std::fs::read_to_string(cache.join("current-static")).context("image build makes them")?;
-    Ok(cache.join(key.trim()).join(name))
+    let cache = continuum_tests::skip::cache()?;
+    let pointer = cache
+        .find("binaries/current-static")
+        .context("image build makes them")?;
+    let key = std::fs::read_to_string(&pointer)?;
+    Ok(pointer.with_file_name(key.trim()).join(name))
 }
 
 const PROGRAM: &str = "/bin/true";

@@ -2,7 +2,7 @@
 
 use crate::fixture::VmFixture;
 use anyhow::{Context, ensure};
-use continuum_images::{cache::Cache, error::Silent, oci, root, store};
+use continuum_images::{error::Silent, oci, root, store};
 use continuum_tests::{
     ctl::{Ctl, source},
     skip,
@@ -148,7 +148,7 @@ pub(crate) fn kubectl_program() -> anyhow::Result<String> {
 
 /// Debian's static busybox, from the guest's own packages, and the scripts of the example of a user's own application.
 pub(crate) fn tools_archive(vms: &VmFixture) -> anyhow::Result<PathBuf> {
-    let cache = Cache::at(skip::cache().context("a cache")?)?;
+    let cache = skip::cache()?;
     let packages = store::current(&cache)?.manifest.packages;
     let tree = root::tree(&cache, &packages, &Silent)?;
     let app = source().join("examples/own-app");

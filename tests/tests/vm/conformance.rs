@@ -6,7 +6,7 @@ use crate::{
     table::{Body, Fixture, Need, Test},
 };
 use anyhow::{Context, ensure};
-use continuum_images::{cache::Cache, error::Silent, oci, root, store};
+use continuum_images::{error::Silent, oci, root, store};
 use continuum_tests::{ctl::example, process::pause, skip};
 use std::{
     collections::BTreeMap,
@@ -289,7 +289,7 @@ fn clear(cluster: &Cluster) -> anyhow::Result<()> {
 /// Debian's busybox under the names of its tools, behind our watchdog; the redirector's program is a busybox web server
 /// that answers each request with the address in its environment.
 fn stand_in(vms: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
-    let cache = Cache::at(skip::cache().context("a cache")?)?;
+    let cache = skip::cache()?;
     let packages = store::current(&cache)?.manifest.packages;
     let busybox = root::tree(&cache, &packages, &Silent)?.join("usr/bin/busybox");
     let watchdog = skip::stored_program("faas", "continuum-watchdog")?;

@@ -65,11 +65,13 @@ impl User {
             fs::remove_file(&to).ok();
             fs::copy(workspace_program(program), &to).with_context(|| format!("copy {program}"))?;
         }
-        let cache = skip::cache().context("a cache")?;
+        let cache = skip::cache()?;
         // What an earlier run linked would keep images that are pruned.
         fs::remove_dir_all(home.join("cache")).ok();
-        for kind in STORED.iter().filter(|kind| cache.join(kind).exists()) {
-            link(&cache.join(kind), &home.join("cache").join(kind))?;
+        for kind in STORED {
+            if let Some(dir) = cache.find(kind) {
+                link(&dir, &home.join("cache").join(kind))?;
+            }
         }
         let config = home.join("mist-edge.toml");
         fs::copy(example("mist-edge.toml"), &config)?;
