@@ -355,7 +355,12 @@ fn rebooted(machines: &Cluster) -> anyhow::Result<()> {
     set_link(machines, &["latency_ms=20", "jitter_ms=0"])?;
     let boot = || machines.try_on("edge0", &["cat", "/proc/sys/kernel/random/boot_id"]);
     let before = boot()?.stdout;
-    let reboot = ["systemd-run", "--on-active=1", "systemctl", "reboot"];
+    let soon = [
+        "systemd-run",
+        "--on-active=1",
+        "--timer-property=AccuracySec=100ms",
+    ];
+    let reboot = [&soon[..], &["systemctl", "reboot"]].concat();
     machines.on("edge0", &reboot)?;
     let begun = Instant::now();
     loop {

@@ -18,9 +18,11 @@ use std::{
     time::Duration,
 };
 
-/// Round trips that the lower quartile is taken of: a cluster that has just come up keeps the host busy, and half of them
-/// may be longer than they will be.
+/// Round trips that the median is taken of.
 const PROBES: u32 = 32;
+/// By how much the median is longer than the lower quartile on a host that is idle. A cluster that has just come up keeps
+/// the host busy: half of the round trips may be longer than they will be, and a link would be set too short.
+const IDLE_SPREAD_MS: f64 = 0.15;
 /// Long enough for the host's processors to go to sleep between two probes, as they do between photos.
 const PROBE_INTERVAL: Duration = Duration::from_millis(15);
 /// More than this is not what a way takes, but a host that is busy.
@@ -163,17 +165,19 @@ fn pairs<'a>(config: &Config, plan: &'a Plan) -> Vec<Pair<'a>> {
     pairs
 }
 
-/// What a way takes by itself: half of what the quicker round trips are longer than asked. Else why it is not known.
+/// What a way takes by itself: half of what the median round trip is longer than asked. Else why it is not known.
 fn each_way_ms(probed: &ProbeResult, asked_ms: f64) -> Result<f64, String> {
     let mut rtt_ms = probed.rtt_ms.clone();
     rtt_ms.sort_by(f64::total_cmp);
-    let Some(quick) = rtt_ms.get(rtt_ms.len() / 4) else {
+    let at = |part: usize| rtt_ms.get(rtt_ms.len() / part).copied();
+    let (Some(median), Some(quartile)) = (at(2), at(4)) else {
         return Err(format!("none of {} probes was answered", probed.sent));
     };
-    let each_way = ((quick - asked_ms) / 2.0).max(0.0);
+    let typical = median.min(quartile + IDLE_SPREAD_MS);
+    let each_way = ((typical - asked_ms) / 2.0).max(0.0);
     if each_way > MOST_MS {
         return Err(format!(
-            "a round trip took {quick:.1} ms instead of {asked_ms:.1}, so this host is busy"
+            "a round trip took {typical:.1} ms instead of {asked_ms:.1}, so this host is busy"
         ));
     }
     Ok(each_way)
@@ -195,15 +199,18 @@ mod tests {
 
     #[test]
     fn a_way_takes_half_of_what_a_round_trip_is_too_long() {
-        let each_way = each_way_ms(&probed(&[15.9, 15.8, 40.0, 40.0]), 15.0).unwrap();
+        let each_way = each_way_ms(&probed(&[15.9, 15.8, 40.0]), 15.0).unwrap();
         assert!((each_way - 0.45).abs() < 1e-9, "{each_way}");
+        // A host that is busy half of the time.
+        let each_way = each_way_ms(&probed(&[15.9, 15.8, 40.0, 40.0]), 15.0).unwrap();
+        assert!((each_way - 0.525).abs() < 1e-9, "{each_way}");
         assert_eq!(each_way_ms(&probed(&[14.9]), 15.0), Ok(0.0));
     }
 
     #[test]
     fn a_busy_host_and_a_dead_peer_say_nothing_about_the_way() {
         let busy = each_way_ms(&probed(&[25.0, 26.0, 27.0]), 15.0).unwrap_err();
-        assert!(busy.contains("25.0 ms instead of 15.0"), "{busy}");
+        assert!(busy.contains("25.1 ms instead of 15.0"), "{busy}");
         let dead = each_way_ms(&probed(&[]), 15.0).unwrap_err();
         assert!(dead.contains("none of 24"), "{dead}");
     }
