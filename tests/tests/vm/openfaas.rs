@@ -336,8 +336,15 @@ fn under_load<T>(
     run.wait_for_answers(30, BENCH)?;
     act(cluster)?;
     let code = run.wait(BENCH)?;
-    ensure!(code == 0, "exit {code}: {}", run.said());
     let calls = calls(&results::only_result(&dir)?)?;
+    let failed = calls.iter().filter(|c| c.status != "200").count();
+    // With more than one in a hundred the result is invalid.
+    let wanted = if 100 * failed > calls.len() { 6 } else { 0 };
+    ensure!(
+        code == wanted,
+        "exit {code}, {failed} failed: {}",
+        run.said()
+    );
     // Answered or failed: none is forgotten.
     let sent = CALLS_PER_S * duration_s;
     ensure!(calls.len() == sent, "{} of {sent} calls", calls.len());
