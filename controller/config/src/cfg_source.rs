@@ -6,9 +6,10 @@
 use super::{
     MOST_FAULTS,
     entry::{Entry, Place, Value},
-    fault::{Fault, shown},
+    fault::Fault,
     model::keys::{self, CfgUnit},
     options::KEYS,
+    shown::shown,
     suggest::nearest,
 };
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! What may happen while an application runs: links change, programs start again. In a config's `timeline` each is a table
 //! or one line; in results it is one line.
 
-use super::fault::shown;
+use super::shown::shown;
 use serde::{Deserialize, Serialize, Serializer};
 use std::str::FromStr;
 

@@ -3,9 +3,6 @@
 use super::{MOST_FAULTS, entry::Place};
 use std::path::PathBuf;
 
-/// Characters of a value that a message repeats.
-const LONGEST_SHOWN: usize = 100;
-
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -61,11 +58,4 @@ fn list(faults: &[Fault]) -> String {
         lines.push(format!("  and {} more", faults.len() - MOST_FAULTS));
     }
     lines.join("\n")
-}
-
-/// A piece of a config as messages show it: short, and with nothing that a terminal would obey.
-pub fn shown(text: &str) -> String {
-    let short: String = text.chars().take(LONGEST_SHOWN).collect();
-    let dots = if short.len() < text.len() { "…" } else { "" };
-    format!("{}{dots}", short.escape_debug())
 }

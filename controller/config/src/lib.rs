@@ -20,6 +20,7 @@ mod load;
 mod model;
 mod options;
 mod own_rules;
+mod shown;
 mod suggest;
 mod toml_source;
 mod toml_text;
@@ -31,7 +32,7 @@ pub use choices::{
     OpenFaasDistribution, Preset, ProviderKind, Runtime,
 };
 pub use entry::{Entry, Place, Row, Value};
-pub use fault::{ConfigError, Fault, shown};
+pub use fault::{ConfigError, Fault};
 pub use findings::{Findings, Rules};
 pub use load::FunctionLoad;
 pub use model::{
@@ -41,6 +42,7 @@ pub use model::{
     keys::{Key, Kind},
 };
 pub use options::KEYS;
+pub use shown::shown;
 pub use suggest::nearest;
 pub use toml_text::to_toml;
 

@@ -2,9 +2,9 @@
 
 use super::{
     choices::{Broker, EventBus, ProviderKind},
-    fault::shown,
     findings::Findings,
     model::Config,
+    shown::shown,
 };
 use continuum_model::{LONGEST_NAME, Tier, is_name};
 

@@ -3,9 +3,11 @@
 use super::{
     choices::Choice,
     entry::{Entry, Place, Row, Value},
-    fault::{Fault, shown},
+    fault::Fault,
     model::{Config, keys::Kind},
-    options, suggest,
+    options,
+    shown::shown,
+    suggest,
 };
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
