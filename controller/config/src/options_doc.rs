@@ -238,26 +238,25 @@ fn the_committed_list_of_options_is_what_the_table_gives() -> io::Result<()> {
 }
 
 #[test]
-fn both_forms_in_the_document_are_the_same() {
+fn both_forms_in_the_document_are_the_same() -> Result<(), super::ConfigError> {
     for (what, tables, texts) in ROWS {
-        let shown = |form: &str| {
+        let shown = |form: &str| -> Result<String, super::ConfigError> {
             let text = format!(
                 "{form}\n[infrastructure]\nprovider = \"auto\"\nedge = {{ nodes = 1, cores = 1, memory_mib = 512 }}\n"
             );
             // The application belongs to the table, wherever that is.
             let set = ["benchmark.application=functions".to_owned()];
-            crate::to_toml(
-                &crate::parse(&text, "d", false, "d", &set, |_, _| ())
-                    .unwrap()
-                    .config,
-            )
+            let checked = crate::parse(&text, "d", false, "d", &set, |_, _| ())?;
+            Ok(crate::to_toml(&checked.config))
         };
-        assert_eq!(shown(tables), shown(texts), "{what}");
+        let (of_tables, of_texts) = (shown(tables)?, shown(texts)?);
+        assert_eq!(of_tables, of_texts, "{what}");
         let rows = |shown: String| {
             shown.matches("timeline").count() + shown.matches("functions = [").count()
         };
-        assert_eq!(rows(shown(tables)), 1, "{what}");
+        assert_eq!(rows(of_tables), 1, "{what}");
     }
+    Ok(())
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod debian;
 mod file;
 mod go;
 mod kernel;
+mod kernel_patches;
 mod members;
 mod oci;
 mod store;

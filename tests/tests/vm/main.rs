@@ -17,6 +17,7 @@ mod guest_faults;
 mod kubeedge;
 mod kubeedge_faults;
 mod kubernetes;
+mod machine_links;
 mod machines;
 mod many;
 mod openfaas;

@@ -2,9 +2,9 @@
 //! each command is in [`Checked`].
 
 use super::{
-    bed::{Bed, End, Stop},
     faults::Fault,
     interrupts::{check_gone, check_valid},
+    simulation::{End, Simulation, Stop},
 };
 use crate::bench::Done;
 use continuum_host::error::{Exit, chain};
@@ -120,7 +120,7 @@ fn fault(random: &mut Random) -> Fault {
 
 /// A run of a seed, with what is known of it.
 struct Checked {
-    bed: Bed,
+    simulation: Simulation,
     nodes: Vec<String>,
     /// Since the last `up` that went through something happened that only another one puts right.
     is_dirty: bool,
@@ -131,16 +131,16 @@ struct Checked {
 impl Checked {
     /// Whether nothing went wrong in the world during the last command.
     fn is_calm(&self) -> bool {
-        self.bed.world.now().came.is_empty()
+        self.simulation.world.now().came.is_empty()
     }
 
     fn up(&mut self, stop: Stop) {
-        let existed = self.bed.state_dir().exists();
-        match self.bed.up(stop) {
+        let existed = self.simulation.state_dir().exists();
+        match self.simulation.up(stop) {
             End::Returned(Ok(_)) if self.is_calm() => {
                 self.is_dirty = false;
-                assert!(self.bed.deployment().unwrap().is_up());
-                assert_eq!(self.bed.wrong_links(), Vec::<String>::new());
+                assert!(self.simulation.deployment().unwrap().is_up());
+                assert_eq!(self.simulation.wrong_links(), Vec::<String>::new());
             }
             End::Returned(Err(error)) => {
                 self.is_dirty = true;
@@ -150,9 +150,9 @@ impl Checked {
                 assert!(has_cause, "nothing went wrong, and it failed to {why}");
                 let is_gone = !existed && error.exit() == Exit::Failed;
                 assert!(
-                    !is_gone || self.bed.left().is_empty(),
+                    !is_gone || self.simulation.left().is_empty(),
                     "{:?}",
-                    self.bed.left()
+                    self.simulation.left()
                 );
             }
             _ => self.is_dirty = true,
@@ -160,23 +160,23 @@ impl Checked {
     }
 
     fn bench(&mut self, stop: Stop) {
-        let files = self.bed.result_files();
-        let begun = self.bed.world.now().elapsed();
-        let ended = self.bed.bench(stop);
-        let now = self.bed.result_files();
+        let files = self.simulation.result_files();
+        let begun = self.simulation.world.now().elapsed();
+        let ended = self.simulation.bench(stop);
+        let now = self.simulation.result_files();
         match ended {
             End::Returned(Ok(done)) => {
                 assert_eq!(now, files + 1, "a bench that ended has a result file");
                 self.judge(&done, stop, begun);
                 if self.is_calm() {
-                    assert_eq!(self.bed.runs_under_way(), Vec::<String>::new());
+                    assert_eq!(self.simulation.runs_under_way(), Vec::<String>::new());
                 }
             }
             End::Returned(Err(error)) => {
                 let why = chain(&error);
                 writeln!(self.story, "    failed to {why}").unwrap();
                 assert_eq!(now, files, "a bench that failed has no result file");
-                let is_up = self.bed.deployment().is_some_and(|d| d.is_up());
+                let is_up = self.simulation.deployment().is_some_and(|d| d.is_up());
                 let has_cause = !is_up || stop != Stop::Never || !self.is_calm() || self.is_dirty;
                 assert!(has_cause, "nothing went wrong, and it failed to {why}");
             }
@@ -186,9 +186,9 @@ impl Checked {
             }
         }
         self.is_dirty |= !self.is_calm() || stop != Stop::Never;
-        self.bed.pass(Duration::from_mins(1));
+        self.simulation.pass(Duration::from_mins(1));
         assert_eq!(
-            self.bed.runs_under_way(),
+            self.simulation.runs_under_way(),
             Vec::<String>::new(),
             "runs that nobody listens to any more end"
         );
@@ -196,8 +196,8 @@ impl Checked {
 
     /// Compares what a bench says of itself with what the world knows.
     fn judge(&mut self, done: &Done, stop: Stop, begun: Duration) {
-        let missing = self.bed.missing(begun);
-        let inner = self.bed.world.now();
+        let missing = self.simulation.missing(begun);
+        let inner = self.simulation.world.now();
         let spoilt: Vec<_> = inner
             .came
             .iter()
@@ -230,10 +230,10 @@ impl Checked {
     }
 
     fn network(&mut self, words: &str, stop: Stop) {
-        let is_up = self.bed.deployment().is_some_and(|d| d.is_up());
-        match self.bed.network(words, stop) {
+        let is_up = self.simulation.deployment().is_some_and(|d| d.is_up());
+        match self.simulation.network(words, stop) {
             End::Returned(Ok(_)) if self.is_calm() && !self.is_dirty => {
-                assert_eq!(self.bed.wrong_links(), Vec::<String>::new());
+                assert_eq!(self.simulation.wrong_links(), Vec::<String>::new());
             }
             End::Returned(Err(error)) => {
                 let why = chain(&error);
@@ -248,13 +248,13 @@ impl Checked {
 
     fn down(&mut self, stop: Stop) {
         self.is_dirty = true;
-        if let End::Returned(Ok(_)) = self.bed.down(stop) {
-            assert_eq!(self.bed.left(), Vec::<String>::new(), "after `down`");
+        if let End::Returned(Ok(_)) = self.simulation.down(stop) {
+            assert_eq!(self.simulation.left(), Vec::<String>::new(), "after `down`");
         }
     }
 
     fn step(&mut self, random: &mut Random) {
-        let is_up = self.bed.deployment().is_some_and(|d| d.is_up());
+        let is_up = self.simulation.deployment().is_some_and(|d| d.is_up());
         let command = random.below(100);
         let bounds = if is_up { (15, 65, 85) } else { (70, 80, 90) };
         let stop = stop(random);
@@ -263,7 +263,7 @@ impl Checked {
                 let (node, fault) = (random.of(&self.nodes), fault(random));
                 let after = Duration::from_millis(random.below(14_000));
                 writeln!(self.story, "  in {after:?} {node}: {fault:?}").unwrap();
-                self.bed.plan(after, &node, fault);
+                self.simulation.plan(after, &node, fault);
             }
         }
         let words = change(random);
@@ -282,7 +282,7 @@ impl Checked {
             _ => self.down(stop),
         }
         self.is_dirty |= !self.is_calm();
-        self.bed.heal();
+        self.simulation.heal();
     }
 }
 
@@ -291,7 +291,7 @@ fn run(seed: u64) -> bool {
     let mut random = Random(seed);
     let (config, nodes) = config(&mut random);
     let mut checked = Checked {
-        bed: Bed::new(&config),
+        simulation: Simulation::new(&config),
         nodes,
         is_dirty: true,
         story: config,
@@ -307,9 +307,9 @@ fn run(seed: u64) -> bool {
         writeln!(checked.story, "  at last: up, bench, down").unwrap();
         checked.up(Stop::Never);
         if !checked.story.contains("cut") {
-            check_valid(&mut checked.bed);
+            check_valid(&mut checked.simulation);
         }
-        check_gone(&mut checked.bed);
+        check_gone(&mut checked.simulation);
     }));
     if outcome.is_err() {
         println!("seed {seed}:\n{}", checked.story);

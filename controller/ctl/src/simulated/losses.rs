@@ -1,9 +1,9 @@
 //! What is lost or wrong during a bench, and what its result says of it; and when the links of a timeline change.
 
 use super::{
-    bed::{Bed, Stop},
     faults::Fault,
     interrupts::{SMALL, TIMELINE, check_gone, check_valid},
+    simulation::{Simulation, Stop},
 };
 use continuum_model::Validity;
 use std::time::Duration;
@@ -22,33 +22,33 @@ fn what_is_lost_during_a_bench_makes_its_result_invalid_and_is_told() {
             (Fault::FullDisk, "samples are here"),
             (Fault::LostSamples(2), "samples are here"),
         ] {
-            let mut bed = Bed::new(SMALL);
-            bed.up(Stop::Never).ok();
-            bed.plan(MIDDLE, node, fault);
-            let done = bed.bench(Stop::Never).ok();
+            let mut simulation = Simulation::new(SMALL);
+            simulation.up(Stop::Never).ok();
+            simulation.plan(MIDDLE, node, fault);
+            let done = simulation.bench(Stop::Never).ok();
             let reasons = done.bench.report.invalid.join("\n");
             println!("{node} {fault:?}:\n{reasons}\n");
             assert_eq!(done.bench.report.validity, Validity::Invalid);
             assert!(reasons.contains(node) && reasons.contains(words));
-            assert_eq!(bed.result_files(), 1);
+            assert_eq!(simulation.result_files(), 1);
             // The same commands put it right.
-            bed.heal();
-            bed.up(Stop::Never).ok();
-            check_valid(&mut bed);
-            check_gone(&mut bed);
+            simulation.heal();
+            simulation.up(Stop::Never).ok();
+            check_valid(&mut simulation);
+            check_gone(&mut simulation);
         }
     }
 }
 
 #[test]
 fn what_is_only_late_or_shows_another_time_spoils_nothing() {
-    let mut bed = Bed::new(SMALL);
-    bed.up(Stop::Never).ok();
-    bed.plan(MIDDLE, "edge0", Fault::Late(Duration::from_secs(3)));
-    check_valid(&mut bed);
-    bed.heal();
-    bed.plan(MIDDLE, "endpoint0", Fault::WrongClock(5_000_000_000));
-    let done = bed.bench(Stop::Never).ok();
+    let mut simulation = Simulation::new(SMALL);
+    simulation.up(Stop::Never).ok();
+    simulation.plan(MIDDLE, "edge0", Fault::Late(Duration::from_secs(3)));
+    check_valid(&mut simulation);
+    simulation.heal();
+    simulation.plan(MIDDLE, "endpoint0", Fault::WrongClock(5_000_000_000));
+    let done = simulation.bench(Stop::Never).ok();
     let report = &done.bench.report;
     assert_eq!(
         report.validity,
@@ -62,10 +62,10 @@ fn what_is_only_late_or_shows_another_time_spoils_nothing() {
 
 #[test]
 fn links_change_when_the_timeline_says_and_are_as_before_afterwards() {
-    let mut bed = Bed::new(&format!("{SMALL}{TIMELINE}"));
-    bed.up(Stop::Never).ok();
-    let begun = bed.world.now().elapsed();
-    let done = bed.bench(Stop::Never).ok();
+    let mut simulation = Simulation::new(&format!("{SMALL}{TIMELINE}"));
+    simulation.up(Stop::Never).ok();
+    let begun = simulation.world.now().elapsed();
+    let done = simulation.bench(Stop::Never).ok();
     let events = done.bench.controller_events.iter();
     let texts: Vec<&str> = events.map(|e| &*e.text).collect();
     assert_eq!(
@@ -76,7 +76,7 @@ fn links_change_when_the_timeline_says_and_are_as_before_afterwards() {
             "set edge0 endpoint1 latency_ms=20"
         ]
     );
-    let inner = bed.world.now();
+    let inner = simulation.world.now();
     let calls = inner.calls.iter().filter(|c| c.at >= begun);
     let changes = calls.filter(|c| ["change a link", "emulate links"].contains(&&*c.what));
     let mut times: Vec<u128> = changes.map(|c| c.at.as_millis()).collect();
@@ -88,5 +88,5 @@ fn links_change_when_the_timeline_says_and_are_as_before_afterwards() {
     };
     let seconds = |from: u128, to: u128| (to - from + 50) / 100;
     assert_eq!((seconds(cut, restored), seconds(restored, set)), (10, 10));
-    assert_eq!(bed.wrong_links(), Vec::<String>::new());
+    assert_eq!(simulation.wrong_links(), Vec::<String>::new());
 }

@@ -2,15 +2,14 @@
 //! any other, and a change that breaks one of them fails within seconds.
 //!
 //! ```text
-//! interrupts, losses ─┐                                ┌─ provider ─┐
-//! generator ──────────┴─> bed ─────────> deploy, bench ─┴─ agent ────┴─> world: machines, links, runs, faults, calls
+//! interrupts, losses ─┐                                     ┌─ provider ─┐
+//! generator ──────────┴─> simulation ───────> deploy, bench ┴─ agent ────┴─> world: machines, links, runs, faults, calls
 //!  a seed, what must hold  commands, and what stops them
 //! ```
 //! Invariant: nothing in the world runs by itself. Time is tokio's, and whoever asks moves the world on to it; so one seed is
 //! one run, but for identifiers and the order of what happens at the same time.
 
 mod agent;
-mod bed;
 mod faults;
 mod generator;
 mod interrupts;
@@ -18,5 +17,6 @@ mod losses;
 mod machine;
 mod provider;
 mod runs;
+mod simulation;
 mod workload;
 mod world;

@@ -82,7 +82,7 @@ pub(super) struct Counts {
 }
 
 /// A controller with its world.
-pub(super) struct Bed {
+pub(super) struct Simulation {
     dir: tempfile::TempDir,
     root: StateRoot,
     cache: Cache,
@@ -93,7 +93,7 @@ pub(super) struct Bed {
     _turn: MutexGuard<'static, ()>,
 }
 
-impl Drop for Bed {
+impl Drop for Simulation {
     fn drop(&mut self) {
         World::forget(&self.root.deployments());
     }
@@ -122,22 +122,29 @@ async fn killable<T>(
     .await
 }
 
-impl Bed {
+/// A test cannot go on without it, and says what failed.
+fn must<T>(doing: &str, result: Result<T, impl std::fmt::Display>) -> T {
+    result.unwrap_or_else(|error| panic!("{doing}: {error}"))
+}
+
+impl Simulation {
     pub(super) fn new(config: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         continuum_provider::bring(&Simulated);
         // In memory where there is such a place: a journal waits for its disk at every write.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory).unwrap()
+            tempfile::tempdir_in(memory)
         } else {
-            tempfile::tempdir().unwrap()
+            tempfile::tempdir()
         };
-        let root = StateRoot::at(dir.path().join("state")).unwrap();
-        let parsed = continuum_plan::parse(config, "sim.toml", false, "sim", &[]).unwrap();
+        let dir = must("make a directory", dir);
+        let root = must("open the state", StateRoot::at(dir.path().join("state")));
+        let parsed = continuum_plan::parse(config, "sim.toml", false, "sim", &[]);
+        let parsed = must("read the config", parsed);
         Self {
             world: World::of(root.deployments()),
-            cache: Cache::at(dir.path().join("cache")).unwrap(),
+            cache: must("open the cache", Cache::at(dir.path().join("cache"))),
             config: parsed.config,
             root,
             dir,
@@ -177,8 +184,8 @@ impl Bed {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
-            .build()
-            .unwrap();
+            .build();
+        let runtime = must("start a runtime", runtime);
         let at_poll = |poll| match stop {
             Stop::CancelAtPoll(at) if poll == at => cancel.cancel(),
             Stop::KillAtPoll(at) if poll == at => is_killed.store(true, Ordering::Relaxed),
@@ -241,7 +248,7 @@ impl Bed {
     /// `set A B …`, `cut A B` or `restore A B`.
     pub(super) fn network(&mut self, words: &str, stop: Stop) -> End<Vec<String>> {
         let name = self.config.name.clone();
-        let action: Action = words.parse().unwrap();
+        let action: Action = must(words, words.parse());
         let (a, b) = match &action {
             Action::Change(change) => (change.a.clone(), change.b.clone()),
             Action::Restore { a, b } => (a.clone(), b.clone()),
@@ -292,11 +299,14 @@ impl Bed {
     }
 
     pub(super) fn deployment(&self) -> Option<Deployment> {
-        Deployment::load(&self.root, &self.config.name).unwrap()
+        must(
+            "read the state",
+            Deployment::load(&self.root, &self.config.name),
+        )
     }
 
     pub(super) fn state_dir(&self) -> PathBuf {
-        self.root.deployment(&self.config.name).unwrap()
+        must("find the state", self.root.deployment(&self.config.name))
     }
 
     /// What is left of it anywhere.
@@ -331,8 +341,11 @@ impl Bed {
     /// Links of nodes whose links are others than were asked for.
     pub(super) fn wrong_links(&self) -> Vec<String> {
         let context = self.context();
-        let (deployment, config, plan) = session::open(&context, &self.config.name).unwrap();
-        let requests = deploy::link_requests(&deployment).unwrap();
+        let (deployment, config, plan) = must(
+            "open the deployment",
+            session::open(&context, &self.config.name),
+        );
+        let requests = must("read requests of links", deploy::link_requests(&deployment));
         let mut inner = self.world.now();
         let mut wrong = Vec::new();
         for node in &plan.nodes {
