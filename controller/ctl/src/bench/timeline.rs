@@ -171,7 +171,7 @@ impl Timeline {
                 session
                     .context
                     .progress
-                    .say(&format!("{:.0} s: {text}", step.at_s));
+                    .line(&format!("{:.0} s: {text}", step.at_s));
                 match act(&session, &step.action, &run).await {
                     Ok(()) => notes.add(&clock, "timeline", text),
                     Err(error) => {

@@ -1,7 +1,7 @@
 //! Printing: data to standard output, everything else to standard error.
 
 use super::args::Format;
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use continuum_config::ConfigError;
 use continuum_host::{
     error::Error,
@@ -17,6 +17,9 @@ pub(crate) fn warn(warnings: &[String]) {
         note(&format!("warning: {warning}"));
     }
 }
+
+/// Columns that are left free on each side of a cell.
+const PADDING: u16 = 1;
 
 /// On a terminal of so many columns what is wider goes on below in its cell; elsewhere, as in a pipe, a row is a line.
 fn render(columns: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
@@ -36,7 +39,32 @@ fn render(columns: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> Strin
     for row in rows {
         table.add_row(row);
     }
+    if let Some(width) = width {
+        keep_words_whole(&mut table, columns.len(), width);
+    }
     table.to_string()
+}
+
+/// Half a node's name in each of two lines is none, so a cell goes on below only between words, if the terminal has room for
+/// the longest word of every column.
+fn keep_words_whole(table: &mut Table, columns: usize, width: u16) {
+    let longest_word = |column: usize| {
+        let cells = table.row_iter().chain(table.header());
+        let cells = cells.filter_map(|row| Some(row.cell_iter().nth(column)?.content()));
+        let words = cells.flat_map(|text| {
+            let words = text.split_whitespace().map(|word| word.chars().count());
+            words.collect::<Vec<_>>()
+        });
+        words.max().unwrap_or(0) as u16 + 2 * PADDING
+    };
+    let widths: Vec<u16> = (0..columns).map(longest_word).collect();
+    let all: u16 = widths.iter().sum();
+    if all > width {
+        return;
+    }
+    for (column, least) in table.column_iter_mut().zip(widths) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+    }
 }
 
 /// How results are printed. In JSON mode everything that a command has to say becomes one object, printed at its end.
@@ -182,6 +210,30 @@ mod tests {
             let widest = table.lines().map(|l| l.trim_end().chars().count()).max();
             assert!(widest <= Some(usize::from(width)), "{width}:\n{table}");
         }
+        let narrow = |name: &str| {
+            let link = [
+                "7.5 ± 2.5 ms",
+                "0.30 ms",
+                "100.0 %",
+                "5.0 Mbit/s",
+                "1000",
+                name,
+            ];
+            let cells = [name].into_iter().chain(link);
+            cells.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let columns = [
+            "from",
+            "latency (one way)",
+            "host's own",
+            "loss",
+            "rate",
+            "queue (packets)",
+            "peers",
+        ];
+        let table = render(&columns, vec![narrow("endpoint0")], Some(70));
+        assert_eq!(table.matches("endpoint0").count(), 2, "{table}");
+        assert!(table.contains("(packets)"), "{table}");
         // A terminal that does not know its width is taken for none.
         for width in [None, Some(0)] {
             let table = render(&["check", "result"], rows(), width);

@@ -120,7 +120,7 @@ async fn measure(session: &Session, pairs: &[Pair<'_>]) -> Overheads {
                     all.entry(tier).or_default().push(ms);
                 }
             }
-            Err(why) => progress.say(&format!(
+            Err(why) => progress.line(&format!(
                 "between {} and {} nothing is taken off the delay: {why}",
                 from.name, to.name
             )),

@@ -234,12 +234,12 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         && as_configured
         && let Some(why) = super::cluster::not_ready_reason(session).await
     {
-        progress.say(&format!("{why}; the software is looked at again"));
+        progress.line(&format!("{why}; the software is looked at again"));
         unchanged = false;
         session.deployment.set_undone(Phase::Software)?;
     }
     if !as_configured {
-        progress.say("links were changed by hand; they become what the config says");
+        progress.line("links were changed by hand; they become what the config says");
         unchanged = false;
         session.deployment.set_undone(Phase::Network)?;
         super::links::forget_link_requests(&session.deployment)?;

@@ -66,7 +66,7 @@ pub(super) fn upgrade_in_place(
     let old = deployment.config().to_owned();
     deployment.set_config(&text)?;
     let progress = &context.progress;
-    progress.say(&format!("its config changes:\n{}", difference(&old, &text)));
+    progress.line(&format!("its config changes:\n{}", difference(&old, &text)));
     Ok(())
 }
 
