@@ -3,9 +3,9 @@
 mod container_images;
 mod containerd;
 mod docker;
+mod kernel_modules;
 mod kubeedge;
 mod kubernetes;
-mod modules;
 mod mqtt;
 mod packages;
 mod processor;

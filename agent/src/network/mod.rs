@@ -9,8 +9,8 @@
 //! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it. What a packet's way takes
 //! by itself, without netem, is measured by the controller and taken off the delay.
 
-mod kept;
 mod probe;
+mod saved_links;
 mod tc;
 
 use crate::{error::AgentError, process};
@@ -67,7 +67,7 @@ pub(crate) struct AppliedClass {
 pub(crate) struct Network {
     address: IpAddr,
     applied: Mutex<Vec<AppliedClass>>,
-    kept: kept::Kept,
+    saved: saved_links::SavedLinks,
     /// One change after the other: what is remembered is what the kernel has.
     changing: tokio::sync::Mutex<()>,
 }
@@ -78,16 +78,16 @@ impl Network {
         Self {
             address,
             applied: Mutex::default(),
-            kept: kept::Kept::below(data_dir),
+            saved: saved_links::SavedLinks::below(data_dir),
             changing: tokio::sync::Mutex::default(),
         }
     }
 
     /// Applies what was applied before the agent, or the node, started again.
     pub(crate) async fn restore(&self) -> Result<(), AgentError> {
-        let kept = self.kept.read();
-        if !kept.is_empty() {
-            self.apply(kept).await?;
+        let saved = self.saved.read();
+        if !saved.is_empty() {
+            self.apply(saved).await?;
         }
         Ok(())
     }
@@ -176,12 +176,12 @@ impl Network {
     /// What the kernel has, whether or not there is room to keep it.
     fn remember(&self, classes: Vec<AppliedClass>) {
         let links: Vec<&LinkClass> = classes.iter().map(|class| &class.link).collect();
-        if let Err(error) = self.kept.write(&links) {
+        if let Err(error) = self.saved.write(&links) {
             tracing::error!(
                 "links are lost when this node starts again: {}",
                 crate::error::chain(&error)
             );
-            self.kept.forget();
+            self.saved.forget();
         }
         *self.lock() = classes;
     }

@@ -1,6 +1,6 @@
 //! `kubeedge-cloudcore`: the cloud's half, on a node that has a control plane.
 
-use super::{SHORT, bring_up, documents};
+use super::{SHORT, bring_up, kubeedge_config};
 use crate::{
     error::AgentError,
     install::{
@@ -46,8 +46,11 @@ async fn apply(paths: &[String], system: &dyn System) -> Result<(), AgentError> 
 /// Keeps kube-proxy and `CoreDNS` off edges. While the control plane is new, their pods have hardly begun.
 async fn off_edges(system: &dyn System) -> Result<(), AgentError> {
     let addons = [
-        ("daemonset/kube-proxy", documents::daemon_set_off_edges()),
-        ("deployment/coredns", documents::off_edges()),
+        (
+            "daemonset/kube-proxy",
+            kubeedge_config::daemon_set_off_edges(),
+        ),
+        ("deployment/coredns", kubeedge_config::off_edges()),
     ];
     for (addon, patch) in addons {
         let patch = format!("--patch={patch}");
@@ -81,29 +84,29 @@ impl Installer for CloudCore {
             .split(',')
             .filter(|e| !e.is_empty())
             .collect();
-        let socket = format!("{address}:{}", documents::HTTPS_PORT);
+        let socket = format!("{address}:{}", kubeedge_config::HTTPS_PORT);
         let mut changed = false;
         for (path, name, mode) in [
-            (documents::CA, "edge_ca_certificate", 0o644),
-            (documents::CA_KEY, "edge_ca_key", 0o600),
-            (documents::CERTIFICATE, "cloudcore_certificate", 0o644),
-            (documents::KEY, "cloudcore_key", 0o600),
-            (documents::STREAM_CA, "ca_certificate", 0o644),
+            (kubeedge_config::CA, "edge_ca_certificate", 0o644),
+            (kubeedge_config::CA_KEY, "edge_ca_key", 0o600),
+            (kubeedge_config::CERTIFICATE, "cloudcore_certificate", 0o644),
+            (kubeedge_config::KEY, "cloudcore_key", 0o600),
+            (kubeedge_config::STREAM_CA, "ca_certificate", 0o644),
         ] {
             changed |= system.write(path, option(spec, name)?, mode).await?;
         }
-        let kubeconfig = documents::kubeconfig(
+        let kubeconfig = kubeedge_config::kubeconfig(
             address,
             option(spec, "ca_certificate")?,
             option(spec, "cloudcore_client_certificate")?,
             option(spec, "cloudcore_client_key")?,
         );
         for (path, text, mode) in [
-            (documents::KUBECONFIG, kubeconfig, 0o600),
-            (CONFIG, documents::cloudcore(address), 0o600),
-            (STREAMS, documents::streams(address, &edges), 0o644),
-            (RIGHTS, documents::rights(), 0o644),
-            (UNIT_FILE, documents::cloudcore_unit(STREAMS), 0o644),
+            (kubeedge_config::KUBECONFIG, kubeconfig, 0o600),
+            (CONFIG, kubeedge_config::cloudcore(address), 0o600),
+            (STREAMS, kubeedge_config::streams(address, &edges), 0o644),
+            (RIGHTS, kubeedge_config::rights(), 0o644),
+            (UNIT_FILE, kubeedge_config::cloudcore_unit(STREAMS), 0o644),
         ] {
             changed |= system.write(path, &text, mode).await?;
         }

@@ -1,6 +1,6 @@
 //! `kubeedge-edgecore`: the edge's half, in the place of the kubelet.
 
-use super::{bring_up, certificate, documents, wait_for};
+use super::{bring_up, certificate, kubeedge_config, wait_for};
 use crate::{
     error::AgentError,
     install::{
@@ -48,7 +48,7 @@ impl Installer for EdgeCore {
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {
-        system.exists(UNIT_FILE).await && system.exists(documents::CERTIFICATE).await
+        system.exists(UNIT_FILE).await && system.exists(kubeedge_config::CERTIFICATE).await
     }
 
     async fn apply(
@@ -58,7 +58,7 @@ impl Installer for EdgeCore {
         progress: &Progress,
     ) -> Result<(), AgentError> {
         let address = option(spec, "address")?;
-        let edge = documents::Edge {
+        let edge = kubeedge_config::Edge {
             node: option(spec, "node")?,
             address,
             cloud: option(spec, "control_plane")?,
@@ -75,27 +75,27 @@ impl Installer for EdgeCore {
                       `continuum-ctl down` and `up`, or systemctl disable --now kubelet",
             });
         }
-        if system.exists(documents::CERTIFICATE).await
-            && certificate::has_expired(documents::CERTIFICATE, system).await?
+        if system.exists(kubeedge_config::CERTIFICATE).await
+            && certificate::has_expired(kubeedge_config::CERTIFICATE, system).await?
         {
             let about = "its certificate has expired: a new one is asked for";
             progress.report("edgecore", StepState::Running, about);
             unit::stop(UNIT, system).await?;
             // With what it wrote of itself, so that all of it is made anew below.
-            for file in [documents::CERTIFICATE, documents::KEY, OURS] {
+            for file in [kubeedge_config::CERTIFICATE, kubeedge_config::KEY, OURS] {
                 system.remove(file).await?;
             }
         }
-        let ours = documents::edgecore(&edge);
+        let ours = kubeedge_config::edgecore(&edge);
         let mut changed = system.write(OURS, &ours, 0o600).await?;
         let policy = Machine::read(system).await.policy();
         let hold = policy.holds_edgecore.then_some(HOLD);
         if let Some(file) = hold {
-            system.write(file, &documents::hold(), 0o600).await?;
+            system.write(file, &kubeedge_config::hold(), 0o600).await?;
         }
-        let unit_text = documents::edgecore_unit(hold);
+        let unit_text = kubeedge_config::edgecore_unit(hold);
         changed |= system.write(UNIT_FILE, &unit_text, 0o644).await?;
-        if !changed && system.exists(documents::CERTIFICATE).await {
+        if !changed && system.exists(kubeedge_config::CERTIFICATE).await {
             unit::start(UNIT, system).await?;
             forget_token(&ours, system).await?;
             progress.report("edgecore", StepState::Unchanged, "it has its certificate");
@@ -110,11 +110,11 @@ impl Installer for EdgeCore {
         system.write(TOKEN, token, 0o600).await?;
         unit::enable(UNIT, system).await?;
         // Without cloudcore it would start again and again, on a machine that others need.
-        let cloudcore = format!("{}:{}", edge.cloud, documents::HTTPS_PORT);
+        let cloudcore = format!("{}:{}", edge.cloud, kubeedge_config::HTTPS_PORT);
         let waits = format!("waits for cloudcore at {cloudcore}");
         progress.report("edgecore", StepState::Running, waits);
         wait_for(&cloudcore, policy.patience, system).await?;
-        let has_certificate = || system.exists(documents::CERTIFICATE);
+        let has_certificate = || system.exists(kubeedge_config::CERTIFICATE);
         let patience = policy.patience;
         let up = bring_up(UNIT, has_certificate, &HOPELESS, patience, system).await;
         // It has served, or it is wrong.

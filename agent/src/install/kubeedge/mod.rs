@@ -9,8 +9,8 @@
 
 mod certificate;
 mod cloudcore;
-mod documents;
 mod edgecore;
+mod kubeedge_config;
 
 use super::unit;
 use crate::{error::AgentError, system::System};
@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use cloudcore::CloudCore;
-pub use documents::rights;
 pub(crate) use edgecore::EdgeCore;
+pub use kubeedge_config::rights;
 
 const SHORT: Duration = Duration::from_mins(2);
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -76,7 +76,7 @@ async fn cloudcore_gets_its_rights_before_it_starts_and_add_ons_stay_off_edges()
     let patch = &commands[at("patch daemonset/kube-proxy")];
     assert!(patch.contains("node-role.kubernetes.io/edge") && patch.contains("OnDelete"));
     let files = system.files.lock().unwrap().clone();
-    assert_eq!(files[documents::CA_KEY], "EDGE KEY\n");
+    assert_eq!(files[kubeedge_config::CA_KEY], "EDGE KEY\n");
     let config: Value =
         serde_json::from_str(&files["/etc/kubeedge/config/cloudcore.yaml"]).unwrap();
     let hub = &config["modules"]["cloudHub"];
@@ -99,7 +99,7 @@ async fn cloudcore_gets_its_rights_before_it_starts_and_add_ons_stay_off_edges()
 
 #[tokio::test]
 async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
-    let system = with(documents::CERTIFICATE);
+    let system = with(kubeedge_config::CERTIFICATE);
     EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
     let files = system.files.lock().unwrap().clone();
     let config: Value = serde_json::from_str(&files["/etc/kubeedge/config/edgecore.yaml"]).unwrap();
@@ -124,7 +124,7 @@ async fn an_edge_uses_the_broker_of_its_node_and_keeps_no_token() {
     internal
         .options
         .insert("event_bus".into(), "internal".into());
-    let system = with(documents::CERTIFICATE);
+    let system = with(kubeedge_config::CERTIFICATE);
     EdgeCore
         .apply(&internal, &system, &progress())
         .await
@@ -139,7 +139,7 @@ async fn only_where_it_is_emulated_edgecore_reads_its_pods_later() {
     for (kind, is_held) in [("qemu\n", true), ("kvm\n", false), ("uml\n", false)] {
         let system = RecordingSystem {
             answers: vec![("systemd-detect-virt", kind)],
-            ..with(documents::CERTIFICATE)
+            ..with(kubeedge_config::CERTIFICATE)
         };
         EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();
         let files = system.files.lock().unwrap().clone();
@@ -162,7 +162,7 @@ async fn an_edge_whose_certificate_has_expired_asks_for_another() {
         let pem: &'static str = certificate::tests::certificate(until_year).leak();
         let system = RecordingSystem {
             answers: vec![("cat /etc/kubeedge/certs", pem)],
-            ..with(documents::CERTIFICATE)
+            ..with(kubeedge_config::CERTIFICATE)
         };
         for _ in 0..2 {
             EdgeCore.apply(&spec(), &system, &progress()).await.unwrap();

@@ -1,7 +1,7 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
 use super::{
-    CA, DONE, SHORT, Settings, documents, explain,
+    CA, DONE, SHORT, Settings, explain, kubeadm_config,
     node::{self, Failure},
     option,
 };
@@ -41,10 +41,14 @@ async fn lengthen_turns(
 ) -> Result<(), AgentError> {
     if policy.has_long_turns {
         system
-            .write(documents::SCHEDULER, documents::SCHEDULER_TEXT, 0o644)
+            .write(
+                kubeadm_config::SCHEDULER,
+                kubeadm_config::SCHEDULER_TEXT,
+                0o644,
+            )
             .await?;
         let mount = ["mount", "-t", "debugfs", "debugfs", "/sys/kernel/debug"];
-        let write = ["systemd-tmpfiles", "--create", documents::SCHEDULER];
+        let write = ["systemd-tmpfiles", "--create", kubeadm_config::SCHEDULER];
         // Mounted already is fine; and without it everything works, slower.
         let _mounted = system.run(&mount, SHORT).await;
         let (state, text) = match system.run(&write, SHORT).await {
@@ -154,11 +158,11 @@ impl Installer for ControlPlane {
         system
             .write("/etc/kubernetes/pki/ca.key", key, 0o600)
             .await?;
-        for (path, text) in documents::patches() {
+        for (path, text) in kubeadm_config::patches() {
             system.write(&path, &text, 0o644).await?;
         }
         system
-            .write(CONFIG, &documents::init(&settings), 0o600)
+            .write(CONFIG, &kubeadm_config::init(&settings), 0o600)
             .await?;
         progress.report(
             "kubeadm init",

@@ -7,7 +7,7 @@
 //! ```
 
 mod control_plane;
-pub(super) mod documents;
+pub(super) mod kubeadm_config;
 pub(super) mod node;
 mod routes;
 mod worker;

@@ -1,9 +1,11 @@
 //! What every node of a cluster needs before kubeadm.
 
-use super::{SHORT, Settings, documents, routes};
+use super::{SHORT, Settings, kubeadm_config, routes};
 use crate::{
     error::AgentError,
-    install::{InstallSpec, Progress, StepState, container_images, modules, processor, unit},
+    install::{
+        InstallSpec, Progress, StepState, container_images, kernel_modules, processor, unit,
+    },
     system::System,
 };
 use std::time::Duration;
@@ -28,7 +30,7 @@ pub(super) async fn prepare(
     let (address, routes) = (settings.address, &settings.routes);
     pod_network(address, settings.pod_prefix, routes, system, progress).await?;
     system
-        .write(KUBELET_FILE, documents::KUBELET_UNIT, 0o644)
+        .write(KUBELET_FILE, kubeadm_config::KUBELET_UNIT, 0o644)
         .await?;
     unit::enable(KUBELET, system).await?;
     container_images::import(spec, system, progress).await
@@ -62,9 +64,9 @@ pub(in crate::install) async fn kernel(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     processor::tell_frequency(system, progress).await?;
-    let needed = &[modules::BRIDGE_FILTER, modules::OVERLAY];
-    let mut changed = modules::load(PURPOSE, needed, system).await?;
-    changed |= system.write(SYSCTL, documents::SYSCTL, 0o644).await?;
+    let needed = &[kernel_modules::BRIDGE_FILTER, kernel_modules::OVERLAY];
+    let mut changed = kernel_modules::load(PURPOSE, needed, system).await?;
+    changed |= system.write(SYSCTL, kubeadm_config::SYSCTL, 0o644).await?;
     let load = format!("--load={SYSCTL}");
     system.run(&["sysctl", "--quiet", &load], SHORT).await?;
     progress.report("kernel", changed.into(), "modules and forwarding");
@@ -83,10 +85,12 @@ pub(in crate::install) async fn pod_network(
         .run(&["cat", "/etc/resolv.conf"], SHORT)
         .await
         .unwrap_or_default();
-    let names = documents::resolv_conf(&own, address);
-    system.write(documents::RESOLV_CONF, &names, 0o644).await?;
+    let names = kubeadm_config::resolv_conf(&own, address);
+    system
+        .write(kubeadm_config::RESOLV_CONF, &names, 0o644)
+        .await?;
     let mut changed = system
-        .write(CNI, &documents::cni(pod_prefix), 0o644)
+        .write(CNI, &kubeadm_config::cni(pod_prefix), 0o644)
         .await?;
     changed |= routes::set(others, system).await?;
     progress.report("network of pods", changed.into(), pod_prefix);

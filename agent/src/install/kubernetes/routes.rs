@@ -1,6 +1,6 @@
 //! `pod-routes`: the way to pods, for nodes that have none themselves, such as endpoints.
 
-use super::{documents, option, parse_routes};
+use super::{kubeadm_config, option, parse_routes};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Installer, Progress, unit},
@@ -13,7 +13,7 @@ const UNIT_FILE: &str = "/etc/systemd/system/continuum-routes.service";
 /// Sets routes now and at every boot. Returns whether they were others before.
 pub(super) async fn set(routes: &[(&str, &str)], system: &dyn System) -> Result<bool, AgentError> {
     let changed = system
-        .write(UNIT_FILE, &documents::routes_unit(routes), 0o644)
+        .write(UNIT_FILE, &kubeadm_config::routes_unit(routes), 0o644)
         .await?;
     if changed {
         unit::enable(UNIT, system).await?;

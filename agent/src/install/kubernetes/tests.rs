@@ -80,9 +80,9 @@ async fn a_worker_joins_with_what_it_was_given_and_only_once() {
     let given = spec();
     let settings = Settings::read(&given, &system).await.unwrap();
     let own = "# by DHCP\nnameserver 10.0.0.1\n";
-    assert_eq!(documents::resolv_conf(own, settings.address), own);
+    assert_eq!(kubeadm_config::resolv_conf(own, settings.address), own);
     let stub = "nameserver 127.0.0.53\n";
-    assert_eq!(documents::resolv_conf(stub, settings.address), ours);
+    assert_eq!(kubeadm_config::resolv_conf(stub, settings.address), ours);
     Worker.apply(&spec(), &system, &progress()).await.unwrap();
     let again = system.commands.lock().unwrap().split_off(commands.len());
     let changes: Vec<_> = again
@@ -173,7 +173,11 @@ async fn only_an_emulated_control_plane_has_another_scheduler() {
             .apply(&spec(), &system, &progress())
             .await
             .unwrap();
-        assert_eq!(system.exists(documents::SCHEDULER).await, has_it, "{kind}");
+        assert_eq!(
+            system.exists(kubeadm_config::SCHEDULER).await,
+            has_it,
+            "{kind}"
+        );
     }
 }
 

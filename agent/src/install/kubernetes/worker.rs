@@ -1,7 +1,7 @@
 //! `kubernetes-worker`: a node that joins a cluster.
 
 use super::{
-    DONE, Settings, documents, explain,
+    DONE, Settings, explain, kubeadm_config,
     node::{self, Failure},
 };
 use crate::{
@@ -66,7 +66,7 @@ impl Installer for Worker {
             );
             node::reset(system).await?;
         }
-        let join = documents::join(&settings);
+        let join = kubeadm_config::join(&settings);
         progress.report(
             "kubeadm join",
             StepState::Running,

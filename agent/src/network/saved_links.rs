@@ -10,9 +10,9 @@ use std::{
 
 /// Where links are kept.
 #[derive(Debug)]
-pub(super) struct Kept(PathBuf);
+pub(super) struct SavedLinks(PathBuf);
 
-impl Kept {
+impl SavedLinks {
     pub(super) fn below(data_dir: &Path) -> Self {
         Self(data_dir.join("links.json"))
     }
@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn links_are_read_as_they_were_written() {
         let dir = tempfile::tempdir().unwrap();
-        let kept = Kept::below(dir.path());
-        assert_eq!(kept.read(), []);
+        let saved = SavedLinks::below(dir.path());
+        assert_eq!(saved.read(), []);
         let link = LinkClass {
             name: "edge".into(),
             latency_ms: 7.5,
@@ -77,13 +77,13 @@ mod tests {
                 prefixes: vec!["192.168.100.2/32".into()],
             }],
         };
-        kept.write(&[&link, &link]).unwrap();
-        kept.write(&[&link]).unwrap();
-        assert_eq!(kept.read(), std::slice::from_ref(&link));
+        saved.write(&[&link, &link]).unwrap();
+        saved.write(&[&link]).unwrap();
+        assert_eq!(saved.read(), std::slice::from_ref(&link));
         std::fs::write(dir.path().join("links.json"), "[{").unwrap();
-        assert_eq!(kept.read(), []);
-        kept.write(&[&link]).unwrap();
-        kept.forget();
-        assert_eq!(kept.read(), []);
+        assert_eq!(saved.read(), []);
+        saved.write(&[&link]).unwrap();
+        saved.forget();
+        assert_eq!(saved.read(), []);
     }
 }

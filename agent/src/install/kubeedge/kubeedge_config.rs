@@ -1,7 +1,7 @@
 //! Configuration of cloudcore and edgecore, rights, and units. As JSON, which is YAML too: nothing in a value can break
 //! out. Both programs lay what is here over their own defaults.
 
-use crate::install::kubernetes::documents::SOCKET;
+use crate::install::kubernetes::kubeadm_config::SOCKET;
 use serde_json::{Value, json};
 
 pub(super) const CA: &str = "/etc/kubeedge/ca/rootCA.crt";
@@ -254,7 +254,7 @@ pub(super) fn edgecore(edge: &Edge<'_>) -> String {
                 "tailoredKubeletConfig": {
                     "cgroupDriver": "systemd",
                     "containerRuntimeEndpoint": SOCKET,
-                    "resolvConf": crate::install::kubernetes::documents::RESOLV_CONF,
+                    "resolvConf": crate::install::kubernetes::kubeadm_config::RESOLV_CONF,
                 },
             },
             "edgeHub": {
