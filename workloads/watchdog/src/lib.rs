@@ -1,12 +1,12 @@
 //! Makes a program, or a library, a function: HTTP on one side, a process per request, a server of its own, files, or
 //! Rust code on the other. Options have the names that `OpenFaaS`'s watchdogs have.
 
-mod absent;
 pub mod config;
 pub mod handlers;
 pub mod process;
 mod programs;
 mod server;
+mod unsupported_options;
 
 pub use server::{Handler, InFlight, serve};
 

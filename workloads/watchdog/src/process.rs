@@ -1,6 +1,6 @@
 //! A watchdog as a whole process: a port, signals, an end.
 
-use crate::{Handler, absent, config::Config, serve};
+use crate::{Handler, config::Config, serve, unsupported_options};
 use anyhow::Context;
 use continuum_http_service::until_told_to_end;
 use tokio::net::TcpListener;
@@ -13,7 +13,7 @@ pub async fn run<H: Handler>(
     config: Config,
     make: impl FnOnce(&Config) -> anyhow::Result<H>,
 ) -> anyhow::Result<()> {
-    absent::tell()?;
+    unsupported_options::tell()?;
     let stop = until_told_to_end()?;
     let port = config.port;
     let listener = TcpListener::bind(("0.0.0.0", port))

@@ -2,10 +2,10 @@
 //! is there again after a restart. A call is made at least once: one that a restart cut off is made again.
 
 mod callback;
-mod stored;
+mod stored_call;
 mod worker;
 
-pub(crate) use stored::Waiting;
+pub(crate) use stored_call::Waiting;
 pub(crate) use worker::run;
 
 use crate::error::ApiError;

@@ -1,10 +1,10 @@
 //! What there is, as the cluster tells it: functions, their replicas, and who waits for them.
 
+mod cluster_watch;
 mod replica;
-mod watch;
 
+pub(crate) use cluster_watch::keep_current;
 pub(crate) use replica::{Busy, Replica};
-pub(crate) use watch::keep_current;
 
 use crate::functions::{Key, replicas};
 use k8s_openapi::api::apps::v1::Deployment;

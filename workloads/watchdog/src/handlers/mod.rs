@@ -3,7 +3,7 @@
 mod environment;
 mod files;
 mod fork;
-mod keep;
+mod supervised_server;
 mod upstream;
 
 pub use files::Static;

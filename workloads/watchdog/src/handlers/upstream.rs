@@ -1,6 +1,6 @@
 //! One process that is an HTTP server itself: calls are handed on to it, and it is started again when it ends.
 
-use super::keep::Server;
+use super::supervised_server::Server;
 use crate::{
     Body, BodyError, Handler, InFlight, answer, broken_body, config::Config, full,
     programs::Programs,

@@ -1,11 +1,11 @@
 //! Programs: the one place where they are started, and how they end. Each is asked (SIGTERM), given time, and killed; so
 //! is whatever it started. Processes whose parent is gone come to the watchdog, which reaps them.
 
-mod adopted;
-mod lines;
+mod orphans;
+mod output_lines;
 
 use crate::{InFlight, config::Config};
-use lines::Lines;
+use output_lines::Lines;
 use rustix::process::{Pid, Signal};
 use std::{
     collections::HashSet,
@@ -136,15 +136,15 @@ impl Programs {
     }
 
     /// Whether some process came here whose parent is gone.
-    pub(crate) fn has_adopted(&self) -> bool {
-        !self.adopted().is_empty()
+    pub(crate) fn has_orphans(&self) -> bool {
+        !self.orphans().is_empty()
     }
 
-    fn adopted(&self) -> Vec<Pid> {
+    fn orphans(&self) -> Vec<Pid> {
         let own = self.0.own.write().unwrap_or_else(PoisonError::into_inner);
         let own = own.lock().unwrap_or_else(PoisonError::into_inner);
         let is_other = |pid: &Pid| !own.contains(pid);
-        adopted::children().into_iter().filter(is_other).collect()
+        orphans::children().into_iter().filter(is_other).collect()
     }
 
     fn forget(&self, leader: Pid) {
@@ -160,7 +160,7 @@ impl Programs {
         };
         while ended.recv().await.is_some() {
             tokio::time::sleep(REAP_AFTER).await;
-            adopted::reap(&self.adopted());
+            orphans::reap(&self.orphans());
         }
     }
 
@@ -169,8 +169,8 @@ impl Programs {
         let mut asked = HashSet::new();
         let asking = async {
             loop {
-                let left = self.adopted();
-                adopted::reap(&left);
+                let left = self.orphans();
+                orphans::reap(&left);
                 if left.is_empty() && self.0.tasks.is_empty() {
                     break;
                 }
@@ -185,7 +185,7 @@ impl Programs {
         };
         let is_over = tokio::time::timeout(self.0.kill_after, asking).await;
         if is_over.is_err() {
-            for pid in self.adopted() {
+            for pid in self.orphans() {
                 tracing::warn!(
                     "process {} did not end and was killed",
                     pid.as_raw_nonzero()
@@ -211,10 +211,10 @@ impl Program {
         };
         let tasks = &self.programs.0.tasks;
         if let Some(stderr) = child.stderr.take() {
-            tasks.spawn(lines.clone().copy(stderr, lines::Stream::Error));
+            tasks.spawn(lines.clone().copy(stderr, output_lines::Stream::Error));
         }
         if with_output && let Some(stdout) = child.stdout.take() {
-            tasks.spawn(lines.clone().copy(stdout, lines::Stream::Output));
+            tasks.spawn(lines.clone().copy(stdout, output_lines::Stream::Output));
         }
     }
 

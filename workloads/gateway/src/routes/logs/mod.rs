@@ -1,6 +1,6 @@
 //! `/system/logs`: one JSON line for each line of a function's replicas.
 
-mod one;
+mod replica_log;
 
 use super::{Context, functions::named};
 use crate::{error::ApiError, registry::Function};
@@ -13,7 +13,7 @@ use futures_util::{StreamExt, stream};
 use http::{StatusCode, header};
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Api, api::LogParams};
-use one::One;
+use replica_log::ReplicaLog;
 use std::{collections::HashSet, convert::Infallible, sync::Arc};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -145,7 +145,7 @@ impl Reader {
     }
 
     fn one(&self, pod: String) -> impl Future<Output = ()> + Send + 'static {
-        let one = One {
+        let one = ReplicaLog {
             pods: self.pods.clone(),
             function: Arc::clone(&self.function),
             lines: self.lines.clone(),

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// The log of one replica.
-pub(super) struct One {
+pub(super) struct ReplicaLog {
     pub(super) pods: Api<Pod>,
     pub(super) function: Arc<Function>,
     pub(super) lines: mpsc::Sender<String>,
@@ -25,7 +25,7 @@ pub(super) struct One {
     pub(super) told: String,
 }
 
-impl One {
+impl ReplicaLog {
     /// To its end, or as long as the replica is there: its container may not have begun, and may start again, and its node
     /// may be out of reach for a while. Without following there is nothing to wait for. The caller's going away ends it.
     pub(super) async fn read(mut self, mut parameters: LogParams) {

@@ -120,11 +120,11 @@ impl Server {
 
     /// Whether what it left behind is the server.
     async fn goes_on(&self, ended_well: bool) -> bool {
-        if !ended_well && !self.programs.has_adopted() {
+        if !ended_well && !self.programs.has_orphans() {
             return false;
         }
         let listening = self.until_it_listens();
-        let patience = if self.programs.has_adopted() {
+        let patience = if self.programs.has_orphans() {
             BACKGROUND_WITHIN
         } else {
             LOOK_AGAIN_AFTER
