@@ -16,7 +16,7 @@ const STILL_TO_TURN: [(&str, &str, &str); 7] = [
     ("agent", "broker::gate", "broker::rumqttd"),
     ("agent", "broker::supervise", "broker::rumqttd"),
     ("images", "store", "raw"),
-    ("workloads/image-recognition", "net", "classifier"),
+    ("workloads/image-recognition", "efficientnet", "classifier"),
 ];
 
 type Module = Vec<String>;
@@ -24,7 +24,7 @@ type Module = Vec<String>;
 type Arrows = BTreeMap<Module, BTreeSet<Module>>;
 
 /// Every folder of the workspace with a crate in it.
-fn crates(dir: &Path, found: &mut Vec<PathBuf>) {
+fn find_crates(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -32,20 +32,20 @@ fn crates(dir: &Path, found: &mut Vec<PathBuf>) {
             if path.join("Cargo.toml").exists() && path.join("src").exists() {
                 found.push(path.clone());
             }
-            crates(&path, found);
+            find_crates(&path, found);
         }
     }
 }
 
 /// Text of every module, by its path; code only, as far as lines that are comments go.
-fn modules(dir: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
+fn read_modules(dir: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let mut module = at.clone();
         if path.is_dir() {
             module.push(name);
-            modules(&path, &module, found);
+            read_modules(&path, &module, found);
         } else if path.extension().is_some_and(|e| e == "rs") {
             if !["mod", "lib", "main"].contains(&&*name) {
                 module.push(name);
@@ -59,7 +59,7 @@ fn modules(dir: &Path, at: &Module, found: &mut BTreeMap<Module, String>) {
 }
 
 /// `a::{b, c::{d}}` as `a::b` and `a::c::d`.
-fn paths(tree: &str, before: &str, found: &mut Vec<String>) {
+fn expand_use_tree(tree: &str, before: &str, found: &mut Vec<String>) {
     let (mut depth, mut begin) = (0, 0);
     let mut parts = Vec::new();
     for (at, letter) in tree.char_indices() {
@@ -78,7 +78,7 @@ fn paths(tree: &str, before: &str, found: &mut Vec<String>) {
         match part.split_once('{') {
             Some((head, rest)) => {
                 let inner = rest.rsplit_once('}').unwrap().0;
-                paths(inner, &format!("{before}{head}"), found);
+                expand_use_tree(inner, &format!("{before}{head}"), found);
             }
             None => found.push(format!("{before}{part}")),
         }
@@ -86,7 +86,7 @@ fn paths(tree: &str, before: &str, found: &mut Vec<String>) {
 }
 
 /// Paths into the own crate that a text has, in `use` lines and elsewhere.
-fn own_paths(code: &str) -> Vec<String> {
+fn crate_paths(code: &str) -> Vec<String> {
     let mut found = Vec::new();
     for root in ["crate::", "super::", "self::"] {
         for (at, _) in code.match_indices(root) {
@@ -101,7 +101,7 @@ fn own_paths(code: &str) -> Vec<String> {
             } else {
                 rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
             };
-            paths(
+            expand_use_tree(
                 rest.get(..end.unwrap_or(rest.len())).unwrap(),
                 "",
                 &mut found,
@@ -112,7 +112,7 @@ fn own_paths(code: &str) -> Vec<String> {
 }
 
 /// The module that a path of another one leads to.
-fn target(path: &str, from: &Module, all: &BTreeMap<Module, String>) -> Module {
+fn resolve(path: &str, from: &Module, all: &BTreeMap<Module, String>) -> Module {
     let mut at = from.clone();
     for word in path.split("::") {
         let word = word.split_whitespace().next().unwrap_or_default();
@@ -135,11 +135,11 @@ fn target(path: &str, from: &Module, all: &BTreeMap<Module, String>) -> Module {
 }
 
 /// Arrows between siblings, whatever below them uses whatever below the other.
-fn arrows(all: &BTreeMap<Module, String>) -> Arrows {
+fn sibling_arrows(all: &BTreeMap<Module, String>) -> Arrows {
     let mut arrows = Arrows::new();
     for (module, code) in all {
-        for path in own_paths(code) {
-            let target = target(&path, module, all);
+        for path in crate_paths(code) {
+            let target = resolve(&path, module, all);
             let common = module.iter().zip(&target).take_while(|(a, b)| a == b);
             let common = common.count();
             if let (Some(from), Some(to)) = (module.get(..=common), target.get(..=common)) {
@@ -152,7 +152,7 @@ fn arrows(all: &BTreeMap<Module, String>) -> Arrows {
 }
 
 /// A way from a module back to itself.
-fn circle(arrows: &Arrows, way: &mut Vec<Module>, done: &mut BTreeSet<Module>) -> bool {
+fn find_circle(arrows: &Arrows, way: &mut Vec<Module>, done: &mut BTreeSet<Module>) -> bool {
     let at = way.last().unwrap().clone();
     for next in arrows.get(&at).into_iter().flatten() {
         if let Some(begin) = way.iter().position(|m| m == next) {
@@ -162,7 +162,7 @@ fn circle(arrows: &Arrows, way: &mut Vec<Module>, done: &mut BTreeSet<Module>) -
         }
         if !done.contains(next) {
             way.push(next.clone());
-            if circle(arrows, way, done) {
+            if find_circle(arrows, way, done) {
                 return true;
             }
             way.pop();
@@ -176,7 +176,7 @@ fn first_circle(arrows: &Arrows) -> Option<String> {
     let mut done = BTreeSet::new();
     for module in arrows.keys() {
         let mut way = vec![module.clone()];
-        if !done.contains(module) && circle(arrows, &mut way, &mut done) {
+        if !done.contains(module) && find_circle(arrows, &mut way, &mut done) {
             let names: Vec<String> = way.iter().map(|m| m.join("::")).collect();
             return Some(names.join(" -> "));
         }
@@ -184,7 +184,7 @@ fn first_circle(arrows: &Arrows) -> Option<String> {
     None
 }
 
-fn named(path: &str) -> Module {
+fn module_path(path: &str) -> Module {
     path.split("::").map(str::to_owned).collect()
 }
 
@@ -192,16 +192,19 @@ fn named(path: &str) -> Module {
 fn modules_use_each_other_in_one_direction() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut all = Vec::new();
-    crates(root, &mut all);
+    find_crates(root, &mut all);
     assert!(all.len() > 10, "{all:?}");
     let mut circles = Vec::new();
     for dir in all {
         let folder = dir.strip_prefix(root).unwrap().display().to_string();
         let mut found = BTreeMap::new();
-        modules(&dir.join("src"), &Vec::new(), &mut found);
-        let mut arrows = arrows(&found);
+        read_modules(&dir.join("src"), &Vec::new(), &mut found);
+        let mut arrows = sibling_arrows(&found);
         for (_, from, to) in STILL_TO_TURN.iter().filter(|(c, ..)| *c == folder) {
-            let is_there = arrows.get_mut(&named(from)).unwrap().remove(&named(to));
+            let is_there = arrows
+                .get_mut(&module_path(from))
+                .unwrap()
+                .remove(&module_path(to));
             assert!(
                 is_there,
                 "{folder}: {from} -> {to} is turned, and still excused here"
@@ -219,8 +222,8 @@ fn modules_use_each_other_in_one_direction() {
 #[test]
 fn a_circle_is_found_wherever_it_is_closed() {
     let made = |texts: &[(&str, &str)]| {
-        let all = texts.iter().map(|(m, t)| (named(m), (*t).to_owned()));
-        first_circle(&arrows(&all.collect()))
+        let all = texts.iter().map(|(m, t)| (module_path(m), (*t).to_owned()));
+        first_circle(&sibling_arrows(&all.collect()))
     };
     let deep = [
         ("a", "use crate::{b::{Thing, other}, c};"),

@@ -4,7 +4,7 @@
 //! RunStart ─ job ─> Job ─> pod ─┬─ pod_watcher: one watch for all pods of a bench
 //!                               ├─ log: lines with their times, followed across broken connections
 //!                               ├─ pod: when it was scheduled, started, ended; image digest (its limits: `run`)
-//!                               └─ stages: when its node did what, from the node's logs
+//!                               └─ node_times: when its node did what, from the node's logs
 //! ```
 
 mod apply;
@@ -12,19 +12,20 @@ mod client;
 mod function_pods;
 mod job;
 mod log;
+mod node_times;
 mod nodes;
 mod pod;
 mod pod_watcher;
 mod run;
-mod stages;
 pub mod usage;
 
 pub use apply::{apply, not_running_reasons};
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use function_pods::FunctionPods;
 pub use job::{Image, job};
+pub use node_times::node_times;
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
-pub use run::{PodRun, Pods, ask, node_times};
+pub use run::{PodRun, Pods, ask};
 
 /// One question to the API server.
 pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -6,11 +6,10 @@ use super::{
     log::Reader,
     pod::{self, PodState, Prospect},
     pod_watcher::{self, PodWatcher},
-    stages,
 };
 use continuum_agents::{Agent, RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{error::Error, state::Deployment};
-use continuum_model::{NodeTimes, Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
+use continuum_model::{Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Event, Pod},
@@ -20,7 +19,6 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
 };
 use std::{
-    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -38,8 +36,6 @@ const SILENCE_OF_A_RUN: Duration = Duration::from_mins(6);
 const UNSCHEDULED: Duration = Duration::from_mins(1);
 /// For a log to end after its pod.
 const LAST_LINES: Duration = Duration::from_secs(10);
-/// For a node to search its journal.
-const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The pods of one bench.
 #[derive(Clone)]
@@ -303,18 +299,6 @@ async fn ended(pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
         return std::future::pending().await;
     }
     tokio::time::sleep(LAST_LINES).await;
-}
-
-/// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
-pub async fn node_times(agent: &dyn Agent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
-    let argv = stages::argv(since_unix_s);
-    match agent.exec(&argv, JOURNAL_DEADLINE).await {
-        Ok(output) => stages::parse(&String::from_utf8_lossy(&output.stdout)),
-        Err(error) => {
-            tracing::debug!("{}", continuum_host::error::chain(&error));
-            BTreeMap::new()
-        }
-    }
 }
 
 impl PodRun {

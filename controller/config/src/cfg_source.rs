@@ -9,7 +9,7 @@ use super::{
     fault::Fault,
     model::keys::{self, CfgUnit},
     options::KEYS,
-    shown::shown,
+    printable::printable,
     suggest::nearest,
 };
 use std::collections::HashMap;
@@ -68,7 +68,10 @@ impl Reader<'_> {
         }
         self.open = None;
         let Some((key, value)) = line.split_once(['=', ':']) else {
-            let text = format!("`{}` is neither `[section]` nor `key = value`", shown(line));
+            let text = format!(
+                "`{}` is neither `[section]` nor `key = value`",
+                printable(line)
+            );
             self.fault(number, "", text);
             return;
         };
@@ -100,7 +103,7 @@ impl Reader<'_> {
         self.section = Some(name.to_owned());
         if let Some((_, first)) = self.sections.iter().find(|(n, _)| n == name) {
             let text = format!("section was begun already, in line {first}");
-            self.fault(number, &format!("[{}]", shown(name)), text);
+            self.fault(number, &format!("[{}]", printable(name)), text);
             return;
         }
         self.sections.push((name.to_owned(), number));
@@ -109,7 +112,7 @@ impl Reader<'_> {
             let near = nearest(name, known);
             self.fault(
                 number,
-                &format!("[{}]", shown(name)),
+                &format!("[{}]", printable(name)),
                 unknown("section", near),
             );
         }
@@ -163,7 +166,7 @@ fn entry(line: Line, file: &str, faults: &mut Vec<Fault>) -> Option<Entry> {
     let place = |key: &str| Place {
         file: file.to_owned(),
         line: line.number,
-        key: format!("[{}] {}", line.section, shown(key)),
+        key: format!("[{}] {}", line.section, printable(key)),
     };
     let Some((key, cfg)) = known else {
         // An unknown section was complained about at its header.

@@ -7,7 +7,7 @@ use super::{
     fault::Fault,
     findings::{Findings, Rules},
     model::{Config, ControllerSpec, Infrastructure, KubeEdge, Network, TierSpec, keys::Kind},
-    own_rules,
+    option_rules,
     values::{Options, typed},
 };
 use continuum_model::{Link, Tier, TierPair};
@@ -48,7 +48,7 @@ pub(super) fn check(
     let config = build(&options, stem, faults, &mut warnings);
     let mut findings = Findings::new(&options, faults, &mut warnings);
     findings.add(of_rows);
-    own_rules::check(&config, &mut findings);
+    option_rules::check(&config, &mut findings);
     rules(&config, &mut findings);
     Checked { config, warnings }
 }

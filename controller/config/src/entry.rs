@@ -1,6 +1,6 @@
 //! One option as written, in either spelling.
 
-use super::{change::TimelineStep, load::FunctionLoad};
+use super::{function_load::FunctionLoad, timeline::TimelineStep};
 
 /// Where an option stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

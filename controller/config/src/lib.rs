@@ -10,23 +10,22 @@
 //! What a provider, a manager, an execution model or an application has for itself is beside its fields in `model/`.
 
 mod cfg_source;
-mod change;
 mod check;
 mod choices;
 mod entry;
 mod fault;
 mod findings;
-mod load;
+mod function_load;
 mod model;
+mod option_rules;
 mod options;
-mod own_rules;
-mod shown;
+mod printable;
 mod suggest;
+mod timeline;
 mod toml_source;
 mod toml_text;
 mod values;
 
-pub use change::{Action, Change, LinkChange, TimelineStep, UNITS};
 pub use choices::{
     AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, ManagerKind,
     OpenFaasDistribution, Preset, ProviderKind, Runtime,
@@ -34,7 +33,7 @@ pub use choices::{
 pub use entry::{Entry, Place, Row, Value};
 pub use fault::{ConfigError, Fault};
 pub use findings::{Findings, Rules};
-pub use load::FunctionLoad;
+pub use function_load::FunctionLoad;
 pub use model::{
     ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Empty, FunctionSpec,
     Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, Network, OpenFaas, Qemu,
@@ -42,8 +41,9 @@ pub use model::{
     keys::{Key, Kind},
 };
 pub use options::KEYS;
-pub use shown::shown;
+pub use printable::printable;
 pub use suggest::nearest;
+pub use timeline::{Action, Change, LinkChange, TimelineStep, UNITS};
 pub use toml_text::to_toml;
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::{
     fault::Fault,
     model::{Config, keys::Kind},
     options,
-    shown::shown,
+    printable::printable,
     suggest,
 };
 use serde::de::DeserializeOwned;
@@ -172,7 +172,7 @@ where
             let text = value.to_string();
             return Err(format!(
                 "`{}` is not a list of tables or texts",
-                shown(&text)
+                printable(&text)
             ));
         }
     };
@@ -183,7 +183,7 @@ where
             table if table.is_object() => serde_json::from_value(table).map_err(|e| e.to_string()),
             other => Err(format!(
                 "`{}` is neither a table nor a text",
-                shown(&other.to_string())
+                printable(&other.to_string())
             )),
         };
         match read {
@@ -206,7 +206,7 @@ where
 /// A value as its option has it, or what would be allowed.
 pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
     let text = value.to_string();
-    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", shown(&text)));
+    let wrong = |allowed: &str| Err(format!("`{}` is not {allowed}", printable(&text)));
     match kind {
         Kind::Text => match value {
             Value::Text(text) | Value::Raw(text) => Ok(Value::Text(text.clone())),
@@ -262,9 +262,8 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
                 None => wrong(&format!("a number, {low} to {high}")),
             }
         }
-        Kind::Mib(low, high) => {
-            mib(value, low, high).map_err(|allowed| format!("`{}` is not {allowed}", shown(&text)))
-        }
+        Kind::Mib(low, high) => mib(value, low, high)
+            .map_err(|allowed| format!("`{}` is not {allowed}", printable(&text))),
         Kind::Choice(allowed, refused) => {
             if !matches!(value, Value::Text(_) | Value::Raw(_)) {
                 return wrong(&format!("one of {}", allowed.join(", ")));

@@ -5,6 +5,7 @@
 
 pub mod context;
 pub mod error;
+pub mod exit;
 pub mod keys;
 pub mod process;
 pub mod progress;

@@ -3,28 +3,28 @@
 
 mod address;
 mod clock;
+mod deployment_name;
 mod link;
-mod name;
+mod metrics;
 mod node;
 mod node_run;
 mod plan;
 mod pod;
 mod report;
 mod run;
-mod sample;
 mod table;
 mod tier;
 
 pub use address::{Prefix, mac};
 pub use clock::{ClockOffset, ClockPair, Clocks};
+pub use deployment_name::{LONGEST_NAME, is_name};
 pub use link::{Link, LinkClass, Peer};
-pub use name::{LONGEST_NAME, is_name};
+pub use metrics::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
 pub use node::{AGENT_PORT, BROKER_PORT, GUEST_DATA_DIR, NodePlan, Role, node_name};
 pub use node_run::{NodeRun, RunExit, StartedRun};
 pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
 pub use pod::{NodeTimes, PodRecord};
 pub use report::{Report, Validity};
 pub use run::{Phase, RunPlan, UserContainer, UserImage};
-pub use sample::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
 pub use table::{Cell, Table};
 pub use tier::{Mode, PerTier, Tier, TierPair};

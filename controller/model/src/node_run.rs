@@ -1,7 +1,7 @@
 //! One run on one node, with everything that came of it.
 
 use super::{PodRecord, RunPlan};
-use continuum_workload_core::{call::Call, event::Summary, record::Sample};
+use continuum_workload_core::{call::Call, event::Summary, photo_sample::Sample};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

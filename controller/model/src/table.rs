@@ -1,6 +1,6 @@
 //! Tables as upstream prints them: text without index under a banner, and CSV with index as it logs them.
 
-use continuum_workload_core::record::csv_record;
+use continuum_workload_core::csv_records::csv_record;
 
 /// A cell. Numbers keep their type: text and CSV show them differently.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]

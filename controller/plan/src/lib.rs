@@ -2,27 +2,27 @@
 //! applications and execution models are declared here; a config's names for them, and providers, are in other crates.
 //!
 //! ```text
-//! file ─ read ─> Config ─ planner ─> Plan
-//!        │ rules             └ managers, services: what a node needs
+//! file ─ config_file ─> Config ─ planner ─> Plan
+//!        │ rules                    └ managers, services: what a node needs
 //!        └ managers, execution_models, applications: what a config must have
 //! ```
 
 pub mod applications;
-mod changes;
+mod config_file;
 pub mod execution_models;
-mod idle;
+mod link_changes;
+mod link_ends;
 mod links;
 pub mod managers;
 mod nodes;
-mod places;
 mod planner;
-mod read;
 mod rules;
 pub mod services;
 mod timelines;
+mod unused_options;
 
-pub use changes::{LinkRequest, LinkRequests};
+pub use config_file::{load, parse};
+pub use link_changes::{LinkRequest, LinkRequests};
+pub use link_ends::check_places;
 pub use links::links_of;
-pub use places::check_places;
 pub use planner::plan;
-pub use read::{load, parse};

@@ -1,6 +1,6 @@
 //! What managers, services, execution models and applications ask of a config.
 
-use super::{applications, execution_models, idle, managers, services, timelines};
+use super::{applications, execution_models, managers, services, timelines, unused_options};
 use continuum_config::{ApplicationKind, Config, Findings, FunctionSpec, ManagerKind};
 use continuum_model::Tier;
 
@@ -72,7 +72,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         );
     }
     check_replicas(findings);
-    idle::warn(config, benchmark, findings);
+    unused_options::warn(config, benchmark, findings);
     if are_values_right {
         application.check(config, benchmark, findings);
     }

@@ -1,11 +1,12 @@
 //! What steps of a timeline ask of a config: all of it is known before anything is made.
 
 use super::{
+    link_ends,
     managers::{self, ResourceManager},
-    places, planner,
+    planner,
 };
 use continuum_config::{
-    Action, ApplicationConfig, Benchmark, Config, Findings, LinkChange, ProviderKind, shown,
+    Action, ApplicationConfig, Benchmark, Config, Findings, LinkChange, ProviderKind, printable,
 };
 use continuum_model::{NodePlan, Plan, Prefix};
 
@@ -40,7 +41,7 @@ pub(super) fn check(config: &Config, benchmark: &Benchmark, findings: &mut Findi
         if let Some(end_s) = end_s.filter(|end_s| step.at_s > *end_s) {
             findings.warn(format!(
                 "{PATH}: `{}`: the load ends after {end_s} s: it never happens",
-                shown(&step.to_string())
+                printable(&step.to_string())
             ));
         }
     }
@@ -51,12 +52,12 @@ fn check_link(config: &Config, plan: &Plan, a: &str, b: &str) -> Result<(), Stri
     if provider == ProviderKind::Local {
         return Err(format!("provider {provider} cannot emulate links"));
     }
-    places::check_places(&plan.nodes, &config.network, a, b)
+    link_ends::check_places(&plan.nodes, &config.network, a, b)
         .map_err(|why| format!("change the link between {a} and {b}: {why}"))
 }
 
 fn check_restart(config: &Config, plan: &Plan, node: &str, unit: &str) -> Result<(), String> {
-    let node = places::node(&plan.nodes, node)?;
+    let node = link_ends::node(&plan.nodes, node)?;
     let provider = config.infrastructure.provider;
     if provider == ProviderKind::Local {
         return Err(format!(

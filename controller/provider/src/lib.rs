@@ -1,8 +1,8 @@
 //! Where machines come from: one trait, one file (or folder) each, one list.
 
 mod choose;
-mod claim;
 mod local;
+mod prefix;
 #[cfg(feature = "libvirt")]
 mod qemu;
 mod routes;
@@ -16,7 +16,7 @@ use continuum_model::{NodePlan, Plan, Prefix};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use choose::choose;
-pub use claim::{claim_prefix, likely_prefix};
+pub use prefix::{claim_prefix, likely_prefix};
 
 /// Every provider; the only place that names them.
 pub const PROVIDERS: &[&dyn Provider] = &[
@@ -27,23 +27,23 @@ pub const PROVIDERS: &[&dyn Provider] = &[
 ];
 
 /// Those that are of no program: a test brings the one it simulates. A config cannot name them.
-static BROUGHT: RwLock<Vec<&'static dyn Provider>> = RwLock::new(Vec::new());
+static REGISTERED: RwLock<Vec<&'static dyn Provider>> = RwLock::new(Vec::new());
 
 /// Adds a provider that is none of this program's; once is enough.
-pub fn bring(provider: &'static dyn Provider) {
-    let mut all = BROUGHT.write().unwrap_or_else(PoisonError::into_inner);
+pub fn register(provider: &'static dyn Provider) {
+    let mut all = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     if all.iter().all(|known| known.name() != provider.name()) {
         all.push(provider);
     }
 }
 
 /// Who may have made something here. A test that brings its own does not look at the machines of its host.
-pub fn makers() -> Vec<&'static dyn Provider> {
-    let brought = BROUGHT.read().unwrap_or_else(PoisonError::into_inner);
-    if brought.is_empty() {
+pub fn active() -> Vec<&'static dyn Provider> {
+    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
+    if registered.is_empty() {
         PROVIDERS.to_vec()
     } else {
-        brought.clone()
+        registered.clone()
     }
 }
 
@@ -215,7 +215,7 @@ pub trait Provider: Sync + std::fmt::Debug {
 
 /// Finds one by name.
 pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
-    makers()
+    active()
         .into_iter()
         .chain(PROVIDERS.iter().copied())
         .find(|p| p.name() == name)

@@ -1,9 +1,8 @@
 //! `continuum-workload function`: image recognition as a function, with the network loaded once, or for each call.
 
 use continuum_image_recognition::{
-    classifier,
+    classifier, efficientnet,
     function::{Call, CallError, Loaded},
-    net,
 };
 use continuum_watchdog::{
     Body, Handler, answer, broken_body,
@@ -49,7 +48,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     let clock = AnchoredClock::start();
     let factory = classifier::factory(&arguments.bundle)?;
     runtime.block_on(process::run(config, |_| {
-        let loaded = Loaded::start(&*factory, arguments.threads, net::label, clock)?;
+        let loaded = Loaded::start(&*factory, arguments.threads, efficientnet::label, clock)?;
         Ok(Image { loaded, clock })
     }))
 }
@@ -75,7 +74,7 @@ fn once(arguments: &Arguments) -> anyhow::Result<()> {
     std::io::stdin().read_to_end(&mut body)?;
     let call = Call::read(&body, clock.now_unix_ns())?;
     let mut network = classifier::factory(&arguments.bundle)?.maker()()?;
-    let answer = call.answer(&mut *network, net::label, clock)?;
+    let answer = call.answer(&mut *network, efficientnet::label, clock)?;
     println!("{}", serde_json::to_string(&answer)?);
     Ok(())
 }

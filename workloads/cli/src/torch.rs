@@ -1,7 +1,7 @@
 //! Commands that need libtorch.
 
 use anyhow::Context;
-use continuum_image_recognition::{WEIGHTS_FILE, net, photo, weights};
+use continuum_image_recognition::{WEIGHTS_FILE, efficientnet, photo, weights};
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
@@ -40,7 +40,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
             println!("{tensors} tensors written to {}", target.display());
         }
         Command::Classify { bundle, files } => {
-            let net = net::EfficientNetLite0::load(&bundle.join(WEIGHTS_FILE))?;
+            let net = efficientnet::EfficientNetLite0::load(&bundle.join(WEIGHTS_FILE))?;
             for file in files {
                 let jpeg =
                     std::fs::read(&file).with_context(|| format!("read `{}`", file.display()))?;
@@ -51,14 +51,17 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
                 for rank in 0..5 {
                     let class = classes.int64_value(&[0, rank]);
                     let score = scores.double_value(&[0, rank]);
-                    println!("\t{score:8.6} - {class} {}", net::label(class as u16));
+                    println!(
+                        "\t{score:8.6} - {class} {}",
+                        efficientnet::label(class as u16)
+                    );
                 }
             }
         }
         Command::Time { bundle, count } => {
-            let mut times = net::time_per_photo(&bundle.join(WEIGHTS_FILE), 10, count)?;
+            let mut times = efficientnet::time_per_photo(&bundle.join(WEIGHTS_FILE), 10, count)?;
             times.sort_by(f64::total_cmp);
-            let floor_ms = net::floor_ms_per_photo(count);
+            let floor_ms = efficientnet::floor_ms_per_photo(count);
             let median_ms = times.get(times.len() / 2).copied().unwrap_or_default();
             let report = serde_json::json!({
                 "median_ms": median_ms,
@@ -68,7 +71,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<()> {
                 "max_ms": times.last(),
                 "count": times.len(),
                 "threads": 1,
-                "blas": net::loaded_blas(),
+                "blas": efficientnet::loaded_blas(),
             });
             println!("{report}");
         }

@@ -1,6 +1,6 @@
 //! One line per call of a function, as CSV. The columns are the public form of raw results.
 
-use crate::record::{read_records, to_record};
+use crate::csv_records::{read_records, to_record};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Columns of `calls.csv`; times are nanoseconds since 1970 by the endpoint's clock.

@@ -9,9 +9,10 @@
 pub mod application;
 pub mod call;
 pub mod clock;
+pub mod csv_records;
 pub mod event;
 pub mod header;
 pub mod ids;
-pub mod record;
+pub mod photo_sample;
 pub mod spec;
 pub mod stats;

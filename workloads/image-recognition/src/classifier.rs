@@ -23,7 +23,7 @@ pub trait ClassifierFactory: Send + Sync {
 /// The real network from the bundle.
 #[cfg(feature = "torch")]
 pub fn factory(bundle: &Path) -> Result<Box<dyn ClassifierFactory>, RunError> {
-    Ok(Box::new(crate::net::TorchFactory::new(
+    Ok(Box::new(crate::efficientnet::TorchFactory::new(
         bundle.join(crate::WEIGHTS_FILE),
     )))
 }

@@ -5,17 +5,17 @@ use crate::{
     classifier::ClassifierFactory,
     dataset::Dataset,
     endpoint::Ticks,
-    journal::Journal,
     pacing::{Pace, SLIP},
     photo,
     queue::ByteQueue,
+    sample_file::SampleFile,
     workers::{Classified, Job, Workers},
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
     event::{Event, Summary},
-    record::{Loss, Sample},
+    photo_sample::{Loss, Sample},
     spec::Combined,
 };
 use std::{sync::Arc, time::Duration};
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         queue: &queue,
         samples: Vec::new(),
         summary: Summary::default(),
-        journal: Journal::create(context.out)?,
+        sample_file: SampleFile::create(context.out)?,
         ticks: Ticks::start(),
         last_report: Instant::now(),
         last_result: None,
@@ -75,7 +75,7 @@ struct Alone<'a> {
     queue: &'a ByteQueue<Job<u64>>,
     samples: Vec<Sample>,
     summary: Summary,
-    journal: Journal,
+    sample_file: SampleFile,
     ticks: Ticks,
     last_report: Instant,
     last_result: Option<Instant>,
@@ -165,7 +165,7 @@ impl Alone<'_> {
             received_unix_ns: sent_ns,
         });
         sample.lost = (!has_room).then_some(Loss::NoRoom);
-        self.journal.add(&sample);
+        self.sample_file.add(&sample);
         self.samples.push(sample);
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Alone<'_> {
         take(&mut self.samples, &mut self.summary, result);
         let sample = usize::try_from(result.tag).ok();
         if let Some(sample) = sample.and_then(|i| self.samples.get(i)) {
-            self.journal.add(sample);
+            self.sample_file.add(sample);
         }
     }
 
@@ -186,7 +186,7 @@ impl Alone<'_> {
             self.summary.lost += 1;
         }
         self.summary.dropped = self.queue.dropped();
-        let written = self.journal.replace(&self.samples);
+        let written = self.sample_file.replace(&self.samples);
         self.context.events.send(&Event::Finished(self.summary));
         result.and(written)
     }

@@ -1,7 +1,7 @@
 //! The photos of a run: JPEG files of one directory, in the order of their names.
 
 use crate::MAX_MESSAGE_BYTES;
-use continuum_workload_core::{application::RunError, record};
+use continuum_workload_core::{application::RunError, photo_sample};
 use std::path::{Path, PathBuf};
 
 /// Files used round-robin.
@@ -49,7 +49,7 @@ impl Dataset {
     pub fn file(&self, id: u64) -> (&Path, String) {
         // `open` refuses an empty list, so the index is in range.
         let path = &self.files[(id % self.files.len() as u64) as usize];
-        (path, record::file_name(path))
+        (path, photo_sample::file_name(path))
     }
 }
 

@@ -8,8 +8,8 @@
 use crate::{
     MAX_MESSAGE_BYTES, TOPIC_PHOTOS,
     dataset::Dataset,
-    journal::Journal,
     mqtt::{Session, Tag},
+    sample_file::SampleFile,
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
@@ -17,7 +17,7 @@ use continuum_workload_core::{
     event::{Event, Summary},
     header::{Header, Kind, Reply},
     ids::IdSet,
-    record::{Loss, Sample},
+    photo_sample::{Loss, Sample},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
@@ -106,7 +106,7 @@ pub(crate) struct Endpoint<'a> {
     pub(crate) run: u64,
     pub(crate) samples: Vec<Sample>,
     pub(crate) summary: Summary,
-    pub(crate) journal: Journal,
+    pub(crate) sample_file: SampleFile,
     /// Sent, and nothing said about it.
     pub(crate) open: IdSet,
     /// The worker said back that this endpoint has ended.
@@ -145,7 +145,7 @@ impl<'a> Endpoint<'a> {
             run,
             samples: Vec::new(),
             summary: Summary::default(),
-            journal: Journal::create(context.out)?,
+            sample_file: SampleFile::create(context.out)?,
             open: IdSet::default(),
             is_ended: false,
             last_sign: None,
@@ -316,7 +316,7 @@ impl<'a> Endpoint<'a> {
         } else {
             self.summary.bad_inputs += 1;
         }
-        self.journal.add(sample);
+        self.sample_file.add(sample);
     }
 
     /// The end, however it came: every photo without an answer gets its reason, and the file is whole.
@@ -341,7 +341,7 @@ impl<'a> Endpoint<'a> {
         let late = self.samples.iter().filter(answered).filter(|s| s.sends > 1);
         self.summary.late = late.count() as u64;
         self.summary.reconnects = self.session.reconnects();
-        let written = self.journal.replace(&self.samples);
+        let written = self.sample_file.replace(&self.samples);
         self.context.events.send(&Event::Finished(self.summary));
         result.and(written)
     }

@@ -8,7 +8,7 @@
 //! ```
 //! `combined` does both on one node, without a broker. [`function`] answers calls over HTTP with the same network.
 //!
-//! Invariant: only `net.rs` and `weights.rs` know `tch`; everything else works with any [`classifier::Classifier`].
+//! Invariant: only `efficientnet.rs` and `weights.rs` know `tch`; everything else works with any [`classifier::Classifier`].
 
 use continuum_workload_core::{
     application::{Application, RunContext, RunError},
@@ -18,21 +18,21 @@ use continuum_workload_core::{
 pub mod classifier;
 mod combined;
 pub mod dataset;
+#[cfg(feature = "torch")]
+pub mod efficientnet;
 mod endpoint;
 #[cfg(test)]
 mod faults;
 pub mod function;
-mod journal;
 mod ledger;
 #[cfg(feature = "torch")]
-mod legacy;
+mod legacy_pytorch;
 mod mqtt;
-#[cfg(feature = "torch")]
-pub mod net;
 pub mod pacing;
 pub mod photo;
 mod publisher;
 mod queue;
+mod sample_file;
 mod subscriber;
 #[cfg(feature = "torch")]
 pub mod weights;

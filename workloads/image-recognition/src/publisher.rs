@@ -12,7 +12,7 @@ use continuum_workload_core::{
     clock::AnchoredClock,
     event::Event,
     header::{Header, Kind},
-    record::Sample,
+    photo_sample::Sample,
     spec::Publisher,
 };
 use std::time::Duration;
@@ -116,7 +116,7 @@ async fn send(
         .publish(TOPIC_PHOTOS, message, Tag::Photo(id));
     endpoint.summary.sent += 1;
     endpoint.open.insert(id);
-    endpoint.journal.add(&sample);
+    endpoint.sample_file.add(&sample);
     endpoint.samples.push(sample);
     Ok(waited)
 }

@@ -4,11 +4,11 @@ use crate::{
     MAX_MESSAGE_BYTES, TOPIC_PHOTOS, TOPIC_REPLIES,
     classifier::ClassifierFactory,
     endpoint::Ticks,
-    journal::Journal,
     ledger::Ledger,
     mqtt::{Seen, Session, Tag},
     photo,
     queue::ByteQueue,
+    sample_file::SampleFile,
     workers::{Classified, Job, Workers},
 };
 use continuum_workload_core::{
@@ -17,7 +17,7 @@ use continuum_workload_core::{
     event::{Event, EventSink, Summary},
     header::{Header, Kind, Reply},
     ids::IdSet,
-    record::Sample,
+    photo_sample::Sample,
     spec::Subscriber,
 };
 use std::{
@@ -45,7 +45,7 @@ struct Worker<'a> {
     clock: AnchoredClock,
     queue: &'a ByteQueue<Job<Header>>,
     ledger: &'a Mutex<Ledger>,
-    journal: Journal,
+    sample_file: SampleFile,
     summary: Summary,
     bad_messages: u64,
     ticks: Ticks,
@@ -103,7 +103,7 @@ pub(crate) async fn run(
         },
     )
     .await?;
-    let journal = Journal::create(context.out)?;
+    let sample_file = SampleFile::create(context.out)?;
     context.events.send(&Event::Ready {
         detail: format!("{}; {}", factory.describe(), photo::CHOICES),
     });
@@ -114,7 +114,7 @@ pub(crate) async fn run(
         clock,
         queue: &queue,
         ledger: &ledger,
-        journal,
+        sample_file,
         summary: Summary::default(),
         bad_messages: 0,
         ticks: Ticks::start(),
@@ -139,7 +139,7 @@ pub(crate) async fn run(
     summary.reconnects = session.reconnects();
     summary.dropped = queue.dropped();
     summary.bad_inputs += worker.bad_messages;
-    let written = worker.journal.check();
+    let written = worker.sample_file.check();
     context.events.send(&Event::Finished(summary));
     result.and(written)
 }
@@ -294,7 +294,7 @@ impl Worker<'_> {
         } else {
             self.summary.bad_inputs += 1;
         }
-        self.journal.add(&Sample {
+        self.sample_file.add(&Sample {
             endpoint: header.endpoint,
             id: header.id,
             due_ns: header.due_unix_ns,

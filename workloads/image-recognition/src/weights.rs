@@ -3,7 +3,7 @@
 //! Input names: `_conv_stem`, `_bn0`, `_blocks.N._expand_conv|_bn0|_depthwise_conv|_bn1|_project_conv|_bn2`,
 //! `_conv_head`, `_bn1`, `_fc`. Folding: weight · γ/√(σ²+ε), bias β − μ·γ/√(σ²+ε), ε = 1e-3.
 
-use crate::legacy;
+use crate::legacy_pytorch;
 use continuum_workload_core::application::RunError;
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
@@ -16,7 +16,7 @@ const BLOCKS: usize = 16;
 pub fn convert(source: &Path, target: &Path) -> Result<usize, RunError> {
     let reading = format!("read weights `{}`", source.display());
     let bytes = std::fs::read(source).map_err(|e| RunError::other(reading.clone(), e))?;
-    let state = legacy::read(&bytes).map_err(|e| RunError::other(reading.clone(), e))?;
+    let state = legacy_pytorch::read(&bytes).map_err(|e| RunError::other(reading.clone(), e))?;
     let folded = fold(&state).map_err(|name| {
         RunError::other(
             reading,

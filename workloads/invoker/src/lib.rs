@@ -16,7 +16,7 @@ use continuum_workload_core::{
     call::Call,
     clock::AnchoredClock,
     event::{Event, Summary},
-    record::Sample,
+    photo_sample::Sample,
     spec::{FunctionCalls, Invoker, Role},
 };
 use std::{sync::Arc, time::Duration};

@@ -6,7 +6,7 @@ use continuum_workload_core::{
     application::RunError,
     call::{CALL_COLUMNS, Call},
     header::WorkerStages,
-    record::{SAMPLE_COLUMNS, Sample},
+    photo_sample::{SAMPLE_COLUMNS, Sample},
 };
 use std::path::Path;
 

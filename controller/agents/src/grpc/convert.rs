@@ -87,7 +87,3 @@ pub(super) fn from_sample(s: wire::MetricsSample) -> MetricsSample {
         workload_rss_bytes: s.workload_rss_bytes,
     }
 }
-
-pub(super) fn now_unix_ns() -> i64 {
-    continuum_workload_core::clock::AnchoredClock::start().now_unix_ns()
-}

@@ -1,7 +1,8 @@
 //! The agent over gRPC with mutual TLS. The only module of the controller that names wire types.
 
-mod again;
+mod clock;
 mod convert;
+mod retry;
 mod streams;
 mod transfer;
 
@@ -17,7 +18,7 @@ use continuum_model::{
     AGENT_PORT, ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodePlan, StartedRun,
 };
 use continuum_proto as wire;
-use convert::{explain, from_applied, from_sample, now_unix_ns, to_artifact, to_link};
+use convert::{explain, from_applied, from_sample, to_artifact, to_link};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -39,7 +40,6 @@ const PROGRAM_DEADLINE: Duration = Duration::from_mins(4);
 const LONG_CALL_DEADLINE: Duration = Duration::from_mins(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
-const CLOCK_EXCHANGES: u32 = 15;
 
 /// A connection to one agent; made when first used, and again when it broke.
 #[derive(Debug, Clone)]
@@ -167,30 +167,7 @@ impl Agent for GrpcAgent {
     }
 
     async fn clock_offset(&self) -> Result<ClockOffset, Error> {
-        let mut client = wire::clock_client::ClockClient::new(self.channel.clone());
-        let mut best: Option<ClockOffset> = None;
-        for _ in 0..CLOCK_EXCHANGES {
-            let sent = now_unix_ns();
-            let call = client.exchange(wire::ClockExchangeRequest {});
-            let answer = self
-                .call("tell the time", CALL_DEADLINE, call)
-                .await?
-                .into_inner();
-            let received = now_unix_ns();
-            let round_trip = (received - sent) - (answer.sent_unix_ns - answer.received_unix_ns);
-            let offset_ns = i64::midpoint(
-                answer.received_unix_ns - sent,
-                answer.sent_unix_ns - received,
-            );
-            let measured = ClockOffset {
-                offset_ns,
-                error_ns: round_trip / 2,
-            };
-            if best.is_none_or(|b| measured.error_ns < b.error_ns) {
-                best = Some(measured);
-            }
-        }
-        Ok(best.unwrap_or_default())
+        self.measure_clock_offset().await
     }
 
     async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error> {
@@ -281,7 +258,7 @@ impl Agent for GrpcAgent {
                 Ok(())
             }
         };
-        self.call_again(&doing, LONG_CALL_DEADLINE, work).await
+        self.call_with_retry(&doing, LONG_CALL_DEADLINE, work).await
     }
 
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error> {
@@ -296,7 +273,7 @@ impl Agent for GrpcAgent {
             let request = request.clone();
             async move { client.start(request).await }
         };
-        self.call_again("start the MQTT broker", PROGRAM_DEADLINE, call)
+        self.call_with_retry("start the MQTT broker", PROGRAM_DEADLINE, call)
             .await
             .map(|_| ())
     }
@@ -328,7 +305,7 @@ impl Agent for GrpcAgent {
             async move { client.apply(request).await }
         };
         let answer = self
-            .call_again("emulate links", PROGRAM_DEADLINE, call)
+            .call_with_retry("emulate links", PROGRAM_DEADLINE, call)
             .await?
             .into_inner();
         Ok(answer.classes.into_iter().map(from_applied).collect())
@@ -342,7 +319,7 @@ impl Agent for GrpcAgent {
             let (mut client, request) = (self.network(), request.clone());
             async move { client.set_link(request).await }
         };
-        self.call_again("change a link", PROGRAM_DEADLINE, call)
+        self.call_with_retry("change a link", PROGRAM_DEADLINE, call)
             .await
             .map(|_| ())
     }
@@ -407,7 +384,7 @@ impl Agent for GrpcAgent {
             async move { client.start(request).await }
         };
         let started = self
-            .call_again(&doing, CALL_DEADLINE, call)
+            .call_with_retry(&doing, CALL_DEADLINE, call)
             .await?
             .into_inner();
         Ok(StartedRun {

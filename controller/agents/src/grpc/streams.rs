@@ -1,7 +1,7 @@
 //! What an agent says over time. A broken connection is seen by keep-alive within seconds, so these need no deadline
 //! of their own; programs have theirs at the agent.
 
-use super::{CALL_DEADLINE, GrpcAgent, again::Outage, convert::from_sample};
+use super::{CALL_DEADLINE, GrpcAgent, convert::from_sample, retry::Outage};
 use crate::types::{ExecOutput, RunEvent, RunEventKind};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeEvent, RunExit};

@@ -1,7 +1,7 @@
 //! How an option gets into a config and out of it again.
 
 use super::Config;
-use crate::{change::TimelineStep, choices::Choice, entry::Value, load::FunctionLoad};
+use crate::{choices::Choice, entry::Value, function_load::FunctionLoad, timeline::TimelineStep};
 
 /// Both ways.
 #[derive(Debug, Clone, Copy)]

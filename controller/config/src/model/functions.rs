@@ -5,7 +5,7 @@ use super::{
     field::{Access, Field, own},
     keys::{Key, Kind, key},
 };
-use crate::{entry::Value, load::FunctionLoad};
+use crate::{entry::Value, function_load::FunctionLoad};
 use serde::Serialize;
 
 /// Functions that are called at once.

@@ -1,6 +1,7 @@
 //! The checked config. What a provider, a manager, an execution model or an application has for itself is in a file each,
 //! its options beside its fields; options of one table are shown in the order of the list in `options`.
 
+mod benchmark;
 mod container;
 mod empty;
 pub(crate) mod field;
@@ -11,8 +12,8 @@ mod kubeedge;
 mod kubernetes;
 mod openfaas;
 mod qemu;
-mod run;
 
+pub use benchmark::{ApplicationConfig, Benchmark};
 pub use container::Container;
 pub use empty::Empty;
 pub use functions::{FunctionSpec, Functions};
@@ -21,8 +22,8 @@ pub use kubeedge::KubeEdge;
 pub use kubernetes::Kubernetes;
 pub use openfaas::OpenFaas;
 pub use qemu::Qemu;
-pub use run::{ApplicationConfig, Benchmark};
 
+pub(crate) use benchmark::{LENGTH, REFUSED, RUN, TIMELINE};
 pub(crate) use container::OPTIONS as CONTAINER;
 pub(crate) use empty::OPTIONS as EMPTY;
 pub(crate) use functions::OPTIONS as FUNCTIONS;
@@ -31,7 +32,6 @@ pub(crate) use kubeedge::OPTIONS as KUBEEDGE;
 pub(crate) use kubernetes::OPTIONS as KUBERNETES;
 pub(crate) use openfaas::OPTIONS as OPENFAAS;
 pub(crate) use qemu::OPTIONS as QEMU;
-pub(crate) use run::{LENGTH, REFUSED, RUN, TIMELINE};
 
 use crate::choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime};
 use continuum_model::{Link, Mode, PerTier, Tier, TierPair};

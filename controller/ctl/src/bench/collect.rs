@@ -4,7 +4,7 @@ use crate::{report::NodeMetrics, session::Session};
 use continuum_agents::{Agent, Runner};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeRun};
-use continuum_workload_core::{call::Call, record::Sample, spec::Role};
+use continuum_workload_core::{call::Call, photo_sample::Sample, spec::Role};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;

@@ -1,21 +1,21 @@
 //! One run of an application on a live deployment: workers first, endpoints when those are ready, then results.
 
+mod agent_runner;
 mod boots;
+mod clock_offsets;
 mod collect;
+mod dataset;
 mod functions;
-mod live;
+mod lifecycle;
 mod measurement;
-mod offsets;
-mod on_agent;
 mod placement;
 mod run;
-mod stage;
+mod run_watch;
 mod timeline;
 mod validity;
 mod warm_up;
-mod watch;
 
-pub use live::{Done, bench};
+pub use lifecycle::{Done, bench};
 
 /// For a node that may be dead to end a run, or to say who it is.
 const STOP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! Which run goes where: workers of a cluster into pods, everything else to its node's agent, as a process or in a
 //! container. Nodes get the images that they lack before anything starts.
 
-use super::{measurement::Measurement, on_agent::OnAgent};
+use super::{agent_runner::AgentRunner, measurement::Measurement};
 use crate::{artifacts, session::Session};
 use continuum_agents::{ArtifactSource, Runner};
 use continuum_cluster::{Image, Pods, check_ready, client, node_times};
@@ -122,7 +122,7 @@ impl RunPlacement {
             (Some(pods), Some(image)) if self.is_pod(run) => {
                 Arc::new(pods.place(run, image, agent))
             }
-            (_, image) => Arc::new(OnAgent {
+            (_, image) => Arc::new(AgentRunner {
                 agent,
                 container: self.runtime.clone().zip(image.map(|i| i.reference)),
                 own: run.own.clone(),

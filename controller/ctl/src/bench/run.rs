@@ -2,15 +2,14 @@
 
 use super::{
     boots::{boots_of, check_boots, same_boots},
-    collect, functions,
+    clock_offsets::{clocks, clocks_of_answering},
+    collect, dataset, functions,
     measurement::Measurement,
-    offsets::{clocks, clocks_of_answering},
     placement::RunPlacement,
-    stage,
+    run_watch::{Watched, start, stop, wait_ended, wait_ready},
     timeline::Timeline,
     validity::assess_validity,
     warm_up::warm_up,
-    watch::{Watched, start, stop, wait_ended, wait_ready},
 };
 use crate::{report::Bench, session::Session};
 use continuum_config::Benchmark;
@@ -44,7 +43,7 @@ pub(super) async fn run(
     let placed = match benchmark.dataset() {
         Some(dir) => {
             progress
-                .stage("photos", stage::dataset(session, dir))
+                .stage("photos", dataset::send(session, dir))
                 .await?
         }
         None => Vec::new(),
@@ -83,8 +82,8 @@ pub(super) async fn run(
         let deploy = functions::deploy(session, benchmark);
         progress.stage("deploy functions", deploy).await?;
     }
-    let watch = calls_functions.then(|| functions::Watch::start(session, clock));
-    let watch = watch.transpose()?;
+    let sampler = calls_functions.then(|| functions::FunctionSampler::start(session, clock));
+    let sampler = sampler.transpose()?;
     let metrics = collect::Metrics::start(session);
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     let mut load_unix_ns = begun_unix_ns;
@@ -123,8 +122,8 @@ pub(super) async fn run(
     let mut report = application.report(plan, benchmark, &runs, &clocks);
     let mut function_samples = Vec::new();
     let mut function_pods = Vec::new();
-    if let Some(watch) = watch {
-        let seen = watch.finish(session, begun_unix_ns).await;
+    if let Some(sampler) = sampler {
+        let seen = sampler.finish(session, begun_unix_ns).await;
         applications::add_function_table(&mut report, &runs, &seen.samples);
         applications::add_start_table(&mut report, &seen.pods);
         (function_samples, function_pods) = (seen.samples, seen.pods);

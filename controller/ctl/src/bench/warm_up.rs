@@ -3,7 +3,7 @@
 use super::{
     measurement::Measurement,
     placement::RunPlacement,
-    watch::{start, stop, wait_ended, wait_ready},
+    run_watch::{start, stop, wait_ended, wait_ready},
 };
 use crate::session::Session;
 use continuum_host::error::Error;

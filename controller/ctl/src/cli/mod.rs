@@ -6,11 +6,11 @@ mod artifact;
 mod config;
 mod doctor;
 mod dry_run;
-mod enter;
 mod functions;
 mod image;
 mod inspect;
 mod lifecycle;
+mod namespace;
 pub(crate) mod nodes;
 mod output;
 mod ssh;
@@ -20,7 +20,8 @@ use clap::Parser;
 use continuum_config::Checked;
 use continuum_host::{
     context::Context,
-    error::{Error, Exit},
+    error::Error,
+    exit::Exit,
     process,
     progress::{Progress, note},
     state::{Deployment, StateRoot},
@@ -31,7 +32,7 @@ use continuum_provider::{
     Allow,
     uml::{namespace, supervisor},
 };
-use enter::Entered;
+use namespace::Entered;
 use output::Output;
 use serde_json::json;
 use std::{path::Path, process::ExitCode, sync::Arc};
@@ -78,7 +79,7 @@ fn before_threads(arguments: &Arguments) -> Result<Option<Entered>, Error> {
     match &arguments.command {
         Command::Guest { dir } => supervisor::supervise(dir).map(|()| None),
         Command::HoldNamespace { record } => namespace::hold(record).map(|()| None),
-        _ => enter::enter(arguments).map(Some),
+        _ => namespace::enter(arguments).map(Some),
     }
 }
 
@@ -244,7 +245,7 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
         }
     };
     context.progress.finish();
-    let left = enter::leave(&context.root, &entered).await;
+    let left = namespace::leave(&context.root, &entered).await;
     result.and(left)
 }
 

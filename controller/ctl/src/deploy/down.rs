@@ -32,7 +32,7 @@ pub async fn destroy_orphans_of(
     }
     let mut removed = Vec::new();
     let mut failed = None;
-    for provider in continuum_provider::makers() {
+    for provider in continuum_provider::active() {
         match provider.destroy_orphans(context, name, libvirt_uri).await {
             Ok(found) => removed.extend(found),
             // Machines outlive libvirt's daemon: without it nobody knows whether they are gone.

@@ -9,7 +9,7 @@ use continuum_host::{
     context::{Choice, Context},
     error::Error,
     keys::Secrets,
-    state::{self, Claim, Deployment, Phase},
+    state::{self, AddressLock, Deployment, Phase},
 };
 use continuum_model::Plan;
 use continuum_provider::{Allow, LimitReport, MachineState, Provider};
@@ -171,7 +171,7 @@ async fn claim(
     if let Some(prefix) = deployment.prefix() {
         return Ok(continuum_plan::plan(config, prefix));
     }
-    let _claim = Claim::take().await?;
+    let _claim = AddressLock::take().await?;
     let prefix = continuum_provider::claim_prefix(context, provider, config, &config.name).await?;
     deployment.set_prefix(prefix)?;
     let plan = continuum_plan::plan(config, prefix);

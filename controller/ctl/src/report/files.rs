@@ -6,8 +6,7 @@ use continuum_host::{error::Error, progress::StageTime, state::Deployment};
 use continuum_model::{NodeRun, Phase, Plan};
 use continuum_plan::links_of;
 use continuum_workload_core::{
-    call::CALL_COLUMNS,
-    record::{SAMPLE_COLUMNS, csv_record},
+    call::CALL_COLUMNS, csv_records::csv_record, photo_sample::SAMPLE_COLUMNS,
 };
 use serde_json::json;
 use std::{
@@ -333,7 +332,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         for bad in [&*file, Path::new("/proc/x")] {
             let error = Place::look(bad, "lab").unwrap_err();
-            assert_eq!(error.exit(), continuum_host::error::Exit::Preflight);
+            assert_eq!(error.exit(), continuum_host::exit::Exit::Preflight);
             assert!(error.to_string().contains("cannot be written"), "{error}");
         }
         let place = Place::look(dir.path(), "lab").unwrap();

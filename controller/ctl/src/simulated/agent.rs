@@ -226,7 +226,7 @@ impl Agent for SimulatedAgent {
         let doing = "start the MQTT broker";
         self.call(doing, PROGRAM_DEADLINE, |machine, _, _| {
             writes(machine)?;
-            machine.life.broker = Some(spec);
+            machine.volatile.broker = Some(spec);
             Ok(())
         })
         .await
@@ -235,7 +235,7 @@ impl Agent for SimulatedAgent {
     async fn broker_stats(&self) -> Result<BrokerStats, Error> {
         let doing = "tell about its broker";
         self.call(doing, CALL_DEADLINE, |machine, _, _| {
-            let backend = machine.life.broker.as_ref().map(|b| b.backend.clone());
+            let backend = machine.volatile.broker.as_ref().map(|b| b.backend.clone());
             Ok(BrokerStats {
                 running: backend.is_some(),
                 backend: backend.unwrap_or_default(),
@@ -247,7 +247,7 @@ impl Agent for SimulatedAgent {
 
     async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error> {
         self.call("emulate links", PROGRAM_DEADLINE, |machine, _, _| {
-            machine.life.links = classes.to_vec();
+            machine.volatile.links = classes.to_vec();
             Ok(classes.iter().map(applied).collect())
         })
         .await
@@ -255,7 +255,7 @@ impl Agent for SimulatedAgent {
 
     async fn set_link(&self, class: &LinkClass) -> Result<(), Error> {
         self.call("change a link", PROGRAM_DEADLINE, |machine, _, _| {
-            let mut links = machine.life.links.iter_mut();
+            let mut links = machine.volatile.links.iter_mut();
             let known = links.find(|l| l.name == class.name);
             let known = known.ok_or_else(|| format!("there is no link {}", class.name))?;
             // Numbers only, as the real one does.
@@ -271,7 +271,7 @@ impl Agent for SimulatedAgent {
 
     async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error> {
         self.call("show its links", PROGRAM_DEADLINE, |machine, _, _| {
-            let links = machine.life.links.iter().map(applied).collect();
+            let links = machine.volatile.links.iter().map(applied).collect();
             Ok((links, String::new()))
         })
         .await
@@ -330,7 +330,7 @@ impl Agent for SimulatedAgent {
                 let mut inner = self.world.now();
                 let now = inner.elapsed();
                 let machine = inner.machines.get_mut(&self.address);
-                let run = machine.and_then(|m| m.life.runs.get_mut(id));
+                let run = machine.and_then(|m| m.volatile.runs.get_mut(id));
                 let run = run.ok_or_else(|| self.failed(&doing, "there is no such run"))?;
                 if silent.is_zero() {
                     run.heard = now;
@@ -357,7 +357,7 @@ impl Agent for SimulatedAgent {
         let doing = format!("stop run {id}");
         self.call(&doing, CALL_DEADLINE, |machine, _, times| {
             let unix_ns = times.unix_ns + machine.offset_ns;
-            let run = machine.life.runs.get_mut(id);
+            let run = machine.volatile.runs.get_mut(id);
             let run = run.ok_or("there is no such run")?;
             run.end(times.now, unix_ns, 0, "it was stopped");
             Ok(())
@@ -368,7 +368,11 @@ impl Agent for SimulatedAgent {
     async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error> {
         let doing = format!("send {name} of run {id}");
         self.call(&doing, LONG_CALL_DEADLINE, |machine, _, _| {
-            let run = machine.life.runs.get(id).ok_or("there is no such run")?;
+            let run = machine
+                .volatile
+                .runs
+                .get(id)
+                .ok_or("there is no such run")?;
             match name {
                 "samples.csv" => Ok(run.samples_csv().into_bytes()),
                 _ => Err(format!("it left no {name}")),

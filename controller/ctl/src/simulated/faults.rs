@@ -25,7 +25,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Whether a run that is under way then can have no valid result.
-    pub(super) fn spoils(self) -> bool {
+    pub(super) fn invalidates_result(self) -> bool {
         !matches!(self, Self::Late(_) | Self::WrongClock(_))
     }
 

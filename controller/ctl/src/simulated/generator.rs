@@ -7,7 +7,7 @@ use super::{
     simulation::{End, Simulation, Stop},
 };
 use crate::bench::Done;
-use continuum_host::error::{Exit, chain};
+use continuum_host::{error::chain, exit::Exit};
 use continuum_model::Validity;
 use std::{
     fmt::Write,
@@ -131,7 +131,7 @@ struct Checked {
 impl Checked {
     /// Whether nothing went wrong in the world during the last command.
     fn is_calm(&self) -> bool {
-        self.simulation.world.now().came.is_empty()
+        self.simulation.world.now().injected.is_empty()
     }
 
     fn up(&mut self, stop: Stop) {
@@ -199,12 +199,12 @@ impl Checked {
         let missing = self.simulation.missing(begun);
         let inner = self.simulation.world.now();
         let spoilt: Vec<_> = inner
-            .came
+            .injected
             .iter()
-            .filter(|(planned, is_under_way)| *is_under_way && planned.fault.spoils())
+            .filter(|(planned, is_under_way)| *is_under_way && planned.fault.invalidates_result())
             .map(|(planned, _)| planned.clone())
             .collect();
-        let is_calm = inner.came.is_empty();
+        let is_calm = inner.injected.is_empty();
         drop(inner);
         let report = &done.bench.report;
         let reasons = report.invalid.join("\n");
@@ -282,7 +282,7 @@ impl Checked {
             _ => self.down(stop),
         }
         self.is_dirty |= !self.is_calm();
-        self.simulation.heal();
+        self.simulation.clear_faults();
     }
 }
 

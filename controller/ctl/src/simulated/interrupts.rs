@@ -1,7 +1,7 @@
 //! `up`, `bench` and `down` as they are meant to be, interrupted at every call, and killed at every write.
 
 use super::simulation::{End, Simulation, Stop};
-use continuum_host::error::{Exit, chain};
+use continuum_host::{error::chain, exit::Exit};
 use continuum_model::Validity;
 use std::time::Duration;
 

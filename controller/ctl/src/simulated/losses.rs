@@ -32,7 +32,7 @@ fn what_is_lost_during_a_bench_makes_its_result_invalid_and_is_told() {
             assert!(reasons.contains(node) && reasons.contains(words));
             assert_eq!(simulation.result_files(), 1);
             // The same commands put it right.
-            simulation.heal();
+            simulation.clear_faults();
             simulation.up(Stop::Never).ok();
             check_valid(&mut simulation);
             check_gone(&mut simulation);
@@ -46,7 +46,7 @@ fn what_is_only_late_or_shows_another_time_spoils_nothing() {
     simulation.up(Stop::Never).ok();
     simulation.plan(MIDDLE, "edge0", Fault::Late(Duration::from_secs(3)));
     check_valid(&mut simulation);
-    simulation.heal();
+    simulation.clear_faults();
     simulation.plan(MIDDLE, "endpoint0", Fault::WrongClock(5_000_000_000));
     let done = simulation.bench(Stop::Never).ok();
     let report = &done.bench.report;

@@ -1,4 +1,4 @@
-//! A machine, and the life of its agent: what is lost when it starts again.
+//! A machine, and what of its agent is lost when it starts again.
 
 use super::{faults::Fault, workload::Run};
 use continuum_agents::{BrokerSpec, RunStart};
@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// What an agent and its machine have until they start again.
 #[derive(Debug, Default)]
-pub(super) struct Life {
+pub(super) struct VolatileState {
     pub(super) links: Vec<LinkClass>,
     pub(super) broker: Option<BrokerSpec>,
     pub(super) runs: BTreeMap<String, Run>,
 }
 
-impl Life {
+impl VolatileState {
     /// Whether an application runs.
     pub(super) fn is_under_way(&self) -> bool {
         self.runs.values().any(|run| run.ended.is_none())
@@ -31,7 +31,7 @@ pub(super) struct Machine {
     pub(super) state: MachineState,
     /// Counts its boots.
     pub(super) boot: u32,
-    pub(super) life: Life,
+    pub(super) volatile: VolatileState,
     pub(super) offset_ns: i64,
     pub(super) is_silent: bool,
     pub(super) late: Duration,
@@ -47,7 +47,7 @@ impl Machine {
             node,
             state: MachineState::Running,
             boot: 1,
-            life: Life::default(),
+            volatile: VolatileState::default(),
             offset_ns: 0,
             is_silent: false,
             late: Duration::ZERO,
@@ -59,12 +59,12 @@ impl Machine {
     pub(super) fn boot(&mut self) {
         self.boot += 1;
         self.state = MachineState::Running;
-        self.life = Life::default();
-        self.heal();
+        self.volatile = VolatileState::default();
+        self.clear_faults();
     }
 
     /// What is wrong with it is so no longer.
-    pub(super) fn heal(&mut self) {
+    pub(super) fn clear_faults(&mut self) {
         self.offset_ns = 0;
         self.is_silent = false;
         self.late = Duration::ZERO;
@@ -82,23 +82,23 @@ impl Machine {
             return Err("No space left on device".into());
         }
         let spec = serde_json::from_str(&run.spec_json).map_err(|e| e.to_string())?;
-        let others = self.life.runs.values_mut();
+        let others = self.volatile.runs.values_mut();
         for other in others.filter(|r| r.start.bench != run.bench) {
             other.end(now, unix_ns + self.offset_ns, 0, "another bench began");
         }
         // Asked again, it is the same run.
         let id = run.id.clone();
-        let started = self.life.runs.entry(id);
+        let started = self.volatile.runs.entry(id);
         started.or_insert_with(|| Run::new(run, spec, now));
         Ok(())
     }
 
-    /// At a time, since the beginning of the world and by its own clock.
-    pub(super) fn suffer(&mut self, fault: Fault, now: Duration, now_unix_ns: i64) {
+    /// A fault happens, at a time since the beginning of the world and by its own clock.
+    pub(super) fn inject(&mut self, fault: Fault, now: Duration, now_unix_ns: i64) {
         match fault {
             Fault::Dead => {
                 self.state = MachineState::Stopped;
-                self.life = Life::default();
+                self.volatile = VolatileState::default();
             }
             Fault::Silent => self.is_silent = true,
             Fault::Late(by) => self.late = by,
@@ -110,7 +110,7 @@ impl Machine {
             Fault::WrongClock(by_ns) => self.offset_ns += by_ns,
             Fault::LostSamples(count) => self.lose(count),
             Fault::Crash => {
-                for run in self.life.runs.values_mut() {
+                for run in self.volatile.runs.values_mut() {
                     run.crash(now, now_unix_ns);
                 }
             }
@@ -119,7 +119,12 @@ impl Machine {
 
     /// What runs of now write last is gone.
     fn lose(&mut self, count: usize) {
-        for run in self.life.runs.values_mut().filter(|r| r.ended.is_none()) {
+        for run in self
+            .volatile
+            .runs
+            .values_mut()
+            .filter(|r| r.ended.is_none())
+        {
             run.lost_lines += count;
         }
     }

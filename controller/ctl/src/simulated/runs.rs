@@ -2,10 +2,10 @@
 
 use super::{
     machine::Machine,
-    workload::{Run, Surroundings},
+    workload::{Run, RunEnvironment},
 };
 use continuum_model::{BROKER_PORT, LinkClass};
-use continuum_workload_core::{record::Sample, spec::Role};
+use continuum_workload_core::{photo_sample::Sample, spec::Role};
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 /// By address.
@@ -14,7 +14,7 @@ pub(super) type Machines = BTreeMap<Ipv4Addr, Machine>;
 /// The link of one node to another, as it is in force.
 fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> {
     let prefix = format!("{to}/32");
-    let mut classes = machines.get(&from)?.life.links.iter();
+    let mut classes = machines.get(&from)?.volatile.links.iter();
     classes.find(|c| c.peers.iter().any(|p| p.prefixes.contains(&prefix)))
 }
 
@@ -51,14 +51,16 @@ fn is_served(machines: &Machines, worker: Ipv4Addr, bench: &str) -> bool {
             && run.start.bench == bench
             && run.ended.is_none()
     };
-    !machine.is_silent && machine.life.broker.is_some() && machine.life.runs.values().any(is_worker)
+    !machine.is_silent
+        && machine.volatile.broker.is_some()
+        && machine.volatile.runs.values().any(is_worker)
 }
 
 /// What endpoints of a worker have answers for, and whether all of them are done.
 fn served(machines: &Machines, endpoints: &[String], bench: &str) -> (Vec<Sample>, bool) {
     let (mut samples, mut done) = (Vec::new(), 0);
     for machine in machines.values() {
-        for run in machine.life.runs.values() {
+        for run in machine.volatile.runs.values() {
             if run.start.bench == bench && endpoints.contains(&run.spec.node) {
                 done += usize::from(run.ended.is_some());
                 samples.extend(run.samples.iter().filter(|s| s.answered_ns != 0).cloned());
@@ -69,7 +71,7 @@ fn served(machines: &Machines, endpoints: &[String], bench: &str) -> (Vec<Sample
 }
 
 /// Moves all of them on; endpoints come before workers, which end after them.
-pub(super) fn go_on(machines: &mut Machines, now: Duration, began_unix_ns: i64) {
+pub(super) fn advance(machines: &mut Machines, now: Duration, began_unix_ns: i64) {
     for is_worker in [false, true] {
         let addresses: Vec<Ipv4Addr> = machines.keys().copied().collect();
         for address in addresses {
@@ -78,7 +80,7 @@ pub(super) fn go_on(machines: &mut Machines, now: Duration, began_unix_ns: i64) 
             };
             let now_unix_ns = began_unix_ns + now.as_nanos() as i64 + machine.offset_ns;
             let mut changes = Vec::new();
-            for (id, run) in &machine.life.runs {
+            for (id, run) in &machine.volatile.runs {
                 let is_of_turn = matches!(run.spec.role, Role::Subscriber(_)) == is_worker;
                 if run.ended.is_some() || !is_of_turn {
                     continue;
@@ -99,8 +101,8 @@ pub(super) fn go_on(machines: &mut Machines, now: Duration, began_unix_ns: i64) 
                 continue;
             };
             for (id, is_answered, round_trip_ms, (samples, are_served)) in changes {
-                if let Some(run) = machine.life.runs.get_mut(&id) {
-                    run.go_on(&Surroundings {
+                if let Some(run) = machine.volatile.runs.get_mut(&id) {
+                    run.advance(&RunEnvironment {
                         now,
                         now_unix_ns,
                         is_answered,

@@ -130,7 +130,7 @@ fn must<T>(doing: &str, result: Result<T, impl std::fmt::Display>) -> T {
 impl Simulation {
     pub(super) fn new(config: &str) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        continuum_provider::bring(&Simulated);
+        continuum_provider::register(&Simulated);
         // In memory where there is such a place: a journal waits for its disk at every write.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() {
@@ -279,8 +279,8 @@ impl Simulation {
         let mut inner = self.world.now();
         let at = inner.elapsed() + after;
         let node = node.to_owned();
-        inner.to_come.push(Planned { at, node, fault });
-        inner.to_come.sort_by_key(|planned| planned.at);
+        inner.planned_faults.push(Planned { at, node, fault });
+        inner.planned_faults.sort_by_key(|planned| planned.at);
     }
 
     /// Lets time pass while no command runs.
@@ -289,12 +289,12 @@ impl Simulation {
     }
 
     /// Nothing goes wrong any more, and machines that live do so without faults.
-    pub(super) fn heal(&self) {
+    pub(super) fn clear_faults(&self) {
         let mut inner = self.world.now();
-        inner.to_come.clear();
-        inner.came.clear();
+        inner.planned_faults.clear();
+        inner.injected.clear();
         for machine in inner.machines.values_mut() {
-            machine.heal();
+            machine.clear_faults();
         }
     }
 
@@ -326,14 +326,17 @@ impl Simulation {
     pub(super) fn runs_under_way(&self) -> Vec<String> {
         let inner = self.world.now();
         let reached = inner.machines.values().filter(|m| !m.is_silent);
-        let all = reached.filter(|m| m.life.is_under_way());
+        let all = reached.filter(|m| m.volatile.is_under_way());
         all.map(|m| m.node.clone()).collect()
     }
 
     /// Photos without an answer, of runs that began since a time.
     pub(super) fn missing(&self, begun: Duration) -> u64 {
         let inner = self.world.now();
-        let runs = inner.machines.values().flat_map(|m| m.life.runs.values());
+        let runs = inner
+            .machines
+            .values()
+            .flat_map(|m| m.volatile.runs.values());
         let own = runs.filter(|run| run.began >= begun);
         own.map(super::workload::Run::missing).sum()
     }
@@ -371,7 +374,10 @@ impl Simulation {
                 };
                 all.iter().map(one).collect::<Vec<_>>().join("; ")
             };
-            let (asked, has) = (text(&asked, overhead_ms), text(&machine.life.links, 0.0));
+            let (asked, has) = (
+                text(&asked, overhead_ms),
+                text(&machine.volatile.links, 0.0),
+            );
             if asked != has {
                 wrong.push(format!("{}: asked {asked}, has {has}", node.name));
             }

@@ -5,7 +5,7 @@ use continuum_model::RunExit;
 use continuum_workload_core::{
     event::{Event, Summary},
     header::WorkerStages,
-    record::{Loss, SAMPLE_COLUMNS, Sample},
+    photo_sample::{Loss, SAMPLE_COLUMNS, Sample},
     spec::{Load, Role, RunSpec},
 };
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) struct Run {
 }
 
 /// What a run can see of the world.
-pub(super) struct Surroundings<'a> {
+pub(super) struct RunEnvironment<'a> {
     /// Since the beginning of the world.
     pub(super) now: Duration,
     /// By the clock of its node.
@@ -87,44 +87,46 @@ impl Run {
     }
 
     /// Moves it on to now.
-    pub(super) fn go_on(&mut self, around: &Surroundings<'_>) {
+    pub(super) fn advance(&mut self, environment: &RunEnvironment<'_>) {
         let ready_at = self.began + READY_AFTER;
-        if self.ended.is_some() || around.now < ready_at {
+        if self.ended.is_some() || environment.now < ready_at {
             return;
         }
         if !self.is_ready {
             self.is_ready = true;
             let detail = "simulated".to_owned();
-            self.say(around.now_unix_ns, &Event::Ready { detail });
+            self.say(environment.now_unix_ns, &Event::Ready { detail });
         }
-        if around.now > self.heard + self.start.lease {
-            return self.end(around.now, around.now_unix_ns, 0, SILENT);
+        if environment.now > self.heard + self.start.lease {
+            return self.end(environment.now, environment.now_unix_ns, 0, SILENT);
         }
         let is_over = match self.spec.role.clone() {
-            Role::Publisher(_) | Role::Combined(_) => self.send(around, ready_at),
+            Role::Publisher(_) | Role::Combined(_) => self.send(environment, ready_at),
             Role::Subscriber(subscriber) => {
-                self.samples = around.served.to_vec();
-                around.are_served
-                    || around.now > ready_at + Duration::from_secs_f64(subscriber.deadline_s)
+                self.samples = environment.served.to_vec();
+                environment.are_served
+                    || environment.now > ready_at + Duration::from_secs_f64(subscriber.deadline_s)
             }
-            Role::Sleep(sleep) => around.now >= ready_at + Duration::from_secs_f64(sleep.sleep_s),
+            Role::Sleep(sleep) => {
+                environment.now >= ready_at + Duration::from_secs_f64(sleep.sleep_s)
+            }
             Role::Invoker(_) | Role::External => true,
         };
         if is_over {
-            self.end(around.now, around.now_unix_ns, 0, "");
+            self.end(environment.now, environment.now_unix_ns, 0, "");
         }
     }
 
     /// Sends what is due, takes answers; whether all is done.
-    fn send(&mut self, around: &Surroundings<'_>, ready_at: Duration) -> bool {
+    fn send(&mut self, environment: &RunEnvironment<'_>, ready_at: Duration) -> bool {
         let Some(load) = self.load() else {
             return true;
         };
         let due = |id: u64| ready_at + Duration::from_secs_f64(id as f64 / load.frequency_hz);
         let first_unix_ns =
-            around.now_unix_ns - around.now.saturating_sub(ready_at).as_nanos() as i64;
+            environment.now_unix_ns - environment.now.saturating_sub(ready_at).as_nanos() as i64;
         while (self.samples.len() as u64) < load.count()
-            && due(self.samples.len() as u64) <= around.now
+            && due(self.samples.len() as u64) <= environment.now
         {
             let id = self.samples.len() as u64;
             let due_ns = first_unix_ns + due(id).saturating_sub(ready_at).as_nanos() as i64;
@@ -143,15 +145,15 @@ impl Run {
                 ..Sample::default()
             });
         }
-        let one_way_ns = (around.round_trip_ms / 2.0 * 1e6) as i64;
+        let one_way_ns = (environment.round_trip_ms / 2.0 * 1e6) as i64;
         for sample in self.samples.iter_mut().filter(|s| s.answered_ns == 0) {
-            if !around.is_answered {
+            if !environment.is_answered {
                 continue;
             }
             // A photo that waited for a link comes when that is there again.
-            let waited_ns = around.now_unix_ns - sample.sent_ns;
+            let waited_ns = environment.now_unix_ns - sample.sent_ns;
             let sent_ns = if waited_ns > 1000 * MS {
-                around.now_unix_ns
+                environment.now_unix_ns
             } else {
                 sample.sent_ns
             };
@@ -172,11 +174,11 @@ impl Run {
             self.said = answered;
             let total = Some(load.count());
             let done = answered;
-            self.say(around.now_unix_ns, &Event::Progress { done, total });
+            self.say(environment.now_unix_ns, &Event::Progress { done, total });
         }
         let last = due(load.count() - 1);
-        answered == load.count() && around.now > last + Duration::from_millis(500)
-            || around.now > last + Duration::from_secs_f64(load.grace_s)
+        answered == load.count() && environment.now > last + Duration::from_millis(500)
+            || environment.now > last + Duration::from_secs_f64(load.grace_s)
     }
 
     /// Ends without a last word.

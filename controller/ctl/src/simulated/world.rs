@@ -1,4 +1,4 @@
-//! The simulated world: machines that are entries in a table, the lives of their agents, and what goes wrong.
+//! The simulated world: machines that are entries in a table, and their planned faults.
 
 use super::{
     faults::Planned,
@@ -22,7 +22,7 @@ static WORLDS: Mutex<BTreeMap<PathBuf, Arc<World>>> = Mutex::new(BTreeMap::new()
 
 /// Calls that pass while nobody waits for them are none that can be interrupted.
 #[derive(Debug, Default)]
-struct Trip {
+struct PlannedInterrupt {
     at_call: u64,
     cancel: CancellationToken,
 }
@@ -48,10 +48,10 @@ pub(super) struct Inner {
     /// Networks with the deployment, its id and its name, that has each.
     pub(super) networks: BTreeMap<Prefix, (String, String)>,
     pub(super) calls: Vec<Call>,
-    pub(super) to_come: Vec<Planned>,
+    pub(super) planned_faults: Vec<Planned>,
     /// With whether a run was under way on its node.
-    pub(super) came: Vec<(Planned, bool)>,
-    trip: Option<Trip>,
+    pub(super) injected: Vec<(Planned, bool)>,
+    interrupt: Option<PlannedInterrupt>,
 }
 
 /// The world of one state directory.
@@ -90,7 +90,7 @@ impl World {
     pub(super) fn now(&self) -> MutexGuard<'_, Inner> {
         // Whoever unwinds was killed, and the world goes on.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.go_on(self.began_unix_ns);
+        inner.advance(self.began_unix_ns);
         inner
     }
 
@@ -103,7 +103,7 @@ impl World {
     pub(super) fn begin(&self, at_call: Option<u64>, cancel: &CancellationToken) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.since = Some(Instant::now());
-        inner.trip = at_call.map(|at_call| Trip {
+        inner.interrupt = at_call.map(|at_call| PlannedInterrupt {
             at_call,
             cancel: cancel.clone(),
         });
@@ -115,8 +115,8 @@ impl World {
         let mut inner = self.now();
         inner.passed = inner.elapsed() + after;
         inner.since = None;
-        inner.trip = None;
-        inner.go_on(self.began_unix_ns);
+        inner.interrupt = None;
+        inner.advance(self.began_unix_ns);
     }
 
     /// Somebody asks: noted, and counted for who interrupts.
@@ -128,10 +128,10 @@ impl World {
             whom: whom.to_owned(),
             what: what.to_owned(),
         });
-        if let Some(trip) = &mut inner.trip {
-            trip.at_call = trip.at_call.saturating_sub(1);
-            if trip.at_call == 0 {
-                trip.cancel.cancel();
+        if let Some(interrupt) = &mut inner.interrupt {
+            interrupt.at_call = interrupt.at_call.saturating_sub(1);
+            if interrupt.at_call == 0 {
+                interrupt.cancel.cancel();
             }
         }
     }
@@ -151,24 +151,24 @@ impl Inner {
     }
 
     /// Moves everything on to now: faults first, each at its time.
-    fn go_on(&mut self, began_unix_ns: i64) {
+    fn advance(&mut self, began_unix_ns: i64) {
         let now = self.elapsed();
-        while let Some(index) = self.to_come.iter().position(|p| p.at <= now) {
-            let planned = self.to_come.remove(index);
-            runs::go_on(&mut self.machines, planned.at, began_unix_ns);
+        while let Some(index) = self.planned_faults.iter().position(|p| p.at <= now) {
+            let planned = self.planned_faults.remove(index);
+            runs::advance(&mut self.machines, planned.at, began_unix_ns);
             let Some((_, machine)) = self.machine(&planned.node) else {
                 continue;
             };
             if machine.state != MachineState::Running {
                 continue;
             }
-            let is_under_way = machine.life.is_under_way();
+            let is_under_way = machine.volatile.is_under_way();
             let now_unix_ns = began_unix_ns + planned.at.as_nanos() as i64 + machine.offset_ns;
-            machine.suffer(planned.fault, planned.at, now_unix_ns);
-            self.came.push((planned, is_under_way));
+            machine.inject(planned.fault, planned.at, now_unix_ns);
+            self.injected.push((planned, is_under_way));
         }
         if self.moved.replace(now) != Some(now) {
-            runs::go_on(&mut self.machines, now, began_unix_ns);
+            runs::advance(&mut self.machines, now, began_unix_ns);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Keys and certificates of one deployment: a CA of its own, one certificate per agent (server only), one for the
 //! controller (client only), ssh keys for people and for each node.
 
-mod edge;
+mod kubeedge;
 mod secrets;
 
 use crate::error::Error;
@@ -12,7 +12,7 @@ use rcgen::{
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
 
-pub use edge::{sec1_key_pem, token as edge_token};
+pub use kubeedge::{sec1_key_pem, token as edge_token};
 pub use secrets::Secrets;
 
 /// Guests may boot with a clock that is behind.

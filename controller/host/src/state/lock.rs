@@ -94,7 +94,7 @@ mod tests {
                 .contains(&format!("process {}", std::process::id())),
             "{error}"
         );
-        assert_eq!(error.exit(), crate::error::Exit::Locked);
+        assert_eq!(error.exit(), crate::exit::Exit::Locked);
         drop(first);
         let _a = Lock::take(dir.path(), "d", LockKind::Shared).unwrap();
         let _b = Lock::take(dir.path(), "d", LockKind::Shared).unwrap();

@@ -1,13 +1,13 @@
 //! What exists, on disk: one directory per deployment, an intent written before each thing is made.
 
-mod claim;
+mod address_lock;
 mod dirs;
 mod lock;
 mod login;
 mod store;
 mod writes;
 
-pub use claim::Claim;
+pub use address_lock::AddressLock;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
 pub use login::{LOGIN_OWNER, login_owner, login_user};

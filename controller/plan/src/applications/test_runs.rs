@@ -3,7 +3,7 @@
 use continuum_model::{NodeRun, Phase, RunExit, RunPlan, StartedRun};
 use continuum_workload_core::{
     event::Summary,
-    record::Sample,
+    photo_sample::Sample,
     spec::{Role, RunSpec, Sleep},
 };
 

@@ -3,9 +3,9 @@
 
 use super::{
     accelerator::Accelerator,
-    console_path, disks, domain_name, fabric,
+    console_path, disks, domain_name,
     hypervisor::Hypervisor,
-    preflight,
+    network, preflight,
     xml::{self, OwnershipTag},
 };
 use crate::{LimitReport, MachineState, NodeState, seed};
@@ -46,7 +46,7 @@ pub(super) fn create(
     } = create;
     let pool = context.root.pool();
     let base = disks::ensure_base(hypervisor, &pool, &context.root, image, &*context.progress)?;
-    let network = fabric::create(hypervisor, config, plan.prefix, deployment, &context.root)?;
+    let attachment = network::create(hypervisor, config, plan.prefix, deployment, &context.root)?;
     std::fs::create_dir_all(context.root.console())
         .map_err(Error::file("create", context.root.console()))?;
     let headroom = preflight::headroom(hypervisor.host()?, plan, accelerator);
@@ -76,7 +76,7 @@ pub(super) fn create(
                 initrd: base.initrd.clone(),
                 disk: disks.disk,
                 seed: disks.seed,
-                network: network.clone(),
+                network: attachment.clone(),
                 tap: format!("ct{}-{}", deployment.id(), node.slot)
                     .chars()
                     .take(15)

@@ -3,7 +3,7 @@
 //! ```text
 //! hypervisor   what is asked of libvirt, as a trait; `libvirt` is the real one, `deadline` ends calls that hang
 //! machines     machines of a deployment, on any hypervisor
-//! fabric       the network that nodes are attached to
+//! network      the network that nodes are attached to
 //! disks        base image, overlays and seeds in a storage pool
 //! xml          descriptions of domains, networks, pools and volumes
 //! accelerator  KVM if it really boots a kernel, else TCG
@@ -12,7 +12,6 @@
 mod accelerator;
 mod deadline;
 mod disks;
-mod fabric;
 #[cfg(test)]
 mod fake;
 mod hypervisor;
@@ -20,6 +19,7 @@ mod libvirt;
 mod machines;
 #[cfg(test)]
 mod machines_tests;
+mod network;
 mod preflight;
 mod xml;
 
@@ -95,7 +95,7 @@ impl Provider for Qemu {
         prefix: Prefix,
     ) -> Result<bool, Error> {
         let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
-        fabric::is_taken(&hypervisor, prefix).await
+        network::is_taken(&hypervisor, prefix).await
     }
 
     async fn preflight(
@@ -150,7 +150,7 @@ impl Provider for Qemu {
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
         let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
-        fabric::create(&hypervisor, config, plan.prefix, deployment, &context.root).map(|_| ())
+        network::create(&hypervisor, config, plan.prefix, deployment, &context.root).map(|_| ())
     }
 
     async fn create(

@@ -8,7 +8,7 @@
 //! supervisor       the process that a guest lives in
 //! console          the end of what a guest writes, bounded
 //! guests           directories and supervisors of a deployment
-//! fabric           the bridge that guests are attached to
+//! network          the bridge that guests are attached to
 //! control_groups   CPU quota, memory and cores of the host's processes that guests are
 //! disk_limits      in the guest's own kernel
 //! namespace        of ordinary users: where bridges can be made without root
@@ -18,10 +18,10 @@
 mod console;
 mod control_groups;
 mod disk_limits;
-mod fabric;
 pub mod guests;
 mod kernel;
 pub mod namespace;
+mod network;
 mod placement;
 mod preflight;
 mod sandbox;
@@ -41,8 +41,8 @@ use continuum_host::{
 use continuum_model::{NodePlan, Plan, Prefix};
 use continuum_plan::managers;
 use control_groups::ControlGroups;
-use fabric::Owner;
 use kernel::Kernel;
+use network::Owner;
 use preflight::Host;
 use sandbox::GuestSpec;
 use std::{path::PathBuf, time::Duration};
@@ -234,7 +234,7 @@ impl Provider for Uml {
             return Ok(());
         }
         let owner = owner_of(context, deployment);
-        fabric::create(&owner, plan.prefix, deployment)
+        network::create(&owner, plan.prefix, deployment)
             .await
             .map(|_| ())
     }
@@ -270,7 +270,7 @@ impl Provider for Uml {
             bridge.clone()
         } else {
             let owner = owner_of(context, deployment);
-            fabric::create(&owner, plan.prefix, deployment).await?
+            network::create(&owner, plan.prefix, deployment).await?
         };
         let groups = ControlGroups::of_host();
         if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
@@ -308,7 +308,7 @@ impl Provider for Uml {
                 quota: node.quota,
                 mac: node.mac.clone(),
                 bridge: bridge.clone(),
-                interface: fabric::interface_name(&deployment.id(), node.slot),
+                interface: network::interface_name(&deployment.id(), node.slot),
                 user: user_of(deployment, node.slot),
                 control_groups,
             };
@@ -354,7 +354,7 @@ impl Provider for Uml {
         dirs.dedup();
         let mut removed = remove_guests(dirs).await?;
         let text = uuid.to_string();
-        removed.extend(fabric::remove(&|owner| owner.uuid == text).await?);
+        removed.extend(network::remove(&|owner| owner.uuid == text).await?);
         removed.extend(namespace::end(&context.root, deployment.name()).await?);
         let names: Vec<(ResourceKind, String)> = deployment
             .resources()
@@ -380,7 +380,7 @@ impl Provider for Uml {
         let mut removed = remove_guests(dirs).await?;
         let root = context.root.owner();
         let ours = |owner: &Owner| owner.root == root && owner.deployment == name;
-        removed.extend(fabric::remove(&ours).await?);
+        removed.extend(network::remove(&ours).await?);
         removed.extend(namespace::end(&context.root, name).await?);
         Ok(removed)
     }

@@ -143,7 +143,7 @@ fn start(record: &Path) -> Result<ProcessId, Error> {
 /// What the holder does: nothing, in its namespace, until it is ended.
 pub fn hold(record: &Path) -> Result<(), Error> {
     rustix::process::setsid().ok();
-    super::fabric::run_blocking(
+    super::network::run_blocking(
         "make a network namespace",
         &["ip", "link", "set", "lo", "up"],
     )?;

@@ -210,7 +210,7 @@ fn attach(spec: &GuestSpec, pid: u32) -> Result<(), Error> {
         &["nsenter", &inside, "--", "ip", "link", "set", DEVICE, "up"],
     ];
     for argv in commands {
-        super::fabric::run_blocking("make the network device of a guest", argv)?;
+        super::network::run_blocking("make the network device of a guest", argv)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use crate::{classifier::fake::FakeFactory, photo::tests::jpeg, publisher, subscr
 use continuum_workload_core::{
     application::{RunContext, RunError, Stop},
     event::{Event, EventSink, Summary},
-    record::{Loss, Sample},
+    photo_sample::{Loss, Sample},
     spec::{Load, Publisher, Role, RunSpec, Subscriber},
 };
 use rustix::process::{Pid, Signal, kill_process};

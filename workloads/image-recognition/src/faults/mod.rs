@@ -6,7 +6,7 @@
 mod fixture;
 mod link;
 
-use continuum_workload_core::record::Loss;
+use continuum_workload_core::photo_sample::Loss;
 use fixture::{Fixture, Kind, Outcome, is_long};
 use link::Link;
 use rustix::process::Signal;

@@ -1,10 +1,10 @@
 //! Functions of a bench: deployed before anything is measured, watched while they are called.
 
-mod asked;
-mod watch;
+mod retry;
+mod sampler;
 
-use asked::asked;
-pub(super) use watch::Watch;
+use retry::with_retry;
+pub(super) use sampler::FunctionSampler;
 
 use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_agents::ArtifactSource;
@@ -134,17 +134,17 @@ pub(super) async fn deploy(session: &Session, benchmark: &Benchmark) -> Result<(
             workload.reference(),
         );
         let doing = format!("deploy function {}", load.name);
-        asked(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
+        with_retry(&doing, progress, cancel, || gateway.deploy(&wanted)).await?;
     }
     let least = benchmark.function().min_replicas;
     let client = client(&session.deployment, &session.plan)?;
     for load in &loads {
         // One of an earlier bench may have been idle for so long that it has none.
         let doing = format!("scale function {}", load.name);
-        let status = asked(&doing, progress, cancel, || gateway.status(&load.name)).await?;
+        let status = with_retry(&doing, progress, cancel, || gateway.status(&load.name)).await?;
         if status.replicas < u64::from(least) {
             let scale = || gateway.scale(&load.name, least.into());
-            asked(&doing, progress, cancel, scale).await?;
+            with_retry(&doing, progress, cancel, scale).await?;
         }
         wait_ready(session, &gateway, &client, &load.name, least).await?;
     }
@@ -159,7 +159,7 @@ async fn remove_others(
     loads: &[FunctionLoad],
 ) -> Result<(), Error> {
     let (progress, cancel) = (&*session.context.progress, &session.context.cancel);
-    let all = asked("list functions", progress, cancel, || gateway.list()).await?;
+    let all = with_retry("list functions", progress, cancel, || gateway.list()).await?;
     for name in others(&all, loads) {
         let say = format!("function {name} of an earlier bench is removed");
         session.context.progress.say(&say);
@@ -170,7 +170,7 @@ async fn remove_others(
                 other => other,
             }
         };
-        asked(&format!("remove function {name}"), progress, cancel, remove).await?;
+        with_retry(&format!("remove function {name}"), progress, cancel, remove).await?;
     }
     Ok(())
 }

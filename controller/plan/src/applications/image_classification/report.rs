@@ -2,7 +2,7 @@
 
 use continuum_model::{Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table};
 use continuum_workload_core::{
-    record::Sample,
+    photo_sample::Sample,
     stats::{LatencyHistogram, round_to, upstream_trimmed},
 };
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! What became of the photos, and what a reader of the latency must know.
 
 use super::{NodeRun, Report, is_classified};
-use continuum_workload_core::{event::Summary, record::Loss};
+use continuum_workload_core::{event::Summary, photo_sample::Loss};
 use std::collections::BTreeMap;
 
 /// A send that began later than this after it was due has slipped.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::applications::test_runs::run;
 use continuum_model::{ClockOffset, ClockPair, Prefix};
-use continuum_workload_core::{header::WorkerStages, record::Loss};
+use continuum_workload_core::{header::WorkerStages, photo_sample::Loss};
 
 const CONFIG: &str = "name = \"d\"\n[infrastructure]\nprovider = \"local\"\n[infrastructure.edge]\nnodes = 1\n\
                       cores = 1\nmemory_mib = 512\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 512\n\

@@ -17,19 +17,19 @@ use tokio_util::sync::CancellationToken;
 const USAGE_PERIOD: Duration = Duration::from_secs(5);
 
 /// Looks at functions until it is asked for what it saw.
-pub(in crate::bench) struct Watch {
+pub(in crate::bench) struct FunctionSampler {
     stop: CancellationToken,
-    seen: JoinHandle<Seen>,
+    seen: JoinHandle<FunctionSamples>,
 }
 
-/// What a watch brings.
+/// What a sampler saw.
 #[derive(Debug, Default)]
-pub(in crate::bench) struct Seen {
+pub(in crate::bench) struct FunctionSamples {
     pub(in crate::bench) samples: Vec<FunctionSample>,
     pub(in crate::bench) pods: Vec<PodRecord>,
 }
 
-impl Watch {
+impl FunctionSampler {
     pub(in crate::bench) fn start(session: &Session, clock: AnchoredClock) -> Result<Self, Error> {
         let gateway = gateway(session)?;
         let client = client(&session.deployment, &session.plan)?;
@@ -50,7 +50,7 @@ impl Watch {
                 tokio::select! {
                     () = ended.cancelled() => {
                         let pods = pods.finish();
-                        return Seen { samples, pods };
+                        return FunctionSamples { samples, pods };
                     }
                     _ = tick.tick() => {}
                 }
@@ -81,7 +81,11 @@ impl Watch {
     }
 
     /// With what nodes noted of the pods since then.
-    pub(in crate::bench) async fn finish(self, session: &Session, begun_unix_ns: i64) -> Seen {
+    pub(in crate::bench) async fn finish(
+        self,
+        session: &Session,
+        begun_unix_ns: i64,
+    ) -> FunctionSamples {
         self.stop.cancel();
         let mut seen = self.seen.await.unwrap_or_default();
         let since = begun_unix_ns / 1_000_000_000;

@@ -1,7 +1,10 @@
 //! One record of samples per photo, as CSV. The columns are the public form of raw results.
 
-use crate::header::WorkerStages;
-use serde::{Deserialize, Serialize, Serializer, de::DeserializeOwned};
+use crate::{
+    csv_records::{read_records, to_record},
+    header::WorkerStages,
+};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Columns of `samples.csv`; all times are nanoseconds since 1970 by the clock of the node named in the prefix.
@@ -93,49 +96,9 @@ pub fn file_name(path: &std::path::Path) -> String {
     text
 }
 
-/// Cells as one record with its line end: quoted where a cell has a comma, a quote or a line end in it.
-pub fn csv_record<T: AsRef<[u8]>>(cells: impl IntoIterator<Item = T>) -> String {
-    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
-    // Writing to memory does not fail.
-    writer.write_record(cells).ok();
-    let bytes = writer.into_inner().unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn six_decimals<S: Serializer>(number: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{number:.6}"))
-}
-
-/// One value as a record with its line end.
-pub(crate) fn to_record(value: &impl Serialize) -> String {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
-    // Writing to memory does not fail.
-    writer.serialize(value).ok();
-    String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
-}
-
-/// Records of a CSV text below its first line, and those that cannot be read, as they are.
-pub(crate) fn read_records<T: DeserializeOwned>(
-    text: &str,
-    columns: &str,
-) -> (Vec<T>, Vec<String>) {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let (mut values, mut bad) = (Vec::new(), Vec::new());
-    for record in reader.records() {
-        match record {
-            Ok(record) => match record.deserialize(None) {
-                Ok(value) if record.len() == columns.split(',').count() => values.push(value),
-                _ => bad.push(record.iter().collect::<Vec<_>>().join(",")),
-            },
-            Err(error) => bad.push(error.to_string()),
-        }
-    }
-    (values, bad)
 }
 
 impl Sample {

@@ -1,7 +1,7 @@
 //! What may happen while an application runs: links change, programs start again. In a config's `timeline` each is a table
 //! or one line; in results it is one line.
 
-use super::shown::shown;
+use super::printable::printable;
 use serde::{Deserialize, Serialize, Serializer};
 use std::str::FromStr;
 
@@ -225,7 +225,7 @@ fn at(at_s: f64, text: &str) -> Result<f64, String> {
     }
     Err(format!(
         "`{}` is not a number of seconds, 0 to {LATEST_S}",
-        shown(text)
+        printable(text)
     ))
 }
 

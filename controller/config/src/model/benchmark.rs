@@ -10,10 +10,10 @@ use super::{
     keys::{CfgUnit, Key, Kind, both, key, unit},
 };
 use crate::{
-    change::TimelineStep,
     choices::{ApplicationKind, Choice},
     entry::Value,
-    load::FunctionLoad,
+    function_load::FunctionLoad,
+    timeline::TimelineStep,
 };
 use continuum_model::{Mode, UserImage};
 use serde::{Serialize, Serializer};

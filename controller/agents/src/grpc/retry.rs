@@ -41,7 +41,7 @@ impl Outage {
 
 impl GrpcAgent {
     /// A call that may reach the agent more than once.
-    pub(super) async fn call_again<T, F>(
+    pub(super) async fn call_with_retry<T, F>(
         &self,
         doing: &str,
         deadline: Duration,

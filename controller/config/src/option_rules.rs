@@ -4,7 +4,7 @@ use super::{
     choices::{Broker, EventBus, ProviderKind},
     findings::Findings,
     model::Config,
-    shown::shown,
+    printable::printable,
 };
 use continuum_model::{LONGEST_NAME, Tier, is_name};
 
@@ -17,7 +17,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             format!(
                 "`{}` must be 1 to {LONGEST_NAME} letters, digits, `-`, `_` or `.`, and not begin with `.` or `-`; give \
                  another with --set name=…",
-                shown(&config.name)
+                printable(&config.name)
             ),
         );
     }
@@ -57,7 +57,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
                 "infrastructure.prefix_ip",
                 format!(
                     "`{}` is not two numbers with a dot: {first}, and 1 to 254",
-                    shown(prefix)
+                    printable(prefix)
                 ),
             );
         }

@@ -292,7 +292,7 @@ pub(super) async fn wait_ended(
     }
 }
 
-/// Ends it, and hears it out; one that cannot be ended is lost.
+/// Ends it and drains its output; one that cannot be ended is lost.
 pub(super) async fn stop(one: &mut Watched) {
     let (runner, id) = (Arc::clone(&one.runner), one.run.remote_id.clone());
     let stopped = tokio::time::timeout(super::STOP_DEADLINE, runner.stop(&id));

@@ -12,7 +12,7 @@ const SILENCE: Duration = Duration::from_mins(3);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Asks until there is an answer, or the answer is a refusal; says meanwhile why it waits.
-pub(super) async fn asked<T, F>(
+pub(super) async fn with_retry<T, F>(
     doing: &str,
     progress: &Progress,
     cancel: &CancellationToken,
@@ -68,7 +68,7 @@ mod tests {
         let times = AtomicU16::new(0);
         let question = || std::future::ready(answer(times.fetch_add(1, Ordering::Relaxed)));
         let doing = "deploy function io";
-        let answer = asked(doing, &Progress::new(true), cancel, question).await;
+        let answer = with_retry(doing, &Progress::new(true), cancel, question).await;
         (answer, times.into_inner())
     }
 

@@ -2,7 +2,7 @@
 
 use continuum_workload_core::{
     application::RunError,
-    record::{SAMPLE_COLUMNS, Sample},
+    photo_sample::{SAMPLE_COLUMNS, Sample},
 };
 use std::{
     fs::File,
@@ -13,13 +13,13 @@ use std::{
 const FILE: &str = "samples.csv";
 
 /// A file that grows by a record whenever something is known; the last one about a photo counts.
-pub(crate) struct Journal {
+pub(crate) struct SampleFile {
     path: PathBuf,
     file: File,
     failed: Option<std::io::Error>,
 }
 
-impl Journal {
+impl SampleFile {
     pub(crate) fn create(out: &Path) -> Result<Self, RunError> {
         let path = out.join(FILE);
         let file = File::create(&path).and_then(|mut file| {

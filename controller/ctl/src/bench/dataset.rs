@@ -3,11 +3,11 @@
 use crate::{artifacts, session::Session};
 use continuum_host::error::Error;
 use continuum_model::Tier;
-use continuum_workload_core::record;
+use continuum_workload_core::photo_sample;
 use std::path::Path;
 
 /// Sends the photos to all endpoints; returns the directory as the nodes see it, by node.
-pub(super) async fn dataset(session: &Session, dir: &str) -> Result<Vec<(String, String)>, Error> {
+pub(super) async fn send(session: &Session, dir: &str) -> Result<Vec<(String, String)>, Error> {
     let photos = artifacts::photos_of(Path::new(dir)).map_err(|reasons| Error::Preflight {
         name: session.config.name.clone(),
         reasons,
@@ -15,7 +15,7 @@ pub(super) async fn dataset(session: &Session, dir: &str) -> Result<Vec<(String,
     // Another set of photos goes to another directory: a node takes all that it finds there.
     let mut parts = Vec::new();
     for photo in &photos {
-        parts.push(record::file_name(photo));
+        parts.push(photo_sample::file_name(photo));
         parts.push(continuum_images::hash::file(photo)?);
     }
     let digest = continuum_images::hash::texts(parts.iter().map(String::as_str));
@@ -26,7 +26,7 @@ pub(super) async fn dataset(session: &Session, dir: &str) -> Result<Vec<(String,
         async move {
             let mut placed = String::new();
             for photo in photos {
-                let name = record::file_name(photo);
+                let name = photo_sample::file_name(photo);
                 placed = agent.put(photo, &format!("{place}/{name}")).await?;
             }
             let dir = Path::new(&placed).parent().map(|p| p.display().to_string());

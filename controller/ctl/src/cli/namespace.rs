@@ -10,7 +10,7 @@ use continuum_host::{
     state::{Deployment, StateRoot},
 };
 use continuum_plan::load;
-use continuum_provider::{find, uml::namespace};
+use continuum_provider::{find, uml::namespace as of_uml};
 use std::path::Path;
 
 /// What was found out before the command began.
@@ -46,7 +46,7 @@ fn subject(command: &Command) -> Option<(&str, bool)> {
 /// command itself.
 pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
     let mut entered = Entered::default();
-    if !namespace::is_needed() {
+    if !of_uml::is_needed() {
         return Ok(entered);
     }
     let Some((given, makes_machines)) = subject(&arguments.command) else {
@@ -74,7 +74,7 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
         (None, None) => return Ok(entered),
     };
     if find(&provider).is_ok_and(|p| p.capabilities().needs_namespace)
-        && namespace::enter(&root, &name, makes_machines)?
+        && of_uml::enter(&root, &name, makes_machines)?
         && makes_machines
     {
         entered.namespace_of = Some(name);
@@ -100,7 +100,7 @@ pub(super) async fn leave(root: &StateRoot, entered: &Entered) -> Result<(), Err
     if let Some(name) = &entered.namespace_of
         && Deployment::load(root, name).ok().flatten().is_none()
     {
-        namespace::end(root, name).await?;
+        of_uml::end(root, name).await?;
     }
     Ok(())
 }

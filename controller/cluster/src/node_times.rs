@@ -1,11 +1,15 @@
 //! When a node did what for its pods, to the microsecond: its kubelet and its containerd say so in their logs, where the
 //! API only has seconds.
 
+use continuum_agents::Agent;
 use continuum_model::NodeTimes;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+/// For a node to search its journal.
+const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// `journalctl` with the lines that [`parse`] understands, since a time in seconds since 1970.
-pub(super) fn argv(since_unix_s: i64) -> Vec<String> {
+fn argv(since_unix_s: i64) -> Vec<String> {
     let words = [
         "journalctl",
         "--unit=kubelet",
@@ -31,7 +35,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 /// Stages by pod name, from lines of the journal in the order of time.
-pub(super) fn parse(journal: &str) -> BTreeMap<String, NodeTimes> {
+fn parse(journal: &str) -> BTreeMap<String, NodeTimes> {
     let mut reader = Reader::default();
     for line in journal.lines() {
         let Ok(entry) = serde_json::from_str::<serde_json::Value>(line) else {
@@ -92,6 +96,18 @@ impl Reader {
             if let Some(pod) = self.owners.get(id).cloned() {
                 self.note(&pod, "kubelet_started_container", time_ns);
             }
+        }
+    }
+}
+
+/// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
+pub async fn node_times(agent: &dyn Agent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
+    let argv = argv(since_unix_s);
+    match agent.exec(&argv, JOURNAL_DEADLINE).await {
+        Ok(output) => parse(&String::from_utf8_lossy(&output.stdout)),
+        Err(error) => {
+            tracing::debug!("{}", continuum_host::error::chain(&error));
+            BTreeMap::new()
         }
     }
 }

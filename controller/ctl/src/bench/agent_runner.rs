@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 /// With the node's agent: a process, or a container.
 #[derive(Debug)]
-pub(super) struct OnAgent {
+pub(super) struct AgentRunner {
     pub(super) agent: Arc<dyn Agent>,
     /// Runtime and image; `None` = a process.
     pub(super) container: Option<(String, String)>,
@@ -18,7 +18,7 @@ pub(super) struct OnAgent {
 }
 
 #[async_trait::async_trait]
-impl Runner for OnAgent {
+impl Runner for AgentRunner {
     async fn start(&self, mut run: RunStart) -> Result<StartedRun, Error> {
         if let Some((runtime, image)) = &self.container {
             let (command, env) = if let Some(own) = &self.own {

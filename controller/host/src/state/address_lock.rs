@@ -16,11 +16,11 @@ const NAME: &str = "continuum-claims-addresses";
 /// Held until dropped, or until the process ends. A name in the kernel's list of abstract sockets: every user sees the
 /// same one, no file stays, and another network namespace, whose addresses are its own, has another.
 #[derive(Debug)]
-pub struct Claim {
+pub struct AddressLock {
     _socket: UnixListener,
 }
 
-impl Claim {
+impl AddressLock {
     /// Waits for the others.
     pub async fn take() -> Result<Self, Error> {
         Self::take_named(NAME, WITHIN).await
@@ -56,13 +56,13 @@ mod tests {
     async fn one_at_a_time() {
         let name = format!("continuum-test-{}", std::process::id());
         let short = Duration::from_millis(100);
-        let first = Claim::take_named(&name, short).await.unwrap();
-        let error = Claim::take_named(&name, short)
+        let first = AddressLock::take_named(&name, short).await.unwrap();
+        let error = AddressLock::take_named(&name, short)
             .await
             .unwrap_err()
             .to_string();
         assert!(error.contains("another `up`"), "{error}");
         drop(first);
-        Claim::take_named(&name, short).await.unwrap();
+        AddressLock::take_named(&name, short).await.unwrap();
     }
 }
