@@ -5,6 +5,8 @@ mod local;
 mod prefix;
 #[cfg(feature = "libvirt")]
 mod qemu;
+#[cfg(feature = "test-hooks")]
+mod registered;
 mod routes;
 mod seed;
 pub mod uml;
@@ -13,10 +15,12 @@ use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan, Prefix};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 pub use choose::choose;
 pub use prefix::{claim_prefix, likely_prefix};
+#[cfg(feature = "test-hooks")]
+pub use registered::register;
 
 /// Every provider; the only place that names them.
 pub const PROVIDERS: &[&dyn Provider] = &[
@@ -26,25 +30,13 @@ pub const PROVIDERS: &[&dyn Provider] = &[
     &local::Local,
 ];
 
-/// Those that are of no program: a test brings the one it simulates. A config cannot name them.
-static REGISTERED: RwLock<Vec<&'static dyn Provider>> = RwLock::new(Vec::new());
-
-/// Adds a provider that is none of this program's; once is enough.
-pub fn register(provider: &'static dyn Provider) {
-    let mut all = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
-    if all.iter().all(|known| known.name() != provider.name()) {
-        all.push(provider);
-    }
-}
-
-/// Who may have made something here. A test that brings its own does not look at the machines of its host.
+/// Who may have made something on this host.
 pub fn active() -> Vec<&'static dyn Provider> {
-    let registered = REGISTERED.read().unwrap_or_else(PoisonError::into_inner);
-    if registered.is_empty() {
-        PROVIDERS.to_vec()
-    } else {
-        registered.clone()
+    #[cfg(feature = "test-hooks")]
+    if let Some(registered) = registered::all() {
+        return registered;
     }
+    PROVIDERS.to_vec()
 }
 
 /// What the user goes on without.

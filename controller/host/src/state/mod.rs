@@ -5,11 +5,13 @@ mod dirs;
 mod lock;
 mod login;
 mod store;
-mod writes;
+#[cfg(feature = "test-hooks")]
+mod write_hook;
 
 pub use address_lock::AddressLock;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
 pub use login::{LOGIN_OWNER, login_owner, login_user};
 pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};
-pub use writes::{Moment, watch_writes};
+#[cfg(feature = "test-hooks")]
+pub use write_hook::{Moment, watch_writes};

@@ -1,4 +1,4 @@
-//! Where a test stands in for a full disk, or for a kill between two writes of what must survive.
+//! Where a test stands in for a full disk, or for a kill between two writes of what must survive; in no program.
 
 use crate::error::Error;
 use std::{cell::RefCell, io, path::Path};
