@@ -67,12 +67,14 @@ const NATIVE: Policy = Policy {
     patience: Duration::from_mins(8),
 };
 
+/// In systemd's words; `kvm` and `uml` are the others of ours.
+const QEMU_WITHOUT_KVM: &str = "qemu";
+
 impl Machine {
     /// Asks systemd; one that does not know its machine runs on a processor.
     pub(crate) async fn read(system: &dyn System) -> Self {
         let kind = system.run(&["systemd-detect-virt"], DEADLINE).await;
-        // `kvm` and `uml` are the others of ours.
-        if kind.is_ok_and(|name| name.trim() == "qemu") {
+        if kind.is_ok_and(|name| name.trim() == QEMU_WITHOUT_KVM) {
             Self::Emulated
         } else {
             Self::Native

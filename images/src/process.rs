@@ -290,21 +290,26 @@ fn not_executed(said: &str) -> Option<&str> {
     after.split(':').next()
 }
 
-/// Debian package of the programs used here.
+/// Programs used here, with their Debian packages; all others are of coreutils.
+const PACKAGES: &[(&str, &str)] = &[
+    ("mmdebstrap", "mmdebstrap"),
+    ("bwrap", "bubblewrap"),
+    ("curl", "curl"),
+    ("go", "golang-go"),
+    ("qemu-img", "qemu-utils"),
+    ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
+    ("dpkg-deb", "dpkg"),
+    ("python3", "python3-pip"),
+    ("apt-get", "apt"),
+    ("cargo", "rustup"),
+    ("rustc", "rustup"),
+];
+
 fn package_of(program: &str) -> &'static str {
-    match program {
-        "mmdebstrap" => "mmdebstrap",
-        "bwrap" => "bubblewrap",
-        "curl" => "curl",
-        "go" => "golang-go",
-        "qemu-img" => "qemu-utils",
-        "setpriv" | "unshare" => "util-linux",
-        "dpkg-deb" => "dpkg",
-        "python3" => "python3-pip",
-        "apt-get" => "apt",
-        "cargo" | "rustc" => "rustup",
-        _ => "coreutils",
-    }
+    let mut known = PACKAGES.iter();
+    let known = known.find(|(name, _)| *name == program);
+    known.map_or("coreutils", |(_, package)| package)
 }
 
 #[cfg(test)]

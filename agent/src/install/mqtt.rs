@@ -1,7 +1,7 @@
 //! What the MQTT broker needs: nothing for the embedded one, Debian packages for mosquitto.
 
 use super::{InstallSpec, Installer, Progress, StepState, packages};
-use crate::{error::AgentError, system::System};
+use crate::{broker::Backend, error::AgentError, system::System};
 use std::time::Duration;
 
 /// Option `backend`: `rumqttd` (embedded, the default) or `mosquitto`.
@@ -18,7 +18,7 @@ impl Installer for Mqtt {
     }
 
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool {
-        backend(spec) == "mosquitto"
+        matches!(backend(spec), Ok(Backend::Mosquitto))
     }
 
     async fn is_installed(&self, _system: &dyn System) -> bool {
@@ -32,8 +32,8 @@ impl Installer for Mqtt {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        match backend(spec) {
-            "rumqttd" => {
+        match backend(spec)? {
+            Backend::Rumqttd => {
                 progress.report(
                     "broker",
                     StepState::Unchanged,
@@ -41,20 +41,15 @@ impl Installer for Mqtt {
                 );
                 Ok(())
             }
-            "mosquitto" => mosquitto(spec, system, progress).await,
-            other => Err(AgentError::NotFound {
-                what: "MQTT backend",
-                name: other.to_owned(),
-                known: vec!["rumqttd".into(), "mosquitto".into()],
-            }),
+            Backend::Mosquitto => mosquitto(spec, system, progress).await,
         }
     }
 }
 
-fn backend(spec: &InstallSpec) -> &str {
+fn backend(spec: &InstallSpec) -> Result<Backend, AgentError> {
     spec.options
         .get("backend")
-        .map_or("rumqttd", String::as_str)
+        .map_or(Ok(Backend::Rumqttd), |name| Backend::from_name(name))
 }
 
 async fn mosquitto(

@@ -1,6 +1,6 @@
 //! Components that the user brings: a directory with their files, by `artifact add NAME PATH`.
 
-use super::{Component, Fetcher};
+use super::{Component, Fetcher, add_command};
 use crate::{
     cache::Cache,
     error::{ImageError, Report},
@@ -13,6 +13,14 @@ pub(super) struct File;
 impl Fetcher for File {
     fn name(&self) -> &'static str {
         "file"
+    }
+
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    fn how_to_get(&self, component: &Component) -> String {
+        add_command(component)
     }
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {
@@ -29,8 +37,8 @@ impl Fetcher for File {
         Err(ImageError::Missing {
             what: component.title(),
             hint: format!(
-                "it cannot be built here; bring it: continuum-ctl artifact add {} PATH",
-                component.name
+                "it cannot be built here; bring it: {}",
+                add_command(component)
             ),
         })
     }

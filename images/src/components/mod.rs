@@ -13,7 +13,6 @@
 //! ```
 //! A fetcher is one trait, one file and one line in `FETCHERS`. What is in the store is checked by digest before it is used.
 
-mod alone;
 mod bundle;
 mod catalogue;
 mod debian;
@@ -23,6 +22,7 @@ mod kernel;
 mod kernel_patches;
 mod members;
 mod oci;
+mod static_program;
 mod store;
 mod url;
 
@@ -41,6 +41,14 @@ pub use store::{Stored, add, all, find, obtain, unused};
 pub trait Fetcher: Sync {
     /// As in the catalogue.
     fn name(&self) -> &'static str;
+    /// Whether a user may bring the files of its components, by `artifact add`.
+    fn takes_files(&self) -> bool {
+        false
+    }
+    /// What to type to have a component in the store.
+    fn how_to_get(&self, component: &Component) -> String {
+        build_command(component)
+    }
     /// Everything that the result depends on, beside the catalogue's own entry.
     fn inputs(&self, cache: &Cache, component: &Component) -> Result<String, ImageError>;
     /// Puts the component's files into an empty directory.
@@ -58,12 +66,20 @@ pub(crate) const FETCHERS: &[&dyn Fetcher] = &[
     &go::Go,
     &oci::Oci,
     &bundle::Bundle,
-    &alone::Alone,
+    &static_program::StaticProgram,
     &debian::Debian,
     &kernel::Kernel,
     &url::Url,
     &file::File,
 ];
+
+fn build_command(component: &Component) -> String {
+    format!("continuum-ctl artifact build {}", component.name)
+}
+
+fn add_command(component: &Component) -> String {
+    format!("continuum-ctl artifact add {} PATH", component.name)
+}
 
 /// Finds a fetcher by its name.
 pub fn fetcher(name: &str) -> Result<&'static dyn Fetcher, ImageError> {

@@ -2,7 +2,7 @@
 //! none, with the one that was noted when it came for the first time: nobody exchanges it unseen.
 
 use super::{
-    Component, Fetcher,
+    Component, Fetcher, add_command, build_command,
     members::{self, is_archive},
 };
 use crate::{
@@ -25,6 +25,15 @@ pub(super) struct Url;
 impl Fetcher for Url {
     fn name(&self) -> &'static str {
         "url"
+    }
+
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    fn how_to_get(&self, component: &Component) -> String {
+        let (build, add) = (build_command(component), add_command(component));
+        format!("{build} (downloads it), or {add} (a folder or the release's archive)")
     }
 
     fn inputs(&self, _cache: &Cache, _component: &Component) -> Result<String, ImageError> {

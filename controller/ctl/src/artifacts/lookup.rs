@@ -10,14 +10,10 @@ use continuum_images::{
 
 /// What to type to have a component in the store.
 fn how_to_get(component: &Component) -> String {
-    let name = &component.name;
-    let build = format!("continuum-ctl artifact build {name}");
-    let add = format!("continuum-ctl artifact add {name} PATH");
-    match &*component.way {
-        "url" => format!("{build} (downloads it), or {add} (a folder or the release's archive)"),
-        "file" => add,
-        _ => build,
-    }
+    components::fetcher(&component.way).map_or_else(
+        |error| error.to_string(),
+        |fetcher| fetcher.how_to_get(component),
+    )
 }
 
 /// Likewise in words when that cannot be found out, as for what is made of a guest image without one.

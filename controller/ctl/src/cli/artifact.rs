@@ -23,10 +23,11 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
         }
         ArtifactAction::Add { name, path } => {
             let component = catalogue.find(&name, None)?;
-            if !["file", "url"].contains(&&*component.way) {
+            let fetcher = components::fetcher(&component.way)?;
+            if !fetcher.takes_files() {
                 return Err(Error::other(
                     format!("add {}", component.title()),
-                    format!("it is built here: continuum-ctl artifact build {name}"),
+                    format!("it is built here: {}", fetcher.how_to_get(component)),
                 ));
             }
             show(
@@ -166,7 +167,7 @@ fn wanted<'a>(catalogue: &'a Catalogue, names: &[String]) -> Result<Vec<&'a Comp
             .components
             .iter()
             // The others are fetched or brought when somebody wants them.
-            .filter(|c| !["file", "url"].contains(&&*c.way))
+            .filter(|c| components::fetcher(&c.way).is_ok_and(|f| !f.takes_files()))
             .collect());
     }
     let mut found = Vec::new();

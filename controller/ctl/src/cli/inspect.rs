@@ -76,6 +76,7 @@ pub(super) async fn status(
         let state = states.iter().find(|s| s.node == node.name);
         let state = state.map_or(MachineState::Gone, |s| s.state);
         let answer = tokio::time::timeout(ANSWER_DEADLINE, agent.metrics()).await;
+        let answers = matches!(answer, Ok(Ok(_)));
         let (word, load) = match answer {
             Ok(Ok(Some(sample))) => (
                 "answers".to_owned(),
@@ -89,7 +90,7 @@ pub(super) async fn status(
             Ok(Ok(None)) => ("answers".to_owned(), "-".to_owned()),
             Ok(Err(_)) | Err(_) => ("silent".to_owned(), "-".to_owned()),
         };
-        let broker = if plan.brokers.contains(&node.name) && word == "answers" {
+        let broker = if plan.brokers.contains(&node.name) && answers {
             agent.broker_stats().await.map_or_else(
                 |_| "?".to_owned(),
                 |b| {

@@ -1,22 +1,35 @@
-//! Container images from archives, in the place where the kubelet looks for them, or in that of docker (option
-//! `runtime`).
+//! containerd, in the namespace where the kubelet looks for images.
 
-use super::{InstallSpec, Installer, Progress, StepState, containerd::SOCKET};
-use crate::{error::AgentError, system::System};
-use std::{collections::BTreeSet, time::Duration};
+use super::{IMPORT_DEADLINE, ImageStore, SHORT};
+use crate::{
+    error::AgentError,
+    install::{InstallSpec, Progress, StepState, containerd::SOCKET},
+    system::System,
+};
+use std::collections::BTreeSet;
 
-#[derive(Debug)]
-pub(crate) struct ContainerImages;
-
-/// An image of hundreds of megabytes under emulation.
-const IMPORT_DEADLINE: Duration = Duration::from_mins(10);
-const SHORT: Duration = Duration::from_mins(2);
-/// Names of archives that docker has taken in.
-const LOADED: &str = "/var/lib/continuum-agent/docker-images";
 const NAMESPACE: &str = "--namespace=k8s.io";
 
+pub(super) struct Containerd;
+
+#[async_trait::async_trait]
+impl ImageStore for Containerd {
+    fn name(&self) -> &'static str {
+        "containerd"
+    }
+
+    async fn take(
+        &self,
+        spec: &InstallSpec,
+        system: &dyn System,
+        progress: &Progress,
+    ) -> Result<(), AgentError> {
+        import(spec, system, progress).await
+    }
+}
+
 /// Imports every archive among the artifacts whose image is not there.
-pub(super) async fn import(
+pub(in crate::install) async fn import(
     spec: &InstallSpec,
     system: &dyn System,
     progress: &Progress,
@@ -60,38 +73,6 @@ pub(super) async fn import(
     Ok(())
 }
 
-/// The same for docker, which has a store of its own and calls images by other digests: what was loaded is noted.
-async fn load(
-    spec: &InstallSpec,
-    system: &dyn System,
-    progress: &Progress,
-) -> Result<(), AgentError> {
-    for (artifact, path) in spec
-        .artifacts
-        .iter()
-        .filter(|(a, _)| a.name.ends_with(".tar"))
-    {
-        let note = format!("{LOADED}/{}", artifact.sha256);
-        let reference = artifact.image.split('@').next().unwrap_or_default();
-        let inspect = ["docker", "image", "inspect", "--format={{.Id}}", reference];
-        if system.exists(&note).await && system.run(&inspect, SHORT).await.is_ok() {
-            progress.report("images", StepState::Unchanged, &*artifact.name);
-            continue;
-        }
-        progress.report(
-            "images",
-            StepState::Running,
-            format!("loading {}", artifact.name),
-        );
-        let path = path.display().to_string();
-        let load = ["docker", "image", "load", "--quiet", "--input", &path];
-        system.run(&load, IMPORT_DEADLINE).await?;
-        system.write(&note, &artifact.image, 0o644).await?;
-        progress.report("images", StepState::Done, &*artifact.name);
-    }
-    Ok(())
-}
-
 /// Those of some images, all as `NAME@DIGEST`, that containerd has; asked once for all, since each question is a process,
 /// and for these alone: it reads the manifest and the configuration of each that it lists, two seconds' work under emulation.
 /// Without containerd there are none; one that does not answer is an error, since everything after would wait for it too.
@@ -124,34 +105,6 @@ pub(crate) async fn present(
             .then(|| format!("{name}@{digest}"))
     };
     Ok(listed.lines().filter_map(image).collect())
-}
-
-#[async_trait::async_trait]
-impl Installer for ContainerImages {
-    fn name(&self) -> &'static str {
-        "container-images"
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
-    }
-
-    async fn is_installed(&self, _system: &dyn System) -> bool {
-        // There is no such thing as all of them.
-        false
-    }
-
-    async fn apply(
-        &self,
-        spec: &InstallSpec,
-        system: &dyn System,
-        progress: &Progress,
-    ) -> Result<(), AgentError> {
-        match spec.options.get("runtime").map(String::as_str) {
-            Some("docker") => load(spec, system, progress).await,
-            _ => import(spec, system, progress).await,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const POINTER: &str = "binaries/current-static";
 
 #[derive(Debug)]
-pub(super) struct Alone;
+pub(super) struct StaticProgram;
 
 fn current(cache: &Cache) -> Result<PathBuf, ImageError> {
     let key = keys(cache, POINTER).into_iter().next();
@@ -24,7 +24,7 @@ fn current(cache: &Cache) -> Result<PathBuf, ImageError> {
     Ok(cache.find(&dir).unwrap_or_else(|| cache.path(dir)))
 }
 
-impl Fetcher for Alone {
+impl Fetcher for StaticProgram {
     fn name(&self) -> &'static str {
         "static"
     }
