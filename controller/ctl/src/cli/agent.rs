@@ -1,16 +1,71 @@
 //! agent: debugging over the same gRPC that everything else uses.
 
-use super::{args::AgentAction, output::Output};
+use super::output::Output;
 use crate::session;
+use clap::Subcommand;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
 use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
 use futures_util::{Stream, stream};
 use serde_json::json;
 use std::{
     io::{IsTerminal, Read},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
+
+/// Whose log lines an agent keeps.
+pub(super) const LOG_SOURCES: [&str; 3] = ["agent", "broker", "workload"];
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentAction {
+    /// Who it is and what it can do
+    Info,
+    /// Whether it answers, how far away it is, and how its broker is doing
+    Health,
+    /// Run a program on the node; its standard input, unless that is a terminal, and its exit code are this command's
+    Exec {
+        /// Longest time in seconds; then the exit code is 124
+        #[arg(long, default_value_t = 60)]
+        timeout_s: u64,
+        /// Program and arguments
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+    /// Its last log lines
+    Logs {
+        /// Whose
+        #[arg(long, default_value = "agent", value_parser = LOG_SOURCES)]
+        source: String,
+        /// How many lines
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: u32,
+    },
+    /// What it measures of itself
+    Metrics,
+    /// Ask for a component as `up` does, with settings of your own
+    Install {
+        /// As its agent knows it; `info` shows those that are there
+        component: String,
+        /// Settings
+        #[arg(value_name = "NAME=VALUE")]
+        options: Vec<String>,
+    },
+    /// Write a file below the agent's files directory
+    Put {
+        /// File here
+        file: PathBuf,
+        /// Relative path there
+        path: String,
+    },
+    /// Read a file from below the agent's files directory
+    Get {
+        /// Relative path there
+        path: String,
+        /// File here
+        file: PathBuf,
+    },
+}
 
 pub(super) async fn run(
     context: &Context,

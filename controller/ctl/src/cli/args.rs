@@ -1,17 +1,16 @@
-//! Commands and options.
+//! Commands and options. What a command can be told to do is beside what it does.
 
-use clap::{Parser, Subcommand, ValueEnum};
-use continuum_openfaas_api::client::JSON;
+use super::{
+    agent::{AgentAction, LOG_SOURCES},
+    artifact::ArtifactAction,
+    config::ConfigAction,
+    functions::FunctionsAction,
+    image::ImageAction,
+    network::NetworkAction,
+    output::Format,
+};
+use clap::{Parser, Subcommand};
 use std::path::PathBuf;
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    Text,
-    /// One JSON object on standard output
-    Json,
-}
 
 /// Whether a command line that is not understood asks for JSON all the same.
 pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
@@ -21,9 +20,6 @@ pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> 
             .windows(2)
             .any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
-
-/// Whose log lines an agent keeps.
-const SOURCES: [&str; 3] = ["agent", "broker", "workload"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -142,7 +138,7 @@ pub(crate) enum Command {
         /// Node; none = all
         node: Option<String>,
         /// Whose
-        #[arg(long, default_value = "agent", value_parser = SOURCES)]
+        #[arg(long, default_value = "agent", value_parser = LOG_SOURCES)]
         source: String,
         /// How many lines
         #[arg(long, short = 'n', default_value_t = 20)]
@@ -234,263 +230,4 @@ impl Command {
                 | Self::Doctor { .. }
         )
     }
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum NetworkAction {
-    /// Link classes as applied on each node
-    Show {
-        /// Also what `tc` itself says
-        #[arg(long)]
-        raw: bool,
-    },
-    /// Give a link other numbers; what is not given stays
-    Set {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
-        /// `latency_ms=…`, `jitter_ms=…`, `loss_percent=…`, `rate_mbit=…`
-        #[arg(required = true)]
-        numbers: Vec<String>,
-    },
-    /// Let nothing through between two tiers or nodes
-    Cut {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
-    },
-    /// Make a link what the config says; `up` does it for all
-    Restore {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AgentAction {
-    /// Who it is and what it can do
-    Info,
-    /// Whether it answers, how far away it is, and how its broker is doing
-    Health,
-    /// Run a program on the node; its standard input, unless that is a terminal, and its exit code are this command's
-    Exec {
-        /// Longest time in seconds; then the exit code is 124
-        #[arg(long, default_value_t = 60)]
-        timeout_s: u64,
-        /// Program and arguments
-        #[arg(last = true, required = true)]
-        argv: Vec<String>,
-    },
-    /// Its last log lines
-    Logs {
-        /// Whose
-        #[arg(long, default_value = "agent", value_parser = SOURCES)]
-        source: String,
-        /// How many lines
-        #[arg(long, short = 'n', default_value_t = 50)]
-        lines: u32,
-    },
-    /// What it measures of itself
-    Metrics,
-    /// Ask for a component as `up` does, with settings of your own
-    Install {
-        /// As its agent knows it; `info` shows those that are there
-        component: String,
-        /// Settings
-        #[arg(value_name = "NAME=VALUE")]
-        options: Vec<String>,
-    },
-    /// Write a file below the agent's files directory
-    Put {
-        /// File here
-        file: PathBuf,
-        /// Relative path there
-        path: String,
-    },
-    /// Read a file from below the agent's files directory
-    Get {
-        /// Relative path there
-        path: String,
-        /// File here
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum FunctionsAction {
-    /// All functions with their replicas
-    List,
-    /// Make a function, or change it
-    Deploy {
-        /// Its name
-        function: String,
-        /// Container image: one of the suite's if the function is of the suite
-        #[arg(long)]
-        image: Option<String>,
-        /// The watchdog's program
-        #[arg(long)]
-        fprocess: Option<String>,
-        /// Environment
-        #[arg(long, value_name = "NAME=VALUE")]
-        env: Vec<String>,
-        /// Labels, such as com.openfaas.scale.max=3
-        #[arg(long, value_name = "NAME=VALUE")]
-        label: Vec<String>,
-        /// Secrets that it sees
-        #[arg(long)]
-        secret: Vec<String>,
-    },
-    /// Call a function; its answer goes to standard output
-    Invoke {
-        /// Which one
-        function: String,
-        /// Body; without it and --file, standard input is, unless it is a terminal
-        #[arg(long, conflicts_with = "file")]
-        data: Option<String>,
-        /// File with the body; - is standard input, terminal or not
-        #[arg(long)]
-        file: Option<PathBuf>,
-        /// What the body is, as image/jpeg
-        #[arg(long, default_value = JSON)]
-        content_type: String,
-    },
-    /// What its replicas said
-    Logs {
-        /// Which one
-        function: String,
-        /// How many lines
-        #[arg(long, short = 'n')]
-        tail: Option<u64>,
-        /// Go on until interrupted
-        #[arg(long, short)]
-        follow: bool,
-    },
-    /// Set its replicas
-    Scale {
-        /// Which one
-        function: String,
-        /// How many
-        replicas: u64,
-    },
-    /// Remove it
-    Remove {
-        /// Which one
-        function: String,
-    },
-    /// Where the gateway is, and the password of its user admin
-    Gateway,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigAction {
-    /// Check a config; say every fault
-    Check {
-        /// Config file
-        config: PathBuf,
-    },
-    /// Print a config in the native spelling with every value that is in force
-    Show {
-        /// Config file
-        config: PathBuf,
-    },
-    /// List every option with its meaning
-    Options,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ImageAction {
-    /// Build the guest image, or find that it is up to date (needs root)
-    Build {
-        /// Source tree
-        #[arg(long, default_value = ".")]
-        source: PathBuf,
-        /// Use the package versions of this lock
-        #[arg(long)]
-        locked: Option<PathBuf>,
-        /// Only the workload bundle, which is all that provider `local` needs
-        #[arg(long)]
-        bundle_only: bool,
-        /// Also the image with the container images of this role in it, such as kubernetes
-        #[arg(long, conflicts_with = "bundle_only")]
-        role: Option<String>,
-    },
-    /// List images
-    List,
-    /// Read every file of the current image again and compare digests
-    Verify,
-    /// Write the current image, with the packages beside it, to an archive for a machine without a network
-    Export {
-        /// Archive
-        file: PathBuf,
-    },
-    /// Take in such an archive; its image becomes the current one
-    Import {
-        /// Archive
-        file: PathBuf,
-    },
-    /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment, and
-    /// what killed builds left half made
-    Prune {
-        /// Only say what would go
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Run cargo in the build root, for the crates that need libtorch
-    #[command(hide = true)]
-    Cargo {
-        /// Source tree
-        #[arg(long, default_value = ".")]
-        source: PathBuf,
-        /// Arguments of cargo
-        #[arg(last = true, required = true)]
-        arguments: Vec<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ArtifactAction {
-    /// What there is, how it is got, and whether it is in the store
-    List,
-    /// Get components into the store; those that are there cost nothing
-    #[command(
-        after_help = "Examples:\n  continuum-ctl artifact build                 everything that can be built\n  continuum-ctl artifact build kubernetes etcd"
-    )]
-    Build {
-        /// Components; all that can be built when none is named
-        names: Vec<String>,
-    },
-    /// Bring the files of a component that cannot be built here
-    Add {
-        /// Component
-        name: String,
-        /// Directory with its files
-        path: PathBuf,
-    },
-    /// Read everything in the store again and compare digests
-    Verify,
-    /// Write components to an archive for a machine without a network, or without Go
-    #[command(
-        after_help = "Examples:\n  continuum-ctl artifact export components.tar                       all that is in the store\n  continuum-ctl artifact export k8s.tar kubernetes kubernetes-images   what a cluster needs"
-    )]
-    Export {
-        /// Archive
-        file: PathBuf,
-        /// Components; all of the catalogue that are in the store when none is named
-        names: Vec<String>,
-    },
-    /// Take in such an archive
-    Import {
-        /// Archive
-        file: PathBuf,
-    },
-    /// Remove what the catalogue has no more, or what was made of sources that have changed since
-    Prune {
-        /// Only say what would go
-        #[arg(long)]
-        dry_run: bool,
-    },
 }

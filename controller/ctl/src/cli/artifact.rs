@@ -1,13 +1,61 @@
 //! artifact list, build, add, verify, export, import, prune.
 
-use super::{args::ArtifactAction, output::Output};
+use super::output::Output;
+use clap::Subcommand;
 use continuum_host::{context::Context, error::Error};
 use continuum_images::{
     archive::{self, Kind},
     components::{self, Catalogue, Component, Stored},
 };
 use serde_json::json;
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ArtifactAction {
+    /// What there is, how it is got, and whether it is in the store
+    List,
+    /// Get components into the store; those that are there cost nothing
+    #[command(
+        after_help = "Examples:\n  continuum-ctl artifact build                 everything that can be built\n  continuum-ctl artifact build kubernetes etcd"
+    )]
+    Build {
+        /// Components; all that can be built when none is named
+        names: Vec<String>,
+    },
+    /// Bring the files of a component that cannot be built here
+    Add {
+        /// Component
+        name: String,
+        /// Directory with its files
+        path: PathBuf,
+    },
+    /// Read everything in the store again and compare digests
+    Verify,
+    /// Write components to an archive for a machine without a network, or without Go
+    #[command(
+        after_help = "Examples:\n  continuum-ctl artifact export components.tar                       all that is in the store\n  continuum-ctl artifact export k8s.tar kubernetes kubernetes-images   what a cluster needs"
+    )]
+    Export {
+        /// Archive
+        file: PathBuf,
+        /// Components; all of the catalogue that are in the store when none is named
+        names: Vec<String>,
+    },
+    /// Take in such an archive
+    Import {
+        /// Archive
+        file: PathBuf,
+    },
+    /// Remove what the catalogue has no more, or what was made of sources that have changed since
+    Prune {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
 
 pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) -> Result<(), Error> {
     let catalogue = Catalogue::builtin()?;

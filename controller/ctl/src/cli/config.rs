@@ -1,10 +1,28 @@
 //! config check, show, options.
 
-use super::{args::ConfigAction, output::Output};
+use super::output::Output;
+use clap::Subcommand;
 use continuum_config::{KEYS, to_toml};
 use continuum_host::{error::Error, progress::note};
 use continuum_plan::load;
 use serde_json::json;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Check a config; say every fault
+    Check {
+        /// Config file
+        config: PathBuf,
+    },
+    /// Print a config in the native spelling with every value that is in force
+    Show {
+        /// Config file
+        config: PathBuf,
+    },
+    /// List every option with its meaning
+    Options,
+}
 
 pub(super) fn run(output: &Output, action: ConfigAction, set: &[String]) -> Result<(), Error> {
     match action {

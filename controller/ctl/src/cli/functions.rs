@@ -1,14 +1,15 @@
 //! functions: what a gateway has and does.
 
-use super::{args::FunctionsAction, output::Output};
+use super::output::Output;
 use crate::session;
+use clap::Subcommand;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_images::components::Catalogue;
 use continuum_model::Plan;
 use continuum_openfaas_api::{
     FunctionDeployment, LogMessage, Texts,
-    client::{ClientError, Gateway},
+    client::{ClientError, Gateway, JSON},
 };
 use serde_json::json;
 use std::{
@@ -16,6 +17,71 @@ use std::{
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FunctionsAction {
+    /// All functions with their replicas
+    List,
+    /// Make a function, or change it
+    Deploy {
+        /// Its name
+        function: String,
+        /// Container image: one of the suite's if the function is of the suite
+        #[arg(long)]
+        image: Option<String>,
+        /// The watchdog's program
+        #[arg(long)]
+        fprocess: Option<String>,
+        /// Environment
+        #[arg(long, value_name = "NAME=VALUE")]
+        env: Vec<String>,
+        /// Labels, such as com.openfaas.scale.max=3
+        #[arg(long, value_name = "NAME=VALUE")]
+        label: Vec<String>,
+        /// Secrets that it sees
+        #[arg(long)]
+        secret: Vec<String>,
+    },
+    /// Call a function; its answer goes to standard output
+    Invoke {
+        /// Which one
+        function: String,
+        /// Body; without it and --file, standard input is, unless it is a terminal
+        #[arg(long, conflicts_with = "file")]
+        data: Option<String>,
+        /// File with the body; - is standard input, terminal or not
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// What the body is, as image/jpeg
+        #[arg(long, default_value = JSON)]
+        content_type: String,
+    },
+    /// What its replicas said
+    Logs {
+        /// Which one
+        function: String,
+        /// How many lines
+        #[arg(long, short = 'n')]
+        tail: Option<u64>,
+        /// Go on until interrupted
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Set its replicas
+    Scale {
+        /// Which one
+        function: String,
+        /// How many
+        replicas: u64,
+    },
+    /// Remove it
+    Remove {
+        /// Which one
+        function: String,
+    },
+    /// Where the gateway is, and the password of its user admin
+    Gateway,
+}
 
 /// What functions of the suite run in.
 fn suite_image() -> Result<Option<String>, Error> {

@@ -1,6 +1,7 @@
 //! image build, list, verify, export, import, prune.
 
-use super::{args::ImageAction, output::Output};
+use super::output::Output;
+use clap::Subcommand;
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
@@ -9,7 +10,60 @@ use continuum_images::{
     store,
 };
 use serde_json::json;
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageAction {
+    /// Build the guest image, or find that it is up to date (needs root)
+    Build {
+        /// Source tree
+        #[arg(long, default_value = ".")]
+        source: PathBuf,
+        /// Use the package versions of this lock
+        #[arg(long)]
+        locked: Option<PathBuf>,
+        /// Only the workload bundle, which is all that provider `local` needs
+        #[arg(long)]
+        bundle_only: bool,
+        /// Also the image with the container images of this role in it, such as kubernetes
+        #[arg(long, conflicts_with = "bundle_only")]
+        role: Option<String>,
+    },
+    /// List images
+    List,
+    /// Read every file of the current image again and compare digests
+    Verify,
+    /// Write the current image, with the packages beside it, to an archive for a machine without a network
+    Export {
+        /// Archive
+        file: PathBuf,
+    },
+    /// Take in such an archive; its image becomes the current one
+    Import {
+        /// Archive
+        file: PathBuf,
+    },
+    /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment, and
+    /// what killed builds left half made
+    Prune {
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Run cargo in the build root, for the crates that need libtorch
+    #[command(hide = true)]
+    Cargo {
+        /// Source tree
+        #[arg(long, default_value = ".")]
+        source: PathBuf,
+        /// Arguments of cargo
+        #[arg(last = true, required = true)]
+        arguments: Vec<String>,
+    },
+}
 
 /// Unused builds of more than this are worth a word.
 const MUCH_BYTES: u64 = 8_000_000_000;

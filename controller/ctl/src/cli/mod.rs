@@ -11,6 +11,7 @@ mod image;
 mod inspect;
 mod lifecycle;
 mod namespace;
+mod network;
 pub(crate) mod nodes;
 mod output;
 mod ssh;
@@ -30,7 +31,7 @@ use continuum_images::cache::Cache;
 use continuum_plan::load;
 use continuum_provider::{
     Allow,
-    uml::{namespace, supervisor},
+    uml::{namespace as uml_namespace, supervisor},
 };
 use namespace::Entered;
 use output::Output;
@@ -52,7 +53,7 @@ pub fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             if args::asks_for_json(std::env::args_os()) {
-                let output = Output::new(args::Format::Json);
+                let output = Output::new(output::Format::Json);
                 output.json(&json!({ "error": error.to_string() }));
                 output.finish(Exit::Config as u8);
             }
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
 fn before_threads(arguments: &Arguments) -> Result<Option<Entered>, Error> {
     match &arguments.command {
         Command::Guest { dir } => supervisor::supervise(dir).map(|()| None),
-        Command::HoldNamespace { record } => namespace::hold(record).map(|()| None),
+        Command::HoldNamespace { record } => uml_namespace::hold(record).map(|()| None),
         _ => namespace::enter(arguments).map(Some),
     }
 }
@@ -221,9 +222,7 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
             node,
             command,
         } => ssh::ssh(&context, &name, &node, &command),
-        Command::Network { name, action } => {
-            inspect::network(&context, output, &name, &action).await
-        }
+        Command::Network { name, action } => network::run(&context, output, &name, &action).await,
         Command::Agent { name, node, action } => {
             or_interrupted(&context, agent::run(&context, output, &name, &node, action)).await
         }

@@ -1,6 +1,6 @@
 //! Printing: data to standard output, everything else to standard error.
 
-use super::args::Format;
+use clap::ValueEnum;
 use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use continuum_config::ConfigError;
 use continuum_host::{
@@ -11,6 +11,15 @@ use std::{
     io::Write,
     sync::{Mutex, PoisonError},
 };
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// One JSON object on standard output
+    Json,
+}
 
 pub(crate) fn warn(warnings: &[String]) {
     for warning in warnings {
