@@ -66,7 +66,8 @@ impl Run {
     }
 
     fn say(&mut self, time_unix_ns: i64, event: &Event) {
-        let line = serde_json::to_string(event).unwrap();
+        let line =
+            serde_json::to_string(event).unwrap_or_else(|error| panic!("write {event:?}: {error}"));
         let kind = RunEventKind::Line(line);
         self.events.push(RunEvent { time_unix_ns, kind });
     }

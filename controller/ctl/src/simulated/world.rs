@@ -64,7 +64,9 @@ pub(super) struct World {
 impl World {
     /// A new one for a controller.
     pub(super) fn of(deployments: PathBuf) -> Arc<Self> {
-        let began = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let began = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let world = Arc::new(Self {
             began_unix_ns: began.as_nanos() as i64,
             inner: Mutex::default(),

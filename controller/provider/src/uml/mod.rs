@@ -10,20 +10,25 @@
 //! guests           directories and supervisors of a deployment
 //! network          the bridge that guests are attached to
 //! control_groups   CPU quota, memory and cores of the host's processes that guests are
+//! cpu_quota        asked of them, and read back
 //! disk_limits      in the guest's own kernel
 //! namespace        of ordinary users: where bridges can be made without root
-//! preflight        what a host must have (pure)
+//! preflight        what a host must have (pure), of what `host` says
+//! probe            whether the kernel runs here
 //! ```
 
 mod console;
 mod control_groups;
+mod cpu_quota;
 mod disk_limits;
 pub mod guests;
+mod host;
 mod kernel;
 pub mod namespace;
 mod network;
 mod placement;
 mod preflight;
+mod probe;
 mod sandbox;
 pub mod supervisor;
 
@@ -35,7 +40,6 @@ use continuum_host::{
     context::Context,
     error::Error,
     keys::Secrets,
-    process,
     state::{Deployment, ResourceKind},
 };
 use continuum_model::{NodePlan, Plan, Prefix};
@@ -43,12 +47,9 @@ use continuum_plan::managers;
 use control_groups::ControlGroups;
 use kernel::Kernel;
 use network::Owner;
-use preflight::Host;
 use sandbox::GuestSpec;
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-/// For the kernel to say its version from inside the sandbox.
-const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// Numbers of users that no distribution gives to anybody: above those of containers, below the sign.
 const FIRST_USER: u32 = 0x7000_0000;
 const FACT_RELEASE: &str = "uml_kernel";
@@ -79,86 +80,6 @@ fn owner_of(context: &Context, deployment: &Deployment) -> Owner {
     }
 }
 
-fn meminfo_mib(field: &str) -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    text.lines()
-        .find_map(|line| {
-            line.strip_prefix(field)?
-                .trim()
-                .strip_suffix(" kB")?
-                .trim()
-                .parse::<u64>()
-                .ok()
-        })
-        .map_or(0, |kib| kib / 1024)
-}
-
-fn host(context: &Context, groups: &ControlGroups) -> Host {
-    Host {
-        memory_total_mib: meminfo_mib("MemTotal:"),
-        memory_available_mib: meminfo_mib("MemAvailable:"),
-        memory_promised_mib: guests::running_specs(&context.root)
-            .map(|spec| spec.memory_mib)
-            .sum(),
-        processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u32,
-        limits_cpu: groups.has("cpu"),
-        is_root: is_root(),
-    }
-}
-
-/// Starts the kernel in the sandbox of a guest, where it says its version and ends: what would stop a guest stops this.
-async fn probe(context: &Context, kernel: &Kernel) -> Result<String, Error> {
-    let base = context.root.uml();
-    let spec = GuestSpec {
-        uuid: uuid::Uuid::nil(),
-        deployment: String::new(),
-        node: "probe".into(),
-        kernel: kernel.dir.clone(),
-        kernel_file: Kernel::file(1).into(),
-        // Anything that can be read stands for the disk.
-        base: kernel.dir.join(Kernel::file(1)),
-        memory_mib: 32,
-        cores: 1,
-        processor: None,
-        quota: 1.0,
-        mac: String::new(),
-        bridge: String::new(),
-        interface: String::new(),
-        user: is_root().then_some(FIRST_USER),
-        control_groups: Vec::new(),
-    };
-    let doing = "start User Mode Linux in a sandbox";
-    let argv = spec.probe_argv();
-    let (program, arguments) = argv
-        .split_first()
-        .map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
-    let run = process::command(program)
-        .args(arguments)
-        .current_dir("/")
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(PROBE_DEADLINE, run)
-        .await
-        .map_err(|_| Error::Deadline {
-            what: "User Mode Linux to say its version".into(),
-            after: PROBE_DEADLINE,
-            last: String::new(),
-        })?
-        .map_err(|e| Error::other(doing, format!("{e}; apt-get install util-linux bubblewrap")))?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && !said.is_empty() {
-        return Ok(said);
-    }
-    let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::other(
-        doing,
-        format!(
-            "{why}; it takes user namespaces, and directories that other users may enter: {}",
-            base.display()
-        ),
-    ))
-}
-
 #[async_trait::async_trait]
 impl Provider for Uml {
     fn name(&self) -> &'static str {
@@ -178,7 +99,7 @@ impl Provider for Uml {
     async fn fitness(&self, context: &Context, _libvirt_uri: &str) -> Fitness {
         let looked = async {
             let kernel = kernel::kernel(context)?;
-            probe(context, &kernel).await
+            probe::release(context, &kernel).await
         };
         match looked.await {
             Ok(release) => Fitness::Native(format!("User Mode Linux {release} runs here")),
@@ -203,13 +124,13 @@ impl Provider for Uml {
         allow: Allow,
     ) -> Vec<String> {
         let groups = ControlGroups::of_host();
-        let mut reasons = preflight::reasons(host(context, &groups), config, plan, allow);
+        let mut reasons = preflight::reasons(host::read(context, &groups), config, plan, allow);
         if let Err(error) = continuum_images::store::current(&context.cache) {
             reasons.push(continuum_host::error::chain(&Error::from(error)));
         }
         match kernel::kernel(context) {
             Ok(kernel) => {
-                if let Err(error) = probe(context, &kernel).await {
+                if let Err(error) = probe::release(context, &kernel).await {
                     reasons.push(continuum_host::error::chain(&error));
                 }
             }
@@ -219,7 +140,7 @@ impl Provider for Uml {
     }
 
     fn warnings(&self, context: &Context, plan: &Plan) -> Vec<String> {
-        preflight::warnings(host(context, &ControlGroups::of_host()), plan)
+        preflight::warnings(host::read(context, &ControlGroups::of_host()), plan)
     }
 
     async fn reserve_prefix(
@@ -260,7 +181,7 @@ impl Provider for Uml {
             image
         };
         let kernel = kernel::kernel(context)?;
-        let release = probe(context, &kernel).await?;
+        let release = probe::release(context, &kernel).await?;
         let base = kernel::base(context, &image)?;
         deployment.set_fact("accelerator", format!("uml (User Mode Linux {release})"))?;
         deployment.set_fact(FACT_RELEASE, release)?;
@@ -273,7 +194,7 @@ impl Provider for Uml {
             network::create(&owner, plan.prefix, deployment).await?
         };
         let groups = ControlGroups::of_host();
-        if let Some(warning) = preflight::warnings(host(context, &groups), plan).first() {
+        if let Some(warning) = preflight::warnings(host::read(context, &groups), plan).first() {
             deployment.set_fact(crate::FACT_UNLIMITED, warning.clone())?;
         }
         if let Some(note) = placement::note(&plan.nodes) {
@@ -327,7 +248,7 @@ impl Provider for Uml {
         let groups = ControlGroups::of_host();
         let mut reports = Vec::new();
         for node in &plan.nodes {
-            reports.extend(limit_cpu(&groups, deployment, node)?);
+            reports.extend(cpu_quota::apply_limit(&groups, deployment, node)?);
             reports.extend(disk_limits::apply_limits(deployment, node).await?);
         }
         Ok(reports)
@@ -442,23 +363,4 @@ fn report(node: &NodePlan, limit: &str, asked: f64, read_back: f64) -> LimitRepo
         asked,
         read_back,
     }
-}
-
-fn limit_cpu(
-    groups: &ControlGroups,
-    deployment: &Deployment,
-    node: &NodePlan,
-) -> Result<Option<LimitReport>, Error> {
-    let name = guests::name(&deployment.id(), &node.name);
-    let Some(quota) = groups.set_cpu_quota(&name, node.quota, placement::cores(node))? else {
-        // Refused before, or allowed by the user.
-        return Ok(None);
-    };
-    if (quota - node.quota).abs() > 0.005 {
-        return Err(Error::Hypervisor {
-            doing: format!("set the CPU quota of node {}", node.name),
-            why: format!("asked for {}, the kernel has {quota}", node.quota),
-        });
-    }
-    Ok(Some(report(node, "cpu_quota", node.quota, quota)))
 }

@@ -272,7 +272,7 @@ mod tests {
                 "/api/v1/namespaces/openfaas-fn/services",
                 post(async |body: Bytes| body),
             );
-        Context::of_cluster(kube::Client::new(router, "openfaas-fn"))
+        Context::of_cluster(kube::Client::new(router, "openfaas-fn")).unwrap()
     }
 
     #[tokio::test]

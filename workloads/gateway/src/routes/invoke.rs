@@ -81,7 +81,7 @@ mod tests {
     /// A gateway with one function, whose only replica is at an address.
     async fn gateway(function_port: u16) -> std::net::SocketAddr {
         let nobody = axum::Router::new();
-        let mut context = Context::of_cluster(kube::Client::new(nobody, "fn"));
+        let mut context = Context::of_cluster(kube::Client::new(nobody, "fn")).unwrap();
         let proxy = std::sync::Arc::get_mut(&mut context.proxy).unwrap();
         proxy.config.function_port = function_port;
         proxy.config.upstream_timeout = Duration::from_millis(400);

@@ -52,19 +52,19 @@ pub(crate) struct InNamespace {
 impl Context {
     /// For tests, which bring a cluster.
     #[cfg(test)]
-    fn of_cluster(client: kube::Client) -> Self {
+    fn of_cluster(client: kube::Client) -> anyhow::Result<Self> {
         let proxy = Proxy {
             config: clap::Parser::parse_from(["gateway"]),
             registry: Arc::default(),
-            metrics: crate::metrics::Metrics::new().expect("metrics"),
+            metrics: crate::metrics::Metrics::new()?,
             client: client.clone(),
             http: crate::proxy::http_client(),
         };
-        Self {
+        Ok(Self {
             proxy: Arc::new(proxy),
             queue: Queue::new(client.clone(), "openfaas", 1).0,
             streams: client,
-        }
+        })
     }
 
     fn client(&self) -> kube::Client {

@@ -1,5 +1,6 @@
 //! A link to the broker that can be slow, cut, and reset.
 
+use super::must;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,13 +36,7 @@ impl Drop for Link {
 impl Link {
     /// To a broker; `bytes_per_s` is what goes up.
     pub(super) fn to(broker: SocketAddr, bytes_per_s: Option<u32>) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        // What a slow link takes is not what a buffer takes.
-        socket.set_recv_buffer_size(16 * 1024).unwrap();
-        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listener = socket.listen(64).unwrap();
-        let address = listener.local_addr().unwrap();
+        let (listener, address) = must("listen", listen());
         let (state, watched) = watch::channel(State::Up);
         let task = tokio::spawn(accept(listener, broker, bytes_per_s, watched)).abort_handle();
         Self {
@@ -67,6 +62,17 @@ impl Link {
     pub(super) fn reset(&self) {
         self.state.send_replace(State::Reset);
     }
+}
+
+fn listen() -> std::io::Result<(TcpListener, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    // What a slow link takes is not what a buffer takes.
+    socket.set_recv_buffer_size(16 * 1024)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let listener = socket.listen(64)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 async fn accept(

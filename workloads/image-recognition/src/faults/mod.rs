@@ -3,18 +3,27 @@
 //! Each test prints a line of the table in `docs/brokers.md`. What takes more than half a minute runs with
 //! `CONTINUUM_LONG`.
 
+mod broker;
 mod fixture;
 mod link;
+mod run;
 
+use broker::Kind;
 use continuum_workload_core::photo_sample::Loss;
-use fixture::{Fixture, Kind, Outcome, is_long};
+use fixture::{Fixture, is_long};
 use link::Link;
+use run::Outcome;
 use rustix::process::Signal;
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Less than endpoints wait for a last answer, so that nothing ends by their patience; long for a busy machine.
 const SOON: Duration = Duration::from_secs(100);
+
+/// A test cannot go on without it, and says what failed.
+fn must<T>(doing: &str, result: Result<T, impl std::fmt::Display>) -> T {
+    result.unwrap_or_else(|error| panic!("{doing}: {error}"))
+}
 
 /// Each broker that this machine has, one after the other.
 macro_rules! with_each_broker {
