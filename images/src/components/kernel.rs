@@ -13,7 +13,8 @@
 
 use super::{
     Component, Fetcher, KernelSource,
-    kernel_patches::{PATCHES, apply},
+    kernel_build::{Build, CONFIG, unknown},
+    kernel_patches::PATCHES,
 };
 use crate::{
     apt::{Apt, deb_path},
@@ -22,52 +23,21 @@ use crate::{
     error::{ImageError, Report},
     hash,
     lock::{Lock, LockedPackage},
-    process::Program,
     root,
-    sandbox::Sandbox,
     spec::{PackageSet, read_toml},
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::Path;
 
-/// Three minutes on two cores that do nothing else.
-const BUILD_DEADLINE: Duration = Duration::from_mins(45);
 /// Grows when the way of building changes.
 const FORMAT: &str = "2";
-const CONFIG: &str = include_str!("../../uml/config");
 const SMP: &str = include_str!("../../uml/smp");
-/// Of older sources: what they hide some of it behind.
-const OLDER: &str = "CONFIG_UML_NET=y\n";
 /// Programs, with what each has beyond the common configuration. Built one after the other in one directory, so that the
 /// second takes from the first whatever is the same.
 const PROGRAMS: [(&str, &str); 2] = [("linux", ""), ("linux-smp", SMP)];
 /// Loaded when a thread is ended, as at power-off; without it the kernel ends by an abort instead.
 const LOADED_LATER: &str = "usr/lib/x86_64-linux-gnu/libgcc_s.so.1";
 const LOCK: &str = "lock.toml";
-/// Two thirds of the source: other processors, devices that a process has not, texts. Descriptions of options and of
-/// what is compiled where must be there even for those.
-const UNUSED: [&str; 14] = [
-    "*/arch/a[lr]*/*.[chS]",
-    "*/arch/[chlmnoprs]*/*.[chS]",
-    "*/arch/xtensa/*.[chS]",
-    "*.dts",
-    "*.dtsi",
-    "*/drivers/gpu/*.[ch]",
-    "*/drivers/media/*.[ch]",
-    "*/drivers/net/ethernet/*.[ch]",
-    "*/drivers/net/wireless/*.[ch]",
-    "*/sound/*.[ch]",
-    "*/Documentation/*.rst",
-    "*/Documentation/*.yaml",
-    "*/tools/perf/*",
-    "*/tools/testing/*",
-];
-/// In the build root.
-const WORK: &str = "/mnt/kernel";
-
 /// What was built of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -241,106 +211,6 @@ fn ask(cache: &Cache, component: &Component) -> Result<KernelLock, ImageError> {
         what: format!("any of {} at the Debian mirror", wanted.packages.join(", ")),
         hint: format!("it must serve {} and {}", wanted.suite, wanted.beside),
     })
-}
-
-/// A build root, and a directory that holds everything that is made.
-struct Build {
-    tree: PathBuf,
-    work: PathBuf,
-}
-
-impl Build {
-    fn sandbox(&self, doing: &str) -> Sandbox {
-        let epoch = format!("@{}", crate::SOURCE_DATE_EPOCH);
-        Sandbox::new(doing, &self.tree, false)
-            .write(&self.work, WORK)
-            // They would be in the kernel's name of itself.
-            .env("KBUILD_BUILD_TIMESTAMP", &epoch)
-            .env("KBUILD_BUILD_USER", "continuum")
-            .env("KBUILD_BUILD_HOST", "continuum")
-            .env("KBUILD_BUILD_VERSION", "1")
-            .dir(WORK)
-    }
-
-    fn unpack(&self, deb: &Path, name: &str) -> Result<(), ImageError> {
-        for dir in ["source", "built"] {
-            let path = self.work.join(dir);
-            std::fs::create_dir_all(&path).map_err(ImageError::file("create", path))?;
-        }
-        self.sandbox("unpack the kernel's package")
-            .read(deb, "/mnt/source.deb")
-            .command(["dpkg-deb", "--extract", "/mnt/source.deb", "deb"])
-            .run()?;
-        let archive = format!("deb/usr/src/{name}.tar.xz");
-        self.sandbox("unpack the kernel's source")
-            .command([
-                "tar",
-                "--extract",
-                "--strip-components=1",
-                "--no-same-owner",
-            ])
-            .args(["--directory=source", "--file", &archive])
-            .args(UNUSED.map(|pattern| format!("--exclude={pattern}")))
-            .run()?;
-        cache::remove(&self.work.join("deb"))
-    }
-
-    fn patch(&self, report: &dyn Report) -> Result<(), ImageError> {
-        for (name, text) in PATCHES {
-            let path = self.work.join(name);
-            std::fs::write(&path, text).map_err(ImageError::file("write", &path))?;
-            apply(name, report, |options| {
-                self.sandbox(&format!("apply {name} to the kernel"))
-                    .command(["patch", "--strip=1", "--directory=source"])
-                    .args(options.iter().copied())
-                    .args(["--input".to_owned(), format!("{WORK}/{name}")])
-                    .run()
-                    .map(|_| ())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn make_in(&self, doing: &str) -> Program {
-        self.sandbox(doing)
-            .env("KCONFIG_ALLCONFIG", &format!("{WORK}/options"))
-            .command(["make", "-s", "-C", "source", "ARCH=um"])
-            .arg(format!("O={WORK}/built"))
-            .deadline(BUILD_DEADLINE)
-    }
-
-    /// Returns all options as they became.
-    fn configure(&self, more: &str) -> Result<String, ImageError> {
-        let path = self.work.join("options");
-        std::fs::write(&path, format!("{CONFIG}{OLDER}{more}"))
-            .map_err(ImageError::file("write", &path))?;
-        self.make_in("configure the kernel")
-            .arg("allnoconfig")
-            .run()?;
-        let path = self.work.join("built/.config");
-        std::fs::read_to_string(&path).map_err(ImageError::file("read", &path))
-    }
-
-    fn make(&self, program: &str, into: &Path) -> Result<(), ImageError> {
-        let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-        self.make_in(&format!("build {program}"))
-            .args([format!("-j{jobs}"), "linux".into()])
-            .run()?;
-        self.sandbox("strip the kernel")
-            .command(["strip", "-o", program, "built/linux"])
-            .run()?;
-        let (from, to) = (self.work.join(program), into.join(program));
-        std::fs::rename(from, &to).map_err(ImageError::file("rename to", &to))
-    }
-}
-
-/// Options that were asked for and did not become what was asked.
-fn unknown(options: &str, taken: &str) -> Vec<String> {
-    let asked = options.lines().filter(|line| line.starts_with("CONFIG_"));
-    let missed = asked.filter(|line| !taken.lines().any(|t| t == *line));
-    missed
-        .map(|line| line.split('=').next().unwrap_or(line).to_owned())
-        .collect()
 }
 
 #[cfg(test)]

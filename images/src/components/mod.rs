@@ -19,6 +19,7 @@ mod debian;
 mod file;
 mod go;
 mod kernel;
+mod kernel_build;
 mod kernel_patches;
 mod members;
 mod oci;

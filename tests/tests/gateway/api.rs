@@ -1,4 +1,4 @@
-//! Everything but calls.
+//! What is there, and functions: everything but calls, secrets and namespaces.
 
 use crate::fixture::{Fixture, NAMESPACE};
 use anyhow::ensure;
@@ -7,7 +7,8 @@ use continuum_ctl::deploy::execution_models::upstream_objects;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-fn is(
+/// Asks, and wants a status; the body of the answer.
+pub(crate) fn is(
     fixture: &Fixture,
     method: Method,
     path: &str,
@@ -263,175 +264,6 @@ pub(crate) fn bad_functions(fixture: &Fixture) -> anyhow::Result<()> {
         "{}",
         large.status
     );
-    Ok(())
-}
-
-pub(crate) fn secrets(fixture: &Fixture) -> anyhow::Result<()> {
-    let all = "/system/secrets";
-    let secret = |value: &str| json!({ "name": "token", "value": value });
-    is(fixture, Method::POST, all, &secret("one"), 202)?;
-    is(fixture, Method::POST, all, &secret("one"), 409)?;
-    is(fixture, Method::PUT, all, &secret("two"), 202)?;
-    is(
-        fixture,
-        Method::POST,
-        all,
-        &json!({ "name": "raw", "rawValue": "AAEC" }),
-        202,
-    )?;
-    let list = is(fixture, Method::GET, all, &Value::Null, 200)?;
-    ensure!(
-        list.contains("token") && list.contains("raw") && !list.contains("two"),
-        "{list}"
-    );
-    is(
-        fixture,
-        Method::PUT,
-        all,
-        &json!({ "name": "nobody", "value": "x" }),
-        404,
-    )?;
-    is(
-        fixture,
-        Method::POST,
-        all,
-        &json!({ "name": "Bad_Name", "value": "x" }),
-        400,
-    )?;
-    is(fixture, Method::POST, all, &json!({ "name": "empty" }), 400)?;
-    is(
-        fixture,
-        Method::POST,
-        all,
-        &json!({ "name": "raw2", "rawValue": "%" }),
-        400,
-    )?;
-    // A function that uses one, and one that uses none that there is.
-    let wanted = json!({ "service": "with-secret", "image": "x", "secrets": ["token"] });
-    is(fixture, Method::POST, "/system/functions", &wanted, 202)?;
-    let one = is(
-        fixture,
-        Method::GET,
-        "/system/function/with-secret",
-        &Value::Null,
-        200,
-    )?;
-    ensure!(one.contains(r#""secrets":["token"]"#), "{one}");
-    is(
-        fixture,
-        Method::DELETE,
-        "/system/functions",
-        &json!({ "functionName": "with-secret" }),
-        202,
-    )?;
-    is(
-        fixture,
-        Method::DELETE,
-        all,
-        &json!({ "name": "token" }),
-        202,
-    )?;
-    is(
-        fixture,
-        Method::DELETE,
-        all,
-        &json!({ "name": "token" }),
-        404,
-    )?;
-    Ok(())
-}
-
-pub(crate) fn namespaces(fixture: &Fixture) -> anyhow::Result<()> {
-    let one = "/system/namespace/staging";
-    let wanted = json!({ "name": "staging", "labels": { "a": "b" } });
-    is(fixture, Method::POST, one, &wanted, 201)?;
-    is(fixture, Method::POST, one, &wanted, 409)?;
-    is(fixture, Method::PUT, one, &wanted, 202)?;
-    let list = is(
-        fixture,
-        Method::GET,
-        "/system/namespaces",
-        &Value::Null,
-        200,
-    )?;
-    ensure!(
-        list.contains("staging") && list.contains(NAMESPACE) && !list.contains("kube-system"),
-        "{list}"
-    );
-    let text = is(fixture, Method::GET, one, &Value::Null, 200)?;
-    ensure!(text.contains(r#""openfaas":"1""#), "{text}");
-    // A function there is not one of the default namespace.
-    let function = json!({ "service": "far", "image": "x", "namespace": "staging" });
-    is(fixture, Method::POST, "/system/functions", &function, 202)?;
-    let there = is(
-        fixture,
-        Method::GET,
-        "/system/functions?namespace=staging",
-        &Value::Null,
-        200,
-    )?;
-    let here = is(fixture, Method::GET, "/system/functions", &Value::Null, 200)?;
-    ensure!(
-        there.contains("\"far\"") && !here.contains("\"far\""),
-        "{there} {here}"
-    );
-    let gone = json!({ "functionName": "far", "namespace": "staging" });
-    is(fixture, Method::DELETE, "/system/functions", &gone, 202)?;
-    is(
-        fixture,
-        Method::GET,
-        "/system/functions?namespace=kube-system",
-        &Value::Null,
-        400,
-    )?;
-    is(
-        fixture,
-        Method::GET,
-        "/system/namespace/kube-system",
-        &Value::Null,
-        404,
-    )?;
-    is(
-        fixture,
-        Method::POST,
-        "/system/namespace/Bad_Name",
-        &json!({ "name": "Bad_Name" }),
-        400,
-    )?;
-    is(
-        fixture,
-        Method::POST,
-        "/system/namespace/one",
-        &json!({ "name": "other" }),
-        400,
-    )?;
-    is(
-        fixture,
-        Method::DELETE,
-        "/system/namespace/openfaas-fn",
-        &Value::Null,
-        403,
-    )?;
-    is(fixture, Method::DELETE, one, &Value::Null, 202)?;
-    // As `OpenFaaS`'s own clients do it.
-    let unnamed = "/system/namespace/";
-    is(
-        fixture,
-        Method::POST,
-        unnamed,
-        &json!({ "name": "told" }),
-        201,
-    )?;
-    is(
-        fixture,
-        Method::POST,
-        unnamed,
-        &json!({ "labels": {} }),
-        400,
-    )?;
-    let told = "/system/namespace/told";
-    is(fixture, Method::GET, told, &Value::Null, 200)?;
-    is(fixture, Method::DELETE, told, &Value::Null, 202)?;
     Ok(())
 }
 

@@ -10,8 +10,10 @@ mod fixture;
 mod function;
 mod kubeedge;
 mod limits;
+mod namespaces;
 mod queue;
 mod scaling;
+mod secrets;
 mod speed;
 mod types;
 mod websocket;
@@ -26,8 +28,8 @@ const CASES: &[(&str, Case)] = &[
     ("health_and_info_and_what_is_not_there", api::basics),
     ("functions_come_change_and_go", api::functions),
     ("bad_functions_are_refused_by_name", api::bad_functions),
-    ("secrets_are_kept_and_never_told", api::secrets),
-    ("namespaces_of_functions", api::namespaces),
+    ("secrets_are_kept_and_never_told", secrets::kept),
+    ("namespaces_of_functions", namespaces::made),
     ("logs_are_asked_for_rightly", api::logs),
     ("manifests_of_both_distributions_are_taken", api::manifests),
     ("rights_and_jobs_of_kubeedge_are_taken", kubeedge::taken),

@@ -12,6 +12,7 @@ mod conformance;
 mod containers;
 mod demo;
 mod fixture;
+mod floor;
 mod guest_disks;
 mod guest_faults;
 mod kubeedge;
