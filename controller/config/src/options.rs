@@ -346,7 +346,7 @@ const SOFTWARE: [Key; 8] = [
     ),
 ];
 
-const GROUPS: [&[Key]; 26] = [
+const GROUPS: &[&[Key]] = &[
     &INFRASTRUCTURE,
     &model::QEMU,
     &HOST,

@@ -1,5 +1,6 @@
 //! Options of a benchmark that are given and have no effect: none is ignored without a word.
 
+use super::applications;
 use continuum_config::{ApplicationConfig, Benchmark, Config, Findings};
 use continuum_model::Mode;
 
@@ -17,10 +18,7 @@ pub(super) fn warn(config: &Config, benchmark: &Benchmark, findings: &mut Findin
     let others = not_used(config, benchmark);
     idle.extend(others.into_iter().filter(|path| findings.is_given(path)));
     for path in idle {
-        let may_be_called = !matches!(
-            benchmark.application,
-            ApplicationConfig::Empty(_) | ApplicationConfig::Container(_)
-        );
+        let may_be_called = applications::of(benchmark).may_call_functions();
         let is_of_endpoints = path.starts_with("benchmark.endpoint_");
         let why = if OF_FUNCTIONS.contains(&path) && may_be_called {
             "without software.execution_model".to_owned()

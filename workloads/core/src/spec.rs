@@ -42,6 +42,34 @@ impl Role {
             Self::External => "external",
         }
     }
+
+    /// Whether it leaves `samples.csv`.
+    pub fn leaves_samples(&self) -> bool {
+        !matches!(self, Self::Sleep(_) | Self::External)
+    }
+
+    /// Whether it leaves `calls.csv`.
+    pub fn leaves_calls(&self) -> bool {
+        matches!(self, Self::Invoker(_))
+    }
+
+    /// Directories of photos that it reads: paths that differ by node.
+    pub fn datasets_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Publisher(publisher) => vec![&mut publisher.dataset],
+            Self::Combined(combined) => vec![&mut combined.dataset],
+            Self::Invoker(invoker) => {
+                let bodies = invoker.functions.iter_mut().map(|calls| &mut calls.body);
+                bodies
+                    .filter_map(|body| match body {
+                        CallBody::Photos { dataset } => Some(dataset),
+                        CallBody::Text { .. } => None,
+                    })
+                    .collect()
+            }
+            Self::Subscriber(_) | Self::Sleep(_) | Self::External => Vec::new(),
+        }
+    }
 }
 
 /// When photos are due: photo `i` at start + `i` / `frequency_hz`, whatever happened to those before.

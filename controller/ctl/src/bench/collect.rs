@@ -4,14 +4,14 @@ use crate::{report::NodeMetrics, session::Session};
 use continuum_agents::{Agent, Runner};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeRun};
-use continuum_workload_core::{call::Call, photo_sample::Sample, spec::Role};
+use continuum_workload_core::{call::Call, photo_sample::Sample};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Samples of one run; a node that is gone has none.
 pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
-    if run.lost || matches!(run.plan.spec.role, Role::Sleep(_) | Role::External) {
+    if run.lost || !run.plan.spec.role.leaves_samples() {
         return Ok(());
     }
     let bytes = runner.collect(&run.remote_id, "samples.csv").await?;
@@ -29,7 +29,7 @@ fn not_understood(file: &str, lines: Vec<String>) -> impl Iterator<Item = String
 
 /// Calls of functions that one run made.
 pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
-    if run.lost || !matches!(run.plan.spec.role, Role::Invoker(_)) {
+    if run.lost || !run.plan.spec.role.leaves_calls() {
         return Ok(());
     }
     let bytes = runner.collect(&run.remote_id, "calls.csv").await?;

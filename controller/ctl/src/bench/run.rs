@@ -16,10 +16,7 @@ use continuum_config::Benchmark;
 use continuum_host::error::Error;
 use continuum_model::{ClockPair, Clocks, NodeRun, Phase, RunPlan};
 use continuum_plan::applications::{self, Application};
-use continuum_workload_core::{
-    clock::AnchoredClock,
-    spec::{CallBody, Role},
-};
+use continuum_workload_core::clock::AnchoredClock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
@@ -237,16 +234,7 @@ fn point_to(run: &mut RunPlan, placed: &[(String, String)]) {
     let Some((_, dir)) = placed.iter().find(|(node, _)| *node == run.node) else {
         return;
     };
-    match &mut run.spec.role {
-        Role::Publisher(publisher) => publisher.dataset.clone_from(dir),
-        Role::Combined(combined) => combined.dataset.clone_from(dir),
-        Role::Invoker(invoker) => {
-            for calls in &mut invoker.functions {
-                if let CallBody::Photos { dataset } = &mut calls.body {
-                    dataset.clone_from(dir);
-                }
-            }
-        }
-        Role::Subscriber(_) | Role::Sleep(_) | Role::External => {}
+    for dataset in run.spec.role.datasets_mut() {
+        dataset.clone_from(dir);
     }
 }

@@ -111,7 +111,8 @@ impl Run {
             Role::Sleep(sleep) => {
                 environment.now >= ready_at + Duration::from_secs_f64(sleep.sleep_s)
             }
-            Role::Invoker(_) | Role::External => true,
+            // What is not simulated ends at once.
+            _ => true,
         };
         if is_over {
             self.end(environment.now, environment.now_unix_ns, 0, "");
