@@ -1,4 +1,4 @@
-//! Certificates made as the controller makes them (`controller/host/src/keys/mod.rs`), and wrong ones.
+//! Certificates made as the controller makes them (`controller/host/src/keys/certificates.rs`), and wrong ones.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,

@@ -8,6 +8,7 @@ mod dataset;
 mod functions;
 mod lifecycle;
 mod measurement;
+mod node_health;
 mod placement;
 mod run;
 mod run_watch;

@@ -1,11 +1,10 @@
 //! Runs while they run: started, watched, waited for.
 
-use super::measurement::Measurement;
+use super::{measurement::Measurement, node_health::NodeHealth};
 use crate::session::Session;
 use continuum_agents::{RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::error::Error;
 use continuum_model::{NodeRun, Phase, RunPlan, UserContainer};
-use continuum_provider::MachineState;
 use continuum_workload_core::event::Event;
 use futures_util::FutureExt;
 use std::{sync::Arc, time::Duration};
@@ -204,16 +203,11 @@ pub(super) async fn wait_ended(
     watched: &mut [Watched],
     after: Duration,
 ) -> Result<(), Error> {
-    let Session {
-        context,
-        deployment,
-        provider,
-        ..
-    } = session;
+    let context = &session.context;
     let deadline = Instant::now() + after;
-    let mut health = tokio::time::interval(HEALTH_EVERY);
+    let mut health = NodeHealth::default();
+    let mut health_tick = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;
-    let mut blind: Option<String> = None;
     let mut said = None;
     loop {
         for one in &mut *watched {
@@ -254,36 +248,19 @@ pub(super) async fn wait_ended(
                     .collect();
                 return Err(Error::Deadline { what: format!("runs {} to end", open.join(", ")), after, last: String::new() });
             }
-            _ = health.tick() => {
+            _ = health_tick.tick() => {
                 let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
                 let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
                 // Where lines cannot be taken back, one that says nothing new is in the way.
                 if total > 0 && said.replace(done) != Some(done) {
                     context.progress.say(&format!("{done} of {total} answered"));
                 }
-                let states = match provider.states(context, deployment).await {
-                    Ok(states) => states,
-                    Err(error) => {
-                        // Machines outlive the daemon that started them; the agents say whether they still run.
-                        let text = continuum_host::error::chain(&error);
-                        if blind.as_ref() != Some(&text) {
-                            context.progress.say(&format!("cannot look at the machines: {text}"));
-                            blind = Some(text);
-                        }
-                        Vec::new()
-                    }
-                };
-                for state in states {
-                    if state.state != MachineState::Running && first_failure.is_none() {
-                        let error = Error::Agent {
-                            doing: "go on with the run".into(),
-                            node: state.node.clone(),
-                            why: format!("the node is {}", state.state),
-                        };
-                        for one in watched.iter_mut().filter(|w| w.run.plan.node == state.node) {
+                for lost in health.lost_nodes(session).await {
+                    if first_failure.is_none() {
+                        for one in watched.iter_mut().filter(|w| w.run.plan.node == lost.node) {
                             one.run.lost = true;
                         }
-                        first_failure = Some((error, Instant::now()));
+                        first_failure = Some((lost.error(), Instant::now()));
                     }
                 }
             }

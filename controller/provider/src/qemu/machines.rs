@@ -8,7 +8,7 @@ use super::{
     network, preflight,
     xml::{self, OwnershipTag},
 };
-use crate::{LimitReport, MachineState, NodeState, seed};
+use crate::{MachineState, NodeState, seed};
 use continuum_config::Config;
 use continuum_host::{
     context::Context,
@@ -204,40 +204,4 @@ pub(super) fn states(
         })
     };
     deployment.nodes().iter().map(look).collect()
-}
-
-/// Sets the limits of a node and reads them back.
-pub(super) fn apply_limits(
-    hypervisor: &dyn Hypervisor,
-    domain: &str,
-    node: &NodePlan,
-) -> Result<Vec<LimitReport>, Error> {
-    let report = |limit: &str, asked: f64, read_back: f64| LimitReport {
-        node: node.name.clone(),
-        limit: limit.to_owned(),
-        asked,
-        read_back,
-    };
-    let mut reports = Vec::new();
-    let quota = hypervisor.set_cpu_quota(domain, node.quota)?;
-    reports.push(report("cpu_quota", node.quota, quota));
-    if node.disk_read_mb_s > 0 || node.disk_write_mb_s > 0 {
-        let (read, write) =
-            hypervisor.set_disk_limits(domain, node.disk_read_mb_s, node.disk_write_mb_s)?;
-        reports.push(report("disk_read_mb_s", node.disk_read_mb_s as f64, read));
-        reports.push(report(
-            "disk_write_mb_s",
-            node.disk_write_mb_s as f64,
-            write,
-        ));
-    }
-    for r in &reports {
-        if (r.asked - r.read_back).abs() > 0.005 * r.asked.max(1.0) {
-            return Err(Error::Hypervisor {
-                doing: format!("set {} of node {}", r.limit, r.node),
-                why: format!("asked for {}, libvirt has {}", r.asked, r.read_back),
-            });
-        }
-    }
-    Ok(reports)
 }

@@ -1,7 +1,7 @@
 //! Machines on a fake hypervisor: what is made was intended, and everything goes again, wherever it was stopped.
 
 use super::{
-    accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, machines,
+    accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, limits, machines,
     xml::OwnershipTag,
 };
 use crate::MachineState;
@@ -244,7 +244,7 @@ fn limits_are_asked_for_and_read_back() {
     fixture.create(&mut deployment).unwrap();
     let node = &fixture.plan.nodes[1];
     let domain = super::domain_name(&deployment.id(), &node.name);
-    let reports = machines::apply_limits(&fixture.fake, &domain, node).unwrap();
+    let reports = limits::apply_limits(&fixture.fake, &domain, node).unwrap();
     let read: Vec<_> = reports.iter().map(|r| (&*r.limit, r.read_back)).collect();
     assert_eq!(
         read,

@@ -3,6 +3,7 @@
 //! ```text
 //! hypervisor   what is asked of libvirt, as a trait; `libvirt` is the real one, `deadline` ends calls that hang
 //! machines     machines of a deployment, on any hypervisor
+//! limits       their CPU quotas and disk limits, read back
 //! network      the network that nodes are attached to
 //! disks        base image, overlays and seeds in a storage pool
 //! xml          descriptions of domains, networks, pools and volumes
@@ -16,6 +17,7 @@ mod disks;
 mod fake;
 mod hypervisor;
 mod libvirt;
+mod limits;
 mod machines;
 #[cfg(test)]
 mod machines_tests;
@@ -205,7 +207,7 @@ impl Provider for Qemu {
         let mut reports = Vec::new();
         for node in &plan.nodes {
             let domain = domain_name(&deployment.id(), &node.name);
-            reports.extend(machines::apply_limits(&hypervisor, &domain, node)?);
+            reports.extend(limits::apply_limits(&hypervisor, &domain, node)?);
         }
         Ok(reports)
     }
