@@ -147,6 +147,11 @@ async fn all_of(mut from: impl Read + Send + 'static) -> Result<Vec<u8>, Error> 
         .map_err(|error| Error::other("read standard input", error))
 }
 
+fn failed(doing: impl Into<String>) -> impl FnOnce(ClientError) -> Error {
+    let doing = doing.into();
+    move |error| Error::other(doing, error)
+}
+
 pub(super) async fn run(
     context: &Context,
     output: &Output,
@@ -155,24 +160,8 @@ pub(super) async fn run(
 ) -> Result<(), Error> {
     let (deployment, config, plan) = session::open(context, name)?;
     let (gateway, address, password) = gateway(&deployment, &config, &plan)?;
-    let failed = |doing: String| move |error: ClientError| Error::other(doing, error);
     match action {
-        FunctionsAction::List => {
-            let all = gateway
-                .list()
-                .await
-                .map_err(failed("list functions".into()))?;
-            let rows = all.iter().map(|f| {
-                vec![
-                    f.name.clone(),
-                    format!("{}/{}", f.available_replicas, f.replicas),
-                    f.invocation_count.to_string(),
-                    f.image.clone(),
-                ]
-            });
-            output.table(&["function", "replicas", "calls", "image"], rows.collect());
-            output.json(&json!({ "functions": all }));
-        }
+        FunctionsAction::List => return list(output, &gateway).await,
         FunctionsAction::Deploy {
             function,
             image,
@@ -181,20 +170,11 @@ pub(super) async fn run(
             label,
             secret,
         } => {
-            let is_of_suite = continuum_plan::applications::SUITE_FUNCTIONS.contains(&&*function);
-            let own = if is_of_suite { suite_image()? } else { None };
-            let image = image.or(own).ok_or_else(|| {
-                Error::other(format!("deploy function {function}"), "give its --image")
-            })?;
-            let usual = is_of_suite.then(|| format!("continuum-function run {function}"));
             let wanted = FunctionDeployment {
-                service: function.clone(),
-                image,
-                env_process: fprocess.or(usual),
                 env_vars: pairs("env", &env)?,
                 labels: pairs("label", &label)?,
                 secrets: Some(secret).filter(|s| !s.is_empty()),
-                ..FunctionDeployment::default()
+                ..wanted(&function, image, fprocess)?
             };
             let doing = format!("deploy function {function}");
             gateway.deploy(&wanted).await.map_err(failed(doing))?;
@@ -214,54 +194,17 @@ pub(super) async fn run(
             let Some(body) = context.cancel.run_until_cancelled(body).await else {
                 return Err(Error::Interrupted);
             };
-            let doing = format!("call function {function}");
-            let done = gateway.invoke(&function, &content_type, body?.into()).await;
-            let done = done.map_err(failed(doing.clone()))?;
-            let text = String::from_utf8_lossy(&done.body);
-            if !done.status.is_success() {
-                let why = format!("status {}: {}", done.status, text.trim());
-                return Err(Error::other(doing, why));
-            }
-            if output.is_json() {
-                output.json(&json!({
-                    "status": done.status.as_u16(),
-                    "body": text,
-                    "is_cold": done.is_cold,
-                    "pod": done.pod,
-                }));
-            } else {
-                Output::bytes(&done.body);
-            }
+            return invoke(output, &gateway, &function, &content_type, body?).await;
         }
         FunctionsAction::Logs {
             function,
             tail,
             follow,
-        } => {
-            let lines = Mutex::new(Vec::new());
-            let say = |m: LogMessage| {
-                if output.is_json() {
-                    lines.lock().unwrap_or_else(PoisonError::into_inner).push(m);
-                } else {
-                    output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
-                }
-            };
-            let reading = gateway.logs(&function, tail, follow, &say);
-            let read = tokio::select! {
-                read = reading => read,
-                () = context.cancel.cancelled() => Ok(()),
-            };
-            // Those that came are told, however it ended.
-            let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
-            output.json(&json!({ "lines": lines }));
-            read.map_err(failed(format!("read the log of function {function}")))?;
-        }
+        } => return logs(context, output, &gateway, &function, tail, follow).await,
         FunctionsAction::Scale { function, replicas } => {
             let doing = format!("scale function {function}");
-            gateway
-                .scale(&function, replicas)
-                .await
-                .map_err(failed(doing))?;
+            let scaled = gateway.scale(&function, replicas).await;
+            scaled.map_err(failed(doing))?;
             output.text(&format!(
                 "function {function} is to have {replicas} replicas"
             ));
@@ -286,6 +229,96 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+async fn list(output: &Output, gateway: &Gateway) -> Result<(), Error> {
+    let all = gateway.list().await.map_err(failed("list functions"))?;
+    let rows = all.iter().map(|f| {
+        vec![
+            f.name.clone(),
+            format!("{}/{}", f.available_replicas, f.replicas),
+            f.invocation_count.to_string(),
+            f.image.clone(),
+        ]
+    });
+    output.table(&["function", "replicas", "calls", "image"], rows.collect());
+    output.json(&json!({ "functions": all }));
+    Ok(())
+}
+
+/// A function of the suite has its image and program already.
+fn wanted(
+    function: &str,
+    image: Option<String>,
+    fprocess: Option<String>,
+) -> Result<FunctionDeployment, Error> {
+    let is_of_suite = continuum_plan::applications::SUITE_FUNCTIONS.contains(&function);
+    let own = if is_of_suite { suite_image()? } else { None };
+    let image = image
+        .or(own)
+        .ok_or_else(|| Error::other(format!("deploy function {function}"), "give its --image"))?;
+    let usual = is_of_suite.then(|| format!("continuum-function run {function}"));
+    Ok(FunctionDeployment {
+        service: function.to_owned(),
+        image,
+        env_process: fprocess.or(usual),
+        ..FunctionDeployment::default()
+    })
+}
+
+async fn invoke(
+    output: &Output,
+    gateway: &Gateway,
+    function: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> Result<(), Error> {
+    let doing = format!("call function {function}");
+    let done = gateway.invoke(function, content_type, body.into()).await;
+    let done = done.map_err(failed(&*doing))?;
+    let text = String::from_utf8_lossy(&done.body);
+    if !done.status.is_success() {
+        let why = format!("status {}: {}", done.status, text.trim());
+        return Err(Error::other(doing, why));
+    }
+    if output.is_json() {
+        output.json(&json!({
+            "status": done.status.as_u16(),
+            "body": text,
+            "is_cold": done.is_cold,
+            "pod": done.pod,
+        }));
+    } else {
+        Output::bytes(&done.body);
+    }
+    Ok(())
+}
+
+async fn logs(
+    context: &Context,
+    output: &Output,
+    gateway: &Gateway,
+    function: &str,
+    tail: Option<u64>,
+    follow: bool,
+) -> Result<(), Error> {
+    let lines = Mutex::new(Vec::new());
+    let say = |m: LogMessage| {
+        if output.is_json() {
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(m);
+        } else {
+            output.text(&format!("{} {} {}", m.timestamp, m.instance, m.text));
+        }
+    };
+    let reading = gateway.logs(function, tail, follow, &say);
+    let read = tokio::select! {
+        read = reading => read,
+        () = context.cancel.cancelled() => Ok(()),
+    };
+    // Those that came are told, however it ended.
+    let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);
+    output.json(&json!({ "lines": lines }));
+    read.map_err(failed(format!("read the log of function {function}")))
 }
 
 #[cfg(test)]
