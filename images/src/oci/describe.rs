@@ -1,6 +1,6 @@
 //! What an archive of a container image says that it holds.
 
-use super::NAME;
+use super::documents::NAME;
 use crate::error::ImageError;
 use std::{io::Read, path::Path};
 

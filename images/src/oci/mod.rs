@@ -4,18 +4,15 @@
 //! Source: OCI image format specification 1.1, image layout as a tar archive.
 
 mod describe;
+mod documents;
 
 use crate::{SOURCE_DATE_EPOCH, error::ImageError, hash};
-use oci_spec::image::{
-    Arch, ConfigBuilder, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
-    ImageManifestBuilder, MediaType, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
-};
+use documents::Blob;
 use sha2::{Digest, Sha256};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    str::FromStr,
 };
 
 pub use describe::{Described, describe};
@@ -35,9 +32,7 @@ pub struct ImageSpec {
     pub files: BTreeMap<String, PathBuf>,
 }
 
-/// Where containerd looks for the whole name of an image.
-const NAME: &str = "io.containerd.image.name";
-const PATH: &str = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
 /// An archive as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +41,6 @@ pub struct Written {
     pub digest: String,
     /// Size of the archive.
     pub size_bytes: u64,
-}
-
-fn bad(reference: &str) -> impl FnOnce(oci_spec::OciSpecError) -> ImageError {
-    let path = PathBuf::from(reference);
-    move |e| ImageError::Parse {
-        path,
-        why: e.to_string(),
-    }
 }
 
 /// Of root, of one date.
@@ -121,113 +108,32 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
-    let reference = &*spec.reference;
-    let file_error = ImageError::file("write", to);
     // The layer's digest stands in front of it, so it is written twice: once to a file without a name.
     let mut temporary = tempfile_beside(to)?;
-    let (layer_digest, layer_bytes) = {
+    let layer = {
         let mut hashing = Hashing {
             out: std::io::BufWriter::new(&mut temporary),
             hasher: Sha256::new(),
             bytes: 0,
         };
         layer(&spec.files, &mut hashing).map_err(ImageError::file("write a layer for", to))?;
-        (hex::encode(hashing.hasher.finalize()), hashing.bytes)
+        Blob {
+            digest: hex::encode(hashing.hasher.finalize()),
+            size_bytes: hashing.bytes,
+        }
     };
-
-    let digest = |text: &str| Sha256Digest::from_str(text).map_err(bad(reference));
-    let mut config = ConfigBuilder::default();
-    if !spec.arguments.is_empty() {
-        config = config.cmd(spec.arguments.clone());
-    }
-    let config = config
-        .entrypoint(spec.entrypoint.clone())
-        .env(
-            std::iter::once(PATH.to_owned())
-                .chain(spec.env.iter().cloned())
-                .collect::<Vec<_>>(),
-        )
-        .build()
-        .map_err(bad(reference))?;
-    let rootfs = RootFsBuilder::default()
-        .typ("layers")
-        .diff_ids(vec![format!("sha256:{layer_digest}")])
-        .build()
-        .map_err(bad(reference))?;
-    let configuration = ImageConfigurationBuilder::default()
-        .created("2026-01-01T00:00:00Z")
-        .architecture(Arch::Amd64)
-        .os(Os::Linux)
-        .config(config)
-        .rootfs(rootfs)
-        .history(Vec::new())
-        .build()
-        .and_then(|c| c.to_string())
-        .map_err(bad(reference))?;
-    let config_digest = hash_of(configuration.as_bytes());
-    let descriptor = |media_type, text: &str, size: u64| {
-        DescriptorBuilder::default()
-            .media_type(media_type)
-            .digest(digest(text)?)
-            .size(size)
-            .build()
-            .map_err(bad(reference))
-    };
-    let manifest = ImageManifestBuilder::default()
-        .schema_version(SCHEMA_VERSION)
-        .media_type(MediaType::ImageManifest)
-        .config(descriptor(
-            MediaType::ImageConfig,
-            &config_digest,
-            configuration.len() as u64,
-        )?)
-        .layers(vec![descriptor(
-            MediaType::ImageLayer,
-            &layer_digest,
-            layer_bytes,
-        )?])
-        .build()
-        .and_then(|m| m.to_string())
-        .map_err(bad(reference))?;
-    let manifest_digest = hash_of(manifest.as_bytes());
-    let mut entry = descriptor(
-        MediaType::ImageManifest,
-        &manifest_digest,
-        manifest.len() as u64,
-    )?;
-    // containerd takes the whole name from the first, docker and others the tag from the second.
-    entry.set_annotations(Some(HashMap::from([
-        (NAME.to_owned(), reference.to_owned()),
-        (
-            "org.opencontainers.image.ref.name".to_owned(),
-            reference
-                .rsplit_once(':')
-                .map_or("latest", |(_, tag)| tag)
-                .to_owned(),
-        ),
-    ])));
-    let index = ImageIndexBuilder::default()
-        .schema_version(SCHEMA_VERSION)
-        .media_type(MediaType::ImageIndex)
-        .manifests(vec![entry])
-        .build()
-        .map_err(bad(reference))?;
-    // Its annotations are a map in no order; the text must always be the same.
-    let index = serde_json::to_value(&index)
-        .map(|v| v.to_string())
-        .map_err(|e| ImageError::Parse {
-            path: reference.into(),
-            why: e.to_string(),
-        })?;
-
-    // What docker reads instead of the index.
-    let for_docker = serde_json::json!([{
-        "Config": format!("blobs/sha256/{config_digest}"),
-        "RepoTags": [reference],
-        "Layers": [format!("blobs/sha256/{layer_digest}")],
-    }])
-    .to_string();
-
+    let configuration = documents::configuration(spec, &layer)?;
+    let manifest = documents::manifest(spec, &configuration.blob, &layer)?;
+    let index = documents::index(spec, &manifest.blob)?;
+    let for_docker = documents::for_docker(spec, &configuration.blob, &layer);
+    let blob = |blob: &Blob| format!("blobs/sha256/{}", blob.digest);
+    let texts = [
+        ("oci-layout".to_owned(), LAYOUT),
+        ("index.json".to_owned(), &*index),
+        ("manifest.json".to_owned(), &*for_docker),
+        (blob(&configuration.blob), &*configuration.text),
+        (blob(&manifest.blob), &*manifest.text),
+    ];
     let mut archive = || -> std::io::Result<u64> {
         let out = std::io::BufWriter::new(std::fs::File::create(to)?);
         let mut archive = tar::Builder::new(out);
@@ -235,38 +141,20 @@ pub fn write(spec: &ImageSpec, to: &Path) -> Result<Written, ImageError> {
             let mut header = header(tar::EntryType::Regular, size, 0o644);
             archive.append_data(&mut header, name, content)
         };
-        let layout = br#"{"imageLayoutVersion":"1.0.0"}"#;
-        let texts = [
-            ("oci-layout".to_owned(), layout.as_slice()),
-            ("index.json".to_owned(), index.as_bytes()),
-            ("manifest.json".to_owned(), for_docker.as_bytes()),
-            (
-                format!("blobs/sha256/{config_digest}"),
-                configuration.as_bytes(),
-            ),
-            (
-                format!("blobs/sha256/{manifest_digest}"),
-                manifest.as_bytes(),
-            ),
-        ];
-        for (name, bytes) in texts {
-            add(&name, bytes.len() as u64, &mut &*bytes)?;
+        for (name, text) in &texts {
+            add(name, text.len() as u64, &mut text.as_bytes())?;
         }
         temporary.seek(SeekFrom::Start(0))?;
-        add(
-            &format!("blobs/sha256/{layer_digest}"),
-            layer_bytes,
-            &mut temporary,
-        )?;
+        add(&blob(&layer), layer.size_bytes, &mut temporary)?;
         let file = archive
             .into_inner()?
             .into_inner()
             .map_err(std::io::IntoInnerError::into_error)?;
         Ok(file.metadata()?.len())
     };
-    let size_bytes = archive().map_err(file_error)?;
+    let size_bytes = archive().map_err(ImageError::file("write", to))?;
     Ok(Written {
-        digest: format!("sha256:{manifest_digest}"),
+        digest: format!("sha256:{}", manifest.blob.digest),
         size_bytes,
     })
 }
