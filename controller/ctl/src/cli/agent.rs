@@ -77,94 +77,12 @@ pub(super) async fn run(
     let (deployment, _, _) = session::open(context, name)?;
     let agent = GrpcAgent::of_node(deployment.node(node)?, &Secrets::open(&deployment)?)?;
     match action {
-        AgentAction::Info => {
-            let info = agent.info().await?;
-            output.table(
-                &["what", "value"],
-                vec![
-                    vec!["node".into(), info.node.clone()],
-                    vec!["deployment".into(), info.deployment_id.clone()],
-                    vec!["agent".into(), info.agent_version.clone()],
-                    vec!["host name".into(), info.hostname.clone()],
-                    vec![
-                        "system".into(),
-                        format!("{}, kernel {}", info.os, info.kernel),
-                    ],
-                    vec!["cores".into(), info.cpus.to_string()],
-                    vec!["memory".into(), format!("{} MiB", info.memory_bytes >> 20)],
-                    vec!["up".into(), format!("{} s", info.uptime_s)],
-                    vec!["can".into(), info.capabilities.join(", ")],
-                    vec!["installed".into(), info.components.join(", ")],
-                ],
-            );
-            output.json(&json!(info));
-        }
+        AgentAction::Info => info(output, &agent).await?,
         AgentAction::Install { component, options } => {
-            let split = |option: &String| {
-                let (name, value) = option.split_once('=')?;
-                Some((name.to_owned(), value.to_owned()))
-            };
-            let settings: Option<_> = options.iter().map(split).collect();
-            let settings = settings.ok_or_else(|| Error::Words {
-                doing: format!("install {component}"),
-                why: "settings are NAME=VALUE".to_owned(),
-            })?;
-            let say = |step: InstallStep| {
-                let InstallStep {
-                    step,
-                    state,
-                    detail,
-                } = step;
-                context.progress.say(&format!("{step} {state} {detail}"));
-            };
-            agent.install(&component, settings, &[], &say).await?;
-            output.text(&format!("{component} is there"));
-            output.json(&json!({ "installed": component }));
+            install(context, output, &agent, &component, &options).await?;
         }
         AgentAction::Health => health(output, &agent).await?,
-        AgentAction::Exec { timeout_s, argv } => {
-            let timeout = Duration::from_secs(timeout_s);
-            let (input, unreadable) = standard_input();
-            let done = tokio::select! {
-                done = agent.exec_with(&argv, timeout, input) => done?,
-                // The program is killed: an end of its input would have it work with a part of it.
-                Ok(error) = unreadable => return Err(Error::other("read standard input", error)),
-            };
-            if output.is_json() {
-                output.json(&json!({
-                    "code": done.code,
-                    "signal": done.signal,
-                    "timed_out": done.timed_out,
-                    "dropped_bytes": done.dropped_bytes,
-                    "stdout": String::from_utf8_lossy(&done.stdout),
-                    "stderr": String::from_utf8_lossy(&done.stderr),
-                }));
-            } else {
-                Output::bytes(&done.stdout);
-                Output::error_bytes(&done.stderr);
-                if done.dropped_bytes > 0 {
-                    note(&format!(
-                        "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
-                        done.dropped_bytes
-                    ));
-                }
-            }
-            if done.code != Some(0) {
-                // As a shell and timeout(1) tell it.
-                let (how, code) = match (done.timed_out, done.code, done.signal) {
-                    (true, ..) => (format!("it was not done after {timeout_s} s"), 124),
-                    (false, Some(code), _) => (format!("exit code {code}"), code),
-                    (false, None, Some(signal)) => (format!("signal {signal}"), 128 + signal),
-                    (false, None, None) => ("it is not known how it ended".to_owned(), 1),
-                };
-                return Err(Error::Program {
-                    program: argv.join(" "),
-                    node: node.to_owned(),
-                    how,
-                    code: code as u8,
-                });
-            }
-        }
+        AgentAction::Exec { timeout_s, argv } => exec(output, &agent, timeout_s, &argv).await?,
         AgentAction::Logs { source, lines } => {
             let lines = agent.logs(&source, lines).await?;
             output.text(&lines.join("\n"));
@@ -192,6 +110,110 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+async fn info(output: &Output, agent: &impl Agent) -> Result<(), Error> {
+    let info = agent.info().await?;
+    output.table(
+        &["what", "value"],
+        vec![
+            vec!["node".into(), info.node.clone()],
+            vec!["deployment".into(), info.deployment_id.clone()],
+            vec!["agent".into(), info.agent_version.clone()],
+            vec!["host name".into(), info.hostname.clone()],
+            vec![
+                "system".into(),
+                format!("{}, kernel {}", info.os, info.kernel),
+            ],
+            vec!["cores".into(), info.cpus.to_string()],
+            vec!["memory".into(), format!("{} MiB", info.memory_bytes >> 20)],
+            vec!["up".into(), format!("{} s", info.uptime_s)],
+            vec!["can".into(), info.capabilities.join(", ")],
+            vec!["installed".into(), info.components.join(", ")],
+        ],
+    );
+    output.json(&json!(info));
+    Ok(())
+}
+
+async fn install(
+    context: &Context,
+    output: &Output,
+    agent: &impl Agent,
+    component: &str,
+    options: &[String],
+) -> Result<(), Error> {
+    let split = |option: &String| {
+        let (name, value) = option.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let settings: Option<_> = options.iter().map(split).collect();
+    let settings = settings.ok_or_else(|| Error::Words {
+        doing: format!("install {component}"),
+        why: "settings are NAME=VALUE".to_owned(),
+    })?;
+    let say = |step: InstallStep| {
+        let InstallStep {
+            step,
+            state,
+            detail,
+        } = step;
+        context.progress.say(&format!("{step} {state} {detail}"));
+    };
+    agent.install(component, settings, &[], &say).await?;
+    output.text(&format!("{component} is there"));
+    output.json(&json!({ "installed": component }));
+    Ok(())
+}
+
+async fn exec(
+    output: &Output,
+    agent: &GrpcAgent,
+    timeout_s: u64,
+    argv: &[String],
+) -> Result<(), Error> {
+    let timeout = Duration::from_secs(timeout_s);
+    let (input, unreadable) = standard_input();
+    let done = tokio::select! {
+        done = agent.exec_with(argv, timeout, input) => done?,
+        // The program is killed: an end of its input would have it work with a part of it.
+        Ok(error) = unreadable => return Err(Error::other("read standard input", error)),
+    };
+    if output.is_json() {
+        output.json(&json!({
+            "code": done.code,
+            "signal": done.signal,
+            "timed_out": done.timed_out,
+            "dropped_bytes": done.dropped_bytes,
+            "stdout": String::from_utf8_lossy(&done.stdout),
+            "stderr": String::from_utf8_lossy(&done.stderr),
+        }));
+    } else {
+        Output::bytes(&done.stdout);
+        Output::error_bytes(&done.stderr);
+        if done.dropped_bytes > 0 {
+            note(&format!(
+                "warning: {} bytes beyond the agent's limit are missing; write to a file and `get` it",
+                done.dropped_bytes
+            ));
+        }
+    }
+    if done.code == Some(0) {
+        return Ok(());
+    }
+    // As a shell and timeout(1) tell it.
+    let (how, code) = match (done.timed_out, done.code, done.signal) {
+        (true, ..) => (format!("it was not done after {timeout_s} s"), 124),
+        (false, Some(code), _) => (format!("exit code {code}"), code),
+        (false, None, Some(signal)) => (format!("signal {signal}"), 128 + signal),
+        (false, None, None) => ("it is not known how it ended".to_owned(), 1),
+    };
+    Err(Error::Program {
+        program: argv.join(" "),
+        node: agent.node().to_owned(),
+        how,
+        code: code as u8,
+    })
 }
 
 /// What is piped into this command, as it comes; nothing from a terminal, for which `ssh` is there.
