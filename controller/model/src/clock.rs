@@ -1,10 +1,10 @@
 //! How far clocks of nodes are from ours.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Difference of a node's clock to ours: node minus controller.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct ClockOffset {
     /// Nanoseconds.
     pub offset_ns: i64,
@@ -13,7 +13,7 @@ pub struct ClockOffset {
 }
 
 /// A node's clock before and after a run.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct ClockPair {
     /// Before.
     pub before: ClockOffset,

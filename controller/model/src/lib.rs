@@ -12,6 +12,7 @@ mod plan;
 mod pod;
 mod report;
 mod run;
+mod stage;
 mod table;
 mod tier;
 
@@ -26,5 +27,6 @@ pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
 pub use pod::{NodeTimes, PodRecord};
 pub use report::{Report, Validity};
 pub use run::{Phase, RunPlan, UserContainer, UserImage};
+pub use stage::{END_TO_END, OF_TWO_CLOCKS, Way, is_classified, is_warm_up, stages_ns};
 pub use table::{Cell, Table};
 pub use tier::{Mode, PerTier, Tier, TierPair};

@@ -1,6 +1,6 @@
 //! Links between nodes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Properties of a link, one way.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -16,7 +16,7 @@ pub struct Link {
 }
 
 /// Peers of one tier and the link to them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkClass {
     /// Tier of the peers.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct LinkClass {
 }
 
 /// A node with its prefixes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
     /// Name.
     pub node: String,

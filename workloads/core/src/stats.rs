@@ -1,7 +1,7 @@
 //! Statistics as upstream prints them, and percentiles as they should be read.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Mean and population standard deviation after upstream's trimming.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -48,18 +48,35 @@ pub fn round_to(value: f64, decimals: i32) -> f64 {
     (value * factor).round() / factor
 }
 
-/// Percentiles of one stage, milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// The smallest of sorted values that a share (0 to 1) of all is not above; `None` of nothing.
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
+/// `None` of nothing.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// With fewer values than these a percentile hangs on fewer than ten of them, and would be another one in the next run.
+pub const LEAST_FOR_P95: u64 = 200;
+pub const LEAST_FOR_P99: u64 = 1000;
+
+/// Distribution of one stage, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// How many values.
     pub count: u64,
+    pub mean_ms: f64,
+    pub stdev_ms: f64,
     pub p50_ms: f64,
     /// 90th.
     pub p90_ms: f64,
-    /// 95th.
-    pub p95_ms: f64,
-    /// 99th.
-    pub p99_ms: f64,
+    /// 95th; `None` of fewer than [`LEAST_FOR_P95`] values.
+    pub p95_ms: Option<f64>,
+    /// 99th; `None` of fewer than [`LEAST_FOR_P99`] values.
+    pub p99_ms: Option<f64>,
     pub max_ms: f64,
 }
 
@@ -94,14 +111,18 @@ impl LatencyHistogram {
         if self.0.is_empty() {
             return None;
         }
-        let at = |q: f64| round_to(self.0.value_at_quantile(q) as f64 / 1000.0, 3);
+        let count = self.0.len();
+        let ms = |us: f64| round_to(us / 1000.0, 3);
+        let at = |quantile: f64| ms(self.0.value_at_quantile(quantile) as f64);
         Some(Percentiles {
-            count: self.0.len(),
+            count,
+            mean_ms: ms(self.0.mean()),
+            stdev_ms: ms(self.0.stdev()),
             p50_ms: at(0.50),
             p90_ms: at(0.90),
-            p95_ms: at(0.95),
-            p99_ms: at(0.99),
-            max_ms: round_to(self.0.max() as f64 / 1000.0, 3),
+            p95_ms: (count >= LEAST_FOR_P95).then(|| at(0.95)),
+            p99_ms: (count >= LEAST_FOR_P99).then(|| at(0.99)),
+            max_ms: ms(self.0.max() as f64),
         })
     }
 }
@@ -129,6 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_is_one_of_the_values() {
+        let values: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(quantile(&values, 0.5), Some(50.0));
+        assert_eq!(quantile(&values, 0.99), Some(99.0));
+        assert_eq!(quantile(&[7.0], 0.99), Some(7.0));
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(mean(&[1.0, 2.0]), Some(1.5));
+        assert_eq!(mean(&[]), None);
+    }
+
+    #[test]
     fn percentiles_merge_without_loss() {
         let (mut a, mut b, mut all) = (
             LatencyHistogram::default(),
@@ -146,5 +178,24 @@ mod tests {
         assert_eq!(p.count, 1000);
         assert!((p.p50_ms - 499.0).abs() < 1.0, "{p:?}");
         assert!(LatencyHistogram::default().percentiles().is_none());
+    }
+
+    #[test]
+    fn a_percentile_of_too_few_values_is_none() {
+        let of = |count: u64| {
+            let mut histogram = LatencyHistogram::default();
+            (0..count).for_each(|i| histogram.record_ns(i as i64 * 1_000_000));
+            let percentiles = histogram.percentiles().unwrap();
+            (percentiles.p95_ms.is_some(), percentiles.p99_ms.is_some())
+        };
+        let expected = [
+            (199, (false, false)),
+            (200, (true, false)),
+            (999, (true, false)),
+            (1000, (true, true)),
+        ];
+        for (count, has) in expected {
+            assert_eq!(of(count), has, "{count} values");
+        }
     }
 }

@@ -153,6 +153,7 @@ struct Flat<'a> {
     cache_worker: bool,
     frequency: f64,
     duration_s: f64,
+    warm_up_s: f64,
     sleep_time_s: f64,
     dataset: Option<&'a str>,
     worker: UserImage,
@@ -180,7 +181,9 @@ impl Serialize for Benchmark {
             ..Flat::default()
         };
         match &self.application {
-            ApplicationConfig::ImageClassification(own) => flat.frequency = own.frequency,
+            ApplicationConfig::ImageClassification(own) => {
+                (flat.frequency, flat.warm_up_s) = (own.frequency, own.warm_up_s);
+            }
             ApplicationConfig::Empty(own) => flat.sleep_time_s = own.sleep_time_s,
             ApplicationConfig::Container(own) => {
                 flat.frequency = own.frequency;

@@ -11,6 +11,8 @@ use super::{
 pub struct ImageClassification {
     /// Photos per second and endpoint.
     pub frequency: f64,
+    /// At the beginning, seconds whose photos count in no percentile.
+    pub warm_up_s: f64,
     /// Directory of the user's own photos.
     pub dataset: Option<String>,
     /// How the function runs, if an execution model has it.
@@ -27,9 +29,17 @@ pub(crate) const LOAD: [Key; 1] = [both(
 .at(own!(ImageClassification | Container, own => own.frequency))
 .quiet()];
 
-pub(crate) const PHOTOS: [Key; 1] = [key(
-    "benchmark.dataset",
-    Kind::Text,
-    "directory of your own JPEG photos on this machine (the photos of the bundle)",
-)
-.at(own!(ImageClassification | Functions, own => own.dataset))];
+pub(crate) const PHOTOS: [Key; 2] = [
+    key(
+        "benchmark.dataset",
+        Kind::Text,
+        "directory of your own JPEG photos on this machine (the photos of the bundle)",
+    )
+    .at(own!(ImageClassification | Functions, own => own.dataset)),
+    key(
+        "benchmark.warm_up_s",
+        Kind::Float(0.0, 864_000.0),
+        "photos that are due in the first so many seconds count in no percentile (0)",
+    )
+    .at(own!(ImageClassification, own => own.warm_up_s)),
+];

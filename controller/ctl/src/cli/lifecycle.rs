@@ -188,9 +188,15 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
             .iter()
             .map(|(name, p)| {
                 let mut row = vec![name.clone(), p.count.to_string()];
-                row.extend(
-                    [p.p50_ms, p.p90_ms, p.p95_ms, p.p99_ms, p.max_ms].map(|v| format!("{v:.2}")),
-                );
+                let values = [
+                    Some(p.p50_ms),
+                    Some(p.p90_ms),
+                    p.p95_ms,
+                    p.p99_ms,
+                    Some(p.max_ms),
+                ];
+                let cell = |ms: Option<f64>| ms.map_or_else(|| "–".into(), |ms| format!("{ms:.2}"));
+                row.extend(values.map(cell));
                 row
             })
             .collect();

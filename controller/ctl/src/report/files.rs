@@ -16,7 +16,7 @@ use std::{
 use time::{OffsetDateTime, macros::format_description};
 
 /// Version of `result.json`.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// Where the result of a run goes. Its directory is there when everything in it is.
 #[derive(Debug)]

@@ -55,6 +55,11 @@ fn each_bad_value_is_one_fault_that_names_it() {
             "`NaN` is not a number",
         ),
         ("frequency = 1.0", "frequency = 0", "`0` is not in"),
+        (
+            "frequency = 1.0",
+            "frequency = 1.0\nwarm_up_s = 100000",
+            "100000 s of warm-up leave nothing of",
+        ),
         ("[network]", "[network]\nlatency = 3", "unknown option"),
         (
             "[network]",

@@ -1,13 +1,7 @@
 //! Results of `container`: metrics as the user's containers printed them.
 
 use continuum_model::{Cell, NodeRun, Phase, Report, Table};
-use continuum_workload_core::stats::round_to;
-
-/// `values` sorted; the smallest that so many percent of all are not above.
-fn percentile(values: &[f64], percent: f64) -> Option<f64> {
-    let rank = (percent / 100.0 * values.len() as f64).ceil() as usize;
-    values.get(rank.saturating_sub(1)).copied()
-}
+use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99, mean, quantile, round_to};
 
 /// One row for each metric of each run.
 pub(super) fn report(runs: &[NodeRun]) -> Report {
@@ -24,17 +18,20 @@ pub(super) fn report(runs: &[NodeRun]) -> Report {
         for (name, values) in &run.metrics {
             let mut sorted = values.clone();
             sorted.sort_by(f64::total_cmp);
-            let mean = sorted.iter().sum::<f64>() / sorted.len() as f64;
             let three = |v: Option<f64>| Cell::Float(v.map(|v| round_to(v, 3)));
+            let of_many = |share, least: u64| {
+                let is_enough = sorted.len() as u64 >= least;
+                three(quantile(&sorted, share).filter(|_| is_enough))
+            };
             table.row(vec![
                 Cell::Text(run.plan.node.clone()),
                 Cell::Text(role.into()),
                 Cell::Text(name.clone()),
                 Cell::Int(sorted.len() as i64),
-                three(Some(mean)),
-                three(percentile(&sorted, 50.0)),
-                three(percentile(&sorted, 95.0)),
-                three(percentile(&sorted, 99.0)),
+                three(mean(&sorted)),
+                three(quantile(&sorted, 0.50)),
+                of_many(0.95, LEAST_FOR_P95),
+                of_many(0.99, LEAST_FOR_P99),
                 three(sorted.last().copied()),
             ]);
         }
@@ -48,18 +45,4 @@ pub(super) fn report(runs: &[NodeRun]) -> Report {
     }
     report.tables.push(table);
     report
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percentile;
-
-    #[test]
-    fn percentiles_are_values_that_were_printed() {
-        let values: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(percentile(&values, 50.0), Some(50.0));
-        assert_eq!(percentile(&values, 99.0), Some(99.0));
-        assert_eq!(percentile(&[7.0], 99.0), Some(7.0));
-        assert_eq!(percentile(&[], 50.0), None);
-    }
 }

@@ -3,7 +3,7 @@
 use continuum_model::{Cell, FunctionSample, NodeRun, PodRecord, Report, Table};
 use continuum_workload_core::{
     call::Call,
-    stats::{LatencyHistogram, round_to},
+    stats::{LatencyHistogram, Percentiles, round_to},
 };
 use std::collections::BTreeMap;
 
@@ -49,15 +49,13 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
         let cores = own.clone().filter_map(|s| s.cpu_cores).reduce(f64::max);
         let memory = own.clone().filter_map(|s| s.memory_bytes).max();
         let percentiles = histogram.percentiles();
-        let of = |pick: fn(&continuum_workload_core::stats::Percentiles) -> f64| {
-            two(percentiles.as_ref().map(pick))
-        };
+        let of = |pick: fn(&Percentiles) -> Option<f64>| two(percentiles.as_ref().and_then(pick));
         table.row(vec![
             Cell::Text((*function).to_owned()),
             Cell::Int(calls.len() as i64),
             Cell::Int(failures as i64),
             Cell::Int(cold.len() as i64),
-            of(|p| p.p50_ms),
+            of(|p| Some(p.p50_ms)),
             of(|p| p.p95_ms),
             of(|p| p.p99_ms),
             two(cold_mean),

@@ -68,6 +68,15 @@ impl Application for ImageClassification {
                 ),
             );
         }
+        if self.warm_up_s > 0.0 && self.warm_up_s >= benchmark.duration_s {
+            findings.fault(
+                "benchmark.warm_up_s",
+                format!(
+                    "{} s of warm-up leave nothing of {} s to be measured",
+                    self.warm_up_s, benchmark.duration_s
+                ),
+            );
+        }
         if config.infrastructure.tiers.endpoint.nodes == 0 {
             findings.fault(
                 "infrastructure.endpoint.nodes",
@@ -177,6 +186,10 @@ impl Application for ImageClassification {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report {
-        report::report(plan, load(self, benchmark).count(), runs, clocks)
+        let asked = report::Asked {
+            photos: load(self, benchmark).count(),
+            warm_up_s: self.warm_up_s,
+        };
+        report::report(plan, asked, runs, clocks)
     }
 }

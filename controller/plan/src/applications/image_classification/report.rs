@@ -1,9 +1,12 @@
 //! Results of `image_classification`.
 
-use continuum_model::{Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table};
+use continuum_model::{
+    Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table, Way, is_classified,
+    is_warm_up, stages_ns,
+};
 use continuum_workload_core::{
     photo_sample::Sample,
-    stats::{LatencyHistogram, round_to, upstream_trimmed},
+    stats::{LatencyHistogram, mean, round_to, upstream_trimmed},
 };
 use std::collections::HashMap;
 
@@ -13,10 +16,6 @@ fn ms(ns: i64) -> f64 {
 
 fn two(value: f64) -> Cell {
     Cell::Float(Some(round_to(value, 2)))
-}
-
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Mean and deviation after upstream's trimming; upstream drops what is below zero, with a warning.
@@ -47,8 +46,16 @@ fn offset(clocks: &Clocks, node: &str) -> (i64, i64) {
     clocks.get(node).map_or((0, 0), ClockPair::offset)
 }
 
-/// Tables, stages, counts and reasons against the run, in which each endpoint was asked for so many photos.
-pub(crate) fn report(plan: &Plan, asked: u64, runs: &[NodeRun], clocks: &Clocks) -> Report {
+/// What was asked of each endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) photos: u64,
+    /// Photos that are due before it count in no percentile.
+    pub(crate) warm_up_s: f64,
+}
+
+/// Tables, stages, counts and reasons against the run.
+pub(crate) fn report(plan: &Plan, asked: Asked, runs: &[NodeRun], clocks: &Clocks) -> Report {
     let mut report = Report::default();
     let endpoints: Vec<&NodeRun> = runs
         .iter()
@@ -72,8 +79,15 @@ pub(crate) fn report(plan: &Plan, asked: u64, runs: &[NodeRun], clocks: &Clocks)
         let table = endpoint_table(&mut report, &endpoints);
         report.tables.push(table);
     }
-    stages(&mut report, plan.mode, runs, &endpoints, clocks);
-    counts::add(&mut report, asked, runs, &endpoints);
+    stages(
+        &mut report,
+        plan.mode,
+        runs,
+        &endpoints,
+        clocks,
+        asked.warm_up_s,
+    );
+    counts::add(&mut report, asked.photos, runs, &endpoints);
     report
 }
 
@@ -150,11 +164,6 @@ fn worker_table(
 }
 
 mod counts;
-
-/// Answered with a class: what could not be decoded comes back fast, and would make the rest look better.
-fn is_classified(sample: &Sample) -> bool {
-    sample.is_answered() && sample.class >= 0
-}
 
 fn latencies(samples: &[Sample]) -> Vec<f64> {
     samples
@@ -254,7 +263,9 @@ fn stages(
     runs: &[NodeRun],
     endpoints: &[&NodeRun],
     clocks: &Clocks,
+    warm_up_s: f64,
 ) {
+    let mut left_out = 0;
     let mut histograms: HashMap<&str, LatencyHistogram> = HashMap::new();
     let mut worst_error_ns = 0;
     for run in endpoints {
@@ -264,36 +275,37 @@ fn stages(
             .nth(run.plan.connected_to.unwrap_or_default());
         let (there, there_error) = worker.map_or((0, 0), |w| offset(clocks, &w.plan.node));
         let (here, here_error) = offset(clocks, &run.plan.node);
+        let way = match mode {
+            Mode::Endpoint => Way::Alone,
+            _ if worker.is_none() => Way::Function,
+            _ => Way::Worker {
+                ahead_ns: there - here,
+            },
+        };
+        let begun_ns = run
+            .samples
+            .iter()
+            .map(|s| s.due_ns)
+            .min()
+            .unwrap_or_default();
         for sample in run.samples.iter().filter(|s| is_classified(s)) {
-            let stages = &sample.stages;
-            let mut add = |name, ns| histograms.entry(name).or_default().record_ns(ns);
-            add("end_to_end_from_due", sample.answered_ns - sample.due_ns);
-            add("1_generate", sample.sent_ns - sample.due_ns);
-            add("3_queue", stages.dequeued_unix_ns - stages.received_unix_ns);
-            add("4_decode", stages.decoded_unix_ns - stages.dequeued_unix_ns);
-            add(
-                "5_infer",
-                stages.classified_unix_ns - stages.decoded_unix_ns,
-            );
-            if worker.is_none() && mode != Mode::Endpoint {
-                // A function is on any node: what is not spent in it is the way there and back, by one clock each.
-                let inside = stages.classified_unix_ns - stages.received_unix_ns;
-                add(
-                    "2_way_and_back",
-                    sample.answered_ns - sample.sent_ns - inside,
-                );
-            } else if mode != Mode::Endpoint {
+            if is_warm_up(sample, begun_ns, warm_up_s) {
+                left_out += 1;
+                continue;
+            }
+            if matches!(way, Way::Worker { .. }) {
                 worst_error_ns = worst_error_ns.max(there_error + here_error);
-                add(
-                    "2_uplink",
-                    (stages.received_unix_ns - there) - (sample.sent_ns - here),
-                );
-                add(
-                    "6_downlink",
-                    (sample.answered_ns - here) - (stages.replied_unix_ns - there),
-                );
+            }
+            for (name, ns) in stages_ns(sample, way) {
+                histograms.entry(name).or_default().record_ns(ns);
             }
         }
+    }
+    if left_out > 0 {
+        report.notes.push(format!(
+            "the first {warm_up_s} s are warm-up: {left_out} photos that were due then count in no percentile; tables of \
+             upstream's have them"
+        ));
     }
     if worst_error_ns > 0 {
         report.notes.push(format!(

@@ -1,6 +1,7 @@
 //! What became of the photos, and what a reader of the latency must know.
 
-use super::{NodeRun, Report, is_classified};
+use super::{NodeRun, Report};
+use continuum_model::is_classified;
 use continuum_workload_core::{event::Summary, photo_sample::Loss};
 use std::collections::BTreeMap;
 
@@ -80,6 +81,7 @@ pub(super) fn add(report: &mut Report, asked: u64, runs: &[NodeRun], endpoints: 
     same_counts(report, runs);
     bad_inputs(report, runs, endpoints, answered);
     slipped(report, endpoints);
+    answered_twice(report, endpoints);
     interruptions(report, runs);
     let dropped = of_all(|s| s.dropped);
     if dropped > 0 {
@@ -217,7 +219,8 @@ fn slipped(report: &mut Report, endpoints: &[&NodeRun]) {
             .stages
             .get("end_to_end_from_due")
             .map_or_else(String::new, |p| {
-                format!(" (p50 {:.0} ms, p95 {:.0} ms)", p.p50_ms, p.p95_ms)
+                let p95 = p.p95_ms.map(|p95| format!(", p95 {p95:.0} ms"));
+                format!(" (p50 {:.0} ms{})", p.p50_ms, p95.unwrap_or_default())
             });
         report.notes.push(format!(
             "endpoint {}: {slips} of {sent} sends began more than 10 ms late, {waiting} because the broker had not taken what \
@@ -225,6 +228,21 @@ fn slipped(report: &mut Report, endpoints: &[&NodeRun]) {
              end_to_end_from_due does{from_due}",
             run.plan.node
         ));
+    }
+}
+
+fn answered_twice(report: &mut Report, endpoints: &[&NodeRun]) {
+    for run in endpoints {
+        let Summary {
+            duplicates, resent, ..
+        } = summary(run);
+        if duplicates > 0 {
+            report.notes.push(format!(
+                "endpoint {}: {duplicates} answers came more than once, and count once, by the first; it had sent {resent} \
+                 photos again",
+                run.plan.node
+            ));
+        }
     }
 }
 

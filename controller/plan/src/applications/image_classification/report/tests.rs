@@ -58,6 +58,16 @@ fn clocks(ahead_ns: i64) -> Clocks {
 }
 
 fn report_of(samples: Vec<Sample>, change: impl Fn(&mut NodeRun), ahead_ns: i64) -> Report {
+    report_after(0.0, samples, change, ahead_ns)
+}
+
+/// After a warm-up of so many seconds.
+fn report_after(
+    warm_up_s: f64,
+    samples: Vec<Sample>,
+    change: impl Fn(&mut NodeRun),
+    ahead_ns: i64,
+) -> Report {
     let config = crate::parse(CONFIG, "d.toml", false, "d", &[])
         .unwrap()
         .config;
@@ -65,7 +75,24 @@ fn report_of(samples: Vec<Sample>, change: impl Fn(&mut NodeRun), ahead_ns: i64)
     let mut endpoint = run("endpoint0", Phase::Endpoint, samples.clone());
     change(&mut endpoint);
     let worker = run("edge0", Phase::Worker, samples);
-    report(&plan, 4, &[worker, endpoint], &clocks(ahead_ns))
+    let asked = Asked {
+        photos: 4,
+        warm_up_s,
+    };
+    report(&plan, asked, &[worker, endpoint], &clocks(ahead_ns))
+}
+
+#[test]
+fn photos_of_a_warm_up_count_in_no_percentile_and_in_every_count() {
+    // Due at 0, 0.5, 1 and 1.5 s of the load.
+    let samples = || (0..4).map(|id| sample(id, 0)).collect();
+    for (warm_up_s, left) in [(0.0, 4), (0.5, 3), (0.6, 2)] {
+        let report = report_after(warm_up_s, samples(), |_| {}, 0);
+        assert_eq!(report.stages["5_infer"].count, left, "{warm_up_s} s");
+        assert_eq!(report.counts["answered"], 4);
+        let told = report.notes.iter().any(|note| note.contains("warm-up"));
+        assert_eq!(told, left < 4, "{:?}", report.notes);
+    }
 }
 
 #[test]
