@@ -1,0 +1,36 @@
+//! What result directories say, read from their files alone: report pages, figures, what differs between runs.
+//!
+//! ```text
+//! read/         a result directory -> what it holds
+//! statistics/   quantiles, histograms, intervals
+//! chart         axes and colours of all figures
+//! figures/      one trait, one file for each figure, one list
+//! page/         sections of a report, and the page that they make
+//! group         runs that were made alike
+//! compare/      groups beside each other
+//! summary       one group over its runs
+//! sweep         a matrix of runs
+//! report        the files that a report is
+//! whole         files that are whole or not there
+//! ```
+//! Nothing here asks a node or knows a deployment: a report can be made again from its directory on any machine.
+
+mod chart;
+mod compare;
+mod data_table;
+mod figures;
+mod flat;
+mod group;
+mod page;
+mod read;
+mod report;
+mod statistics;
+mod summary;
+mod sweep;
+mod whole;
+
+pub use compare::{Comparison, Setting};
+pub use report::{PAGE_FILE, write_figures, write_page};
+pub use summary::{SUMMARY_FILE, Summary};
+pub use sweep::{Outcome, Point, SWEEP_FILE, Sweep, Variation};
+pub use whole::write_whole;

@@ -1,0 +1,96 @@
+//! A page from its sections: one file, without scripts, that needs nothing from elsewhere.
+
+pub(crate) mod run;
+mod sections;
+
+use crate::{data_table::DataTable, figures::Drawn};
+use continuum_host::error::Error;
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use serde::Serialize;
+
+/// A page before it is text.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
+    pub(crate) title: String,
+    /// When, what, by whom.
+    pub(crate) subtitle: String,
+    pub(crate) badge: Badge,
+    pub(crate) tiles: Vec<Tile>,
+    pub(crate) sections: Vec<Section>,
+}
+
+/// Whether the numbers may be used, before any of them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Badge {
+    /// Class of the style sheet.
+    pub(crate) class: &'static str,
+    pub(crate) word: String,
+    pub(crate) meaning: String,
+}
+
+/// A number that one looks for first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tile {
+    pub(crate) value: String,
+    pub(crate) label: String,
+}
+
+/// A part of the page with a heading; what is empty is not shown.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Section {
+    pub(crate) id: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) text: String,
+    pub(crate) lists: Vec<List>,
+    pub(crate) tables: Vec<DataTable>,
+    pub(crate) figures: Vec<PageFigure>,
+    /// Tables that one opens.
+    pub(crate) folded: Vec<DataTable>,
+}
+
+/// Sentences under a word.
+#[derive(Debug, Serialize)]
+pub(crate) struct List {
+    pub(crate) title: &'static str,
+    pub(crate) items: Vec<String>,
+}
+
+/// A figure on a page.
+#[derive(Debug, Serialize)]
+pub(crate) struct PageFigure {
+    id: &'static str,
+    title: &'static str,
+    caption: String,
+    svg: String,
+    table: DataTable,
+}
+
+impl PageFigure {
+    /// The drawing gets its title as its name for who does not see it.
+    pub(crate) fn new(id: &'static str, title: &'static str, drawn: Drawn) -> Self {
+        let name = format!("<svg role=\"img\" aria-label=\"{title}\" ");
+        Self {
+            id,
+            title,
+            caption: drawn.caption,
+            svg: drawn.svg.replacen("<svg ", &name, 1),
+            table: drawn.table,
+        }
+    }
+}
+
+impl Page {
+    /// As HTML.
+    pub(crate) fn render(&self) -> Result<String, Error> {
+        let failed = |error: minijinja::Error| Error::other("render the report", error);
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let template = include_str!("../../templates/page.html");
+        environment
+            .add_template("page.html", template)
+            .map_err(failed)?;
+        environment.add_global("style", include_str!("../../templates/style.css"));
+        let page = environment.get_template("page.html").map_err(failed)?;
+        page.render(Serde(self)).map_err(failed)
+    }
+}

@@ -1,0 +1,37 @@
+//! Parts of a run's page. One file each; the list is their order.
+
+mod events;
+mod latency;
+mod nodes;
+mod provenance;
+mod tables;
+mod validity;
+mod verification;
+
+use super::{List, PageFigure, Section};
+use crate::{figures::Figure, read::RunFiles};
+use continuum_host::error::Error;
+
+/// `None` where the run has nothing for it.
+type Build = fn(&RunFiles) -> Result<Option<Section>, Error>;
+
+pub(super) const ALL: &[Build] = &[
+    validity::section,
+    latency::section,
+    tables::section,
+    verification::section,
+    nodes::section,
+    events::section,
+    provenance::section,
+];
+
+/// Those of the figures that the run has data for.
+fn figures(list: &[&dyn Figure], run: &RunFiles) -> Result<Vec<PageFigure>, Error> {
+    let mut drawn = Vec::new();
+    for figure in list {
+        let one = figure.draw(run);
+        let one = one.map_err(|error| Error::other(format!("draw {}", figure.name()), error))?;
+        drawn.extend(one.map(|one| PageFigure::new(figure.name(), figure.title(), one)));
+    }
+    Ok(drawn)
+}

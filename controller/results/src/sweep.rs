@@ -1,0 +1,273 @@
+//! A matrix of runs: what was varied, what came of each point, in a file from which a sweep that was interrupted goes on.
+
+mod page;
+
+use crate::{
+    data_table::{NONE, number},
+    read::{ResultFile, StageRow},
+    report::PAGE_FILE,
+    whole::write_whole,
+};
+use continuum_host::error::Error;
+use continuum_model::{END_TO_END, Validity};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::Path};
+
+/// Version of `sweep.json`.
+const SCHEMA_VERSION: u32 = 1;
+/// What a sweep has done.
+pub const SWEEP_FILE: &str = "sweep.json";
+
+/// One option with the values that it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variation {
+    /// TOML path.
+    pub key: String,
+    pub values: Vec<String>,
+}
+
+/// One run of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// Values in the order of the variations.
+    pub values: Vec<String>,
+    /// Directory of its result, relative to the sweep's; `None` = not done yet.
+    pub result: Option<String>,
+}
+
+/// The file of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    schema: u32,
+    /// What everything was made from, without what is varied.
+    config: String,
+    pub variations: Vec<Variation>,
+    /// The last variation changes fastest.
+    pub points: Vec<Point>,
+}
+
+impl Variation {
+    /// `key=a,b,c` as typed.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let refused = |why: &str| Error::Words {
+            doing: format!("vary `{text}`"),
+            why: format!("{why}; write --vary benchmark.frequency=1,2,5"),
+        };
+        let (key, values) = text
+            .split_once('=')
+            .ok_or_else(|| refused("there is no `=` in it"))?;
+        let values: Vec<String> = values.split(',').map(|v| v.trim().to_owned()).collect();
+        if key.trim().is_empty() || values.iter().any(String::is_empty) {
+            return Err(refused("a key or a value is missing"));
+        }
+        let mut sorted = values.clone();
+        sorted.sort();
+        sorted.dedup();
+        if sorted.len() < values.len() {
+            return Err(refused("a value is there twice"));
+        }
+        let key = key.trim().to_owned();
+        Ok(Self { key, values })
+    }
+}
+
+/// Every combination of values.
+fn combinations(variations: &[Variation]) -> Vec<Vec<String>> {
+    variations
+        .iter()
+        .fold(vec![Vec::new()], |before, variation| {
+            let longer = before.iter().flat_map(|values| {
+                variation.values.iter().map(move |value| {
+                    let mut values = values.clone();
+                    values.push(value.clone());
+                    values
+                })
+            });
+            longer.collect()
+        })
+}
+
+impl Sweep {
+    /// Of a config as text, without any point done.
+    pub fn new(config: &str, variations: Vec<Variation>) -> Self {
+        let points = combinations(&variations).into_iter();
+        Self {
+            schema: SCHEMA_VERSION,
+            config: config.to_owned(),
+            points: points
+                .map(|values| Point {
+                    values,
+                    result: None,
+                })
+                .collect(),
+            variations,
+        }
+    }
+
+    /// The sweep of a directory; `None` where none was begun. One of something else is refused: its points would be mixed
+    /// with these.
+    pub fn resume(self, dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(SWEEP_FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
+            Err(error) => return Err(Error::file("read", path)(error)),
+        };
+        let doing = || format!("go on with the sweep in `{}`", dir.display());
+        let there: Self = serde_json::from_str(&text).map_err(|e| Error::other(doing(), e))?;
+        let is_same = there.schema == self.schema
+            && there.config == self.config
+            && there.variations == self.variations;
+        if !is_same {
+            return Err(Error::Words {
+                doing: doing(),
+                why: "it was begun with another config or other --vary; give this one another --results".into(),
+            });
+        }
+        Ok(there)
+    }
+
+    /// Writes down what is done.
+    pub fn save(&self, dir: &Path) -> Result<(), Error> {
+        let text =
+            serde_json::to_string_pretty(self).map_err(|e| Error::other("write the sweep", e))?;
+        write_whole(&dir.join(SWEEP_FILE), &text)
+    }
+
+    /// What `--set` would say for a point.
+    pub fn settings(&self, point: &Point) -> Vec<String> {
+        let pairs = self.variations.iter().zip(&point.values);
+        pairs
+            .map(|(variation, value)| format!("{}={value}", variation.key))
+            .collect()
+    }
+
+    /// What came of every point that is done.
+    pub fn outcomes(&self, dir: &Path) -> Result<Vec<Outcome>, Error> {
+        let done = self
+            .points
+            .iter()
+            .filter_map(|point| Some((point, point.result.as_ref()?)));
+        done.map(|(point, result)| {
+            let result = ResultFile::read(&dir.join(result))?;
+            Ok(Outcome {
+                values: point.values.clone(),
+                result,
+            })
+        })
+        .collect()
+    }
+
+    /// Columns of the table: what was varied, by the last word of its path where that is enough, then what came of it.
+    pub fn columns(&self) -> Vec<String> {
+        let last_word = |key: &str| {
+            key.rsplit_once('.')
+                .map_or(key, |(_, word)| word)
+                .to_owned()
+        };
+        let words: BTreeSet<String> = self.variations.iter().map(|v| last_word(&v.key)).collect();
+        let is_enough = words.len() == self.variations.len();
+        let keys = self.variations.iter().map(|variation| {
+            if is_enough {
+                last_word(&variation.key)
+            } else {
+                variation.key.clone()
+            }
+        });
+        let rest = ["answered", "p50 (ms)", "p95 (ms)", "p99 (ms)", "validity"];
+        keys.chain(rest.map(str::to_owned)).collect()
+    }
+
+    /// Writes the page of what is done, and returns the rows of its table; percentiles are of the latency from due.
+    pub fn write_page(&self, dir: &Path) -> Result<Vec<Vec<String>>, Error> {
+        let outcomes = self.outcomes(dir)?;
+        let rows: Vec<Vec<String>> = outcomes.iter().map(Outcome::row).collect();
+        let page = page::page(self, &outcomes, &rows)?;
+        write_whole(&dir.join(PAGE_FILE), &page.render()?)?;
+        Ok(rows)
+    }
+}
+
+/// A point that is done.
+#[derive(Debug)]
+pub struct Outcome {
+    values: Vec<String>,
+    result: ResultFile,
+}
+
+impl Outcome {
+    /// Why it must not be used.
+    pub fn invalid_reasons(&self) -> &[String] {
+        &self.result.invalid_reasons
+    }
+
+    fn row(&self) -> Vec<String> {
+        let result = &self.result;
+        let whole = result.stages_ms.get(END_TO_END);
+        let ms = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), number);
+        let answered = result
+            .counts
+            .get("answered")
+            .map_or_else(|| NONE.to_owned(), u64::to_string);
+        let verdict = match result.validity {
+            Validity::Invalid => "INVALID",
+            Validity::Unverified => "unverified",
+        };
+        let mut row = self.values.clone();
+        row.extend([
+            answered,
+            ms(whole.map(|w| w.p50_ms)),
+            ms(whole.and_then(StageRow::p95_ms)),
+            ms(whole.and_then(StageRow::p99_ms)),
+            verdict.to_owned(),
+        ]);
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_combination_is_a_point_and_the_last_changes_fastest() {
+        let variations = ["a=1,2", "b.c=x,y"].map(|text| Variation::parse(text).unwrap());
+        let sweep = Sweep::new("", variations.into());
+        let settings: Vec<_> = sweep
+            .points
+            .iter()
+            .map(|p| sweep.settings(p).join(" "))
+            .collect();
+        assert_eq!(
+            settings,
+            ["a=1 b.c=x", "a=1 b.c=y", "a=2 b.c=x", "a=2 b.c=y"]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_varied_is_refused_with_an_example() {
+        for bad in ["a", "=1", "a=", "a=1,,2", "a=1,1"] {
+            let error = Variation::parse(bad).unwrap_err();
+            assert!(error.to_string().contains("--vary"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_sweep_goes_on_where_it_was_and_no_other_takes_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |text| vec![Variation::parse(text).unwrap()];
+        let mut sweep = Sweep::new("name = \"a\"", of("x=1,2"))
+            .resume(dir.path())
+            .unwrap();
+        sweep.points[0].result = Some("one".into());
+        sweep.save(dir.path()).unwrap();
+        let again = Sweep::new("name = \"a\"", of("x=1,2"))
+            .resume(dir.path())
+            .unwrap();
+        assert_eq!(again, sweep);
+        for (config, vary) in [("name = \"b\"", "x=1,2"), ("name = \"a\"", "x=1,3")] {
+            let error = Sweep::new(config, of(vary)).resume(dir.path()).unwrap_err();
+            assert!(error.to_string().contains("another --results"), "{error}");
+        }
+    }
+}
