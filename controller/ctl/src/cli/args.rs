@@ -28,6 +28,7 @@ Examples:
   continuum-ctl up examples/mist-edge.toml                make it and keep it
   continuum-ctl bench mist-edge --set benchmark.duration_s=60
   continuum-ctl agent mist-edge edge0 exec -- uptime
+  continuum-ctl report results/2026-11-28T02-12-28Z_mist-edge
   continuum-ctl down mist-edge
 
 Exit codes: 0 ok; 1 failed, nothing remains; 2 failed, resources remain; 3 bad config or command line;
@@ -74,11 +75,14 @@ pub(crate) enum Command {
     },
     /// Run the application on what is up; print its tables and write a result directory
     #[command(
-        after_help = "Example:\n  continuum-ctl bench mist-edge --set benchmark.frequency=2 --results /tmp/results"
+        after_help = "Examples:\n  continuum-ctl bench mist-edge --set benchmark.frequency=2 --results /tmp/results\n  continuum-ctl bench mist-edge --repeat 5    mean, spread and 95 % interval over five runs"
     )]
     Bench {
         /// Config file, or the name of a deployment
         config: String,
+        /// So many runs, one after the other, and a summary of them
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        repeat: u32,
         /// Where result directories go
         #[arg(long, default_value = "results")]
         results: PathBuf,
@@ -106,6 +110,26 @@ pub(crate) enum Command {
         /// Where result directories go
         #[arg(long, default_value = "results")]
         results: PathBuf,
+        /// Go on although the provider cannot emulate links
+        #[arg(long)]
+        allow_unemulated: bool,
+        /// Go on although limits cannot be enforced here; the result says so
+        #[arg(long)]
+        allow_unlimited: bool,
+    },
+    /// up, bench and down for every combination of values; goes on where it was interrupted
+    #[command(
+        after_help = "Options below `benchmark.` are varied on the same machines, others on new ones.\nExamples:\n  continuum-ctl sweep lab.toml --vary benchmark.frequency=1,2,5,10\n  continuum-ctl sweep lab.toml --vary network.edge_endpoint.latency_ms=5,20 --vary benchmark.frequency=2,4 --results /tmp/sweep"
+    )]
+    Sweep {
+        /// Config file
+        config: String,
+        /// What takes which values; may be repeated, the last changes fastest
+        #[arg(long, required = true, value_name = "PATH=A,B,…")]
+        vary: Vec<String>,
+        /// Where its results go, and are looked for when it goes on; results/sweep_NAME when none is given
+        #[arg(long)]
+        results: Option<PathBuf>,
         /// Go on although the provider cannot emulate links
         #[arg(long)]
         allow_unemulated: bool,
@@ -176,6 +200,26 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: FunctionsAction,
     },
+    /// Make the page of a result, report.html, again from the files of its directory
+    #[command(
+        after_help = "Examples:\n  continuum-ctl report results/2026-11-28T02-12-28Z_mist-edge\n  continuum-ctl report results/2026-11-28T02-12-28Z_mist-edge --format svg    figures as files, for a paper"
+    )]
+    Report {
+        /// Result directory
+        dir: PathBuf,
+    },
+    /// What differs between runs: config, machines, software, and results by more than chance
+    #[command(
+        after_help = "Each is compared with the first: a result directory, or the directory that `bench --repeat` made.\nExamples:\n  continuum-ctl compare results/2026-11-28T02-12-28Z_lab results/2026-11-28T03-40-11Z_lab\n  continuum-ctl compare results/before_repeat results/after_repeat --page comparison.html"
+    )]
+    Compare {
+        /// Result directories
+        #[arg(required = true, num_args = 2..)]
+        dirs: Vec<PathBuf>,
+        /// Also write a page with a figure
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
+    },
     /// Check and show configs
     Config {
         #[command(subcommand)]
@@ -225,6 +269,7 @@ impl Command {
                 | Self::Bench { .. }
                 | Self::Down { .. }
                 | Self::Run { .. }
+                | Self::Sweep { .. }
                 | Self::Config { .. }
                 | Self::ChooseProvider { .. }
                 | Self::Doctor { .. }

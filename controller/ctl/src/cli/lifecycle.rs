@@ -20,6 +20,8 @@ use continuum_host::{
 };
 use continuum_model::Validity;
 use continuum_provider::Allow;
+use continuum_results::PAGE_FILE;
+use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
 use serde_json::json;
 use std::path::Path;
 
@@ -48,7 +50,11 @@ pub(super) async fn up(
     Ok(())
 }
 
-async fn up_locked(context: &Context, config: &Config, options: UpOptions) -> Result<Up, Error> {
+pub(super) async fn up_locked(
+    context: &Context,
+    config: &Config,
+    options: UpOptions,
+) -> Result<Up, Error> {
     let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
     // What was there before this command is not this command's to remove.
     let existed = Deployment::load(&context.root, &config.name)?.is_some();
@@ -204,6 +210,11 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
             &["stage (ms)", "count", "p50", "p90", "p95", "p99", "max"],
             rows,
         );
+        if report.stages.values().any(|p| p.p99_ms.is_none()) {
+            output.text(&format!(
+                "–: too few for this percentile, which takes {LEAST_FOR_P95} (p95) or {LEAST_FOR_P99} (p99)"
+            ));
+        }
     }
     if !report.counts.is_empty() {
         let counts: Vec<String> = report
@@ -233,6 +244,7 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
         output.text(&format!("  {reason}"));
     }
     output.text(&format!("results: {}", dir.display()));
+    output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
     output.json(&json!({ "report": report, "results": dir.display().to_string() }));
     written?;
     if bench.interrupted {
@@ -343,16 +355,22 @@ pub(super) async fn run(
             source: Box::new(error),
         });
     }
-    let deployment = Deployment::load(&context.root, &config.name)?;
-    if deployment.is_some() {
-        let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
-        let removal = deploy::down(
-            context,
-            &config.name,
-            &config.infrastructure.qemu.libvirt_uri,
-        );
-        let removed = context.progress.stage("down", removal).await?;
-        note(&format!("removed {} resources", removed.len()));
-    }
+    down_locked(context, config).await?;
     measured
+}
+
+/// Removes what was made for a command that makes and removes.
+pub(super) async fn down_locked(context: &Context, config: &Config) -> Result<(), Error> {
+    if Deployment::load(&context.root, &config.name)?.is_none() {
+        return Ok(());
+    }
+    let _lock = Lock::take(&context.root.locks(), &config.name, LockKind::Exclusive)?;
+    let removal = deploy::down(
+        context,
+        &config.name,
+        &config.infrastructure.qemu.libvirt_uri,
+    );
+    let removed = context.progress.stage("down", removal).await?;
+    note(&format!("removed {} resources", removed.len()));
+    Ok(())
 }

@@ -14,7 +14,10 @@ mod namespace;
 mod network;
 pub(crate) mod nodes;
 mod output;
+mod repeat;
+mod report;
 mod ssh;
+mod sweep;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -34,7 +37,7 @@ use continuum_provider::{
     uml::{namespace as uml_namespace, supervisor},
 };
 use namespace::Entered;
-use output::Output;
+use output::{Format, Output};
 use serde_json::json;
 use std::{path::Path, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -53,7 +56,7 @@ pub fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             if args::asks_for_json(std::env::args_os()) {
-                let output = Output::new(output::Format::Json);
+                let output = Output::new(Format::Json);
                 output.json(&json!({ "error": error.to_string() }));
                 output.finish(Exit::Config as u8);
             }
@@ -152,9 +155,17 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
 }
 
 async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<(), Error> {
+    let format = arguments.format;
+    if format == Format::Svg && !matches!(arguments.command, Command::Report { .. }) {
+        return Err(report::no_figures());
+    }
     let command = match arguments.command {
-        // Needs no directory, so it makes none.
+        // They need no state directory, so they make none.
         Command::Config { action } => return config::run(output, action, &arguments.set),
+        Command::Report { dir } => return report::report(output, format, &dir),
+        Command::Compare { dirs, page } => {
+            return report::compare(output, &dirs, page.as_deref());
+        }
         command => command,
     };
     let context = Context {
@@ -187,9 +198,16 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
             };
             lifecycle::up(&context, output, &config, set, options).await
         }
-        Command::Bench { config, results } => {
-            lifecycle::bench(&context, output, &config, set, &results).await
-        }
+        Command::Bench {
+            config,
+            repeat: 1,
+            results,
+        } => lifecycle::bench(&context, output, &config, set, &results).await,
+        Command::Bench {
+            config,
+            repeat: times,
+            results,
+        } => repeat::bench(&context, output, &config, set, &results, times).await,
         Command::Down { config, all } => lifecycle::down(&context, output, config, set, all).await,
         Command::Run {
             config,
@@ -203,6 +221,19 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
                 unlimited: allow_unlimited,
             };
             lifecycle::run(&context, output, &config, set, keep, &results, allow).await
+        }
+        Command::Sweep {
+            config,
+            vary,
+            results,
+            allow_unemulated,
+            allow_unlimited,
+        } => {
+            let allow = Allow {
+                unemulated: allow_unemulated,
+                unlimited: allow_unlimited,
+            };
+            sweep::sweep(&context, output, &config, set, &vary, results, allow).await
         }
         Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
         Command::Status { name } => {
@@ -229,7 +260,11 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
         Command::Functions { name, action } => {
             or_interrupted(&context, functions::run(&context, output, &name, action)).await
         }
-        Command::Config { .. } | Command::Guest { .. } | Command::HoldNamespace { .. } => Ok(()),
+        Command::Config { .. }
+        | Command::Report { .. }
+        | Command::Compare { .. }
+        | Command::Guest { .. }
+        | Command::HoldNamespace { .. } => Ok(()),
         Command::ChooseProvider { config } => {
             let checked = find_config(&context, &config, set)?;
             let choice = continuum_provider::choose(&context, &checked.config).await?;

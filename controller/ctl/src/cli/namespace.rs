@@ -30,7 +30,8 @@ fn subject(command: &Command) -> Option<(&str, bool)> {
             dry_run: false,
             ..
         }
-        | Command::Run { config, .. } => Some((config, true)),
+        | Command::Run { config, .. }
+        | Command::Sweep { config, .. } => Some((config, true)),
         Command::Bench { config, .. } => Some((config, false)),
         Command::Ssh { name, .. }
         | Command::Logs { name, .. }

@@ -19,6 +19,8 @@ pub(crate) enum Format {
     Text,
     /// One JSON object on standard output
     Json,
+    /// Figures as files, for a paper; `report` only
+    Svg,
 }
 
 pub(crate) fn warn(warnings: &[String]) {

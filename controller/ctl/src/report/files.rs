@@ -5,6 +5,7 @@ use continuum_config::Config;
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
 use continuum_model::{NodeRun, Phase, Plan};
 use continuum_plan::links_of;
+use continuum_results::{write_page, write_whole};
 use continuum_workload_core::{
     call::CALL_COLUMNS, csv_records::csv_record, photo_sample::SAMPLE_COLUMNS,
 };
@@ -73,6 +74,13 @@ impl Place {
         ))
     }
 
+    /// Only the directory, for results of several runs.
+    pub fn make(&self) -> Result<PathBuf, Error> {
+        let (hidden, dir) = self.begin()?;
+        std::fs::rename(&hidden, &dir).map_err(Error::file("rename to", &dir))?;
+        Ok(dir)
+    }
+
     /// Writes everything. Returns the directory with what could be written, if not all of it could: the rest of a result is
     /// better than none.
     pub fn write(
@@ -87,7 +95,8 @@ impl Place {
             Ok(places) => places,
             Err(error) => return (self.results.join(&self.name), Err(error)),
         };
-        let written = write(&hidden, config, plan, deployment, bench, stages);
+        let written = write(&hidden, config, plan, deployment, bench, stages)
+            .and_then(|()| write_page(&hidden).map(|_| ()));
         let named = std::fs::rename(&hidden, &dir).map_err(Error::file("rename to", &dir));
         (dir, written.and(named))
     }
@@ -101,7 +110,7 @@ fn write(
     bench: &Bench,
     stages: &[StageTime],
 ) -> Result<(), Error> {
-    let save = |name: &str, text: String| whole(&dir.join(name), &text);
+    let save = |name: &str, text: String| write_whole(&dir.join(name), &text);
     let logs = dir.join("logs");
     std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
     let result = json!({
@@ -136,7 +145,7 @@ fn write(
             "broken": m.broken,
         })).collect::<Vec<_>>(),
         "function_pods": bench.function_pods,
-        "runs": bench.runs.iter().map(run_json).collect::<Vec<_>>(),
+        "runs": bench.runs.iter().map(|run| run_json(run, &bench.runs)).collect::<Vec<_>>(),
     });
     let text =
         serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
@@ -170,17 +179,6 @@ fn write(
         save(&format!("logs/{}.log", run.plan.id), lines)?;
     }
     Ok(())
-}
-
-/// Writes a file whole, or leaves none.
-fn whole(path: &Path, text: &str) -> Result<(), Error> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|error| {
-        std::fs::remove_file(&part).ok();
-        Error::file("write", path)(error)
-    })
 }
 
 /// Nodes, what is installed on them, and their links.
@@ -226,12 +224,15 @@ fn host() -> serde_json::Value {
     })
 }
 
-fn run_json(run: &NodeRun) -> serde_json::Value {
+fn run_json(run: &NodeRun, all: &[NodeRun]) -> serde_json::Value {
+    let mut workers = all.iter().filter(|r| r.plan.phase == Phase::Worker);
+    let worker = run.plan.connected_to.and_then(|index| workers.nth(index));
     json!({
         "id": run.plan.id,
         "node": run.plan.node,
         "phase": run.plan.phase,
         "role": run.plan.spec.role.name(),
+        "worker": worker.map(|worker| &worker.plan.node),
         "cpu_cores": run.plan.cpu_cores,
         "memory_mib": run.plan.memory_mib,
         "limits": run.started,
@@ -359,20 +360,5 @@ mod tests {
         let name = &place.name;
         let numbered = [name.clone(), format!("{name}_2"), format!("{name}_3")];
         assert_eq!(visible(), numbered);
-    }
-
-    #[test]
-    fn a_file_is_whole_or_not_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("result.json");
-        whole(&path, "{}").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}");
-        // A file cannot be put over a directory: what was begun for it is gone.
-        let taken = dir.path().join("taken");
-        std::fs::create_dir(&taken).unwrap();
-        let error = whole(&taken, "{}").unwrap_err();
-        assert!(error.to_string().contains("taken"), "{error}");
-        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().collect();
-        assert_eq!(names.len(), 2, "{names:?}");
     }
 }

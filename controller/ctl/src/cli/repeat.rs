@@ -1,0 +1,78 @@
+//! `bench --repeat`: runs one after the other, and what they have in common.
+
+use super::{
+    find_config,
+    output::{Output, warn},
+};
+use crate::{bench, report::Place};
+use continuum_host::{context::Context, error::Error, progress::note};
+use continuum_model::{END_TO_END, Validity};
+use continuum_results::{PAGE_FILE, Summary};
+use serde_json::json;
+use std::path::Path;
+
+/// Runs that fail end the series; what there is until then is summarised all the same. Invalid ones do not.
+pub(super) async fn bench(
+    context: &Context,
+    output: &Output,
+    given: &str,
+    set: &[String],
+    results: &Path,
+    times: u32,
+) -> Result<(), Error> {
+    let checked = find_config(context, given, set)?;
+    warn(&checked.warnings);
+    let config = &checked.config;
+    let dir = Place::look(results, &format!("{}_repeat", config.name))?.make()?;
+    let mut failed = Ok(());
+    for number in 1..=times {
+        let done = match bench::bench(context, config, &dir).await {
+            Ok(done) => done,
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        };
+        let report = &done.bench.report;
+        let whole = report.stages.get(END_TO_END);
+        let median = whole.map_or_else(String::new, |all| {
+            format!(", p50 from due {:.2} ms", all.p50_ms)
+        });
+        let verdict = match report.validity {
+            Validity::Invalid => format!("INVALID: {}", report.invalid.join("; ")),
+            Validity::Unverified => "unverified".to_owned(),
+        };
+        note(&format!("run {number} of {times}: {verdict}{median}"));
+        failed = done.written;
+        if done.bench.interrupted {
+            failed = Err(Error::Interrupted);
+        }
+        if failed.is_err() {
+            break;
+        }
+    }
+    context.progress.finish();
+    let is_there = std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_some());
+    if !is_there {
+        std::fs::remove_dir(&dir).ok();
+        return failed;
+    }
+    let summary = Summary::of(&dir)?;
+    summary.write(&dir)?;
+    let rows = summary.rows();
+    if rows.is_empty() {
+        output.text("there are no photos or calls whose times could be summarised");
+    } else {
+        output.table(&Summary::COLUMNS, rows);
+    }
+    output.text(&format!("results: {}", dir.display()));
+    output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
+    output.json(&json!({ "summary": summary, "results": dir.display().to_string() }));
+    failed?;
+    let reasons = summary.invalid();
+    if reasons.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::InvalidResult { reasons })
+    }
+}
