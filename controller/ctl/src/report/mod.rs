@@ -3,6 +3,8 @@
 
 mod bench;
 mod files;
+#[cfg(test)]
+pub(crate) mod schema;
 
 pub use bench::{Bench, ControllerEvent, NodeMetrics};
 pub use files::Place;

@@ -214,6 +214,10 @@ impl Checked {
         let text = std::fs::read_to_string(done.dir.join("result.json")).unwrap();
         let file: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(file["validity"] == "invalid", is_invalid);
+        let faults = crate::report::schema::faults(&file);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        let page = std::fs::read_to_string(done.dir.join(continuum_results::PAGE_FILE)).unwrap();
+        assert_eq!(page.contains("Invalid."), is_invalid);
         let is_bad = !spoilt.is_empty() || missing > 0;
         assert!(
             is_invalid || !is_bad,
