@@ -121,6 +121,13 @@ pub fn go() -> Option<String> {
     (!has).then(|| "Go is not installed".into())
 }
 
+/// Debian's browser, in which pages of results are looked at.
+pub fn chromium() -> Option<String> {
+    let version = command("chromium").arg("--version").output();
+    let has = version.is_ok_and(|o| o.status.success());
+    (!has).then(|| "chromium is not installed; apt-get install chromium".into())
+}
+
 /// No test: a measurement.
 pub fn benchmark() -> Option<String> {
     let is_asked_for = std::env::var_os("CONTINUUM_BENCH").is_some();
