@@ -1,13 +1,11 @@
 //! What steps of a timeline ask of a config: all of it is known before anything is made.
 
 use super::{
-    link_ends,
+    applications, link_ends,
     managers::{self, ResourceManager},
     planner,
 };
-use continuum_config::{
-    Action, ApplicationConfig, Benchmark, Config, Findings, LinkChange, ProviderKind, printable,
-};
+use continuum_config::{Action, Benchmark, Config, Findings, LinkChange, ProviderKind, printable};
 use continuum_model::{NodePlan, Plan, Prefix};
 
 const PATH: &str = "benchmark.timeline";
@@ -30,14 +28,7 @@ pub(super) fn check(config: &Config, benchmark: &Benchmark, findings: &mut Findi
         if let Err(text) = checked {
             findings.fault_in_row(PATH, row, text);
         }
-        let end_s = match &benchmark.application {
-            ApplicationConfig::ImageClassification(_) | ApplicationConfig::Functions(_) => {
-                Some(benchmark.duration_s)
-            }
-            ApplicationConfig::Empty(own) => Some(own.sleep_time_s).filter(|s| *s > 0.0),
-            // It ends when it likes.
-            ApplicationConfig::Container(_) => None,
-        };
+        let end_s = applications::of(benchmark).load_end_s(benchmark);
         if let Some(end_s) = end_s.filter(|end_s| step.at_s > *end_s) {
             findings.warn(format!(
                 "{PATH}: `{}`: the load ends after {end_s} s: it never happens",

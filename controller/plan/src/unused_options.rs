@@ -1,7 +1,7 @@
 //! Options of a benchmark that are given and have no effect: none is ignored without a word.
 
 use super::applications;
-use continuum_config::{ApplicationConfig, Benchmark, Config, Findings};
+use continuum_config::{Benchmark, Config, Findings};
 use continuum_model::Mode;
 
 /// Options of functions, whatever application calls them.
@@ -37,39 +37,40 @@ pub(super) fn warn(config: &Config, benchmark: &Benchmark, findings: &mut Findin
 /// What every benchmark has and this one does not use, unless it is as usual: so it is in what `config show` prints.
 fn not_used(config: &Config, benchmark: &Benchmark) -> Vec<&'static str> {
     let usual = Benchmark::usual(benchmark.kind(), config);
-    let is_empty = matches!(benchmark.application, ApplicationConfig::Empty(_));
-    let is_functions = matches!(benchmark.application, ApplicationConfig::Functions(_));
+    let unused = applications::of(benchmark).unused_options(config);
     let has_endpoints = config.infrastructure.tiers.endpoint.nodes > 0;
-    let no_workers = config.mode() == Mode::Endpoint && !is_empty;
     let differs = |a: f64, b: f64| (a - b).abs() > f64::EPSILON;
-    let all = [
+    let is_given = [
         (
             "benchmark.duration_s",
-            is_empty && differs(benchmark.duration_s, usual.duration_s),
+            differs(benchmark.duration_s, usual.duration_s),
         ),
         (
             "benchmark.worker_cores",
-            no_workers && differs(benchmark.worker_cores, usual.worker_cores),
+            differs(benchmark.worker_cores, usual.worker_cores),
         ),
         (
             "benchmark.worker_memory_mib",
-            no_workers && benchmark.worker_memory_mib != usual.worker_memory_mib,
+            benchmark.worker_memory_mib != usual.worker_memory_mib,
         ),
         (
             "benchmark.endpoint_cores",
-            is_empty && has_endpoints && differs(benchmark.endpoint_cores, usual.endpoint_cores),
+            has_endpoints && differs(benchmark.endpoint_cores, usual.endpoint_cores),
         ),
         (
             "benchmark.endpoint_memory_mib",
-            is_empty && has_endpoints && benchmark.endpoint_memory_mib != usual.endpoint_memory_mib,
+            has_endpoints && benchmark.endpoint_memory_mib != usual.endpoint_memory_mib,
         ),
         (
             "benchmark.applications_per_worker",
-            is_functions && benchmark.applications_per_worker != usual.applications_per_worker,
+            benchmark.applications_per_worker != usual.applications_per_worker,
         ),
     ];
-    let not_used = all.into_iter().filter(|(_, is_idle)| *is_idle);
-    not_used.map(|(path, _)| path).collect()
+    let given = is_given.into_iter().filter(|(_, is_given)| *is_given);
+    given
+        .map(|(path, _)| path)
+        .filter(|path| unused.contains(path))
+        .collect()
 }
 
 #[cfg(test)]

@@ -73,12 +73,10 @@ impl Application for ImageClassification {
             Role::Combined(spec) => {
                 combined::run(&context, &spec, &*classifier::factory(context.bundle)?).await
             }
-            role @ (Role::Invoker(_) | Role::Sleep(_) | Role::External) => {
-                Err(RunError::UnknownRole {
-                    application: self.name(),
-                    role: role.name(),
-                })
-            }
+            role => Err(RunError::UnknownRole {
+                application: self.name(),
+                role: role.name(),
+            }),
         }
     }
 }

@@ -9,6 +9,19 @@ use continuum_workload_core::{
 };
 
 impl Application for Empty {
+    fn load_end_s(&self, _benchmark: &Benchmark) -> Option<f64> {
+        Some(self.sleep_time_s).filter(|s| *s > 0.0)
+    }
+
+    /// On an endpoint it is a worker too.
+    fn unused_options(&self, _config: &Config) -> Vec<&'static str> {
+        vec![
+            "benchmark.duration_s",
+            "benchmark.endpoint_cores",
+            "benchmark.endpoint_memory_mib",
+        ]
+    }
+
     fn check(&self, _config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
         if self.sleep_time_s <= 0.0 {
             findings.fault(

@@ -9,11 +9,11 @@ mod pods;
 #[cfg(test)]
 mod test_runs;
 
-use continuum_config::{ApplicationConfig, Benchmark, Config, Findings};
-use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan};
+use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad};
+use continuum_model::{Clocks, Mode, NodeRun, Plan, Report, RunPlan};
 
 pub use functions::{
-    IMAGE as IMAGE_FUNCTION, SUITE as SUITE_FUNCTIONS, loads as function_loads,
+    IMAGE as IMAGE_FUNCTION, SUITE as SUITE_FUNCTIONS,
     report::{add as add_function_table, add_starts as add_start_table},
 };
 
@@ -22,6 +22,18 @@ pub trait Application: Sync + std::fmt::Debug {
     /// Whether an execution model may run it as functions.
     fn may_call_functions(&self) -> bool {
         false
+    }
+    /// What is called then.
+    fn function_loads(&self) -> Vec<FunctionLoad> {
+        Vec::new()
+    }
+    /// When its load ends, seconds after it began; `None` = when it likes.
+    fn load_end_s(&self, benchmark: &Benchmark) -> Option<f64> {
+        Some(benchmark.duration_s)
+    }
+    /// Options of every benchmark that have no effect on it.
+    fn unused_options(&self, config: &Config) -> Vec<&'static str> {
+        options_of_workers(config)
     }
     /// Rules on a config.
     fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>);
@@ -37,6 +49,15 @@ pub trait Application: Sync + std::fmt::Debug {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report;
+}
+
+/// Those that have no effect where endpoints work alone.
+fn options_of_workers(config: &Config) -> Vec<&'static str> {
+    if config.mode() == Mode::Endpoint {
+        vec!["benchmark.worker_cores", "benchmark.worker_memory_mib"]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The application of a benchmark; the only place that names them.

@@ -16,7 +16,7 @@ use continuum_openfaas_api::{
     FunctionDeployment, FunctionResources, FunctionStatus, client::Gateway,
 };
 use continuum_plan::{
-    applications::{IMAGE_FUNCTION, function_loads},
+    applications::{self, IMAGE_FUNCTION},
     execution_models::OPENFAAS_IMAGES,
 };
 use k8s_openapi::api::apps::v1::Deployment;
@@ -109,7 +109,7 @@ fn gateway(session: &Session) -> Result<Gateway, Error> {
 /// Deploys what will be called, and waits until each has the replicas it should have.
 pub(super) async fn deploy(session: &Session, benchmark: &Benchmark) -> Result<(), Error> {
     let (progress, cancel) = (&*session.context.progress, &session.context.cancel);
-    let loads = function_loads(benchmark);
+    let loads = applications::of(benchmark).function_loads();
     let workload = artifacts::workload_image(&session.context)?;
     if loads.iter().any(|l| l.name == IMAGE_FUNCTION) {
         let workers = session.nodes().filter(|(n, _)| n.role == Role::Worker);
@@ -280,7 +280,7 @@ mod tests {
             labelled("io", OF_BENCH),
             labelled("own", "team"),
         ];
-        let loads = function_loads(&benchmark(""));
+        let loads = applications::of(&benchmark("")).function_loads();
         assert_eq!(others(&all, &loads), ["io"]);
     }
 

@@ -28,6 +28,10 @@ fn addresses<'a>(nodes: impl Iterator<Item = &'a NodePlan>) -> String {
 }
 
 impl Application for Container {
+    fn load_end_s(&self, _benchmark: &Benchmark) -> Option<f64> {
+        None
+    }
+
     fn check(&self, config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
         let images = [
             ("benchmark.worker_image", &self.worker),

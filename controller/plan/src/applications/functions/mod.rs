@@ -2,8 +2,8 @@
 
 pub(super) mod report;
 
-use super::Application;
-use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad, Functions};
+use super::{Application, options_of_workers};
+use continuum_config::{Benchmark, Config, Findings, FunctionLoad, Functions};
 use continuum_model::{Clocks, NodeRun, Phase, Plan, Report, RunPlan, Tier};
 use continuum_workload_core::spec::{
     CallBody, FunctionCalls, Invoker, Load, Role as Does, RunSpec,
@@ -18,22 +18,10 @@ pub const SUITE: [&str; 5] = ["fibonacci", "io", "matrix", "memory", "sleep"];
 /// Every call is a line in a file.
 const MOST_CALLS: f64 = 10_000_000.0;
 
-/// What is called.
-pub fn loads(benchmark: &Benchmark) -> Vec<FunctionLoad> {
-    match &benchmark.application {
-        ApplicationConfig::Functions(own) => own.functions.clone(),
-        ApplicationConfig::ImageClassification(own) => vec![FunctionLoad {
-            name: IMAGE.into(),
-            frequency_hz: own.frequency,
-            parameters: "{}".into(),
-        }],
-        ApplicationConfig::Empty(_) | ApplicationConfig::Container(_) => Vec::new(),
-    }
-}
-
 /// One run on each endpoint, which calls everything.
 pub(super) fn runs(plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
-    let functions: Vec<FunctionCalls> = loads(benchmark)
+    let functions: Vec<FunctionCalls> = super::of(benchmark)
+        .function_loads()
         .into_iter()
         .map(|load| FunctionCalls {
             body: if load.name == IMAGE {
@@ -79,7 +67,8 @@ pub(super) fn runs(plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
 
 /// Longest time of all of it.
 pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
-    let busiest = loads(benchmark)
+    let busiest = super::of(benchmark)
+        .function_loads()
         .iter()
         .map(|l| l.frequency_hz)
         .fold(0.0, f64::max);
@@ -95,6 +84,16 @@ pub(super) fn deadline_s(benchmark: &Benchmark) -> f64 {
 impl Application for Functions {
     fn may_call_functions(&self) -> bool {
         true
+    }
+
+    fn function_loads(&self) -> Vec<FunctionLoad> {
+        self.functions.clone()
+    }
+
+    fn unused_options(&self, config: &Config) -> Vec<&'static str> {
+        let mut all = options_of_workers(config);
+        all.push("benchmark.applications_per_worker");
+        all
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>) {

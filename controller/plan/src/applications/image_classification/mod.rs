@@ -3,7 +3,9 @@
 mod report;
 
 use super::{Application, functions};
-use continuum_config::{ApplicationKind, Benchmark, Config, Findings, ImageClassification};
+use continuum_config::{
+    ApplicationKind, Benchmark, Config, Findings, FunctionLoad, ImageClassification,
+};
 use continuum_model::{
     BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
 };
@@ -50,6 +52,14 @@ fn classifiers(cores: f64) -> u32 {
 impl Application for ImageClassification {
     fn may_call_functions(&self) -> bool {
         true
+    }
+
+    fn function_loads(&self) -> Vec<FunctionLoad> {
+        vec![FunctionLoad {
+            name: functions::IMAGE.into(),
+            frequency_hz: self.frequency,
+            parameters: "{}".into(),
+        }]
     }
 
     fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>) {
