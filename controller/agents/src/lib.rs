@@ -8,5 +8,5 @@ pub use grpc::GrpcAgent;
 pub use runner::{OUT_DIR, Runner, workload_arguments};
 pub use types::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, Container, ExecOutput, Info,
-    InstallStep, ProbeResult, RunEvent, RunEventKind, RunStart,
+    InstallStep, MetricsFrom, ProbeResult, RunEvent, RunEventKind, RunStart,
 };

@@ -212,6 +212,15 @@ pub enum RunEventKind {
     Exit(RunExit),
 }
 
+/// Where a stream of metrics begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFrom {
+    /// With what is measured from now on.
+    Now,
+    /// With all that the agent keeps: ten minutes.
+    Kept,
+}
+
 /// An agent. Implementations: [`super::GrpcAgent`], and the simulated one of tests.
 #[async_trait::async_trait]
 pub trait Agent: Send + Sync + std::fmt::Debug {
@@ -270,8 +279,12 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error>;
     /// The newest sample.
     async fn metrics(&self) -> Result<Option<MetricsSample>, Error>;
-    /// Samples and events from now on, into a channel, until its receiver goes.
-    async fn stream_metrics(&self, batches: mpsc::Sender<MetricsBatch>) -> Result<(), Error>;
+    /// Samples and events, into a channel, until its receiver goes.
+    async fn stream_metrics(
+        &self,
+        batches: mpsc::Sender<MetricsBatch>,
+        from: MetricsFrom,
+    ) -> Result<(), Error>;
     /// Ends the agent.
     async fn shutdown(&self) -> Result<(), Error>;
 }

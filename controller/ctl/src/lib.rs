@@ -6,9 +6,11 @@
 //! bench/   report/    one run: start, watch, collect; its result directory
 //! deploy/             up and down: phases, links, execution models
 //! artifacts/          files that nodes get
+//! dashboard/          a live deployment as the dashboard sees it
 //!
 //! crates below, each using those below it only:
 //! provider            where machines come from: qemu (libvirt), uml, local
+//! dashboard           the page that shows a deployment while it runs
 //! cluster             what is asked of a live cluster
 //! agents              talking to agents; the wire is known to its `grpc` only
 //! host                what exists, written before it is made; keys, locks, progress, errors
@@ -23,6 +25,7 @@
 pub mod artifacts;
 pub mod bench;
 pub mod cli;
+pub mod dashboard;
 pub mod deploy;
 pub mod report;
 pub mod session;

@@ -4,7 +4,7 @@ use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::{IsTerminal, Write},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,17 @@ pub struct StageTime {
     pub stage: String,
     /// How long it took.
     pub seconds: f64,
+}
+
+/// How far a command is.
+#[derive(Debug, Clone, Default)]
+pub struct ProgressState {
+    /// What it is at.
+    pub stage: Option<String>,
+    /// What is over.
+    pub stages: Vec<StageTime>,
+    /// Inputs that were answered, and how many there are, if that is known.
+    pub answered: (u64, Option<u64>),
 }
 
 /// The spinner that is on the terminal. Of the process, like the terminal: whoever writes there must know of it.
@@ -50,7 +61,7 @@ pub fn note(text: &str) {
 pub struct Progress {
     bar: Option<ProgressBar>,
     begun: Instant,
-    stages: Mutex<Vec<StageTime>>,
+    state: Mutex<ProgressState>,
     quiet: bool,
 }
 
@@ -73,7 +84,7 @@ impl Progress {
         Self {
             bar,
             begun: Instant::now(),
-            stages: Mutex::default(),
+            state: Mutex::default(),
             quiet,
         }
     }
@@ -107,26 +118,44 @@ impl Progress {
     ) -> Result<T, Error> {
         let begun = Instant::now();
         self.say(&format!("{name} …"));
+        self.lock().stage = Some(name.to_owned());
         let result = work.await;
         let seconds = begun.elapsed().as_secs_f64();
         let word = if result.is_ok() { "done" } else { "failed" };
         self.line(&format!("{name}: {word} in {seconds:.1} s"));
-        self.stages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(StageTime {
-                stage: name.to_owned(),
-                seconds,
-            });
+        let mut state = self.lock();
+        state.stage = None;
+        state.stages.push(StageTime {
+            stage: name.to_owned(),
+            seconds,
+        });
+        drop(state);
         result
     }
 
     /// All stages so far.
     pub fn stages(&self) -> Vec<StageTime> {
-        self.stages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().stages.clone()
+    }
+
+    /// How far it is.
+    pub fn state(&self) -> ProgressState {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Inputs that were answered so far. Where lines cannot be taken back, one that says nothing new is in the way.
+    pub fn answered(&self, done: u64, total: u64) {
+        let mut state = self.lock();
+        let is_new = state.answered.0 != done || state.answered.1.is_none();
+        state.answered = (done, Some(total));
+        drop(state);
+        if is_new {
+            self.say(&format!("{done} of {total} answered"));
+        }
     }
 
     /// Takes the spinner away before tables are printed.

@@ -16,6 +16,16 @@ pub enum Validity {
     Invalid,
 }
 
+impl Validity {
+    /// As in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
 /// Tables and judgement of one run.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {

@@ -8,7 +8,7 @@ mod transfer;
 
 use super::types::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ExecOutput, Info, InstallStep,
-    ProbeResult, RunEvent, RunStart,
+    MetricsFrom, ProbeResult, RunEvent, RunStart,
 };
 use continuum_host::{
     error::Error,
@@ -194,8 +194,12 @@ impl Agent for GrpcAgent {
         self.collect_file(id, name).await
     }
 
-    async fn stream_metrics(&self, batches: mpsc::Sender<MetricsBatch>) -> Result<(), Error> {
-        self.follow_metrics(batches).await
+    async fn stream_metrics(
+        &self,
+        batches: mpsc::Sender<MetricsBatch>,
+        from: MetricsFrom,
+    ) -> Result<(), Error> {
+        self.follow_metrics(batches, from).await
     }
 
     async fn push_missing(

@@ -2,7 +2,7 @@
 //! of their own; programs have theirs at the agent.
 
 use super::{CALL_DEADLINE, GrpcAgent, convert::from_sample, retry::Outage};
-use crate::types::{ExecOutput, RunEvent, RunEventKind};
+use crate::types::{ExecOutput, MetricsFrom, RunEvent, RunEventKind};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeEvent, RunExit};
 use continuum_proto as wire;
@@ -121,20 +121,23 @@ impl GrpcAgent {
     pub(super) async fn follow_metrics(
         &self,
         batches: mpsc::Sender<MetricsBatch>,
+        from: MetricsFrom,
     ) -> Result<(), Error> {
         let doing = "stream its metrics";
         let (mut after_seq, mut event_seq, mut outage) = (None, 0, Outage::default());
         loop {
             let part = async {
                 let mut client = wire::metrics_client::MetricsClient::new(self.channel.clone());
-                let after = match after_seq {
-                    Some(seq) => seq,
-                    None => client
-                        .snapshot(wire::SnapshotRequest {})
-                        .await?
-                        .into_inner()
-                        .sample
-                        .map_or(0, |s| s.seq),
+                let newest = client.snapshot(wire::SnapshotRequest {}).await?;
+                let newest = newest.into_inner().sample.map_or(0, |s| s.seq);
+                let after = match (after_seq, from) {
+                    (Some(seq), _) if seq <= newest => seq,
+                    (None, MetricsFrom::Now) => newest,
+                    // An agent that was started again counts from the beginning.
+                    (Some(_), _) | (None, MetricsFrom::Kept) => {
+                        event_seq = 0;
+                        0
+                    }
                 };
                 after_seq = Some(after);
                 let request = wire::StreamMetricsRequest { after_seq: after };

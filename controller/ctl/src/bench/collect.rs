@@ -1,7 +1,7 @@
 //! Raw data from the nodes.
 
 use crate::{report::NodeMetrics, session::Session};
-use continuum_agents::{Agent, Runner};
+use continuum_agents::{Agent, MetricsFrom, Runner};
 use continuum_host::error::Error;
 use continuum_model::{MetricsBatch, NodeRun};
 use continuum_workload_core::{call::Call, photo_sample::Sample};
@@ -86,7 +86,7 @@ async fn read(agent: &dyn Agent, stop: CancellationToken) -> NodeMetrics {
         }
     };
     let stream = async {
-        let ended = agent.stream_metrics(sender).await;
+        let ended = agent.stream_metrics(sender, MetricsFrom::Now).await;
         ended.map_or_else(
             |e| continuum_host::error::chain(&e),
             |()| "the agent ended it".to_owned(),

@@ -1,6 +1,6 @@
 //! A bench from its locks to its files.
 
-use super::run::run;
+use super::{live_run::LiveRunFile, run::run};
 use crate::{
     deploy,
     report::{Bench, Place},
@@ -9,10 +9,11 @@ use crate::{
 use continuum_config::{Config, Runtime, to_toml};
 use continuum_host::{
     context::Context,
-    error::Error,
+    error::{Error, chain},
     state::{Lock, LockKind},
 };
 use continuum_plan::applications;
+use continuum_workload_core::clock::AnchoredClock;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -97,7 +98,16 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     let place = Place::look(results, &config.name)?;
     // Of a run that was killed: there is no other now.
     deploy::end_timelines(&session).await?;
-    let bench = run(&session, benchmark, application).await?;
+    let begun_unix_ns = AnchoredClock::start().now_unix_ns();
+    let (live, _writer) = LiveRunFile::begin(&session, benchmark, begun_unix_ns);
+    let ended = run(&session, benchmark, application, &live).await;
+    live.end(
+        ended
+            .as_ref()
+            .map(|bench| &bench.report)
+            .map_err(|error| chain(error)),
+    );
+    let bench = ended?;
     let stages = context.progress.stages();
     let (plan, deployment) = (&session.plan, &session.deployment);
     let (dir, written) = place.write(config, plan, deployment, &bench, &stages);

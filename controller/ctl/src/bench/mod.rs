@@ -7,6 +7,7 @@ mod collect;
 mod dataset;
 mod functions;
 mod lifecycle;
+mod live_run;
 mod measurement;
 mod node_health;
 mod placement;
@@ -17,6 +18,7 @@ mod validity;
 mod warm_up;
 
 pub use lifecycle::{Done, bench};
+pub use live_run::live_run;
 
 /// For a node that may be dead to end a run, or to say who it is.
 const STOP_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -4,6 +4,7 @@ use super::{
     boots::{boots_of, check_boots, same_boots},
     clock_offsets::{clocks, clocks_of_answering},
     collect, dataset, functions,
+    live_run::LiveRunFile,
     measurement::Measurement,
     placement::RunPlacement,
     run_watch::{Watched, start, stop, wait_ended, wait_ready},
@@ -24,6 +25,7 @@ pub(super) async fn run(
     session: &Arc<Session>,
     benchmark: &Benchmark,
     application: &dyn Application,
+    live: &Arc<LiveRunFile>,
 ) -> Result<Bench, Error> {
     let Session {
         context,
@@ -67,7 +69,7 @@ pub(super) async fn run(
     for run in &mut measurement.runs {
         point_to(run, &placed);
     }
-    let mut timeline = Timeline::new(session, benchmark, &measurement.id)?;
+    let mut timeline = Timeline::new(session, benchmark, &measurement.id, live)?;
     let placement = RunPlacement::open(session, &measurement, timeline.length());
     let placement = progress.stage("places", placement).await?;
     if benchmark.cache_worker {
@@ -86,6 +88,7 @@ pub(super) async fn run(
     let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
         load_unix_ns = clock.now_unix_ns();
+        live.load_began(load_unix_ns);
         timeline.begin();
         let ends = wait_ended(session, &mut watched, measurement.deadline);
         failure = progress.stage("run", ends).await.err();

@@ -208,7 +208,6 @@ pub(super) async fn wait_ended(
     let mut health = NodeHealth::default();
     let mut health_tick = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;
-    let mut said = None;
     loop {
         for one in &mut *watched {
             one.drain();
@@ -251,9 +250,8 @@ pub(super) async fn wait_ended(
             _ = health_tick.tick() => {
                 let done: u64 = watched.iter().filter(|w| w.run.plan.phase == Phase::Endpoint).map(|w| w.run.progress.0).sum();
                 let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
-                // Where lines cannot be taken back, one that says nothing new is in the way.
-                if total > 0 && said.replace(done) != Some(done) {
-                    context.progress.say(&format!("{done} of {total} answered"));
+                if total > 0 {
+                    context.progress.answered(done, total);
                 }
                 for lost in health.lost_nodes(session).await {
                     if first_failure.is_none() {

@@ -1,6 +1,7 @@
 //! What happens while an application runs, at times that the config gives; and, in a cluster, when nodes were lost and
 //! came back.
 
+use super::live_run::LiveRunFile;
 use crate::{deploy, report::ControllerEvent, session::Session};
 use continuum_config::{Action, Benchmark, Change, LinkChange, TimelineStep};
 use continuum_host::{context::Context, error::Error};
@@ -23,8 +24,11 @@ const BACK_DEADLINE: Duration = Duration::from_mins(3);
 const MISSED_AFTER: Duration = Duration::from_mins(1);
 
 /// What was noted so far.
-#[derive(Debug, Clone, Default)]
-struct Notes(Arc<Mutex<Vec<ControllerEvent>>>);
+#[derive(Debug, Clone)]
+struct Notes {
+    all: Arc<Mutex<Vec<ControllerEvent>>>,
+    live: Arc<LiveRunFile>,
+}
 
 impl Notes {
     fn add(&self, clock: &AnchoredClock, source: &'static str, text: String) {
@@ -33,7 +37,8 @@ impl Notes {
             source,
             text,
         };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.live.mark(&event);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push(event);
     }
 }
@@ -119,6 +124,7 @@ impl Timeline {
         session: &Arc<Session>,
         benchmark: &Benchmark,
         run: &str,
+        live: &Arc<LiveRunFile>,
     ) -> Result<Self, Error> {
         let mut steps = benchmark.timeline.clone();
         for step in &steps {
@@ -140,7 +146,10 @@ impl Timeline {
             run: run.to_owned(),
             steps,
             begun: None,
-            notes: Notes::default(),
+            notes: Notes {
+                all: Arc::default(),
+                live: Arc::clone(live),
+            },
             clock: AnchoredClock::start(),
             steps_done: None,
             nodes: None,
@@ -244,7 +253,11 @@ impl Timeline {
         let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         let failure = first.take().or(restored);
         drop(first);
-        let mut all = self.notes.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self
+            .notes
+            .all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         (std::mem::take(&mut *all), failure)
     }
 }

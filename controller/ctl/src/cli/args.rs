@@ -10,7 +10,7 @@ use super::{
     output::Format,
 };
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Whether a command line that is not understood asks for JSON all the same.
 pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
@@ -143,6 +143,23 @@ pub(crate) enum Command {
     Status {
         /// Name
         name: Option<String>,
+    },
+    /// Show a deployment while it runs, in a browser
+    #[command(
+        after_help = "Nothing can be commanded from the page. Other machines reach it only with --token; its address then carries a secret.\nExamples:\n  continuum-ctl dashboard mist-edge\n  continuum-ctl dashboard mist-edge --address 0.0.0.0:3000 --token\n  curl -s http://127.0.0.1:3000/metrics"
+    )]
+    Dashboard {
+        /// Name of the deployment; none = the only one
+        name: Option<String>,
+        /// Where browsers find it
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        address: SocketAddr,
+        /// Let in only who has the printed address
+        #[arg(long)]
+        token: bool,
+        /// Where result directories are
+        #[arg(long, default_value = "results")]
+        results: PathBuf,
     },
     /// Log in to a node, or run a command there
     #[command(after_help = "Example:\n  continuum-ctl ssh mist-edge edge0 -- uname -a")]

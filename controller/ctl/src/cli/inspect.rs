@@ -3,10 +3,9 @@
 use super::output::Output;
 use crate::{deploy, session::Session};
 use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
-use continuum_model::Plan;
 use continuum_provider::MachineState;
 use serde_json::json;
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -121,7 +120,7 @@ pub(super) async fn status(
     for request in in_force.iter() {
         output.text(&format!("in force: {request}"));
     }
-    let unready = unready(deployment, plan).await;
+    let unready = deploy::unready_nodes(deployment, plan).await;
     for (node, why) in &unready {
         output.text(&format!("{node} is not ready: {why}"));
     }
@@ -133,23 +132,6 @@ pub(super) async fn status(
         "facts": deployment.facts(),
     }));
     Ok(())
-}
-
-/// Nodes that its cluster, if it has one, does not use, and why.
-async fn unready(deployment: &Deployment, plan: &Plan) -> BTreeMap<String, String> {
-    if !continuum_cluster::kubeconfig_path(deployment).exists() {
-        return BTreeMap::new();
-    }
-    let asked = async {
-        let client = continuum_cluster::client(deployment, plan)?;
-        continuum_cluster::unready_now(&client, plan).await
-    };
-    let because = |why: String| BTreeMap::from([("the cluster".to_owned(), why)]);
-    match tokio::time::timeout(ANSWER_DEADLINE, asked).await {
-        Ok(Ok(unready)) => unready,
-        Ok(Err(error)) => because(continuum_host::error::chain(&error)),
-        Err(_) => because("no answer from the API server".to_owned()),
-    }
 }
 
 pub(super) async fn logs(

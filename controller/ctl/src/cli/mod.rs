@@ -4,6 +4,7 @@ mod agent;
 mod args;
 mod artifact;
 mod config;
+mod dashboard;
 mod doctor;
 mod dry_run;
 mod functions;
@@ -154,7 +155,7 @@ fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
     Ok(())
 }
 
-async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<(), Error> {
+async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Result<(), Error> {
     let format = arguments.format;
     if format == Format::Svg && !matches!(arguments.command, Command::Report { .. }) {
         return Err(report::no_figures());
@@ -239,6 +240,12 @@ async fn run(arguments: Arguments, output: &Output, entered: Entered) -> Result<
         Command::Status { name } => {
             or_interrupted(&context, inspect::status(&context, output, name)).await
         }
+        Command::Dashboard { token, results, .. } => match entered.dashboard.take() {
+            Some((name, listener)) => {
+                dashboard::run(&context, output, &name, &results, listener, token).await
+            }
+            None => Ok(()),
+        },
         Command::Logs {
             name,
             node,

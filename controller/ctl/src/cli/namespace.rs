@@ -1,7 +1,10 @@
 //! Before anything else: the network namespace of a deployment of provider `uml` that an ordinary user has. Only a
 //! process without threads can join it, so this happens before there are any.
 
-use super::args::{Arguments, Command};
+use super::{
+    args::{Arguments, Command},
+    dashboard,
+};
 use continuum_config::ProviderKind;
 use continuum_host::{
     context::Choice,
@@ -11,7 +14,7 @@ use continuum_host::{
 };
 use continuum_plan::load;
 use continuum_provider::{find, uml::namespace as of_uml};
-use std::path::Path;
+use std::{net::TcpListener, path::Path};
 
 /// What was found out before the command began.
 #[derive(Debug, Default)]
@@ -20,11 +23,17 @@ pub(super) struct Entered {
     pub(super) chosen: Option<Choice>,
     /// Deployment whose namespace was made or joined for a command that may make it.
     pub(super) namespace_of: Option<String>,
+    /// For `dashboard`: the deployment, and where browsers come in.
+    pub(super) dashboard: Option<(String, TcpListener)>,
 }
 
 /// What a command is about: the config or name as given, and whether it makes machines.
-fn subject(command: &Command) -> Option<(&str, bool)> {
+fn subject<'a>(command: &'a Command, entered: &'a Entered) -> Option<(&'a str, bool)> {
     match command {
+        Command::Dashboard { .. } => {
+            let (name, _) = entered.dashboard.as_ref()?;
+            Some((name, false))
+        }
         Command::Up {
             config,
             dry_run: false,
@@ -47,28 +56,39 @@ fn subject(command: &Command) -> Option<(&str, bool)> {
 /// command itself.
 pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
     let mut entered = Entered::default();
+    if let Command::Dashboard {
+        name,
+        address,
+        token,
+        ..
+    } = &arguments.command
+    {
+        let name = dashboard::subject(&StateRoot::of_user()?, name.as_deref())?;
+        entered.dashboard = Some((name, dashboard::listen(*address, *token)?));
+    }
     if !of_uml::is_needed() {
         return Ok(entered);
     }
-    let Some((given, makes_machines)) = subject(&arguments.command) else {
+    let Some((given, makes_machines)) = subject(&arguments.command, &entered) else {
         return Ok(entered);
     };
+    let given = given.to_owned();
     let root = StateRoot::of_user()?;
-    let path = Path::new(given);
+    let path = Path::new(&given);
     let checked = path
         .is_file()
         .then(|| load(path, &arguments.set).ok())
         .flatten();
     let name = match &checked {
         Some(checked) => checked.config.name.clone(),
-        None if continuum_model::is_name(given) => given.to_owned(),
+        None if continuum_model::is_name(&given) => given.clone(),
         None => return Ok(entered),
     };
     let live = Deployment::load(&root, &name).ok().flatten();
     let provider = match (&live, &checked) {
         (Some(live), _) => live.provider().to_owned(),
         (None, Some(checked)) if checked.config.infrastructure.provider == ProviderKind::Auto => {
-            let choice = choose(given, &arguments.set)?;
+            let choice = choose(&given, &arguments.set)?;
             entered.chosen.insert(choice).provider.clone()
         }
         (None, Some(checked)) => checked.config.infrastructure.provider.to_string(),

@@ -7,7 +7,7 @@ use super::{
 };
 use continuum_agents::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ExecOutput, Info, InstallStep,
-    ProbeResult, RunEvent, RunStart,
+    MetricsFrom, ProbeResult, RunEvent, RunStart,
 };
 use continuum_host::error::Error;
 use continuum_model::{ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodeEvent, StartedRun};
@@ -392,7 +392,11 @@ impl Agent for SimulatedAgent {
         .await
     }
 
-    async fn stream_metrics(&self, batches: mpsc::Sender<MetricsBatch>) -> Result<(), Error> {
+    async fn stream_metrics(
+        &self,
+        batches: mpsc::Sender<MetricsBatch>,
+        _from: MetricsFrom,
+    ) -> Result<(), Error> {
         let mut seq = 0;
         loop {
             let Some(sample) = self.metrics().await? else {

@@ -1,0 +1,183 @@
+//! What the dashboard shows of a deployment. No lock is taken: whoever works on it goes on.
+
+mod results;
+
+use crate::{bench::live_run, deploy, session::Session};
+use continuum_agents::Agent;
+use continuum_dashboard::{CutLink, LinkView, NodeView, Source, Status, Topology};
+use continuum_host::{
+    context::Context,
+    error::{Error, chain},
+    state::{Deployment, Phase},
+};
+use continuum_model::{Plan, TierPair};
+use continuum_plan::LinkRequests;
+use results::Results;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// An API server is not asked at every look.
+const CLUSTER_EVERY: Duration = Duration::from_secs(5);
+
+/// Nodes that their cluster does not use, and why.
+type Unready = BTreeMap<String, String>;
+
+/// A live deployment.
+#[derive(Debug)]
+pub struct LiveDeployment {
+    session: Session,
+    results: Results,
+    unready: Mutex<Option<(Instant, Unready)>>,
+}
+
+impl LiveDeployment {
+    /// `results` is where benches of it put their result directories.
+    pub fn open(context: &Context, name: &str, results: &Path) -> Result<Self, Error> {
+        Ok(Self {
+            session: Session::open(context, name)?,
+            results: Results::new(results, name),
+            unready: Mutex::default(),
+        })
+    }
+
+    async fn unready(&self, deployment: &Deployment) -> Unready {
+        let known = self.unready.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, unready)) = known
+            && at.elapsed() < CLUSTER_EVERY
+        {
+            return unready;
+        }
+        let unready = deploy::unready_nodes(deployment, &self.session.plan).await;
+        *self.unready.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), unready.clone()));
+        unready
+    }
+}
+
+#[async_trait::async_trait]
+impl Source for LiveDeployment {
+    fn topology(&self) -> Topology {
+        let Session {
+            config,
+            plan,
+            deployment,
+            provider,
+            ..
+        } = &self.session;
+        let nodes = plan.nodes.iter().map(|node| NodeView {
+            name: node.name.clone(),
+            tier: node.tier,
+            address: node.address.to_string(),
+            cores: node.cores,
+            quota: node.quota,
+            memory_mib: node.memory_mib,
+            has_broker: plan.brokers.contains(&node.name),
+        });
+        let is_emulated = config.network.is_emulated() && provider.capabilities().emulates_network;
+        let links = TierPair::ALL.into_iter().filter_map(|TierPair(from, to)| {
+            let link = config.network.link(from, to).filter(|_| is_emulated)?;
+            let has = |tier| plan.nodes.iter().any(|node| node.tier == tier);
+            (has(from) && has(to)).then_some(LinkView {
+                from,
+                to,
+                latency_ms: link.latency_ms,
+                jitter_ms: link.jitter_ms,
+                loss_percent: link.loss_percent,
+                rate_mbit: link.rate_mbit,
+            })
+        });
+        Topology {
+            name: plan.name.clone(),
+            provider: deployment.provider().to_owned(),
+            accelerator: deployment.facts().get("accelerator").cloned(),
+            application: config.benchmark.as_ref().map(|b| b.kind().to_string()),
+            nodes: nodes.collect(),
+            links: links.collect(),
+        }
+    }
+
+    fn agents(&self) -> Vec<Arc<dyn Agent>> {
+        self.session.agents().to_vec()
+    }
+
+    async fn status(&self) -> Status {
+        let Session { context, plan, .. } = &self.session;
+        let mut status = Status {
+            results: self.results.newest(),
+            ..Status::default()
+        };
+        let deployment = match Deployment::load(&context.root, &plan.name) {
+            Ok(Some(deployment)) if deployment.uuid() == self.session.deployment.uuid() => {
+                deployment
+            }
+            Ok(_) => {
+                status.phase = "down".into();
+                let name = &plan.name;
+                status.trouble.push(format!(
+                    "this deployment is gone; after `continuum-ctl up {name}` start the dashboard again"
+                ));
+                return status;
+            }
+            Err(error) => {
+                status.phase = "unknown".into();
+                status.trouble.push(chain(&error));
+                return status;
+            }
+        };
+        status.phase = phase(&deployment).to_owned();
+        match deploy::link_requests(&deployment) {
+            Ok(requests) => {
+                status.in_force = requests.iter().map(ToString::to_string).collect();
+                status.cut = cut_links(&requests, plan, &self.session);
+            }
+            Err(error) => status.trouble.push(chain(&error)),
+        }
+        match live_run(&deployment) {
+            Ok(run) => status.run = run,
+            Err(error) => status.trouble.push(chain(&error)),
+        }
+        status.not_ready = self.unready(&deployment).await.into_iter().collect();
+        status
+    }
+
+    fn report(&self, result: &str) -> Option<PathBuf> {
+        self.results.report(result)
+    }
+}
+
+fn phase(deployment: &Deployment) -> &'static str {
+    let missing = Phase::ALL.into_iter().find(|p| !deployment.is_done(*p));
+    match missing {
+        None => "up",
+        Some(Phase::Infrastructure) => "infrastructure is missing",
+        Some(Phase::Software) => "software is missing",
+        Some(Phase::Network) => "links are missing",
+    }
+}
+
+/// Pairs of nodes that let nothing through, each once.
+fn cut_links(requests: &LinkRequests, plan: &Plan, session: &Session) -> Vec<CutLink> {
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    let mut cut = Vec::new();
+    for node in &plan.nodes {
+        let classes = requests.links_of(node, &plan.nodes, &session.config.network);
+        let closed = classes.into_iter().filter(|c| c.loss_percent >= 100.0);
+        for peer in closed.flat_map(|class| class.peers) {
+            let is_later = plan.node(&peer.node).is_some_and(|p| p.slot > node.slot);
+            if is_later {
+                cut.push(CutLink {
+                    from: node.name.clone(),
+                    to: peer.node,
+                });
+            }
+        }
+    }
+    cut
+}

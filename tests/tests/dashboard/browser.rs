@@ -1,0 +1,158 @@
+//! A headless Chromium behind its driver.
+
+use anyhow::{Context, bail, ensure};
+use continuum_tests::process::{command, pause};
+use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+
+/// For the driver to start, and for what a page shows to become so.
+const SOON: Duration = Duration::from_secs(30);
+
+/// What the page said to the browser's console.
+#[derive(Debug)]
+struct ConsoleLog;
+
+impl WebDriverCompatibleCommand for ConsoleLog {
+    fn endpoint(
+        &self,
+        base: &url::Url,
+        session: Option<&str>,
+    ) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/se/log", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _request: &url::Url) -> (Method, Option<String>) {
+        (Method::POST, Some(json!({ "type": "browser" }).to_string()))
+    }
+}
+
+/// One window. Ends with its driver.
+pub(crate) struct Browser {
+    runtime: Runtime,
+    client: Client,
+    driver: Child,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.client.clone().close()).ok();
+        self.driver.kill().ok();
+        self.driver.wait().ok();
+    }
+}
+
+fn start_driver() -> anyhow::Result<(Child, u16)> {
+    let mut driver = command("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .context("start chromedriver")?;
+    let output = driver.stdout.take().context("its output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.context("read what chromedriver says")?;
+        if let Some((_, port)) = line.rsplit_once("successfully on port ") {
+            let port = port.trim_end_matches('.').parse().context("its port")?;
+            return Ok((driver, port));
+        }
+    }
+    bail!("chromedriver ended before it listened")
+}
+
+impl Browser {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let (driver, port) = start_driver()?;
+        let runtime = Runtime::new().context("a runtime")?;
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,1700",
+        ];
+        let mut capabilities = Map::new();
+        capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
+        capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
+        let client = runtime
+            .block_on(
+                ClientBuilder::new(HttpConnector::new())
+                    .capabilities(capabilities)
+                    .connect(&format!("http://127.0.0.1:{port}")),
+            )
+            .context("open a window")?;
+        Ok(Self {
+            runtime,
+            client,
+            driver,
+        })
+    }
+
+    pub(crate) fn open(&self, url: &str) -> anyhow::Result<()> {
+        self.runtime
+            .block_on(self.client.goto(url))
+            .with_context(|| format!("open {url}"))
+    }
+
+    /// What a JavaScript expression is worth on the page.
+    pub(crate) fn value(&self, expression: &str) -> anyhow::Result<Value> {
+        let script = format!("return {expression};");
+        self.runtime
+            .block_on(self.client.execute(&script, Vec::new()))
+            .with_context(|| format!("ask the page for {expression}"))
+    }
+
+    /// Until it is true.
+    pub(crate) fn wait_for(&self, expression: &str) -> anyhow::Result<()> {
+        let deadline = Instant::now() + SOON;
+        while self.value(expression)? != Value::Bool(true) {
+            ensure!(
+                Instant::now() < deadline,
+                "`{expression}` is not so after {SOON:?}; the page says:\n{}",
+                self.value("document.body.innerText")?
+            );
+            pause();
+        }
+        Ok(())
+    }
+
+    /// Errors and warnings of the page.
+    pub(crate) fn complaints(&self) -> anyhow::Result<Vec<String>> {
+        let said: Result<Value, fantoccini::error::CmdError> =
+            self.runtime.block_on(self.client.issue_cmd(ConsoleLog));
+        let said = said.context("read the console")?;
+        let lines = said.as_array().cloned().unwrap_or_default();
+        let is_bad = |line: &Value| line["level"] == "SEVERE" || line["level"] == "WARNING";
+        Ok(lines
+            .iter()
+            .filter(|line| is_bad(line))
+            .map(ToString::to_string)
+            .collect())
+    }
+
+    /// A picture for people, below the build directory.
+    pub(crate) fn picture(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let bytes = self
+            .runtime
+            .block_on(self.client.screenshot())
+            .context("take a picture")?;
+        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard");
+        std::fs::create_dir_all(&dir).context("a directory for pictures")?;
+        let path = dir.join(format!("{name}.png"));
+        std::fs::write(&path, bytes).context("keep a picture")?;
+        Ok(path)
+    }
+
+    pub(crate) fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
+        self.runtime
+            .block_on(self.client.set_window_size(width, height))
+            .context("make the window another size")
+    }
+}

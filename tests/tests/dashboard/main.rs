@@ -1,0 +1,43 @@
+//! The dashboard of real agents in a real browser. Skipped where Chromium's driver is not installed.
+#![expect(clippy::print_stderr, reason = "reasons for skipping")]
+
+mod browser;
+mod page;
+
+use continuum_tests::process::command;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+type Case = fn() -> anyhow::Result<()>;
+
+fn chromium() -> Option<String> {
+    let version = command("chromedriver").arg("--version").output();
+    let has = version.is_ok_and(|output| output.status.success());
+    (!has).then(|| "chromedriver is not installed; apt-get install chromium-driver".into())
+}
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // One at a time: browsers are no small programs.
+    arguments.test_threads = Some(1);
+    let missing = chromium();
+    let trial = |name: &'static str, case: Case| {
+        if let Some(why) = &missing {
+            eprintln!("skipped: {name}: {why}");
+        }
+        let run = move || case().map_err(|e| Failed::from(format!("{e:#}")));
+        Trial::test(name, run).with_ignored_flag(missing.is_some())
+    };
+    let trials = vec![
+        trial(
+            "every_node_and_every_plot_has_what_its_agent_measured",
+            page::figures,
+        ),
+        trial("a_silent_agent_is_grey_and_comes_back", page::silent_agent),
+        trial("a_run_is_shown_from_its_begin_to_its_end", page::run),
+        trial(
+            "the_page_survives_the_end_of_its_server",
+            page::server_started_again,
+        ),
+    ];
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,159 @@
+//! What the page shows of agents on loopback.
+
+use crate::browser::Browser;
+use anyhow::{Context, ensure};
+use continuum_tests::ctl::{Ctl, Running};
+use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\n[infrastructure.endpoint]\nnodes = 2\ncores = 1\n\
+                      memory_mib = 256\n[software]\nresource_manager = \"none\"\n[benchmark]\napplication = \"empty\"\n\
+                      sleep_time_s = 4\n";
+
+/// Two agents, and a dashboard of them.
+struct Fixture {
+    dashboard: Running,
+    url: String,
+    ctl: Ctl,
+    // Dropped last: `down` needs it.
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.dashboard.signal(Signal::INT).ok();
+        self.dashboard.wait(SOON).ok();
+    }
+}
+
+fn start_dashboard(ctl: &Ctl, address: &str) -> anyhow::Result<(Running, String)> {
+    let arguments = ["dashboard", "lab", "--address", address];
+    let mut dashboard = ctl.start("dashboard", &arguments)?;
+    dashboard.wait_for(" until interrupted", SOON)?;
+    let said = dashboard.said();
+    let url = said
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    let url = url.context("no address in what it said")?.to_owned();
+    Ok((dashboard, url))
+}
+
+impl Fixture {
+    fn new() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("a directory")?;
+        let ctl = Ctl::new(dir.path().join("state"));
+        let config = dir.path().join("lab.toml");
+        std::fs::write(&config, CONFIG).context("write a config")?;
+        ctl.expect(0, &["up", &config.display().to_string()])?;
+        let (dashboard, url) = start_dashboard(&ctl, "127.0.0.1:0")?;
+        Ok(Self {
+            dashboard,
+            url,
+            ctl,
+            dir,
+        })
+    }
+
+    fn browser(&self) -> anyhow::Result<Browser> {
+        let browser = Browser::new()?;
+        browser.open(&self.url)?;
+        browser
+            .wait_for("document.querySelectorAll('#nodes tbody tr:not(.stale)').length === 2")?;
+        Ok(browser)
+    }
+
+    fn agent(&self, node: &str) -> anyhow::Result<Pid> {
+        let info = self.ctl.json(0, &["agent", "lab", node, "info"])?;
+        let pid = info["pid"].as_i64().context("its pid")?;
+        Pid::from_raw(i32::try_from(pid)?).context("its pid")
+    }
+}
+
+fn no_complaints(browser: &Browser) -> anyhow::Result<()> {
+    let complaints = browser.complaints()?;
+    ensure!(
+        complaints.is_empty(),
+        "the browser complains: {complaints:?}"
+    );
+    Ok(())
+}
+
+pub(crate) fn figures() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    let browser = fixture.browser()?;
+    for node in ["endpoint0", "endpoint1"] {
+        let metrics = fixture.ctl.json(0, &["agent", "lab", node, "metrics"])?;
+        let measured = metrics["memory_used_bytes"]
+            .as_f64()
+            .context("its memory")?
+            / 1_048_576.0;
+        let shown = format!(
+            "Number([...document.querySelectorAll('#nodes tbody tr')].find((row) => row.innerText.includes('{node}')).cells[3].innerText.split(' of ')[0])"
+        );
+        let shown = browser.value(&shown)?.as_f64().context("a number")?;
+        // The machine's memory in use changes from one sample to the next.
+        ensure!(
+            (shown - measured).abs() < measured * 0.05,
+            "{node}: {shown} MiB shown, {measured} measured"
+        );
+    }
+    let drawn = "document.querySelectorAll('figure canvas').length === document.querySelectorAll('figure').length";
+    browser.wait_for(drawn)?;
+    // Each plot has its table, with as many columns as there are series.
+    let buttons = "document.querySelectorAll('figure button').forEach((button) => button.click())";
+    browser.value(buttons)?;
+    browser.wait_for("[...document.querySelectorAll('#node-plots figure')].every((figure) => figure.querySelectorAll('tbody tr').length > 2)")?;
+    let nodes = browser.value("document.querySelectorAll('#topology rect').length")?;
+    ensure!(nodes == 2, "{nodes} nodes in the picture");
+    browser.value(buttons)?;
+    eprintln!("pictures: {}", browser.picture("desktop")?.display());
+    browser.resize(420, 900)?;
+    let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
+    browser.wait_for(fits)?;
+    browser.picture("phone")?;
+    no_complaints(&browser)
+}
+
+pub(crate) fn silent_agent() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    let browser = fixture.browser()?;
+    let agent = fixture.agent("endpoint1")?;
+    kill_process(agent, Signal::STOP).context("stop an agent")?;
+    let grey = "document.querySelectorAll('#nodes tr.stale').length === 1";
+    let seen = browser.wait_for(grey);
+    kill_process(agent, Signal::CONT).context("let it go on")?;
+    seen?;
+    browser.wait_for("document.querySelectorAll('#nodes tr.stale').length === 0")?;
+    no_complaints(&browser)
+}
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    let browser = fixture.browser()?;
+    let results = fixture.dir.path().join("results").display().to_string();
+    let mut bench = fixture
+        .ctl
+        .start("bench", &["bench", "lab", "--results", &results])?;
+    browser.wait_for("document.querySelector('#stages li.now')?.innerText === 'run …'")?;
+    let code = bench.wait(SOON)?;
+    ensure!(code == 0, "{code}: {}", bench.said());
+    browser
+        .wait_for("document.getElementById('run-line').innerText.includes('ended: unverified')")?;
+    no_complaints(&browser)
+}
+
+pub(crate) fn server_started_again() -> anyhow::Result<()> {
+    let mut fixture = Fixture::new()?;
+    let browser = fixture.browser()?;
+    fixture.dashboard.signal(Signal::INT)?;
+    fixture.dashboard.wait(SOON)?;
+    browser.wait_for("document.getElementById('phase').innerText === 'not connected'")?;
+    let address = fixture
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
+    (fixture.dashboard, _) = start_dashboard(&fixture.ctl, address)?;
+    browser.wait_for("document.getElementById('phase').innerText === 'up'")?;
+    browser.wait_for("document.querySelectorAll('#nodes tr.stale').length === 0")
+}
