@@ -7,6 +7,7 @@ mod access;
 mod feed;
 mod history;
 mod metrics;
+mod overview;
 mod page;
 mod server;
 mod source;
@@ -14,6 +15,7 @@ mod view;
 
 pub use access::Access;
 pub use feed::Feed;
+pub use overview::NodeOverview;
 pub use server::serve;
 pub use source::Source;
 pub use view::{CutLink, LinkView, NodeView, PastResult, Status, Topology};

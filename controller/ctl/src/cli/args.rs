@@ -127,7 +127,7 @@ pub(crate) enum Command {
         /// What takes which values; may be repeated, the last changes fastest
         #[arg(long, required = true, value_name = "PATH=A,B,…")]
         vary: Vec<String>,
-        /// Where its results go, and are looked for when it goes on; results/sweep_NAME when none is given
+        /// Where its results go, and are looked for when it goes on; `results/sweep_NAME` when none is given
         #[arg(long)]
         results: Option<PathBuf>,
         /// Go on although the provider cannot emulate links
@@ -140,9 +140,15 @@ pub(crate) enum Command {
     /// List all deployments
     List,
     /// How a deployment, or all of them, are doing
+    #[command(
+        after_help = "Examples:\n  continuum-ctl status\n  continuum-ctl status mist-edge\n  continuum-ctl status mist-edge --watch"
+    )]
     Status {
         /// Name
         name: Option<String>,
+        /// One screen, drawn anew each second until interrupted
+        #[arg(long, short, requires = "name")]
+        watch: bool,
     },
     /// Show a deployment while it runs, in a browser
     #[command(

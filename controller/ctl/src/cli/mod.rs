@@ -18,6 +18,7 @@ mod output;
 mod repeat;
 mod report;
 mod ssh;
+mod status_watch;
 mod sweep;
 
 use args::{Arguments, Command};
@@ -237,7 +238,11 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             sweep::sweep(&context, output, &config, set, &vary, results, allow).await
         }
         Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
-        Command::Status { name } => {
+        Command::Status {
+            name: Some(name),
+            watch: true,
+        } => status_watch::watch(&context, &name).await,
+        Command::Status { name, .. } => {
             or_interrupted(&context, inspect::status(&context, output, name)).await
         }
         Command::Dashboard { token, results, .. } => match entered.dashboard.take() {

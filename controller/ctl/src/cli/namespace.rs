@@ -47,7 +47,9 @@ fn subject<'a>(command: &'a Command, entered: &'a Entered) -> Option<(&'a str, b
         | Command::Network { name, .. }
         | Command::Agent { name, .. }
         | Command::Functions { name, .. }
-        | Command::Status { name: Some(name) } => Some((name, false)),
+        | Command::Status {
+            name: Some(name), ..
+        } => Some((name, false)),
         _ => None,
     }
 }

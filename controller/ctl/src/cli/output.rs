@@ -56,6 +56,12 @@ fn render(columns: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> Strin
     table.to_string()
 }
 
+/// A table as wide as the terminal, if standard output is one.
+pub(crate) fn render_for_terminal(columns: &[&str], rows: Vec<Vec<String>>) -> String {
+    let terminal = rustix::termios::tcgetwinsize(std::io::stdout());
+    render(columns, rows, terminal.ok().map(|size| size.ws_col))
+}
+
 /// Half a node's name in each of two lines is none, so a cell goes on below only between words, if the terminal has room for
 /// the longest word of every column.
 fn keep_words_whole(table: &mut Table, columns: usize, width: u16) {
@@ -126,9 +132,7 @@ impl Output {
         if self.is_json() {
             return;
         }
-        let terminal = rustix::termios::tcgetwinsize(std::io::stdout());
-        let width = terminal.ok().map(|size| size.ws_col);
-        self.text(&render(columns, rows, width));
+        self.text(&render_for_terminal(columns, rows));
     }
 
     /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.
