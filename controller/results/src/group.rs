@@ -1,6 +1,6 @@
 //! Runs that were made alike.
 
-use crate::read::RunFiles;
+use crate::{read::RunFiles, sweep::SWEEP_FILE};
 use continuum_host::error::Error;
 use continuum_workload_core::stats::quantile;
 use std::path::{Path, PathBuf};
@@ -56,6 +56,12 @@ fn slice(run: &RunFiles, stage: &str, number: usize) -> Vec<f64> {
 impl Group {
     /// A result directory, or a directory of such.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
+        if dir.join(SWEEP_FILE).is_file() {
+            return Err(Error::Words {
+                doing: format!("take `{}` for runs of one thing", dir.display()),
+                why: "it is a sweep, whose runs differ; name two of the directories in it".into(),
+            });
+        }
         let dirs = if dir.join("result.json").is_file() {
             vec![dir.to_owned()]
         } else {

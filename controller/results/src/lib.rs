@@ -30,7 +30,8 @@ mod sweep;
 mod whole;
 
 pub use compare::{Comparison, Setting};
-pub use report::{PAGE_FILE, write_figures, write_page};
+pub use page::PAGE_FILE;
+pub use report::{write_figures, write_page};
 pub use summary::{SUMMARY_FILE, Summary};
 pub use sweep::{Outcome, Point, SWEEP_FILE, Sweep, Variation};
 pub use whole::write_whole;

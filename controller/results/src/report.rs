@@ -2,21 +2,26 @@
 
 use crate::{
     figures::{LATENCY, NODES},
-    page::run,
+    page::{PAGE_FILE, run},
     read::RunFiles,
+    summary::Summary,
+    sweep::Sweep,
     whole::write_whole,
 };
 use continuum_host::error::Error;
 use std::path::{Path, PathBuf};
 
-/// The page of a result, beside its `result.json`.
-pub const PAGE_FILE: &str = "report.html";
-
-/// Writes the page of a result directory into it, and says where.
+/// Writes the page of a result directory into it, and says where; of a sweep or of repeated runs, theirs.
 pub fn write_page(dir: &Path) -> Result<PathBuf, Error> {
-    let page = run::page(&RunFiles::read(dir)?)?;
     let path = dir.join(PAGE_FILE);
-    write_whole(&path, &page.render()?)?;
+    if let Some(sweep) = Sweep::read(dir)? {
+        sweep.write_page(dir)?;
+    } else if dir.join("result.json").is_file() {
+        let page = run::page(&RunFiles::read(dir)?)?;
+        write_whole(&path, &page.render()?)?;
+    } else {
+        Summary::of(dir)?.write(dir)?;
+    }
     Ok(path)
 }
 

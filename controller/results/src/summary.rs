@@ -3,8 +3,7 @@
 use crate::{
     data_table::{DataTable, NONE, number},
     group::Group,
-    page::{Badge, List, Page, Section},
-    report::PAGE_FILE,
+    page::{Badge, List, PAGE_FILE, Page, Section},
     statistics::Spread,
     whole::write_whole,
 };

@@ -4,8 +4,8 @@ mod page;
 
 use crate::{
     data_table::{NONE, number},
+    page::PAGE_FILE,
     read::{ResultFile, StageRow},
-    report::PAGE_FILE,
     whole::write_whole,
 };
 use continuum_host::error::Error;
@@ -104,23 +104,32 @@ impl Sweep {
         }
     }
 
-    /// The sweep of a directory; `None` where none was begun. One of something else is refused: its points would be mixed
+    /// The sweep of a directory; `None` where none was begun.
+    pub fn read(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join(SWEEP_FILE);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let refused =
+                    |why| Error::other(format!("read the sweep in `{}`", path.display()), why);
+                serde_json::from_str(&text).map(Some).map_err(refused)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read", path)(error)),
+        }
+    }
+
+    /// This sweep, or the same one with what a directory says is done. One of something else is refused: its points would be mixed
     /// with these.
     pub fn resume(self, dir: &Path) -> Result<Self, Error> {
-        let path = dir.join(SWEEP_FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
-            Err(error) => return Err(Error::file("read", path)(error)),
+        let Some(there) = Self::read(dir)? else {
+            return Ok(self);
         };
-        let doing = || format!("go on with the sweep in `{}`", dir.display());
-        let there: Self = serde_json::from_str(&text).map_err(|e| Error::other(doing(), e))?;
         let is_same = there.schema == self.schema
             && there.config == self.config
             && there.variations == self.variations;
         if !is_same {
             return Err(Error::Words {
-                doing: doing(),
+                doing: format!("go on with the sweep in `{}`", dir.display()),
                 why: "it was begun with another config or other --vary; give this one another --results".into(),
             });
         }

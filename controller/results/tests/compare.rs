@@ -95,6 +95,10 @@ fn what_is_no_result_is_refused_with_what_to_name() {
     let dir = tempfile::tempdir().unwrap();
     let error = Comparison::of(&[dir.path(), dir.path()]).unwrap_err();
     assert!(error.to_string().contains("no result.json"), "{error}");
+    // Its runs are not those of one thing.
+    std::fs::write(dir.path().join("sweep.json"), "{}").unwrap();
+    let error = Comparison::of(&[dir.path(), dir.path()]).unwrap_err();
+    assert!(error.to_string().contains("it is a sweep"), "{error}");
 }
 
 #[test]

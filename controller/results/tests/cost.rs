@@ -1,5 +1,4 @@
 //! What pages and samples cost. Measurements, no tests: `cargo test -p continuum-results --test cost -- --ignored --nocapture`.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod generated;
 

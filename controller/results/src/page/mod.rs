@@ -8,6 +8,9 @@ use continuum_host::error::Error;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
+/// The page of a result directory.
+pub const PAGE_FILE: &str = "report.html";
+
 /// A page before it is text.
 #[derive(Debug, Serialize)]
 pub(crate) struct Page {
