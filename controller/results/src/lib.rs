@@ -10,11 +10,13 @@
 //! compare/      groups beside each other
 //! summary       one group over its runs
 //! sweep         a matrix of runs
+//! archive       a result directory as one file
 //! report        the files that a report is
 //! whole         files that are whole or not there
 //! ```
 //! Nothing here asks a node or knows a deployment: a report can be made again from its directory on any machine.
 
+mod archive;
 mod chart;
 mod compare;
 mod data_table;
@@ -29,6 +31,7 @@ mod summary;
 mod sweep;
 mod whole;
 
+pub use archive::{pack, unpack};
 pub use compare::{Comparison, Setting};
 pub use page::PAGE_FILE;
 pub use report::{write_figures, write_page};

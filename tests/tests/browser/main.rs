@@ -1,6 +1,5 @@
 //! Pages of results as a browser shows them: Debian's Chromium, without a window. Skipped where it is not installed.
 #![expect(clippy::print_stderr, reason = "reasons for skipping")]
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "../../../controller/results/tests/generated/mod.rs"]
 mod generated;

@@ -7,6 +7,7 @@ mod faults;
 mod fixture;
 mod function;
 mod runs;
+mod series;
 
 use continuum_tests::{process::start_time, skip};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -37,6 +38,9 @@ fn main() {
             usual,
         ),
         trial("an_empty_run_is_timed", runs::empty_run, usual),
+        trial("repeated_runs_have_a_summary", series::repeated_runs, usual),
+        trial("a_sweep_goes_on_where_it_was", series::sweep, usual),
+        trial("a_result_is_carried_and_run_again", series::archive, usual),
         trial("agents_are_debugged_over_grpc", runs::debugging, usual),
         trial(
             "what_is_not_there_yet_is_refused_by_name",

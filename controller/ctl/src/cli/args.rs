@@ -223,13 +223,40 @@ pub(crate) enum Command {
         #[command(subcommand)]
         action: FunctionsAction,
     },
-    /// Make the page of a result, report.html, again from the files of its directory
+    /// Make the page of a result, a series or a sweep, report.html, again from the files of its directory
     #[command(
         after_help = "Examples:\n  continuum-ctl report results/2026-11-28T02-12-28Z_mist-edge\n  continuum-ctl report results/2026-11-28T02-12-28Z_mist-edge --format svg    figures as files, for a paper"
     )]
     Report {
         /// Result directory
         dir: PathBuf,
+    },
+    /// Put a result directory into one archive, from which another machine can repeat the run
+    #[command(
+        after_help = "Example:\n  continuum-ctl bundle results/2026-11-28T02-12-28Z_lab lab.tar.gz"
+    )]
+    Bundle {
+        /// Result directory
+        dir: PathBuf,
+        /// Archive; NAME.tar.gz here when none is given
+        file: Option<PathBuf>,
+    },
+    /// Run what such an archive was made from again, and say what differs
+    #[command(
+        after_help = "Images and software are named in the archive by digest, not in it: `image import` and `artifact import` bring them.\nExample:\n  continuum-ctl repeat lab.tar.gz"
+    )]
+    Repeat {
+        /// Archive of `bundle`
+        archive: PathBuf,
+        /// Where both results go
+        #[arg(long, default_value = "results")]
+        results: PathBuf,
+        /// Go on although the provider cannot emulate links
+        #[arg(long)]
+        allow_unemulated: bool,
+        /// Go on although limits cannot be enforced here; the result says so
+        #[arg(long)]
+        allow_unlimited: bool,
     },
     /// What differs between runs: config, machines, software, and results by more than chance
     #[command(

@@ -1,6 +1,7 @@
 //! The command line. Printing happens below this module only.
 
 mod agent;
+mod archive;
 mod args;
 mod artifact;
 mod config;
@@ -165,6 +166,7 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         // They need no state directory, so they make none.
         Command::Config { action } => return config::run(output, action, &arguments.set),
         Command::Report { dir } => return report::report(output, format, &dir),
+        Command::Bundle { dir, file } => return archive::bundle(output, &dir, file),
         Command::Compare { dirs, page } => {
             return report::compare(output, &dirs, page.as_deref());
         }
@@ -237,6 +239,18 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             };
             sweep::sweep(&context, output, &config, set, &vary, results, allow).await
         }
+        Command::Repeat {
+            archive,
+            results,
+            allow_unemulated,
+            allow_unlimited,
+        } => {
+            let allow = Allow {
+                unemulated: allow_unemulated,
+                unlimited: allow_unlimited,
+            };
+            archive::repeat(&context, output, &archive, &results, allow).await
+        }
         Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
         Command::Status {
             name: Some(name),
@@ -274,6 +288,7 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         }
         Command::Config { .. }
         | Command::Report { .. }
+        | Command::Bundle { .. }
         | Command::Compare { .. }
         | Command::Guest { .. }
         | Command::HoldNamespace { .. } => Ok(()),

@@ -1,6 +1,7 @@
 //! Results that a deployment left, as a list.
 
 use continuum_dashboard::PastResult;
+use continuum_results::PAGE_FILE;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -9,7 +10,6 @@ use std::{
 
 /// More are found with `ls`.
 const SHOWN: usize = 20;
-const REPORT: &str = "report.html";
 
 /// What is read of `result.json`.
 #[derive(serde::Deserialize)]
@@ -55,7 +55,7 @@ impl Results {
                 let read = || validity(&self.dir.join(&name));
                 let validity = known.entry(name.clone()).or_insert_with(read).clone();
                 PastResult {
-                    has_report: self.dir.join(&name).join(REPORT).is_file(),
+                    has_report: self.dir.join(&name).join(PAGE_FILE).is_file(),
                     name,
                     validity,
                 }
@@ -75,7 +75,7 @@ impl Results {
     /// Only of what is in the list: the name comes from a browser.
     pub(super) fn report(&self, name: &str) -> Option<PathBuf> {
         let is_listed = self.newest().iter().any(|result| result.name == name);
-        is_listed.then(|| self.dir.join(name).join(REPORT))
+        is_listed.then(|| self.dir.join(name).join(PAGE_FILE))
     }
 }
 

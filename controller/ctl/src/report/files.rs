@@ -1,7 +1,7 @@
 //! The result directory: `result.json`, tables and raw data as CSV, logs.
 
 use crate::report::Bench;
-use continuum_config::Config;
+use continuum_config::{Config, to_toml};
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
 use continuum_model::{NodeRun, Phase, Plan};
 use continuum_plan::links_of;
@@ -16,6 +16,8 @@ use std::{
 };
 use time::{OffsetDateTime, macros::format_description};
 
+/// The config that was in force; `run` with it makes the same again.
+pub const CONFIG_FILE: &str = "config.toml";
 /// Version of `result.json`.
 const SCHEMA_VERSION: u32 = 2;
 
@@ -150,6 +152,7 @@ fn write(
     let text =
         serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
     save("result.json", text)?;
+    save(CONFIG_FILE, to_toml(config))?;
     for table in &bench.report.tables {
         save(table.file, table.to_csv())?;
     }

@@ -7,4 +7,4 @@ mod files;
 pub(crate) mod schema;
 
 pub use bench::{Bench, ControllerEvent, NodeMetrics};
-pub use files::Place;
+pub use files::{CONFIG_FILE, Place};

@@ -110,6 +110,7 @@ fn stage_names(groups: &[Group]) -> BTreeSet<&'static str> {
 }
 
 fn notes(groups: &[Group]) -> Vec<String> {
+    let has_times = !stage_names(groups).is_empty();
     let mut notes = Vec::new();
     for group in groups {
         let invalid = group
@@ -124,16 +125,13 @@ fn notes(groups: &[Group]) -> Vec<String> {
                 group.name
             ));
         }
-        if group.unit() == Unit::Slice {
+        if has_times && group.unit() == Unit::Slice {
             notes.push(format!(
                 "{}: one run; its slices stand for runs, and say nothing about how runs differ from each other \
                  (`bench --repeat 5` does)",
                 group.name
             ));
         }
-    }
-    if stage_names(groups).is_empty() {
-        notes.push("none of them has photos or calls, so there are no times to compare".into());
     }
     notes
 }
@@ -218,6 +216,9 @@ impl Comparison {
     pub fn conclusion(&self) -> String {
         let significant: Vec<&StageComparison> =
             self.stages.iter().filter(|s| s.is_significant).collect();
+        if self.stages.is_empty() {
+            return "there are no times to compare".into();
+        }
         if significant.is_empty() {
             return "no significant difference".into();
         }

@@ -3,7 +3,7 @@
 use continuum_model::{Cell, FunctionSample, NodeRun, PodRecord, Report, Table};
 use continuum_workload_core::{
     call::Call,
-    stats::{LatencyHistogram, Percentiles, round_to},
+    stats::{LEAST_FOR_P95, LEAST_FOR_P99, LatencyHistogram, Percentiles, round_to},
 };
 use std::collections::BTreeMap;
 
@@ -84,9 +84,10 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
             .counts
             .insert(name.to_owned(), all.filter(|c| pick(c)).count() as u64);
     }
-    report.notes.push(
-        "percentiles of functions are those of warm calls; cold ones stand beside them".into(),
-    );
+    report.notes.push(format!(
+        "percentiles of functions are those of warm calls; cold ones stand beside them; p95 takes {LEAST_FOR_P95} calls, and \
+         p99 takes {LEAST_FOR_P99}"
+    ));
     report.tables.push(table);
 }
 
