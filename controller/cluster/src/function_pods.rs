@@ -34,7 +34,7 @@ impl FunctionPods {
         let Ok(Ok(list)) = listed else { return };
         for one in &list.items {
             let record = self.known.entry(pod::name(one).to_owned()).or_default();
-            pod::record(one, record);
+            pod::record(one, None, record);
         }
     }
 

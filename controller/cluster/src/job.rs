@@ -14,6 +14,9 @@ pub(super) const BENCH: &str = "continuum/bench";
 /// Label of everything that is ours.
 pub(super) const OURS: &str = "app.kubernetes.io/managed-by=continuum";
 
+/// Label of a node with its own name.
+const HOST: &str = "kubernetes.io/hostname";
+
 /// An image as a pod names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -72,7 +75,53 @@ fn container(
     container
 }
 
-/// The Job. Requests are limits: what a pod may use is what it is promised, so that results do not depend on neighbours.
+/// What all pods of runs have.
+fn pod_spec(containers: &[Value], mut out: Value) -> Value {
+    out["name"] = json!("out");
+    json!({
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 5,
+        // A node out of reach goes on with its run, and is not to be robbed of it.
+        "tolerations": [
+            { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute" },
+            { "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute" },
+        ],
+        // It asks nothing of the cluster.
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "containers": containers,
+        "volumes": [out],
+    })
+}
+
+/// A Job of these pods.
+fn whole(
+    application: &str,
+    bench: &str,
+    id: &str,
+    deadline: Duration,
+    how: &Value,
+    pod: &Value,
+) -> Result<Job, Error> {
+    let labels = json!({
+        "app.kubernetes.io/managed-by": "continuum",
+        "app.kubernetes.io/name": dns_name(application),
+        BENCH: bench,
+        RUN: id,
+    });
+    let mut job = json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": { "name": job_name(application, id), "labels": labels },
+        "spec": how,
+    });
+    job["spec"]["activeDeadlineSeconds"] = json!(deadline.as_secs());
+    job["spec"]["template"] = json!({ "metadata": { "labels": labels }, "spec": pod });
+    serde_json::from_value(job).map_err(|e| Error::other(format!("describe run {id}"), e))
+}
+
+/// The Job of one run. Requests are limits: what a pod may use is what it is promised, so that results do not depend on
+/// neighbours.
 pub fn job(
     application: &str,
     run: &RunStart,
@@ -81,50 +130,116 @@ pub fn job(
     own: Option<&UserContainer>,
     deadline: Duration,
 ) -> Result<Job, Error> {
-    let labels = json!({
-        "app.kubernetes.io/managed-by": "continuum",
-        "app.kubernetes.io/name": dns_name(application),
-        BENCH: run.bench,
-        RUN: run.id,
+    // The agent's own place for runs, so that it can send what they leave.
+    let out = json!({ "hostPath": {
+        "path": format!("{GUEST_DATA_DIR}/runs/{}/out", run.id),
+        "type": "DirectoryOrCreate",
+    } });
+    let mut pod = pod_spec(&[container(application, run, image, own)], out);
+    // The endpoints of this run send to the broker of this node.
+    pod["nodeSelector"] = json!({ HOST: node_name(node) });
+    // Endpoints reach the ports of a user's own container at the address of its node.
+    pod["hostNetwork"] = json!(own.is_some_and(|o| !o.ports.is_empty()));
+    let once = json!({ "backoffLimit": 0 });
+    whole(application, &run.bench, &run.id, deadline, &once, &pod)
+}
+
+/// One of several runs that come together. Those that share a Job do the same, and leave no files.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// What it is told.
+    pub run: RunStart,
+    /// Where it is planned.
+    pub node: String,
+    /// What it runs in.
+    pub image: Image,
+    /// A container of the user's own.
+    pub own: Option<UserContainer>,
+}
+
+/// Where a run is told that it runs before anybody knows.
+const THIS_NODE: &str = "CONTINUUM_NODE";
+
+/// One Job with a pod for each; the scheduler spreads them evenly over the members' nodes.
+pub(super) fn job_of_pods(
+    application: &str,
+    id: &str,
+    members: &[Member],
+    deadline: Duration,
+) -> Result<Option<Job>, Error> {
+    let Some(first) = members.first() else {
+        return Ok(None);
+    };
+    let mut spec: Value = serde_json::from_str(&first.run.spec_json)
+        .map_err(|e| Error::other(format!("describe run {id}"), e))?;
+    let unknown = "\u{1}node";
+    spec["node"] = json!(unknown);
+    let anywhere = RunStart {
+        spec_json: spec.to_string(),
+        ..first.run.clone()
+    };
+    let mut container = container(application, &anywhere, &first.image, None);
+    container["env"] = json!([{
+        "name": THIS_NODE,
+        "valueFrom": { "fieldRef": { "fieldPath": "spec.nodeName" } },
+    }]);
+    // Only now: what stands in a spec is plain text otherwise.
+    let quoted = json!(unknown).to_string();
+    for argument in container["args"].as_array_mut().into_iter().flatten() {
+        if let Some(text) = argument.as_str() {
+            *argument = json!(text.replace(&quoted, &format!("\"$({THIS_NODE})\"")));
+        }
+    }
+    let mut pod = pod_spec(&[container], json!({ "emptyDir": {} }));
+    let mut nodes: Vec<String> = members.iter().map(|m| node_name(&m.node)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    pod["affinity"] = json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{ "matchExpressions": [{ "key": HOST, "operator": "In", "values": nodes }] }],
+    } } });
+    if nodes.len() > 1 {
+        pod["topologySpreadConstraints"] = json!([{
+            "maxSkew": 1,
+            "topologyKey": HOST,
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": { "matchLabels": { RUN: id } },
+        }]);
+    }
+    let how = json!({
+        "completionMode": "Indexed",
+        "completions": members.len(),
+        "parallelism": members.len(),
+        // Each once, and one that fails takes none of the others with it.
+        "backoffLimitPerIndex": 0,
     });
-    let job = json!({
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": { "name": job_name(application, &run.id), "labels": labels },
-        "spec": {
-            "backoffLimit": 0,
-            "activeDeadlineSeconds": deadline.as_secs(),
-            "template": {
-                "metadata": { "labels": labels },
-                "spec": {
-                    "restartPolicy": "Never",
-                    "terminationGracePeriodSeconds": 5,
-                    // The endpoints of this run send to the broker of this node.
-                    "nodeSelector": { "kubernetes.io/hostname": node_name(node) },
-                    // Endpoints reach the ports of a user's own container at the address of its node.
-                    "hostNetwork": own.is_some_and(|o| !o.ports.is_empty()),
-                    // A node out of reach goes on with its run, and is not to be robbed of it.
-                    "tolerations": [
-                        { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute" },
-                        { "key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute" },
-                    ],
-                    // It asks nothing of the cluster.
-                    "automountServiceAccountToken": false,
-                    "enableServiceLinks": false,
-                    "containers": [container(application, run, image, own)],
-                    "volumes": [{
-                        "name": "out",
-                        "hostPath": {
-                            // The agent's own place for runs, so that it can send what they leave.
-                            "path": format!("{GUEST_DATA_DIR}/runs/{}/out", run.id),
-                            "type": "DirectoryOrCreate",
-                        },
-                    }],
-                },
-            },
-        },
+    whole(application, &first.run.bench, id, deadline, &how, &pod).map(Some)
+}
+
+/// Name of a container among several.
+pub(super) fn container_name(application: &str, index: usize) -> String {
+    dns_name(&format!("{application}-{index}"))
+}
+
+/// One pod with a container for each, on the node of the first.
+pub(super) fn job_of_containers(
+    application: &str,
+    id: &str,
+    members: &[Member],
+    deadline: Duration,
+) -> Result<Option<Job>, Error> {
+    let Some(first) = members.first() else {
+        return Ok(None);
+    };
+    let containers = members.iter().enumerate().map(|(index, member)| {
+        let mut container = container(application, &member.run, &member.image, None);
+        container["name"] = json!(container_name(application, index));
+        container
     });
-    serde_json::from_value(job).map_err(|e| Error::other(format!("describe run {}", run.id), e))
+    let containers: Vec<Value> = containers.collect();
+    let mut pod = pod_spec(&containers, json!({ "emptyDir": {} }));
+    pod["nodeSelector"] = json!({ HOST: node_name(&first.node) });
+    let once = json!({ "backoffLimit": 0 });
+    whole(application, &first.run.bench, id, deadline, &once, &pod).map(Some)
 }
 
 #[cfg(test)]

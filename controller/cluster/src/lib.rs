@@ -8,7 +8,9 @@
 //! ```
 
 mod apply;
+mod ask;
 mod client;
+mod delivery;
 mod function_pods;
 mod job;
 mod log;
@@ -20,12 +22,14 @@ mod run;
 pub mod usage;
 
 pub use apply::{apply, not_running_reasons};
+pub use ask::ask;
 pub use client::{client, kubeconfig_path, write_kubeconfig};
+pub use delivery::Delivery;
 pub use function_pods::FunctionPods;
-pub use job::{Image, job};
+pub use job::{Image, Member, job};
 pub use node_times::node_times;
 pub use nodes::{check_ready, unready_now, versions, wait_ready};
-pub use run::{PodRun, Pods, ask};
+pub use run::{PodRun, Pods};
 
 /// One question to the API server.
 pub(crate) const ASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

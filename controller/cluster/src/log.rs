@@ -42,6 +42,8 @@ impl From<kube::Error> for Unread {
 /// How far a log was read.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
+    /// Of a pod with several containers.
+    container: Option<String>,
     last: Option<Timestamp>,
     /// `last` when the log was opened again: lines up to it come twice.
     told: Option<Timestamp>,
@@ -56,6 +58,14 @@ fn split(line: &str) -> Option<(Timestamp, &str)> {
 }
 
 impl Reader {
+    /// Of a pod's only container, or of one of several.
+    pub(super) fn of(container: Option<String>) -> Self {
+        Self {
+            container,
+            ..Self::default()
+        }
+    }
+
     /// Takes one line; `None` for one that was taken before.
     fn take(&mut self, line: &str) -> Option<RunEvent> {
         let (time, text) = split(line)?;
@@ -127,6 +137,7 @@ impl Reader {
         // Whole seconds are asked for, and kube rounds: the second that has begun, not the nearest.
         let begun = |last: Timestamp| Timestamp::from_second(last.as_second()).ok();
         let parameters = LogParams {
+            container: self.container.clone(),
             follow,
             timestamps: true,
             since_time: self.last.and_then(begun),

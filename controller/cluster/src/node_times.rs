@@ -34,7 +34,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     rest.split_once(after).map(|(found, _)| found)
 }
 
-/// Stages by pod name, from lines of the journal in the order of time.
+/// Stages by pod name, from lines of the journal in the order of time; those of single containers too, by `POD/CONTAINER`.
 fn parse(journal: &str) -> BTreeMap<String, NodeTimes> {
     let mut reader = Reader::default();
     for line in journal.lines() {
@@ -88,13 +88,20 @@ impl Reader {
         } else if let Some(id) = between(message, "returns container id \"", "\"") {
             let sandbox = between(message, "within sandbox \"", "\"").unwrap_or_default();
             if let Some(pod) = self.owners.get(sandbox).cloned() {
-                self.owners.insert(id.to_owned(), pod.clone());
-                self.note(&pod, "kubelet_created_container", time_ns);
+                let name = between(message, "ContainerMetadata{Name:", ",").unwrap_or_default();
+                let container = format!("{pod}/{name}");
+                for owner in [&pod, &container] {
+                    self.note(owner, "kubelet_created_container", time_ns);
+                }
+                self.owners.insert(id.to_owned(), container);
             }
         } else if message.contains("returns successfully") {
             let id = between(message, "StartContainer for \"", "\"").unwrap_or_default();
-            if let Some(pod) = self.owners.get(id).cloned() {
-                self.note(&pod, "kubelet_started_container", time_ns);
+            if let Some(container) = self.owners.get(id).cloned() {
+                let pod = container.split('/').next().unwrap_or_default();
+                for owner in [pod, &container] {
+                    self.note(owner, "kubelet_started_container", time_ns);
+                }
             }
         }
     }
@@ -157,5 +164,7 @@ mod tests {
             ]
         );
         assert_eq!(pods["b"].len(), 2);
+        let of_container: Vec<_> = pods["a/c"].values().copied().collect();
+        assert_eq!(of_container, [6000, 8000]);
     }
 }

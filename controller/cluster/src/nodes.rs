@@ -62,7 +62,7 @@ async fn list_once(client: &Client) -> Result<Vec<Node>, String> {
 async fn list(client: &Client) -> Result<Vec<Node>, Error> {
     let nodes: Api<Node> = Api::all(client.clone());
     let parameters = ListParams::default();
-    let list = super::run::ask("look at the cluster's nodes", || nodes.list(&parameters)).await?;
+    let list = super::ask::ask("look at the cluster's nodes", || nodes.list(&parameters)).await?;
     Ok(list.items)
 }
 
@@ -120,7 +120,7 @@ pub async fn check_ready(name: &str, client: &Client, plan: &Plan) -> Result<(),
 
 /// What the running API server and the kubelets say that they are, by name.
 pub async fn versions(client: &Client) -> Result<Vec<(String, String)>, Error> {
-    let server = super::run::ask("ask the API server for its version", || {
+    let server = super::ask::ask("ask the API server for its version", || {
         client.apiserver_version()
     })
     .await?;

@@ -39,8 +39,10 @@ pub(super) enum PodState {
     Ended(RunExit),
 }
 
-fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_ref()?.first()
+/// A container by name, or the only one.
+fn container<'a>(pod: &'a Pod, name: Option<&str>) -> Option<&'a ContainerStatus> {
+    let mut all = pod.status.as_ref()?.container_statuses.iter().flatten();
+    all.find(|c| name.is_none_or(|name| c.name == name))
 }
 
 /// The name of a pod.
@@ -48,12 +50,12 @@ pub(super) fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }
 
-/// State of a pod of one container.
-pub(super) fn state(pod: &Pod) -> PodState {
+/// State of a pod's only container, or of one of several.
+pub(super) fn state(pod: &Pod, name: Option<&str>) -> PodState {
     let Some(status) = &pod.status else {
         return waiting("it has no status yet", Prospect::Starting);
     };
-    let state = container(pod).and_then(|c| c.state.as_ref());
+    let state = container(pod, name).and_then(|c| c.state.as_ref());
     if let Some(end) = state.and_then(|s| s.terminated.as_ref()) {
         let is_oom = end.reason.as_deref() == Some("OOMKilled");
         let plain = matches!(end.reason.as_deref(), None | Some("Completed" | "Error"));
@@ -112,7 +114,7 @@ pub(super) fn state(pod: &Pod) -> PodState {
 
 /// Why a pod's container does not run, if it does not.
 pub(super) fn not_running_reason(pod: &Pod) -> Option<String> {
-    match state(pod) {
+    match state(pod, None) {
         PodState::Waiting { why, .. } => Some(why),
         PodState::Ended(exit) => Some(format!("it ended: {exit:?}")),
         PodState::Running => None,
@@ -135,8 +137,9 @@ const CONDITIONS: [(&str, &str); 4] = [
 ];
 
 /// Adds what the pod says now: some of it is gone again when it has ended.
-pub(super) fn record(pod: &Pod, record: &mut PodRecord) {
+pub(super) fn record(pod: &Pod, container_name: Option<&str>, record: &mut PodRecord) {
     name(pod).clone_into(&mut record.pod);
+    record.container = container_name.map(str::to_owned);
     let node = pod.spec.as_ref().and_then(|s| s.node_name.clone());
     record.node = node.unwrap_or_default();
     let mut time = |what, at: Option<i64>| {
@@ -154,7 +157,7 @@ pub(super) fn record(pod: &Pod, record: &mut PodRecord) {
             time(what, at.map(|t| t.0.as_second()));
         }
     }
-    let container = container(pod);
+    let container = container(pod, container_name);
     let state = container.and_then(|c| c.state.as_ref());
     let running = state.and_then(|s| s.running.as_ref()?.started_at.as_ref());
     let ended = state.and_then(|s| s.terminated.as_ref());
@@ -204,24 +207,27 @@ mod tests {
             why: "ErrImageNeverPull image is not present".into(),
             prospect: Prospect::InVain,
         };
-        assert_eq!(state(&container(missing)), fatal);
+        assert_eq!(state(&container(missing), None), fatal);
         let creating = container(json!({ "waiting": { "reason": "ContainerCreating" } }));
         assert_eq!(
-            state(&creating),
+            state(&creating, None),
             waiting("ContainerCreating", Prospect::Starting)
         );
         let unscheduled = pod(json!({ "conditions": [
             { "type": "PodScheduled", "status": "False", "message": "0/2 nodes: Insufficient cpu" },
         ] }));
         let why = "no node takes it: 0/2 nodes: Insufficient cpu";
-        assert_eq!(state(&unscheduled), waiting(why, Prospect::Unscheduled));
+        assert_eq!(
+            state(&unscheduled, None),
+            waiting(why, Prospect::Unscheduled)
+        );
     }
 
     #[test]
     fn the_end_tells_memory_from_a_plain_failure() {
         let ended = |reason: &str, code: i32| {
             let state_of = json!({ "terminated": { "exitCode": code, "reason": reason } });
-            match state(&container(state_of)) {
+            match state(&container(state_of), None) {
                 PodState::Ended(exit) => exit,
                 other => panic!("{other:?}"),
             }
@@ -231,7 +237,7 @@ mod tests {
         assert_eq!(ended("Error", 1).reason, "");
         assert_eq!(ended("StartError", 128).reason, "StartError");
         let evicted = pod(json!({ "phase": "Failed", "reason": "Evicted", "message": "disk" }));
-        let PodState::Ended(exit) = state(&evicted) else {
+        let PodState::Ended(exit) = state(&evicted, None) else {
             panic!("not ended")
         };
         assert_eq!(exit.reason, "its pod failed: Evicted: disk");
@@ -245,12 +251,12 @@ mod tests {
                 { "type": "ContainersReady", "status": status, "lastTransitionTime": at },
             ] }))
         };
-        record(&ready("True", "2026-01-01T00:00:07Z"), &mut kept);
-        record(&ready("False", "2026-01-01T00:00:20Z"), &mut kept);
+        record(&ready("True", "2026-01-01T00:00:07Z"), None, &mut kept);
+        record(&ready("False", "2026-01-01T00:00:20Z"), None, &mut kept);
         let ended = container(json!({ "terminated": {
             "exitCode": 0, "startedAt": "2026-01-01T00:00:06Z", "finishedAt": "2026-01-01T00:00:21Z",
         } }));
-        record(&ended, &mut kept);
+        record(&ended, None, &mut kept);
         let begun = kept.times_unix_s["created"];
         let after: Vec<_> = kept
             .times_unix_s
@@ -268,5 +274,16 @@ mod tests {
         );
         assert_eq!(kept.image_id, "sha256:1");
         assert!(cgroup(&ended).unwrap().ends_with("kubepods-poda_b.slice"));
+    }
+
+    #[test]
+    fn containers_of_a_pod_are_told_apart() {
+        let status = |name: &str, state: serde_json::Value| json!({ "name": name, "ready": false, "restartCount": 0, "image": "i", "imageID": "", "state": state });
+        let both = pod(json!({ "phase": "Running", "containerStatuses": [
+            status("empty-0", json!({ "terminated": { "exitCode": 0, "reason": "Completed" } })),
+            status("empty-1", json!({ "running": {} })),
+        ] }));
+        assert_eq!(state(&both, Some("empty-1")), PodState::Running);
+        assert!(matches!(state(&both, Some("empty-0")), PodState::Ended(_)));
     }
 }

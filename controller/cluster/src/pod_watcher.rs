@@ -1,6 +1,6 @@
 //! All pods of one bench, kept current by one watch: twenty runs do not ask twenty times.
 
-use super::{AGAIN_AFTER, ASK_DEADLINE, job};
+use super::{AGAIN_AFTER, ASK_DEADLINE, job, pod};
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
@@ -16,12 +16,20 @@ const WATCH_S: u32 = 60;
 /// What is known now.
 #[derive(Debug, Clone)]
 pub(super) struct Pods {
-    /// By the id of their run.
-    pub(super) by_run: BTreeMap<String, Pod>,
+    /// Those of runs, by name.
+    pub(super) by_name: BTreeMap<String, Pod>,
     /// When the API server answered last.
     pub(super) answered: Instant,
     /// What it said instead since.
     pub(super) trouble: Option<String>,
+}
+
+impl Pods {
+    /// Those of a run, or of several that came together.
+    pub(super) fn of(&self, run: &str) -> impl Iterator<Item = &Pod> {
+        let is_of = move |pod: &&Pod| run_of(pod).is_some_and(|id| id == run);
+        self.by_name.values().filter(is_of)
+    }
 }
 
 /// Ends with its owner.
@@ -35,7 +43,7 @@ impl PodWatcher {
     /// Of the pods of a bench.
     pub(super) fn start(client: &Client, bench: &str) -> Self {
         let (sender, pods) = watch::channel(Pods {
-            by_run: BTreeMap::new(),
+            by_name: BTreeMap::new(),
             answered: Instant::now(),
             trouble: None,
         });
@@ -70,13 +78,10 @@ async fn follow(api: &Api<Pod>, labels: &str, sender: &watch::Sender<Pods>) -> R
     let asked = tokio::time::timeout(ASK_DEADLINE, api.list(&parameters)).await;
     let list = asked.map_err(silent)?.map_err(|e| e.to_string())?;
     let version = list.metadata.resource_version.unwrap_or_default();
-    let by_run = list
-        .items
-        .into_iter()
-        .filter_map(|pod| Some((run_of(&pod)?, pod)))
-        .collect();
+    let ours = list.items.into_iter().filter(|pod| run_of(pod).is_some());
+    let by_name = ours.map(|pod| (pod::name(&pod).to_owned(), pod)).collect();
     sender.send_modify(|pods| {
-        pods.by_run = by_run;
+        pods.by_name = by_name;
         answered(pods);
     });
     let parameters = WatchParams::default().labels(labels).timeout(WATCH_S);
@@ -97,21 +102,24 @@ async fn follow(api: &Api<Pod>, labels: &str, sender: &watch::Sender<Pods>) -> R
             WatchEvent::Bookmark(_) => continue,
             WatchEvent::Error(status) => return Err(status.message.clone()),
         };
-        let Some(run) = run_of(&pod) else { continue };
+        if run_of(&pod).is_none() {
+            continue;
+        }
         sender.send_modify(|pods| {
             answered(pods);
+            let name = pod::name(&pod).to_owned();
             if is_gone {
-                pods.by_run.remove(&run);
+                pods.by_name.remove(&name);
             } else {
-                pods.by_run.insert(run, pod);
+                pods.by_name.insert(name, pod);
             }
         });
     }
     Ok(())
 }
 
-fn run_of(pod: &Pod) -> Option<String> {
-    pod.metadata.labels.as_ref()?.get(job::RUN).cloned()
+fn run_of(pod: &Pod) -> Option<&String> {
+    pod.metadata.labels.as_ref()?.get(job::RUN)
 }
 
 fn answered(pods: &mut Pods) {

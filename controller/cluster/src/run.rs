@@ -1,7 +1,10 @@
 //! Runs in pods.
 
 use super::{
-    AGAIN_AFTER, ASK_DEADLINE, client,
+    AGAIN_AFTER, ASK_DEADLINE,
+    ask::ask,
+    client,
+    delivery::{self, Delivery},
     job::{self, Image},
     log::Reader,
     pod::{self, PodState, Prospect},
@@ -16,7 +19,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams},
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -27,10 +30,8 @@ use tokio::{
     time::Instant,
 };
 
-/// An API server or a kubelet may be away for so long: it is restarted, and then goes on.
-const SILENCE: Duration = Duration::from_mins(3);
-/// And so long while pods run, which do without it: on an emulated machine that is busy with them it takes minutes to be
-/// there again, and what they did would be lost.
+/// An API server or a kubelet may be away for so long while pods run, which do without it: on an emulated machine that is
+/// busy with them it takes minutes to be there again, and what they did would be lost.
 const SILENCE_OF_A_RUN: Duration = Duration::from_mins(6);
 /// No node takes a pod, but one may become free.
 const UNSCHEDULED: Duration = Duration::from_mins(1);
@@ -77,10 +78,17 @@ impl Pods {
         })
     }
 
-    /// A run in a pod on the agent's node.
-    pub fn place(&self, run: &RunPlan, image: Image, agent: Arc<dyn Agent>) -> PodRun {
+    /// A run in a pod on the agent's node, by itself or with others.
+    pub fn place(
+        &self,
+        run: &RunPlan,
+        image: Image,
+        agent: Arc<dyn Agent>,
+        delivery: Option<Arc<Delivery>>,
+    ) -> PodRun {
         PodRun {
             pods: self.clone(),
+            delivery,
             application: run.spec.application.clone(),
             image,
             own: run.own.clone(),
@@ -94,6 +102,8 @@ impl Pods {
 #[derive(Debug)]
 pub struct PodRun {
     pods: Pods,
+    /// What it comes with.
+    delivery: Option<Arc<Delivery>>,
     application: String,
     image: Image,
     own: Option<UserContainer>,
@@ -101,59 +111,22 @@ pub struct PodRun {
     record: Mutex<PodRecord>,
 }
 
-/// Asks until there is an answer, or the answer is a refusal.
-pub async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
-where
-    F: Future<Output = kube::Result<T>>,
-{
-    let begun = Instant::now();
-    loop {
-        let why = match tokio::time::timeout(ASK_DEADLINE, call()).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(kube::Error::Api(status))) if status.code < 500 && status.code != 429 => {
-                return Err(Error::other(doing, status.message.clone()));
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer from the API server".to_owned(),
-        };
-        if begun.elapsed() > SILENCE {
-            return Err(Error::Deadline {
-                what: format!("the API server, to {doing}"),
-                after: SILENCE,
-                last: why,
-            });
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
-    }
-}
-
 #[async_trait::async_trait]
 impl Runner for PodRun {
     async fn start(&self, run: RunStart) -> Result<StartedRun, Error> {
         let pods = &self.pods;
         let node = self.agent.node();
-        let own = self.own.as_ref();
-        let job = job::job(
-            &self.application,
-            &run,
-            node,
-            &self.image,
-            own,
-            pods.deadline,
-        )?;
-        let jobs: Api<Job> = Api::default_namespaced(pods.client.clone());
-        let parameters = PostParams::default();
-        let create = || async {
-            match jobs.create(&parameters, &job).await {
-                // An answer got lost, and this is the second time of asking: the name is this run's own.
-                Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
-                other => other.map(|job| job.metadata.creation_timestamp),
-            }
+        let created = if let Some(delivery) = &self.delivery {
+            delivery.make(&pods.client, pods.deadline, &run.id).await?
+        } else {
+            let own = self.own.as_ref();
+            let (application, image) = (&self.application, &self.image);
+            let job = job::job(application, &run, node, image, own, pods.deadline)?;
+            delivery::create(&pods.client, &run.id, &job).await?
         };
-        let created = ask(&format!("create the Job of run {}", run.id), create).await?;
         if let Some(at) = created {
             let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-            record.times_unix_s.insert("job_created", at.0.as_second());
+            record.times_unix_s.insert("job_created", at);
         }
         // Filled in when there is a control group to read.
         Ok(StartedRun {
@@ -165,30 +138,34 @@ impl Runner for PodRun {
     async fn watch(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error> {
         let api: Api<Pod> = Api::default_namespaced(self.pods.client.clone());
         let mut pod_watcher = self.pods.pod_watcher.pods();
-        let mut reader = Reader::default();
+        let container = self.delivery.as_ref().and_then(|d| d.container_of(id));
+        let container_name = container.as_deref();
+        let mut reader = Reader::of(container.clone());
         let mut said = String::new();
         let mut waits_since = Instant::now();
         let mut was_there = false;
         loop {
-            let now = pod_watcher.borrow_and_update().clone();
-            if let Some(trouble) = now
-                .trouble
-                .filter(|_| now.answered.elapsed() > SILENCE_OF_A_RUN)
-            {
+            let (found, trouble) = {
+                let now = pod_watcher.borrow_and_update();
+                let is_silent = now.answered.elapsed() > SILENCE_OF_A_RUN;
+                let trouble = now.trouble.clone().filter(|_| is_silent);
+                (self.pod_in(id, &now).cloned(), trouble)
+            };
+            if let Some(trouble) = trouble {
                 return Err(Error::Deadline {
                     what: format!("the API server, which knows of run {id}"),
                     after: SILENCE_OF_A_RUN,
                     last: trouble,
                 });
             }
-            let found = now.by_run.get(id);
+            let found = found.as_ref();
             if let Some(pod) = found {
                 was_there = true;
                 let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-                pod::record(pod, &mut record);
+                pod::record(pod, container_name, &mut record);
             }
             let state = match found {
-                Some(pod) => pod::state(pod),
+                Some(pod) => pod::state(pod, container_name),
                 None if was_there => PodState::Ended(RunExit {
                     reason: "its pod was deleted".into(),
                     ..RunExit::default()
@@ -228,7 +205,7 @@ impl Runner for PodRun {
                     let read = tokio::select! {
                         read = follow => read,
                         // Where the way to a node was cut, nobody may have told this end of the log.
-                        () = ended(&mut pod_watcher, id) => Ok(()),
+                        () = self.ended(&mut pod_watcher, id) => Ok(()),
                     };
                     match read {
                         // It ended, and the watcher will say how.
@@ -268,7 +245,8 @@ impl Runner for PodRun {
 
     async fn stop(&self, id: &str) -> Result<(), Error> {
         let jobs: Api<Job> = Api::default_namespaced(self.pods.client.clone());
-        let name = job::job_name(&self.application, id);
+        let delivery = self.delivery.as_ref();
+        let name = job::job_name(&self.application, delivery.map_or(id, |d| d.job_of(id)));
         let parameters = DeleteParams::background();
         let removal = || async {
             match jobs.delete(&name, &parameters).await {
@@ -289,19 +267,29 @@ impl Runner for PodRun {
     }
 }
 
-/// Until the watcher has known for a while that a run's pod is over.
-async fn ended(pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
-    let is_over = |pods: &pod_watcher::Pods| {
-        let state = pods.by_run.get(id).map(pod::state);
-        matches!(state, None | Some(PodState::Ended(_)))
-    };
-    if pod_watcher.wait_for(is_over).await.is_err() {
-        return std::future::pending().await;
-    }
-    tokio::time::sleep(LAST_LINES).await;
-}
-
 impl PodRun {
+    /// The pod of a run among those that there are.
+    fn pod_in<'a>(&self, id: &str, pods: &'a pod_watcher::Pods) -> Option<&'a Pod> {
+        match &self.delivery {
+            Some(delivery) => delivery.pod_of(id, pods),
+            None => pods.of(id).next(),
+        }
+    }
+
+    /// Until the watcher has known for a while that a run's pod is over.
+    async fn ended(&self, pod_watcher: &mut watch::Receiver<pod_watcher::Pods>, id: &str) {
+        let container = self.delivery.as_ref().and_then(|d| d.container_of(id));
+        let is_over = |pods: &pod_watcher::Pods| {
+            let pod = self.pod_in(id, pods);
+            let state = pod.map(|pod| pod::state(pod, container.as_deref()));
+            matches!(state, None | Some(PodState::Ended(_)))
+        };
+        if pod_watcher.wait_for(is_over).await.is_err() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(LAST_LINES).await;
+    }
+
     /// Reads the limits of the pod's control group once it has one; without an answer they stay unknown.
     async fn read_limits(&self, pod: &Pod) {
         let known = |r: &PodRecord| !r.cpu_max.is_empty();

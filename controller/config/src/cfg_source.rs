@@ -1,18 +1,19 @@
 //! Upstream's spelling: INI as Python's configparser reads it. No crate keeps line numbers, so this reads it itself.
 //!
 //! Sections in brackets, `key = value` or `key: value`, whole-line comments with `#` or `;`, keys in any case,
-//! lines indented deeper than an option continue its value. There are no inline comments, as upstream has none.
+//! lines indented deeper than an option continue its value. Upstream knows no comments behind values; here they are left
+//! out, with a warning.
 
 use super::{
     MOST_FAULTS,
     entry::{Entry, Place, Value},
     fault::Fault,
-    model::keys::{self, CfgUnit},
+    model::keys::{CfgUnit, other_provider},
     options::KEYS,
     printable::printable,
     suggest::nearest,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A value with its place.
 struct Line {
@@ -34,6 +35,22 @@ struct Reader<'a> {
     found: Vec<Line>,
     /// Where each option of each section was given first.
     seen: HashMap<(String, String), usize>,
+    /// Lines with a comment behind their value.
+    commented: Vec<usize>,
+}
+
+/// A value without the comment behind it: `#` or `;` after a space, or `#` before one.
+fn without_comment(text: &str) -> &str {
+    let is_space = |c: Option<char>| c.is_none_or(char::is_whitespace);
+    let begins = |&(at, mark): &(usize, char)| {
+        let (before, rest) = text.split_at(at);
+        let after_space = is_space(before.chars().next_back());
+        let before_space = is_space(rest.chars().nth(1));
+        matches!(mark, '#' | ';') && (after_space || mark == '#' && before_space)
+    };
+    let end = text.char_indices().find(begins);
+    let end = end.map_or(text.len(), |(at, _)| at);
+    text.split_at(end).0.trim()
 }
 
 impl Reader<'_> {
@@ -49,17 +66,27 @@ impl Reader<'_> {
         });
     }
 
+    /// What a line gives to a value.
+    fn value<'t>(&mut self, text: &'t str, number: usize) -> &'t str {
+        let value = without_comment(text.trim());
+        if value != text.trim() {
+            self.commented.push(number);
+        }
+        value
+    }
+
     fn read(&mut self, raw: &str, number: usize) {
         let line = raw.trim();
         if line.is_empty() || line.starts_with('#') || line.starts_with(';') {
             return;
         }
         let indent = raw.len() - raw.trim_start().len();
-        if self.open.is_some_and(|open| indent > open)
-            && let Some(last) = self.found.last_mut()
-        {
-            last.value.push('\n');
-            last.value.push_str(line);
+        if self.open.is_some_and(|open| indent > open) {
+            let more = self.value(line, number);
+            if let Some(last) = self.found.last_mut() {
+                last.value.push('\n');
+                last.value.push_str(more);
+            }
             return;
         }
         if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
@@ -90,10 +117,11 @@ impl Reader<'_> {
             return;
         }
         self.open = Some(indent);
+        let value = self.value(value, number).to_owned();
         self.found.push(Line {
             section,
             key,
-            value: value.trim().to_owned(),
+            value,
             number,
         });
     }
@@ -125,7 +153,12 @@ fn sections() -> Vec<&'static str> {
 }
 
 /// Entries by their TOML paths; units are converted.
-pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<Entry> {
+pub(super) fn entries(
+    text: &str,
+    file: &str,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+) -> Vec<Entry> {
     let mut reader = Reader {
         file,
         faults,
@@ -134,6 +167,7 @@ pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<En
         open: None,
         found: Vec::new(),
         seen: HashMap::new(),
+        commented: Vec::new(),
     };
     for (index, raw) in text.lines().enumerate() {
         reader.read(raw, index + 1);
@@ -150,14 +184,45 @@ pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Vec<En
             "is required in this section: openfaas",
         );
     }
-    let Reader { found, .. } = reader;
-    found
+    let Reader {
+        found, commented, ..
+    } = reader;
+    if let Some(first) = commented.first() {
+        let count = commented.len();
+        warnings.push(format!(
+            "comments behind values are left out; upstream takes them as part of the value ({count} lines, the first is \
+             {file}:{first})"
+        ));
+    }
+    let mut others = BTreeMap::new();
+    let entries = found
         .into_iter()
-        .filter_map(|line| entry(line, file, faults))
-        .collect()
+        .filter_map(|line| entry(line, file, faults, warnings, &mut others))
+        .collect();
+    for (provider, options) in others {
+        let (first, count) = (options.first().map_or("", String::as_str), options.len());
+        let rest = if count > 1 {
+            format!(" and {} more have", count - 1)
+        } else {
+            " has".to_owned()
+        };
+        warnings.push(format!(
+            "[infrastructure] {first}{rest} no effect: of provider {provider}, which is not supported"
+        ));
+    }
+    entries
 }
 
-fn entry(line: Line, file: &str, faults: &mut Vec<Fault>) -> Option<Entry> {
+/// Options by the provider that we do not have.
+type OfOthers = BTreeMap<&'static str, Vec<String>>;
+
+fn entry(
+    line: Line,
+    file: &str,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+    others: &mut OfOthers,
+) -> Option<Entry> {
     let known = KEYS.iter().find_map(|k| {
         let cfg = k.cfg?;
         let is_it = cfg.section == line.section && cfg.option.to_lowercase() == line.key;
@@ -170,13 +235,20 @@ fn entry(line: Line, file: &str, faults: &mut Vec<Fault>) -> Option<Entry> {
     };
     let Some((key, cfg)) = known else {
         // An unknown section was complained about at its header.
-        if let Some(why) = keys::unsupported_option(&line.key) {
-            faults.push(Fault {
-                place: place(&line.key),
-                text: why,
-            });
+        let options = KEYS.iter().filter_map(|k| k.cfg);
+        if let Some(provider) = other_provider(&line.key) {
+            others.entry(provider).or_default().push(line.key);
+        } else if let Some(cfg) = options
+            .clone()
+            .find(|c| c.option.to_lowercase() == line.key)
+        {
+            warnings.push(format!(
+                "{} is not read here, as upstream does not: it belongs to [{}] ({file}:{})",
+                place(cfg.option).key,
+                cfg.section,
+                line.number
+            ));
         } else if sections().contains(&line.section.as_str()) {
-            let options = KEYS.iter().filter_map(|k| k.cfg);
             let options = options.filter(|c| c.section == line.section);
             let near = if faults.len() < MOST_FAULTS {
                 nearest(&line.key, options.map(|c| c.option))

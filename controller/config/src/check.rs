@@ -8,9 +8,10 @@ use super::{
     findings::{Findings, Rules},
     model::{Config, ControllerSpec, Infrastructure, KubeEdge, Network, TierSpec, keys::Kind},
     option_rules,
+    options::KEYS,
     values::{Options, typed},
 };
-use continuum_model::{Link, Tier, TierPair};
+use continuum_model::{LONGEST_NAME, Link, Tier, TierPair};
 
 /// Checks everything; what is wrong is added to `faults`.
 pub(super) fn check(
@@ -19,9 +20,9 @@ pub(super) fn check(
     is_cfg: bool,
     stem: &str,
     rules: Rules,
+    mut warnings: Vec<String>,
     faults: &mut Vec<Fault>,
 ) -> Checked {
-    let mut warnings = Vec::new();
     let infra_only = entries.iter().any(|e| {
         e.path == "infrastructure.infra_only"
             && typed(&e.value, Kind::Bool) == Ok(Value::Bool(true))
@@ -67,8 +68,14 @@ fn build(
             "is required: auto, qemu, uml or local",
         );
     }
+    let name = default_name(stem);
+    if name != stem && !options.is_given("name") {
+        warnings.push(format!(
+            "the deployment is named {name}: the name of its file is longer than {LONGEST_NAME} characters"
+        ));
+    }
     let mut config = Config {
-        name: stem.to_owned(),
+        name,
         network: network(options, warnings),
         ..Config::default()
     };
@@ -100,13 +107,12 @@ fn build(
     if tiers.cloud.nodes == 0 {
         *controller = ControllerSpec::default();
     }
-    for path in ["infrastructure.base_path", "infrastructure.middle_ip_base"] {
-        let usual = options.text(path).is_none_or(|t| t == "~");
-        if options.is_given(path) && !(usual || options.is_cfg && path.ends_with("_base")) {
-            warnings.push(format!(
-                "{} has no effect: there are no base machines, and disks lie in a libvirt storage pool",
-                options.place(path).key
-            ));
+    for key in KEYS.iter() {
+        if let (Some(idle), Some(value)) = (key.without_effect, options.value(key.path))
+            && value.to_string() != idle.usual
+        {
+            let name = options.place(key.path).key;
+            warnings.push(format!("{name} has no effect: {}", idle.why));
         }
     }
     check_links(options, &config, warnings);
@@ -116,6 +122,20 @@ fn build(
     }
     options.put_into(&mut config, is_run);
     config
+}
+
+/// Characters at both ends that are left of a name that is too long: what tells files of a folder apart is there.
+const ENDS: usize = (LONGEST_NAME - 2) / 2;
+
+/// The name of a deployment whose config does not give one.
+fn default_name(stem: &str) -> String {
+    let count = stem.chars().count();
+    if count <= LONGEST_NAME {
+        return stem.to_owned();
+    }
+    let head = stem.chars().take(ENDS);
+    let tail = stem.chars().skip(count - ENDS);
+    head.chain("..".chars()).chain(tail).collect()
 }
 
 /// A link that is as fast as usual, and adds nothing.
@@ -134,6 +154,13 @@ fn link_of(preset: Preset, pair: TierPair) -> Link {
         Preset::None => return plain_link(),
         Preset::FourthGeneration => 7.21,
         Preset::FifthGeneration => 29.66,
+        // The recording does the rest.
+        Preset::FourthGenerationTrace | Preset::EvolutionTrace => {
+            if pair.0 == Tier::Endpoint || pair.1 == Tier::Endpoint {
+                return plain_link();
+            }
+            1000.0
+        }
     };
     let (latency_ms, jitter_ms, rate_mbit) = match pair {
         TierPair(Tier::Cloud, Tier::Cloud) => (0.0, 0.0, 1000.0),

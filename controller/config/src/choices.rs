@@ -85,6 +85,22 @@ choices! {
         Kubernetes = "kubernetes",
         /// Edges without a kubelet.
         KubeEdge = "kubeedge",
+        /// By kubeadm, to measure how applications come to run.
+        KubeControl = "kubecontrol",
+    }
+}
+
+choices! {
+    /// What carries the applications of a cluster.
+    KubeDeployment {
+        /// One Job with a pod for each.
+        Pod = "pod",
+        /// One pod with a container for each.
+        Container = "container",
+        /// A Job for each, one after the other.
+        File = "file",
+        /// A Job for each, all at once.
+        Call = "call",
     }
 }
 
@@ -117,6 +133,10 @@ choices! {
         Container = "container",
         /// Functions through a gateway.
         Functions = "functions",
+        /// A busy core.
+        Stress = "stress",
+        /// Memory that running takes.
+        MemUsage = "mem_usage",
     }
 }
 
@@ -173,5 +193,16 @@ choices! {
         FourthGeneration = "4g",
         /// The same with another rate of wireless links.
         FifthGeneration = "5g",
+        /// The same with wireless links as they were recorded in the United States.
+        FourthGenerationTrace = "4g_us_verizon_mahimahi",
+        /// As recorded in an older network there.
+        EvolutionTrace = "evdo_us_verizon_mahimahi",
+    }
+}
+
+impl Preset {
+    /// Wireless links follow a recording.
+    pub fn is_trace(self) -> bool {
+        matches!(self, Self::FourthGenerationTrace | Self::EvolutionTrace)
     }
 }

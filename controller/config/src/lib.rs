@@ -4,7 +4,7 @@
 //! ```text
 //! TOML ─ toml_source ─┐
 //!                     ├─> entries (path, value, place) ─ check ─> Config, warnings | every fault at once
-//! .cfg ─ cfg_source ──┘        ↑ `--set path=value`
+//! .cfg ─ cfg_source ──┘        ↑ `--set path=value`, and what upstream takes for granted (`upstream`)
 //! ```
 //! `options.rs` is the one table of options: names in both spellings, types, ranges, defaults, and where in the config each is.
 //! What a provider, a manager, an execution model or an application has for itself is beside its fields in `model/`.
@@ -24,11 +24,12 @@ mod suggest;
 mod timeline;
 mod toml_source;
 mod toml_text;
+mod upstream;
 mod values;
 
 pub use choices::{
-    AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, ManagerKind,
-    OpenFaasDistribution, Preset, ProviderKind, Runtime,
+    AcceleratorChoice, ApplicationKind, Broker, EventBus, ExecutionModelKind, KubeDeployment,
+    ManagerKind, OpenFaasDistribution, Preset, ProviderKind, Runtime,
 };
 pub use entry::{Entry, Place, Row, Value};
 pub use fault::{ConfigError, Fault};
@@ -36,8 +37,8 @@ pub use findings::{Findings, Rules};
 pub use function_load::FunctionLoad;
 pub use model::{
     ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Empty, FunctionSpec,
-    Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, Network, OpenFaas, Qemu,
-    Software, TierSpec,
+    Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, MemUsage, Network,
+    OpenFaas, Qemu, Software, Stress, TierSpec,
     keys::{Key, Kind},
 };
 pub use options::KEYS;
@@ -114,8 +115,9 @@ pub fn parse(
     rules: Rules,
 ) -> Result<Checked, ConfigError> {
     let mut faults = Vec::new();
+    let mut warnings = Vec::new();
     let mut entries = if is_cfg {
-        cfg_source::entries(text, file, &mut faults)
+        cfg_source::entries(text, file, &mut faults, &mut warnings)
     } else {
         match toml_source::entries(text, file, &mut faults) {
             Some(entries) => entries,
@@ -126,7 +128,10 @@ pub fn parse(
     for text in overrides {
         toml_source::apply_override(text, &mut entries, &mut faults);
     }
-    let checked = check::check(&entries, file, is_cfg, stem, rules, &mut faults);
+    if is_cfg {
+        upstream::understand(&mut entries, &mut warnings);
+    }
+    let checked = check::check(&entries, file, is_cfg, stem, rules, warnings, &mut faults);
     if faults.is_empty() {
         return Ok(checked);
     }
@@ -144,3 +149,5 @@ fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {
 
 #[cfg(test)]
 mod options_doc;
+#[cfg(test)]
+mod spellings_tests;

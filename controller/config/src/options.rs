@@ -129,7 +129,7 @@ macro_rules! pair {
 
 const NO_PROVIDER: &str =
     "machines of this provider are not supported; use auto, qemu, uml or local";
-const NO_MANAGER: &str = "this resource manager needs patched Kubernetes binaries that are not published; use kubernetes";
+const NO_KATA: &str = "Kata containers are not supported; use kubernetes or kubecontrol";
 
 const INFRASTRUCTURE: [Key; 11] = [
     key(
@@ -200,29 +200,34 @@ const INFRASTRUCTURE: [Key; 11] = [
         "middleIP_base",
         Kind::Int(1, 254),
         "of no effect: there are no base machines",
-    ),
+    )
+    .without_effect("", "there are no base machines"),
     both(
         "infrastructure.base_path",
         "infrastructure",
         "base_path",
         Kind::Text,
         "of no effect: disks lie in a libvirt storage pool",
-    ),
+    )
+    .without_effect("~", "disks lie in a libvirt storage pool"),
     both(
         "infrastructure.netperf",
         "infrastructure",
         "netperf",
-        Kind::Only("false", "measuring the links comes in a later version"),
-        "measure links with netperf (false)",
-    ),
+        Kind::Bool,
+        "measure links with netperf; `up` refuses it: not there yet (false)",
+    )
+    .at(field!(infrastructure.netperf))
+    .quiet(),
     unit(
         "infrastructure.external_physical_machines",
         "infrastructure",
         "external_physical_machines",
         CfgUnit::List,
-        Kind::Only("", "several physical machines come in a later version"),
-        "more hosts (none)",
-    ),
+        Kind::List,
+        "more hosts, as USER@HOST; `up` refuses them: not there yet (none)",
+    )
+    .at(field!(infrastructure.external_physical_machines)),
 ];
 
 const HOST: [Key; 2] = [
@@ -291,7 +296,7 @@ const SOFTWARE: [Key; 8] = [
         "resource_manager",
         Kind::Choice(
             ManagerKind::NAMES,
-            &[("kubecontrol", NO_MANAGER), ("kube_kata", NO_MANAGER)],
+            &[("kube_kata", NO_KATA)],
         ),
         "who places applications; required unless infra_only",
     )
@@ -341,9 +346,11 @@ const SOFTWARE: [Key; 8] = [
         "software.observability",
         "benchmark",
         "observability",
-        Kind::Only("false", "Prometheus and Grafana come in a later version"),
-        "Prometheus and Grafana (false)",
-    ),
+        Kind::Bool,
+        "Prometheus and Grafana; `up` refuses it: not there yet (false)",
+    )
+    .at(field!(software.observability))
+    .quiet(),
 ];
 
 const GROUPS: &[&[Key]] = &[
@@ -365,14 +372,16 @@ const GROUPS: &[&[Key]] = &[
     &model::KUBERNETES,
     &model::KUBEEDGE,
     &model::RUN,
+    &model::KUBECONTROL,
     &model::LOAD,
     &model::LENGTH,
     &model::EMPTY,
+    &model::STRESS,
     &model::PHOTOS,
     &model::CONTAINER,
     &model::TIMELINE,
     &model::FUNCTIONS,
-    &model::REFUSED,
+    &model::IDLE,
 ];
 
 /// Every option.

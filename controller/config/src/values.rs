@@ -278,15 +278,6 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
                 .map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
             wrong(&format!("one of {}{near}", allowed.join(", ")))
         }
-        Kind::Only(accepted, why) => {
-            let lower = text.to_lowercase();
-            let is_false = accepted == "false" && matches!(lower.as_str(), "no" | "off" | "0");
-            if lower == accepted || is_false {
-                Ok(value.clone())
-            } else {
-                Err(format!("`{}` is not supported: {why}", text.escape_debug()))
-            }
-        }
     }
 }
 

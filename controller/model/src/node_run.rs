@@ -68,7 +68,7 @@ pub struct NodeRun {
     pub calls: Vec<Call>,
     /// The pod it ran in, if it did.
     pub pod: Option<PodRecord>,
-    /// What a container of the user's own printed, by name.
+    /// What it measured by itself, by name.
     pub metrics: BTreeMap<String, Vec<f64>>,
     /// It served others and was ended when they were done.
     pub was_dismissed: bool,
@@ -110,6 +110,11 @@ impl NodeRun {
                 self.plan.id, self.missed
             )
         })
+    }
+
+    /// One more value of what it measures by itself.
+    pub fn measured(&mut self, metric: String, value: f64) {
+        self.metrics.entry(metric).or_default().push(value);
     }
 
     /// Ended well, with its counts.

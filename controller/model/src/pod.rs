@@ -11,6 +11,8 @@ pub type NodeTimes = BTreeMap<&'static str, i64>;
 pub struct PodRecord {
     /// Name.
     pub pod: String,
+    /// Which of its containers, where it has several.
+    pub container: Option<String>,
     /// Node, as the cluster calls it.
     pub node: String,
     /// Address.

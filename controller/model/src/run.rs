@@ -1,6 +1,6 @@
 //! One run of an application on one node, as planned.
 
-use continuum_workload_core::spec::RunSpec;
+use continuum_workload_core::spec::{Role, RunSpec};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -33,6 +33,27 @@ pub struct RunPlan {
     pub connected_to: Option<usize>,
     /// A container of the user's own instead of our program.
     pub own: Option<UserContainer>,
+}
+
+impl RunPlan {
+    /// It serves others or is only there, and is ended when nobody needs it any more.
+    pub fn is_service(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.is_service) || self.spec.role == Role::Hold
+    }
+
+    /// Whether only the node tells it from another one.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        let there = |run: &Self| Self {
+            id: String::new(),
+            node: String::new(),
+            spec: RunSpec {
+                node: String::new(),
+                ..run.spec.clone()
+            },
+            ..run.clone()
+        };
+        there(self) == there(other)
+    }
 }
 
 /// A container of the user's own.

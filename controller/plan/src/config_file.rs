@@ -24,3 +24,9 @@ pub fn parse(
 mod bad_input_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upstream_plan_tests;
+#[cfg(test)]
+mod upstream_rules;
+#[cfg(test)]
+mod upstream_tests;

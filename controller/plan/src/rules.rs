@@ -1,7 +1,12 @@
 //! What managers, services, execution models and applications ask of a config.
 
-use super::{applications, execution_models, managers, services, timelines, unused_options};
-use continuum_config::{ApplicationKind, Config, Findings, FunctionSpec, ManagerKind};
+use super::{
+    applications::{self, Application},
+    execution_models, managers, services, timelines, unused_options,
+};
+use continuum_config::{
+    ApplicationKind, Benchmark, Config, Findings, FunctionSpec, KubeDeployment, ManagerKind,
+};
 use continuum_model::Tier;
 
 /// More have no addresses; that is a fault of its own.
@@ -36,6 +41,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     if let Some(manager) = managers::find(config.software.resource_manager).filter(|_| is_given) {
         for (path, text) in manager.check(config) {
             findings.fault(path, text);
+        }
+        for text in manager.warnings() {
+            findings.warn(text);
         }
     }
     if let Some(model) = execution_models::of(config)
@@ -72,6 +80,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         );
     }
     check_replicas(findings);
+    check_deployment(benchmark, application, findings);
     unused_options::warn(config, benchmark, findings);
     if are_values_right {
         application.check(config, benchmark, findings);
@@ -84,6 +93,32 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         && findings.is_right_text("infrastructure.provider");
     if is_known && !findings.is_wrong_value(|key| key.contains("network")) {
         timelines::check(config, benchmark, findings);
+    }
+}
+
+/// One object of a cluster carries only what is alike.
+fn check_deployment(
+    benchmark: &Benchmark,
+    application: &dyn Application,
+    findings: &mut Findings<'_>,
+) {
+    let path = "benchmark.kube_deployment";
+    if application.has_like_workers() || !findings.is_given(path) {
+        return;
+    }
+    let kind = benchmark.kind();
+    match benchmark.kube_deployment {
+        Some(KubeDeployment::Container) => findings.fault(
+            path,
+            format!("workers of application {kind} are told different things: use file or call"),
+        ),
+        Some(KubeDeployment::Pod) => {
+            let name = findings.name(path);
+            findings.warn(format!(
+                "{name}: workers of application {kind} are told different things, and come as a Job each: as with file"
+            ));
+        }
+        _ => {}
     }
 }
 

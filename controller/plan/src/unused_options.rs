@@ -1,7 +1,7 @@
 //! Options of a benchmark that are given and have no effect: none is ignored without a word.
 
 use super::applications;
-use continuum_config::{Benchmark, Config, Findings};
+use continuum_config::{Benchmark, Config, Findings, ManagerKind};
 use continuum_model::Mode;
 
 /// Options of functions, whatever application calls them.
@@ -19,8 +19,11 @@ pub(super) fn warn(config: &Config, benchmark: &Benchmark, findings: &mut Findin
     idle.extend(others.into_iter().filter(|path| findings.is_given(path)));
     for path in idle {
         let may_be_called = applications::of(benchmark).may_call_functions();
+        let is_of_kubecontrol = path == "benchmark.kube_deployment";
         let is_of_endpoints = path.starts_with("benchmark.endpoint_");
-        let why = if OF_FUNCTIONS.contains(&path) && may_be_called {
+        let why = if is_of_kubecontrol {
+            format!("without resource manager {}", ManagerKind::KubeControl)
+        } else if OF_FUNCTIONS.contains(&path) && may_be_called {
             "without software.execution_model".to_owned()
         } else if is_of_endpoints && config.infrastructure.tiers.endpoint.nodes == 0 {
             "without endpoint nodes".to_owned()

@@ -31,6 +31,8 @@ mod torch;
 const APPLICATIONS: &[&dyn Application] = &[
     &continuum_image_recognition::ImageClassification,
     &continuum_workload_empty::Empty,
+    &continuum_workload_stress::Stress,
+    &continuum_workload_mem_usage::MemUsage,
     &continuum_invoker::Functions,
 ];
 

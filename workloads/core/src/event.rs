@@ -24,6 +24,12 @@ pub enum Event {
     },
     /// One input could not be used; the run goes on.
     BadInput { what: String, why: String },
+    /// A value that the run measured by itself.
+    Measured {
+        /// Its name, with the unit.
+        metric: String,
+        value: f64,
+    },
     /// The run is over, by itself or because it was stopped, and its files are complete.
     Finished(Summary),
 }

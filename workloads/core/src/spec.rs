@@ -26,6 +26,10 @@ pub enum Role {
     /// Calls functions over HTTP.
     Invoker(Invoker),
     Sleep(Sleep),
+    /// Keeps a core busy.
+    Stress(Stress),
+    /// Is there until it is asked to end.
+    Hold,
     /// A container of the user's own, which no program of ours runs.
     External,
 }
@@ -39,13 +43,18 @@ impl Role {
             Self::Combined(_) => "combined",
             Self::Invoker(_) => "invoker",
             Self::Sleep(_) => "sleep",
+            Self::Stress(_) => "stress",
+            Self::Hold => "hold",
             Self::External => "external",
         }
     }
 
     /// Whether it leaves `samples.csv`.
     pub fn leaves_samples(&self) -> bool {
-        !matches!(self, Self::Sleep(_) | Self::External)
+        !matches!(
+            self,
+            Self::Sleep(_) | Self::Stress(_) | Self::Hold | Self::External
+        )
     }
 
     /// Whether it leaves `calls.csv`.
@@ -67,7 +76,11 @@ impl Role {
                     })
                     .collect()
             }
-            Self::Subscriber(_) | Self::Sleep(_) | Self::External => Vec::new(),
+            Self::Subscriber(_)
+            | Self::Sleep(_)
+            | Self::Stress(_)
+            | Self::Hold
+            | Self::External => Vec::new(),
         }
     }
 }
@@ -184,6 +197,14 @@ pub enum CallBody {
 #[serde(deny_unknown_fields)]
 pub struct Sleep {
     pub sleep_s: f64,
+}
+
+/// See [`Role::Stress`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stress {
+    /// For so long.
+    pub timeout_s: f64,
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ use super::{
     functions::{FunctionSpec, Functions},
     image_classification::ImageClassification,
     keys::{CfgUnit, Key, Kind, both, key, unit},
+    mem_usage::MemUsage,
+    stress::Stress,
 };
 use crate::{
-    choices::{ApplicationKind, Choice},
+    choices::{ApplicationKind, Choice, KubeDeployment, ManagerKind},
     entry::Value,
     function_load::FunctionLoad,
     timeline::TimelineStep,
@@ -33,6 +35,8 @@ pub struct Benchmark {
     pub applications_per_worker: u32,
     /// Start workers once before measuring.
     pub cache_worker: bool,
+    /// What carries worker applications; `None` = the manager does not ask.
+    pub kube_deployment: Option<KubeDeployment>,
     /// Length.
     pub duration_s: f64,
     /// What happens while it runs.
@@ -52,6 +56,10 @@ pub enum ApplicationConfig {
     Container(Container),
     /// Functions through a gateway.
     Functions(Functions),
+    /// A busy core.
+    Stress(Stress),
+    /// Memory that running takes.
+    MemUsage(MemUsage),
 }
 
 impl Benchmark {
@@ -65,6 +73,8 @@ impl Benchmark {
         };
         let model = config.software.execution_model;
         let function = model.map(|_| FunctionSpec::default());
+        let manager = config.software.resource_manager;
+        let is_spread = manager == ManagerKind::KubeControl;
         Self {
             worker_cores: (f64::from(worker.cores) - 0.5).max(0.5),
             worker_memory_mib: worker.memory_mib.saturating_sub(512).max(256),
@@ -72,6 +82,7 @@ impl Benchmark {
             endpoint_memory_mib: tiers.endpoint.memory_mib,
             applications_per_worker: 1,
             cache_worker: false,
+            kube_deployment: is_spread.then(KubeDeployment::default),
             duration_s: 300.0,
             timeline: Vec::new(),
             application: match kind {
@@ -87,6 +98,8 @@ impl Benchmark {
                     function,
                     ..Functions::default()
                 }),
+                ApplicationKind::Stress => ApplicationConfig::Stress(Stress::default()),
+                ApplicationKind::MemUsage => ApplicationConfig::MemUsage(MemUsage),
             },
         }
     }
@@ -98,6 +111,8 @@ impl Benchmark {
             ApplicationConfig::Empty(_) => ApplicationKind::Empty,
             ApplicationConfig::Container(_) => ApplicationKind::Container,
             ApplicationConfig::Functions(_) => ApplicationKind::Functions,
+            ApplicationConfig::Stress(_) => ApplicationKind::Stress,
+            ApplicationConfig::MemUsage(_) => ApplicationKind::MemUsage,
         }
     }
 
@@ -151,10 +166,12 @@ struct Flat<'a> {
     endpoint_memory_mib: u64,
     applications_per_worker: u32,
     cache_worker: bool,
+    kube_deployment: Option<KubeDeployment>,
     frequency: f64,
     duration_s: f64,
     warm_up_s: f64,
     sleep_time_s: f64,
+    stress_timeout_s: f64,
     dataset: Option<&'a str>,
     worker: UserImage,
     endpoint: UserImage,
@@ -174,6 +191,7 @@ impl Serialize for Benchmark {
             endpoint_memory_mib: self.endpoint_memory_mib,
             applications_per_worker: self.applications_per_worker,
             cache_worker: self.cache_worker,
+            kube_deployment: self.kube_deployment,
             duration_s: self.duration_s,
             dataset: self.dataset(),
             timeline: &self.timeline,
@@ -191,6 +209,8 @@ impl Serialize for Benchmark {
                 flat.ports = &own.ports;
             }
             ApplicationConfig::Functions(own) => flat.functions = &own.functions,
+            ApplicationConfig::Stress(own) => flat.stress_timeout_s = own.timeout_s,
+            ApplicationConfig::MemUsage(_) => {}
         }
         flat.serialize(serializer)
     }
@@ -210,7 +230,8 @@ macro_rules! run {
     };
 }
 
-const NO_APPLICATION: &str = "this application is not built in; use image_classification or empty";
+const NO_APPLICATION: &str =
+    "this application is not built in; application container runs images of your own";
 
 pub(crate) const RUN: [Key; 7] = [
     both(
@@ -221,8 +242,6 @@ pub(crate) const RUN: [Key; 7] = [
             ApplicationKind::NAMES,
             &[
                 ("empty_kata", NO_APPLICATION),
-                ("mem_usage", NO_APPLICATION),
-                ("stress", NO_APPLICATION),
                 ("signal_classification", NO_APPLICATION),
                 ("opencraft", NO_APPLICATION),
             ],
@@ -319,47 +338,34 @@ pub(crate) const TIMELINE: [Key; 1] = [key(
 )
 .at(run!(timeline))];
 
-/// Those of upstream that have no effect or are refused.
-pub(crate) const REFUSED: [Key; 5] = [
+const FRESH_IMAGES: &str =
+    "images come from the store by digest, so that none is older than what was asked for";
+const ONLY_KATA: &str = "it is of resource manager kube_kata, which is not supported";
+
+/// Those of upstream that are accepted and have no effect.
+pub(crate) const IDLE: [Key; 3] = [
     both(
         "benchmark.docker_pull",
         "benchmark",
         "docker_pull",
-        Kind::Only(
-            "false",
-            "images are never pulled: they come from the store by digest",
-        ),
-        "pull images again (false)",
-    ),
-    both(
-        "benchmark.kube_deployment",
-        "benchmark",
-        "kube_deployment",
-        Kind::Only(
-            "pod",
-            "only pods, as the kubecontrol manager is not supported",
-        ),
-        "how Kubernetes gets the work (pod)",
-    ),
+        Kind::Bool,
+        "of no effect: no image is older than what was asked for",
+    )
+    .without_effect("false", FRESH_IMAGES),
     both(
         "benchmark.runtime",
         "benchmark",
         "runtime",
-        Kind::Only("runc", "Kata containers are not supported"),
-        "container runtime (runc)",
-    ),
+        Kind::Text,
+        "of no effect: upstream's choice between runc and Kata containers",
+    )
+    .without_effect("runc", ONLY_KATA),
     both(
         "benchmark.runtime_filesystem",
         "benchmark",
         "runtime_filesystem",
-        Kind::Only("overlayfs", "Kata containers are not supported"),
-        "container file system (overlayfs)",
-    ),
-    both(
-        "benchmark.stress_app_timeout",
-        "benchmark",
-        "stress_app_timeout",
-        Kind::Only("", "application stress is not built in"),
-        "for stress",
-    ),
+        Kind::Text,
+        "of no effect: upstream's file system of Kata containers",
+    )
+    .without_effect("overlayfs", ONLY_KATA),
 ];

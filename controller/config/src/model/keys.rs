@@ -17,6 +17,16 @@ pub struct Key {
     pub(crate) access: Option<Access>,
     /// Not shown when it is false or 0.
     pub(crate) is_quiet: bool,
+    /// Accepted, and nothing follows from it.
+    pub(crate) without_effect: Option<WithoutEffect>,
+}
+
+/// Why an option has no effect.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WithoutEffect {
+    /// The value that needs no word; every other one is told.
+    pub(crate) usual: &'static str,
+    pub(crate) why: &'static str,
 }
 
 impl Key {
@@ -27,6 +37,11 @@ impl Key {
 
     pub(crate) const fn quiet(mut self) -> Self {
         self.is_quiet = true;
+        self
+    }
+
+    pub(crate) const fn without_effect(mut self, usual: &'static str, why: &'static str) -> Self {
+        self.without_effect = Some(WithoutEffect { usual, why });
         self
     }
 }
@@ -81,8 +96,6 @@ pub enum Kind {
         &'static [&'static str],
         &'static [(&'static str, &'static str)],
     ),
-    /// Known, and only this value is accepted; for others the reason.
-    Only(&'static str, &'static str),
 }
 
 pub(crate) const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Key {
@@ -93,6 +106,7 @@ pub(crate) const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Ke
         doc,
         access: None,
         is_quiet: false,
+        without_effect: None,
     }
 }
 
@@ -125,18 +139,15 @@ pub(crate) const fn unit(
         doc,
         access: None,
         is_quiet: false,
+        without_effect: None,
     }
 }
 
-/// Options of upstream that belong to what we do not support at all, with the reason.
-pub(crate) fn unsupported_option(option: &str) -> Option<String> {
-    for prefix in ["gcp_", "aws_"] {
-        if option.starts_with(prefix) {
-            return Some(format!(
-                "belongs to provider {}, which is not supported",
-                prefix.trim_end_matches('_')
-            ));
-        }
-    }
-    None
+/// The provider that an option of upstream belongs to, if that is one we do not have.
+pub(crate) fn other_provider(option: &str) -> Option<&'static str> {
+    let prefixes = [("gcp_", "gcp"), ("aws_", "aws")];
+    let of = prefixes
+        .iter()
+        .find(|(prefix, _)| option.starts_with(prefix));
+    of.map(|(_, provider)| *provider)
 }

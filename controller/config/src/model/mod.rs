@@ -8,10 +8,13 @@ pub(crate) mod field;
 mod functions;
 mod image_classification;
 pub(crate) mod keys;
+mod kubecontrol;
 mod kubeedge;
 mod kubernetes;
+mod mem_usage;
 mod openfaas;
 mod qemu;
+mod stress;
 
 pub use benchmark::{ApplicationConfig, Benchmark};
 pub use container::Container;
@@ -20,18 +23,22 @@ pub use functions::{FunctionSpec, Functions};
 pub use image_classification::ImageClassification;
 pub use kubeedge::KubeEdge;
 pub use kubernetes::Kubernetes;
+pub use mem_usage::MemUsage;
 pub use openfaas::OpenFaas;
 pub use qemu::Qemu;
+pub use stress::Stress;
 
-pub(crate) use benchmark::{LENGTH, REFUSED, RUN, TIMELINE};
+pub(crate) use benchmark::{IDLE, LENGTH, RUN, TIMELINE};
 pub(crate) use container::OPTIONS as CONTAINER;
 pub(crate) use empty::OPTIONS as EMPTY;
 pub(crate) use functions::OPTIONS as FUNCTIONS;
 pub(crate) use image_classification::{LOAD, PHOTOS};
+pub(crate) use kubecontrol::OPTIONS as KUBECONTROL;
 pub(crate) use kubeedge::OPTIONS as KUBEEDGE;
 pub(crate) use kubernetes::OPTIONS as KUBERNETES;
 pub(crate) use openfaas::OPTIONS as OPENFAAS;
 pub(crate) use qemu::OPTIONS as QEMU;
+pub(crate) use stress::OPTIONS as STRESS;
 
 use crate::choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime};
 use continuum_model::{Link, Mode, PerTier, Tier, TierPair};
@@ -82,6 +89,10 @@ pub struct Infrastructure {
     pub qemu: Qemu,
     /// Nodes may reach beyond their network.
     pub internet: bool,
+    /// Measure links before anything is run.
+    pub netperf: bool,
+    /// More hosts, as `USER@HOST`.
+    pub external_physical_machines: Vec<String>,
 }
 
 /// Machines of one tier.
@@ -164,6 +175,8 @@ pub struct Software {
     pub container_runtime: Runtime,
     /// `openfaas`, if any.
     pub execution_model: Option<ExecutionModelKind>,
+    /// Prometheus and Grafana.
+    pub observability: bool,
     /// For `openfaas`.
     #[serde(flatten)]
     pub openfaas: OpenFaas,
@@ -186,6 +199,7 @@ impl Default for Software {
             services: Vec::new(),
             container_runtime: Runtime::default(),
             execution_model: None,
+            observability: false,
             openfaas: OpenFaas::default(),
             max_connections: 1000,
             kubernetes: Kubernetes::default(),

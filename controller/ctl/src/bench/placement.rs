@@ -4,7 +4,8 @@
 use super::{agent_runner::AgentRunner, measurement::Measurement};
 use crate::{artifacts, session::Session};
 use continuum_agents::{ArtifactSource, Runner};
-use continuum_cluster::{Image, Pods, check_ready, client, node_times};
+use continuum_cluster::{Delivery, Image, Member, Pods, check_ready, client, node_times};
+use continuum_config::KubeDeployment;
 use continuum_host::error::Error;
 use continuum_model::{NodeRun, Phase, RunPlan};
 use continuum_plan::managers;
@@ -21,6 +22,42 @@ pub(super) struct RunPlacement {
     runtime: Option<String>,
     /// By run.
     images: BTreeMap<String, Image>,
+    /// What workers come to the cluster in, if they come together.
+    delivery: Option<Arc<Delivery>>,
+}
+
+/// All workers together. Those that differ by more than their node have a Job each, whatever is asked for.
+fn delivery(
+    how: KubeDeployment,
+    measurement: &Measurement,
+    images: &BTreeMap<String, Image>,
+) -> Result<Option<Arc<Delivery>>, Error> {
+    let workers = measurement.runs.iter().filter(|r| r.phase == Phase::Worker);
+    let workers: Vec<&RunPlan> = workers.collect();
+    let Some(first) = workers.first() else {
+        return Ok(None);
+    };
+    let are_alike = workers
+        .iter()
+        .all(|run| run.own.is_none() && first.does_the_same(run));
+    let how = match how {
+        KubeDeployment::Pod | KubeDeployment::Container if !are_alike => KubeDeployment::File,
+        how => how,
+    };
+    let mut members = Vec::new();
+    for run in &workers {
+        let image = images.get(&run.id).cloned();
+        let image = image
+            .ok_or_else(|| Error::other(format!("place run {}", run.id), "it has no image"))?;
+        members.push(Member {
+            run: measurement.start_of(run)?,
+            node: run.node.clone(),
+            image,
+            own: run.own.clone(),
+        });
+    }
+    let delivery = Delivery::new(how, &first.spec.application, &measurement.id, members);
+    Ok(Some(Arc::new(delivery)))
 }
 
 impl RunPlacement {
@@ -43,6 +80,7 @@ impl RunPlacement {
             pods: None,
             runtime,
             images: BTreeMap::new(),
+            delivery: None,
         };
         if in_pods {
             check_ready(&config.name, &client(deployment, plan)?, plan).await?;
@@ -51,6 +89,9 @@ impl RunPlacement {
             placement.pods = Some(pods.await?);
         }
         placement.push_images(session, &measurement.runs).await?;
+        if let Some(how) = measurement.kube_deployment.filter(|_| in_pods) {
+            placement.delivery = delivery(how, measurement, &placement.images)?;
+        }
         Ok(placement)
     }
 
@@ -114,13 +155,32 @@ impl RunPlacement {
             .map(|_| ())
     }
 
-    /// The place of one run.
+    /// Whether workers are asked for all at once.
+    pub(super) fn is_together(&self) -> bool {
+        self.delivery.is_some()
+    }
+
+    /// The place of one run among all.
     pub(super) fn of(&self, run: &RunPlan, session: &Session) -> Result<Arc<dyn Runner>, Error> {
+        self.place(run, session, self.delivery.clone())
+    }
+
+    /// The place of one run by itself.
+    pub(super) fn alone(&self, run: &RunPlan, session: &Session) -> Result<Arc<dyn Runner>, Error> {
+        self.place(run, session, None)
+    }
+
+    fn place(
+        &self,
+        run: &RunPlan,
+        session: &Session,
+        delivery: Option<Arc<Delivery>>,
+    ) -> Result<Arc<dyn Runner>, Error> {
         let agent = Arc::clone(session.agent(&run.node)?);
         let image = self.images.get(&run.id).cloned();
         Ok(match (&self.pods, image) {
             (Some(pods), Some(image)) if self.is_pod(run) => {
-                Arc::new(pods.place(run, image, agent))
+                Arc::new(pods.place(run, image, agent, delivery))
             }
             (_, image) => Arc::new(AgentRunner {
                 agent,
@@ -148,9 +208,13 @@ impl RunPlacement {
             if own.peek().is_none() {
                 continue;
             }
-            let mut times = node_times(&**agent, since).await;
+            let times = node_times(&**agent, since).await;
             for pod in own {
-                pod.node_times_unix_ns = times.remove(&pod.pod).unwrap_or_default();
+                let of_container = pod.container.as_ref();
+                let of_container = of_container.map(|name| format!("{}/{name}", pod.pod));
+                let stages = [Some(pod.pod.clone()), of_container].into_iter().flatten();
+                let stages = stages.filter_map(|owner| times.get(&owner)).flatten();
+                pod.node_times_unix_ns = stages.map(|(stage, at)| (*stage, *at)).collect();
             }
         }
     }

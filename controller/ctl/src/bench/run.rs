@@ -15,7 +15,7 @@ use super::{
 use crate::{report::Bench, session::Session};
 use continuum_config::Benchmark;
 use continuum_host::error::Error;
-use continuum_model::{ClockPair, Clocks, NodeRun, Phase, RunPlan};
+use continuum_model::{ClockPair, Clocks, NodeRun, Phase, RunPlan, node_name};
 use continuum_plan::applications::{self, Application};
 use continuum_workload_core::clock::AnchoredClock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -53,6 +53,7 @@ pub(super) async fn run(
     let mut measurement = Measurement {
         id: id.chars().take(8).collect(),
         runs: application.runs(plan, benchmark),
+        kube_deployment: benchmark.kube_deployment,
         deadline: Duration::from_secs_f64(application.deadline_s(benchmark)),
         clock,
         clocks: before,
@@ -101,7 +102,7 @@ pub(super) async fn run(
             one.run.was_dismissed = true;
         }
     }
-    let mut runs = gather(watched).await;
+    let mut runs = gather(session, watched).await;
     placement.complete(session, &mut runs, begun_unix_ns).await;
     let after = clocks_of_answering(session).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
@@ -120,6 +121,8 @@ pub(super) async fn run(
         .collect();
     let metrics = metrics.finish().await;
     let mut report = application.report(plan, benchmark, &runs, &clocks);
+    let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
+    application.add_samples(&mut report, &runs, &clocks, &samples.collect());
     let mut function_samples = Vec::new();
     let mut function_pods = Vec::new();
     if let Some(sampler) = sampler {
@@ -174,6 +177,13 @@ async fn start_all(
                 }
             }
         }
+        if phase == Phase::Worker && placement.is_together() {
+            // The first one asked for all of them.
+            let asked = started.first().map(|one| one.run.asked_unix_ns);
+            for one in &mut started {
+                one.run.asked_unix_ns = asked.unwrap_or(one.run.asked_unix_ns);
+            }
+        }
         if started.is_empty() && failure.is_none() {
             continue;
         }
@@ -198,7 +208,7 @@ async fn start_all(
 }
 
 /// Ends what still runs, and brings everything that runs left.
-async fn gather(mut watched: Vec<Watched>) -> Vec<NodeRun> {
+async fn gather(session: &Session, mut watched: Vec<Watched>) -> Vec<NodeRun> {
     if watched.iter().any(|one| one.run.exit.is_none()) {
         // Side by side: each dead node takes its whole deadline.
         let ends = watched
@@ -225,6 +235,15 @@ async fn gather(mut watched: Vec<Watched>) -> Vec<NodeRun> {
         if let Some(pod) = runner.pod() {
             run.started.cpu_max.clone_from(&pod.cpu_max);
             run.started.memory_max.clone_from(&pod.memory_max);
+            // The scheduler may have had it otherwise.
+            let actual = session
+                .plan
+                .nodes
+                .iter()
+                .find(|n| node_name(&n.name) == pod.node);
+            if let Some(node) = actual {
+                run.plan.node.clone_from(&node.name);
+            }
             run.pod = Some(pod);
         }
         runs.push(run);

@@ -2,7 +2,7 @@
 
 use super::{measurement::Measurement, node_health::NodeHealth};
 use crate::session::Session;
-use continuum_agents::{RunEvent, RunEventKind, RunStart, Runner};
+use continuum_agents::{RunEvent, RunEventKind, Runner};
 use continuum_host::error::Error;
 use continuum_model::{NodeRun, Phase, RunPlan, UserContainer};
 use continuum_workload_core::event::Event;
@@ -10,8 +10,6 @@ use futures_util::FutureExt;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
-/// Agents end their runs when the controller is silent for so long.
-const LEASE: Duration = Duration::from_secs(30);
 /// For a worker to load its network; minutes under emulation.
 const READY_DEADLINE: Duration = Duration::from_mins(6);
 /// A container of the user's own is asked so often whether it listens yet.
@@ -40,21 +38,10 @@ pub(super) async fn start(
     plan: &RunPlan,
     measurement: &Measurement,
 ) -> Result<Watched, Error> {
-    let remote_id = format!("{}-{}", measurement.id, plan.id);
-    let spec_json = serde_json::to_string(&plan.spec)
-        .map_err(|e| Error::other(format!("describe run {}", plan.id), e))?;
+    let remote_id = measurement.remote_id(plan);
+    let start = measurement.start_of(plan)?;
     let asked_unix_ns = measurement.clock.now_unix_ns();
-    let started = runner
-        .start(RunStart {
-            id: remote_id.clone(),
-            bench: measurement.id.clone(),
-            spec_json,
-            cpu_cores: plan.cpu_cores,
-            memory_bytes: plan.memory_mib << 20,
-            lease: LEASE,
-            container: None,
-        })
-        .await?;
+    let started = runner.start(start).await?;
     let (sender, events) = mpsc::channel(1024);
     let watcher = tokio::spawn({
         let (runner, id) = (Arc::clone(&runner), remote_id.clone());
@@ -79,13 +66,11 @@ impl Watched {
                 }
                 Ok(Event::Progress { done, total }) => run.progress = (done, total),
                 Ok(Event::BadInput { what, why }) => run.problems.push(format!("{what}: {why}")),
+                Ok(Event::Measured { metric, value }) => run.measured(metric, value),
                 Ok(Event::Finished(summary)) => run.summary = Some(summary),
                 Err(_) => match serde_json::from_str::<Metric>(&line) {
-                    Ok(metric) if run.plan.own.is_some() => {
-                        run.metrics
-                            .entry(metric.metric)
-                            .or_default()
-                            .push(metric.value);
+                    Ok(Metric { metric, value }) if run.plan.own.is_some() => {
+                        run.measured(metric, value);
                     }
                     _ => run.log.push(line),
                 },
@@ -225,7 +210,7 @@ pub(super) async fn wait_ended(
             }
         }
         // Services go on until they are told that nobody needs them.
-        let is_service = |w: &&Watched| w.run.plan.own.as_ref().is_some_and(|o| o.is_service);
+        let is_service = |w: &&Watched| w.run.plan.is_service();
         let mut open = watched
             .iter()
             .filter(|w| w.run.exit.is_none() && !w.run.lost);

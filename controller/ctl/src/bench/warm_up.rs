@@ -21,7 +21,7 @@ pub(super) async fn warm_up(
     let mut started = Vec::new();
     let run = async {
         for run in workers.filter(|r| seen.insert(r.node.clone())) {
-            let runner = placement.of(run, session)?;
+            let runner = placement.alone(run, session)?;
             let mut warm = run.clone();
             warm.id.push_str("-warm");
             started.push(start(runner, &warm, measurement).await?);

@@ -40,7 +40,7 @@ pub(super) fn of_config(
     plan: &Plan,
     allow: Allow,
 ) -> (Vec<String>, Vec<String>) {
-    let mut reasons = Vec::new();
+    let mut reasons = continuum_plan::not_yet(config);
     let mut warnings = Vec::new();
     if !config.infrastructure.infra_only {
         let manager = managers::find(config.software.resource_manager);

@@ -15,6 +15,10 @@ use continuum_provider::MachineState;
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
+/// Memory that is taken without runs.
+const IDLE_BYTES: u64 = 100_000_000;
+/// Memory that each run takes.
+pub(super) const RUN_BYTES: u64 = 20_000_000;
 /// As those of the agent behind gRPC.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 const PROGRAM_DEADLINE: Duration = Duration::from_mins(4);
@@ -384,7 +388,10 @@ impl Agent for SimulatedAgent {
     async fn metrics(&self) -> Result<Option<MetricsSample>, Error> {
         let doing = "tell its metrics";
         self.call(doing, CALL_DEADLINE, |machine, _, times| {
+            let running = machine.volatile.runs.values().filter(|r| r.ended.is_none());
             Ok(Some(MetricsSample {
+                memory_total_bytes: 500_000_000,
+                memory_used_bytes: IDLE_BYTES + RUN_BYTES * running.count() as u64,
                 time_unix_ns: times.unix_ns + machine.offset_ns,
                 ..MetricsSample::default()
             }))
@@ -408,8 +415,24 @@ impl Agent for SimulatedAgent {
                 source: "simulated".into(),
                 text: "a second passed".into(),
             };
+            let mut samples = vec![MetricsSample {
+                seq,
+                ..sample.clone()
+            }];
+            if seq == 1 {
+                // It keeps ten minutes.
+                samples.insert(
+                    0,
+                    MetricsSample {
+                        seq: 0,
+                        time_unix_ns: sample.time_unix_ns - 600_000_000_000,
+                        memory_used_bytes: IDLE_BYTES,
+                        ..sample
+                    },
+                );
+            }
             let batch = MetricsBatch {
-                samples: vec![MetricsSample { seq, ..sample }],
+                samples,
                 events: vec![event],
                 dropped: 0,
             };

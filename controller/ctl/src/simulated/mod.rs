@@ -2,7 +2,8 @@
 //! any other, and a change that breaks one of them fails within seconds.
 //!
 //! ```text
-//! interrupts, losses ─┐                                     ┌─ provider ─┐
+//! interrupts, losses, ┐                                     ┌─ provider ─┐
+//! applications ───────┤                                     │            │
 //! generator ──────────┴─> simulation ───────> deploy, bench ┴─ agent ────┴─> world: machines, links, runs, faults, calls
 //!  a seed, what must hold  commands, and what stops them
 //! ```
@@ -10,6 +11,7 @@
 //! one run, but for identifiers and the order of what happens at the same time.
 
 mod agent;
+mod applications;
 mod faults;
 mod generator;
 mod interrupts;

@@ -111,6 +111,11 @@ impl Run {
             Role::Sleep(sleep) => {
                 environment.now >= ready_at + Duration::from_secs_f64(sleep.sleep_s)
             }
+            Role::Stress(stress) => {
+                environment.now >= ready_at + Duration::from_secs_f64(stress.timeout_s)
+            }
+            // Until somebody ends it.
+            Role::Hold => false,
             // What is not simulated ends at once.
             _ => true,
         };

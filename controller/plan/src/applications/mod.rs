@@ -5,17 +5,24 @@ mod container;
 mod empty;
 mod functions;
 mod image_classification;
+mod like_workers;
+mod mem_usage;
 mod pods;
+mod stress;
 #[cfg(test)]
 mod test_runs;
 
 use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad};
-use continuum_model::{Clocks, Mode, NodeRun, Plan, Report, RunPlan};
+use continuum_model::{Clocks, MetricsSample, Mode, NodeRun, Plan, Report, RunPlan};
+use std::collections::BTreeMap;
 
 pub use functions::{
     IMAGE as IMAGE_FUNCTION, SUITE as SUITE_FUNCTIONS,
     report::{add as add_function_table, add_starts as add_start_table},
 };
+
+/// Samples by node, each by its node's clock.
+pub type Samples<'a> = BTreeMap<&'a str, &'a [MetricsSample]>;
 
 /// One application with its options; a benchmark has what they all have.
 pub trait Application: Sync + std::fmt::Debug {
@@ -35,6 +42,10 @@ pub trait Application: Sync + std::fmt::Debug {
     fn unused_options(&self, config: &Config) -> Vec<&'static str> {
         options_of_workers(config)
     }
+    /// Whether all workers do the same, so that one object of a cluster may carry them.
+    fn has_like_workers(&self) -> bool {
+        false
+    }
     /// Rules on a config.
     fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>);
     /// What runs where.
@@ -49,6 +60,15 @@ pub trait Application: Sync + std::fmt::Debug {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report;
+    /// What samples of nodes add to that.
+    fn add_samples(
+        &self,
+        _report: &mut Report,
+        _runs: &[NodeRun],
+        _clocks: &Clocks,
+        _samples: &Samples<'_>,
+    ) {
+    }
 }
 
 /// Those that have no effect where endpoints work alone.
@@ -67,5 +87,7 @@ pub fn of(benchmark: &Benchmark) -> &dyn Application {
         ApplicationConfig::Empty(own) => own,
         ApplicationConfig::Container(own) => own,
         ApplicationConfig::Functions(own) => own,
+        ApplicationConfig::Stress(own) => own,
+        ApplicationConfig::MemUsage(own) => own,
     }
 }

@@ -1,9 +1,10 @@
 //! How pods came to be: the deployment-time table.
 
+use crate::managers::STAGES_OF_A_PATCH;
 use continuum_model::{Cell, Clocks, NodeRun, Plan, Report, Table};
 use continuum_workload_core::stats::round_to;
 
-/// Columns after `pod`, in the order in which things happen, with where their times come from. Names are upstream's.
+/// Columns after `pod` and `container`, in the order in which things happen, with where their times come from. Names are upstream's.
 const COLUMNS: [(&str, Source); 10] = [
     ("api_workload_arrived (s)", Source::Api("job_created")),
     ("api_pod_created (s)", Source::Api("created")),
@@ -31,10 +32,6 @@ const COLUMNS: [(&str, Source); 10] = [
     ("started_application (s)", Source::Ready),
     ("ended_application (s)", Source::Ended),
 ];
-/// Stages that only upstream's changed Kubernetes can tell.
-const UNKNOWN: &str = "kubectl_start, kubectl_parsed, controller_read_workload, controller_unpacked_workload, \
-                       scheduler_read_pod, kubelet_created_cgroup";
-
 enum Source {
     /// The API, whole seconds, by the control plane's clock.
     Api(&'static str),
@@ -51,11 +48,12 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
     let controller = plan.controller();
     let ahead = |node: &str| clocks.get(node).map_or(0, |c| c.offset().0);
     let of_api = controller.map_or(0, |n| ahead(&n.name));
-    let names: Vec<&str> = std::iter::once("pod")
+    let names: Vec<&str> = ["pod", "container"]
+        .into_iter()
         .chain(COLUMNS.iter().map(|(name, _)| *name))
         .collect();
     let mut table = Table::new("pods.csv", "POD OUTPUT", &names);
-    let mut rows: Vec<(String, Vec<Option<f64>>)> = Vec::new();
+    let mut rows: Vec<([String; 2], Vec<Option<f64>>)> = Vec::new();
     for run in runs {
         let Some(pod) = &run.pod else { continue };
         let of_node = ahead(&run.plan.node);
@@ -72,7 +70,8 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
             Source::Ready => Some(round_to(seconds(run.ready_unix_ns?, of_node), 3)),
             Source::Ended => Some(round_to(seconds(run.ended_unix_ns?, of_node), 3)),
         });
-        rows.push((pod.pod.clone(), values.collect()));
+        let container = pod.container.clone().unwrap_or_default();
+        rows.push(([pod.pod.clone(), container], values.collect()));
     }
     if rows.is_empty() {
         return;
@@ -80,18 +79,18 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
     // As upstream sorts it: who started first.
     let started = |values: &[Option<f64>]| values.get(8).copied().flatten().unwrap_or(f64::MAX);
     rows.sort_by(|a, b| started(&a.1).total_cmp(&started(&b.1)));
-    for (pod, values) in rows {
+    for (names, values) in rows {
         let cells = values.into_iter().map(Cell::Float);
-        table.row(std::iter::once(Cell::Text(pod)).chain(cells).collect());
+        table.row(names.into_iter().map(Cell::Text).chain(cells).collect());
     }
     report.tables.push(table);
     report.notes.push(
         "times of pods: those of the API (api_…, scheduled_pod) are whole seconds, the others come from the logs of the node"
             .into(),
     );
-    report
-        .notes
-        .push(format!("an unchanged Kubernetes does not tell: {UNKNOWN}"));
+    report.notes.push(format!(
+        "an unchanged Kubernetes does not tell: {STAGES_OF_A_PATCH}"
+    ));
 }
 
 #[cfg(test)]

@@ -161,8 +161,8 @@ fn each_bad_line_of_an_ini_is_one_fault() {
         ),
         (
             "resource_manager = none",
-            "resource_manager = kubecontrol",
-            "`kubecontrol`: ",
+            "resource_manager = kube_kata",
+            "`kube_kata`: ",
         ),
     ];
     for (from, to, part) in cases {
@@ -222,8 +222,8 @@ fn one_link_alone_brings_no_preset() {
 fn with_infra_only_a_benchmark_is_not_even_looked_at() {
     let text = PLAIN_CFG
         .replace("[benchmark]", "infra_only = True\n[benchmark]")
-        .replace("resource_manager = none", "resource_manager = kubecontrol")
-        .replace("image_classification", "stress");
+        .replace("resource_manager = none", "resource_manager = kube_kata")
+        .replace("image_classification", "empty_kata");
     let checked = cfg(&text).unwrap();
     assert!(checked.config.infrastructure.infra_only && checked.config.benchmark.is_none());
     assert!(

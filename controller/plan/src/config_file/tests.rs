@@ -120,16 +120,14 @@ presett = "4g"
 #[test]
 fn faults_of_the_ini_spelling() {
     let text = "[infrastructure]\nprovider = gcp\ngcp_zone = x\ncloud_nodes = 2\ncloud_cores = 2\ncloud_cores = 3\n\
-        nonsense\n[benchmrk]\nfrequency = 0\n[benchmark]\nresource_manager = kubernetes\napplication = stress\n";
+        nonsense\n[benchmrk]\nfrequency = 0\n[benchmark]\nresource_manager = kubernetes\napplication = empty_kata\n";
     let found = faults(cfg(text)).join("\n");
     for part in [
         "test.cfg:2: [infrastructure] provider: `gcp`: machines of this provider",
-        "test.cfg:3: [infrastructure] gcp_zone: belongs to provider gcp",
         "test.cfg:6: [infrastructure] cloud_cores: was given already, in line 5",
         "test.cfg:7: `nonsense` is neither",
         "test.cfg:8: [benchmrk]: unknown section; did you mean `benchmark`?",
-        "test.cfg:12: [benchmark] application: `stress`",
-        "[infrastructure] cloud_memory: is required",
+        "test.cfg:12: [benchmark] application: `empty_kata`",
         "[infrastructure] cloud_quota: is required",
     ] {
         assert!(found.contains(part), "no {part:?} in\n{found}");
@@ -197,44 +195,6 @@ fn files_that_are_no_configs() {
     is_refused(dir.path().join("bytes.toml"), "not UTF-8");
     std::fs::write(dir.path().join("bad.toml"), "a = [\n").unwrap();
     is_refused(dir.path().join("bad.toml"), "bad.toml:");
-}
-
-/// Upstream's own files, where this machine has them: each is accepted, or refused for a named reason.
-#[test]
-fn upstream_configs() {
-    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/upstream-configs");
-    if !dir.exists() {
-        eprintln!("skipped: upstream's configs are not on this machine");
-        return;
-    }
-    let mut stack = vec![dir];
-    let (mut accepted, mut refused) = (0, 0);
-    while let Some(dir) = stack.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                stack.push(path);
-            } else if path.extension().is_some_and(|e| e == "cfg") {
-                match load(&path, &[]) {
-                    Ok(checked) => {
-                        accepted += 1;
-                        let config = checked.config;
-                        assert_eq!(toml(&to_toml(&config)).unwrap().config, config, "{path:?}");
-                    }
-                    Err(ConfigError::Faults { faults, .. }) => {
-                        refused += 1;
-                        assert!(
-                            !path.to_string_lossy().contains("/tutorial/"),
-                            "{path:?}: {faults:#?}"
-                        );
-                    }
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-    }
-    eprintln!("{accepted} accepted, {refused} refused");
-    assert!(accepted > 5);
 }
 
 proptest! {

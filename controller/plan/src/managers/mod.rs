@@ -1,6 +1,7 @@
 //! Resource managers: who decides where applications run. One trait, one file each, one list.
 
 mod cluster;
+mod kubecontrol;
 mod kubeedge;
 mod kubernetes;
 mod mist;
@@ -8,6 +9,8 @@ mod none;
 
 use continuum_config::{Config, ManagerKind};
 use continuum_model::{NodePlan, Role, Tier};
+
+pub(crate) use kubecontrol::STAGES_OF_A_PATCH;
 
 pub use cluster::{Cluster, ClusterPart, Secret, UnknownVersion};
 
@@ -17,6 +20,7 @@ pub const RESOURCE_MANAGERS: &[&dyn ResourceManager] = &[
     &mist::Mist,
     &kubernetes::Kubernetes,
     &kubeedge::KubeEdge,
+    &kubecontrol::KubeControl,
 ];
 
 /// What a manager needs of a node.
@@ -40,6 +44,10 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     }
     /// Rules on a config: option and what is wrong with it.
     fn check(&self, config: &Config) -> Vec<(&'static str, String)>;
+    /// What a user of it should know.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// Whether the first cloud node is its controller.
     fn has_controller(&self) -> bool;
     /// What a node needs.

@@ -1,0 +1,62 @@
+//! Applications without photos, from the first run to the last.
+
+use super::{
+    agent::RUN_BYTES,
+    interrupts::{SMALL, check_gone, check_valid},
+    simulation::{Simulation, Stop},
+};
+use continuum_model::{Table, Validity};
+
+/// The machines of [`SMALL`] with another application, three on the worker.
+fn simulation(application: &str) -> Simulation {
+    let machines = SMALL.split("application = ").next().unwrap();
+    let mut simulation = Simulation::new(&format!(
+        "{machines}applications_per_worker = 3\napplication = {application}\n"
+    ));
+    simulation.up(Stop::Never).ok();
+    simulation
+}
+
+fn table<'a>(tables: &'a [Table], file: &str) -> &'a Table {
+    tables.iter().find(|t| t.file == file).unwrap()
+}
+
+#[test]
+fn stress_keeps_all_busy_for_its_time_and_says_how_long_that_was() {
+    let mut simulation = simulation("\"stress\"\nstress_timeout_s = 30");
+    let done = simulation.bench(Stop::Never).ok();
+    let report = &done.bench.report;
+    assert_eq!(
+        report.validity,
+        Validity::Unverified,
+        "{:?}",
+        report.invalid
+    );
+    let csv = table(&report.tables, "workers.csv").to_csv();
+    assert_eq!(csv.matches("edge0").count(), 3, "{csv}");
+    let notes = report.notes.join("\n");
+    assert!(notes.contains("total stress duration: 3"), "{notes}");
+    check_gone(&mut simulation);
+}
+
+#[test]
+fn mem_usage_sees_what_those_take_that_are_there_and_then_ends_them() {
+    let mut simulation = simulation("\"mem_usage\"");
+    let done = simulation.bench(Stop::Never).ok();
+    let report = &done.bench.report;
+    assert_eq!(
+        report.validity,
+        Validity::Unverified,
+        "{:?}",
+        report.invalid
+    );
+    let csv = table(&report.tables, "memory.csv").to_csv();
+    let each = RUN_BYTES / 1_000_000;
+    assert!(
+        csv.contains(&format!("edge0,3,400.0,{}.0,{each}.0", 400 - 3 * each)),
+        "{csv}"
+    );
+    assert_eq!(simulation.runs_under_way(), Vec::<String>::new());
+    check_valid(&mut simulation);
+    check_gone(&mut simulation);
+}

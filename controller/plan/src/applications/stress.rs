@@ -1,0 +1,106 @@
+//! `stress`: each worker application keeps one core busy for so long, or as much of it as its limit leaves.
+
+use super::{Application, like_workers};
+use continuum_config::{Benchmark, Config, Findings, Stress};
+use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan};
+use continuum_workload_core::{
+    spec::{Role as Does, Stress as Busy},
+    stats::round_to,
+};
+
+/// What a run measures by itself, with the names of columns.
+const MEASURED: [(&str, &str); 2] = [("cpu_time_s", "cpu_time (s)"), ("operations", "operations")];
+
+impl Application for Stress {
+    fn has_like_workers(&self) -> bool {
+        true
+    }
+
+    fn load_end_s(&self, _benchmark: &Benchmark) -> Option<f64> {
+        Some(self.timeout_s).filter(|s| *s > 0.0)
+    }
+
+    fn unused_options(&self, _config: &Config) -> Vec<&'static str> {
+        like_workers::UNUSED_OPTIONS.into()
+    }
+
+    fn check(&self, _config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
+        if self.timeout_s <= 0.0 {
+            findings.fault(
+                "benchmark.stress_timeout_s",
+                "is required for application stress",
+            );
+        }
+    }
+
+    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
+        let role = Does::Stress(Busy {
+            timeout_s: self.timeout_s,
+        });
+        like_workers::runs(plan, benchmark, &role)
+    }
+
+    fn deadline_s(&self, _benchmark: &Benchmark) -> f64 {
+        self.timeout_s + 120.0
+    }
+
+    fn report(
+        &self,
+        plan: &Plan,
+        _benchmark: &Benchmark,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+    ) -> Report {
+        let mut report = like_workers::report("STRESS OUTPUT", &MEASURED, plan, runs, clocks);
+        let asked = runs.iter().map(|run| run.asked_unix_ns).min();
+        let ended = runs.iter().filter_map(|run| {
+            let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);
+            run.ended_unix_ns.map(|at| at - ahead_ns)
+        });
+        if let (Some(asked), Some(ended)) = (asked, ended.max()) {
+            let seconds = round_to((ended - asked) as f64 / 1e9, 2);
+            report.notes.push(format!(
+                "total stress duration: {seconds} s, from when the first application was asked for to the end of the last"
+            ));
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::applications::test_runs;
+    use continuum_model::{Phase, Prefix};
+
+    #[test]
+    fn what_each_one_got_of_a_core_is_in_the_table() {
+        let text = "name = \"d\"\ninfrastructure = { provider = \"qemu\", edge = { nodes = 1, cores = 2, memory_mib = 2048 }, \
+                    endpoint = { nodes = 1, cores = 1, memory_mib = 512 } }\nsoftware.resource_manager = \"mist\"\n\
+                    benchmark = { application = \"stress\", stress_timeout_s = 60, applications_per_worker = 2 }\n";
+        let config = crate::parse(text, "d.toml", false, "d", &[])
+            .unwrap()
+            .config;
+        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let benchmark = config.benchmark.as_ref().unwrap();
+        let stress = Stress { timeout_s: 60.0 };
+        let planned = stress.runs(&plan, benchmark);
+        assert_eq!(planned.len(), 2);
+        assert!(planned.iter().all(|run| run.node == "edge0"));
+        let mut run = test_runs::run("edge0", Phase::Worker, Vec::new());
+        run.ready_unix_ns = Some(1_500_000_000);
+        run.ended_unix_ns = Some(61_500_000_000);
+        let measured = [("cpu_time_s", 29.871), ("operations", 5000.0)];
+        for (name, value) in measured {
+            run.metrics.insert(name.to_owned(), vec![value]);
+        }
+        let report = stress.report(&plan, benchmark, &[run], &Clocks::new());
+        let csv = report.tables[0].to_csv();
+        assert!(csv.contains("edge0,1.5,61.5,29.87,5000.0"), "{csv}");
+        assert!(
+            report.notes[0].starts_with("total stress duration: 61.5 s"),
+            "{:?}",
+            report.notes
+        );
+    }
+}

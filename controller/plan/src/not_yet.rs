@@ -1,0 +1,75 @@
+//! What a config may ask for and this version does not do: refused by name before anything is made.
+
+use continuum_config::{Config, Preset};
+
+/// Everything of that, each with the option's name and what to do without it.
+pub fn not_yet(config: &Config) -> Vec<String> {
+    let infrastructure = &config.infrastructure;
+    let preset = config.network.preset;
+    let all = [
+        (
+            infrastructure.netperf,
+            "infrastructure.netperf: this version does not measure links yet; give --set infrastructure.netperf=false"
+                .to_owned(),
+        ),
+        (
+            !infrastructure.external_physical_machines.is_empty(),
+            format!(
+                "infrastructure.external_physical_machines ({}): this version makes machines on this host only; give --set \
+                 infrastructure.external_physical_machines=[]",
+                infrastructure.external_physical_machines.join(", ")
+            ),
+        ),
+        (
+            preset.is_trace(),
+            format!(
+                "network.preset {preset}: this version has no links that follow a recorded trace yet; give --set \
+                 network.preset={}",
+                Preset::FourthGeneration
+            ),
+        ),
+        (
+            config.software.observability,
+            "software.observability: this version installs no Prometheus and no Grafana yet; give --set \
+             software.observability=false"
+                .to_owned(),
+        ),
+    ];
+    let asked_for = all.into_iter().filter(|(is_asked_for, _)| *is_asked_for);
+    asked_for.map(|(_, reason)| reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_there_yet_passes_the_check_and_is_refused_by_name() {
+        let text = "[infrastructure]\nprovider = qemu\nendpoint_nodes = 1\nendpoint_cores = 1\nendpoint_memory = 1\n\
+            endpoint_quota = 1\nnetperf = True\nexternal_physical_machines = user@one, user@two\n\
+            network_emulation = True\nwireless_network_preset = 4g_us_verizon_mahimahi\n[benchmark]\n\
+            resource_manager = none\napplication = image_classification\nfrequency = 1\nobservability = True\n";
+        let refused = |set: &[&str]| {
+            let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+            let config = crate::parse(text, "t.cfg", true, "t", &set).unwrap().config;
+            not_yet(&config)
+        };
+        let reasons = refused(&[]);
+        let names = [
+            "infrastructure.netperf",
+            "infrastructure.external_physical_machines (user@one, user@two)",
+            "network.preset 4g_us_verizon_mahimahi",
+            "software.observability",
+        ];
+        assert_eq!(reasons.len(), names.len(), "{reasons:#?}");
+        for (reason, name) in reasons.iter().zip(names) {
+            assert!(reason.starts_with(name), "{reason}");
+        }
+        // What each reason says to type does away with it.
+        let set: Vec<&str> = reasons
+            .iter()
+            .filter_map(|r| Some(r.split_once("--set ")?.1))
+            .collect();
+        assert_eq!(refused(&set), [""; 0], "{set:?}");
+    }
+}
