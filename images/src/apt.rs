@@ -4,7 +4,7 @@ use crate::{
     cache::Cache,
     error::{ImageError, Report},
     hash,
-    lock::{Lock, LockedPackage},
+    package_lock::{Lock, LockedPackage},
     process::Program,
     spec::PackageSet,
 };

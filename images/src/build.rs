@@ -7,9 +7,9 @@ use crate::{
     components::{self, Catalogue},
     containers,
     error::{ImageError, Report},
-    ext4, guest, hash, initrd,
-    lock::Lock,
-    oci, root,
+    ext4, guest, hash, initrd, oci,
+    package_lock::Lock,
+    package_tree,
     spec::{PackageSet, SourceTree},
     store::{Image, KIND, Manifest, name_of, pointer, write_current},
     weights,
@@ -62,7 +62,7 @@ pub fn build_root(
     apt.update()?;
     let lock = locks_of(&apt, "build-root", &[&spec.build_root], cache)?;
     apt.download(cache, &lock, report)?;
-    let tree = root::tree(cache, &lock, report)?;
+    let tree = package_tree::tree(cache, &lock, report)?;
     Ok(BuildRoot {
         tree,
         key: lock.digest(),
@@ -128,7 +128,7 @@ impl<'a> Parts<'a> {
             apt.download(cache, &lock, report)?;
             extras.insert(name.clone(), lock);
         }
-        let tree = root::tree(cache, &packages, report)?;
+        let tree = package_tree::tree(cache, &packages, report)?;
         let base = guest::base(cache, source, &tree, &packages.digest(), report)?;
         Ok(Self {
             source,

@@ -158,7 +158,7 @@ pub fn unused(place: &Cache, kept: &BTreeSet<String>) -> Result<Vec<(PathBuf, u6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{error::Silent, lock::Lock, store::Manifest};
+    use crate::{error::Silent, package_lock::Lock, store::Manifest};
     use std::collections::BTreeMap;
 
     /// An image whose disk is two megabytes of nothing with a word in the middle; `None` without qemu-img.

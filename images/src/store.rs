@@ -4,7 +4,7 @@ use crate::{
     cache::{Cache, root_command},
     error::ImageError,
     hash,
-    lock::Lock,
+    package_lock::Lock,
     raw,
 };
 use serde::{Deserialize, Serialize};

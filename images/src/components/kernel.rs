@@ -22,8 +22,8 @@ use crate::{
     cache::{self, Cache},
     error::{ImageError, Report},
     hash,
-    lock::{Lock, LockedPackage},
-    root,
+    package_lock::{Lock, LockedPackage},
+    package_tree,
     spec::{PackageSet, read_toml},
 };
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ impl Fetcher for Kernel {
         cache.require_free(4)?;
         let mut lock = resolve(cache, component, report)?;
         let build = Build {
-            tree: root::tree(cache, &lock.build_root, report)?,
+            tree: package_tree::tree(cache, &lock.build_root, report)?,
             work: into.join(".kernel"),
         };
         report.step(&format!("unpacking {}", lock.source.file_name()));

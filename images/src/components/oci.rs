@@ -5,7 +5,7 @@ use crate::{
     bundle,
     cache::Cache,
     error::{ImageError, Report},
-    hash, oci, root,
+    hash, oci, package_tree,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ fn origin<'a>(
 /// The guest's package tree, which has programs that a static one calls.
 fn guest_tree(cache: &Cache, report: &dyn Report) -> Result<PathBuf, ImageError> {
     let image = crate::store::current(cache)?;
-    root::tree(cache, &image.manifest.packages, report)
+    package_tree::tree(cache, &image.manifest.packages, report)
 }
 
 impl Fetcher for Oci {

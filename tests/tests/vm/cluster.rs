@@ -2,7 +2,7 @@
 
 use crate::fixture::VmFixture;
 use anyhow::{Context, ensure};
-use continuum_images::{error::Silent, oci, root, store};
+use continuum_images::{error::Silent, oci, package_tree, store};
 use continuum_tests::{
     ctl::{Ctl, source},
     skip,
@@ -150,7 +150,7 @@ pub(crate) fn kubectl_program() -> anyhow::Result<String> {
 pub(crate) fn tools_archive(vms: &VmFixture) -> anyhow::Result<PathBuf> {
     let cache = skip::cache()?;
     let packages = store::current(&cache)?.manifest.packages;
-    let tree = root::tree(&cache, &packages, &Silent)?;
+    let tree = package_tree::tree(&cache, &packages, &Silent)?;
     let app = source().join("examples/own-app");
     let spec = oci::ImageSpec {
         arguments: Vec::new(),

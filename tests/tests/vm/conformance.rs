@@ -6,7 +6,7 @@ use crate::{
     table::{Body, Fixture, Need, Test},
 };
 use anyhow::{Context, ensure};
-use continuum_images::{error::Silent, oci, root, store};
+use continuum_images::{error::Silent, oci, package_tree, store};
 use continuum_tests::{ctl::example, process::pause, skip};
 use std::{
     collections::BTreeMap,
@@ -291,7 +291,7 @@ fn clear(cluster: &Cluster) -> anyhow::Result<()> {
 fn stand_in(vms: &VmFixture, reference: &str) -> anyhow::Result<PathBuf> {
     let cache = skip::cache()?;
     let packages = store::current(&cache)?.manifest.packages;
-    let busybox = root::tree(&cache, &packages, &Silent)?.join("usr/bin/busybox");
+    let busybox = package_tree::tree(&cache, &packages, &Silent)?.join("usr/bin/busybox");
     let watchdog = skip::stored_program("faas", "continuum-watchdog")?;
     let mut files = BTreeMap::from([("/usr/bin/fwatchdog".to_owned(), watchdog)]);
     for tool in ["busybox", "env", "cat", "sha512sum"] {

@@ -135,7 +135,7 @@ pub(crate) fn extras(
                 "the image has none beside it; build it again: continuum-ctl image build",
             )
         })?;
-    let source = |p: &continuum_images::lock::LockedPackage| ArtifactSource {
+    let source = |p: &continuum_images::package_lock::LockedPackage| ArtifactSource {
         name: p.file_name(),
         sha256: p.sha256.clone(),
         size_bytes: p.size_bytes,

@@ -5,7 +5,7 @@ use continuum_config::Config;
 use continuum_host::{context::Context, error::Error};
 use continuum_images::{
     components::{self, Catalogue},
-    lock::LockedPackage,
+    package_lock::LockedPackage,
     store,
 };
 use continuum_model::Plan;

@@ -51,7 +51,7 @@ impl Fixture {
             bundle: "b".into(),
             files,
             disk_bytes: 10,
-            packages: continuum_images::lock::Lock::default(),
+            packages: continuum_images::package_lock::Lock::default(),
             extras: BTreeMap::new(),
             role: String::new(),
             containers: Vec::new(),

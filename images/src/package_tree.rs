@@ -6,7 +6,7 @@ use crate::{
     cache::Cache,
     error::{ImageError, Report},
     hash,
-    lock::Lock,
+    package_lock::Lock,
     process::Program,
 };
 use std::{
