@@ -1,5 +1,6 @@
 //! Talking to agents in plain domain types. The wire is known to `grpc/` only.
 
+pub mod error;
 mod grpc;
 mod runner;
 mod types;

@@ -1,7 +1,9 @@
 //! What the controller asks of an agent.
 
 use continuum_host::error::Error;
-use continuum_model::{ClockOffset, LinkClass, MetricsBatch, MetricsSample, RunExit, StartedRun};
+use continuum_model::{
+    ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodeTime, RunExit, StartedRun,
+};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::sync::mpsc;
 
@@ -193,8 +195,7 @@ pub struct Container {
 /// What a run says.
 #[derive(Debug, Clone)]
 pub struct RunEvent {
-    /// By the node's clock.
-    pub time_unix_ns: i64,
+    pub time_unix_ns: NodeTime,
     /// What.
     pub kind: RunEventKind,
 }

@@ -1,6 +1,9 @@
 //! One question to the API server, until it is answered.
 
-use super::{AGAIN_AFTER, ASK_DEADLINE};
+use super::{
+    AGAIN_AFTER, ASK_DEADLINE,
+    error::{ClusterError, Unanswered},
+};
 use continuum_host::error::Error;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,16 +21,21 @@ where
         let why = match tokio::time::timeout(ASK_DEADLINE, call()).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(kube::Error::Api(status))) if status.code < 500 && status.code != 429 => {
-                return Err(Error::other(doing, status.message.clone()));
+                return Err(ClusterError::Refused {
+                    doing: doing.to_owned(),
+                    code: status.code,
+                    message: status.message.clone(),
+                }
+                .into());
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer from the API server".to_owned(),
+            Ok(Err(error)) => Unanswered::Api(Box::new(error)),
+            Err(_) => Unanswered::Silent,
         };
         if begun.elapsed() > SILENCE {
             return Err(Error::Deadline {
                 what: format!("the API server, to {doing}"),
                 after: SILENCE,
-                last: why,
+                last: why.to_string(),
             });
         }
         tokio::time::sleep(AGAIN_AFTER).await;

@@ -1,6 +1,6 @@
 //! The way to the API server of a deployment, for us and for `kubectl`.
 
-use super::ASK_DEADLINE;
+use super::{ASK_DEADLINE, error::ClusterError};
 use continuum_host::{
     error::Error,
     keys::Secrets,
@@ -47,20 +47,30 @@ pub fn write_kubeconfig(
 /// A client of the deployment's API server. Streams may be silent for as long as they like: whoever asks for an answer
 /// sets its deadline.
 pub fn client(deployment: &Deployment, plan: &Plan) -> Result<Client, Error> {
-    let failed = |e: String| Error::other("prepare the connection to the API server", e);
-    let controller = plan.controller();
-    let controller = controller.ok_or_else(|| failed("there is no controller node".into()))?;
+    let controller = plan.controller().ok_or(ClusterError::NoController)?;
     let secrets = Secrets::open(deployment)?;
     let url = server(controller);
     let admin = secrets.cluster_admin()?;
-    let mut config = kube::Config::new(url.parse().map_err(|e| failed(format!("{url}: {e}")))?);
-    let authority = pem_to_der(&secrets.cluster_authority()?.certificate_pem).map_err(failed)?;
+    let mut config = kube::Config::new(url.parse().map_err(failed(&url))?);
+    let authority = pem_to_der(&secrets.cluster_authority()?.certificate_pem);
+    let authority = authority.map_err(failed(&url))?;
     config.root_cert = Some(vec![authority]);
     config.auth_info.client_certificate_data = Some(base64(&admin.certificate_pem));
     config.auth_info.client_key_data = Some(base64(&admin.key_pem).into());
     config.connect_timeout = Some(ASK_DEADLINE);
     config.read_timeout = None;
-    Client::try_from(config).map_err(|e| failed(e.to_string()))
+    Client::try_from(config).map_err(failed(&url))
+}
+
+fn failed<E>(url: &str) -> impl FnOnce(E) -> Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let url = url.to_owned();
+    move |error| {
+        let source = error.into();
+        ClusterError::Connection { url, source }.into()
+    }
 }
 
 fn server(controller: &NodePlan) -> String {
@@ -71,9 +81,7 @@ fn base64(text: &str) -> String {
     data_encoding::BASE64.encode(text.as_bytes())
 }
 
-fn pem_to_der(pem: &str) -> Result<Vec<u8>, String> {
+fn pem_to_der(pem: &str) -> Result<Vec<u8>, data_encoding::DecodeError> {
     let body: String = pem.lines().filter(|l| !l.starts_with("-----")).collect();
-    data_encoding::BASE64
-        .decode(body.as_bytes())
-        .map_err(|e| e.to_string())
+    data_encoding::BASE64.decode(body.as_bytes())
 }

@@ -1,5 +1,6 @@
 //! A run as a Job: one pod, on its node, never tried twice.
 
+use super::error::ClusterError;
 use continuum_agents::{OUT_DIR, RunStart, workload_arguments};
 use continuum_host::error::Error;
 use continuum_model::{GUEST_DATA_DIR, UserContainer, node_name};
@@ -117,7 +118,7 @@ fn whole(
     });
     job["spec"]["activeDeadlineSeconds"] = json!(deadline.as_secs());
     job["spec"]["template"] = json!({ "metadata": { "labels": labels }, "spec": pod });
-    serde_json::from_value(job).map_err(|e| Error::other(format!("describe run {id}"), e))
+    serde_json::from_value(job).map_err(|source| ClusterError::job(id, source).into())
 }
 
 /// The Job of one run. Requests are limits: what a pod may use is what it is promised, so that results do not depend on
@@ -171,7 +172,7 @@ pub(super) fn job_of_pods(
         return Ok(None);
     };
     let mut spec: Value = serde_json::from_str(&first.run.spec_json)
-        .map_err(|e| Error::other(format!("describe run {id}"), e))?;
+        .map_err(|source| ClusterError::job(id, source))?;
     let unknown = "\u{1}node";
     spec["node"] = json!(unknown);
     let anywhere = RunStart {

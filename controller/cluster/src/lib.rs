@@ -11,6 +11,7 @@ mod apply;
 mod ask;
 mod client;
 mod delivery;
+pub mod error;
 mod function_pods;
 mod job;
 mod log;

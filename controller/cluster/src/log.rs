@@ -2,6 +2,7 @@
 
 use super::{AGAIN_AFTER, ASK_DEADLINE};
 use continuum_agents::{RunEvent, RunEventKind};
+use continuum_model::NodeTime;
 use futures_util::AsyncBufReadExt;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::{Api, api::LogParams};
@@ -57,6 +58,11 @@ fn split(line: &str) -> Option<(Timestamp, &str)> {
     Some((time.parse().ok()?, text))
 }
 
+/// Lines are stamped by the runtime of the node.
+fn by_node(time: Timestamp) -> NodeTime {
+    NodeTime::from_unix_ns(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX))
+}
+
 impl Reader {
     /// Of a pod's only container, or of one of several.
     pub(super) fn of(container: Option<String>) -> Self {
@@ -75,14 +81,14 @@ impl Reader {
         }
         self.last = Some(time);
         Some(RunEvent {
-            time_unix_ns: i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX),
+            time_unix_ns: by_node(time),
             kind: RunEventKind::Line(text.to_owned()),
         })
     }
 
-    /// Time of the last line, nanoseconds since 1970.
-    pub(super) fn last_unix_ns(&self) -> Option<i64> {
-        i64::try_from(self.last?.as_nanosecond()).ok()
+    /// Of the last line.
+    pub(super) fn last(&self) -> Option<NodeTime> {
+        self.last.map(by_node)
     }
 
     /// For how long nothing could be read.
@@ -234,7 +240,7 @@ mod tests {
         let mut reader = Reader::default();
         let first = "2026-01-01T00:00:00.000000001Z {\"event\":\"ready\"}";
         let event = reader.take(first).unwrap();
-        assert_eq!(event.time_unix_ns, 1_767_225_600_000_000_001);
+        assert_eq!(event.time_unix_ns.unix_ns(), 1_767_225_600_000_000_001);
         let RunEventKind::Line(text) = event.kind else {
             panic!("not a line")
         };

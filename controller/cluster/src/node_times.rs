@@ -2,14 +2,14 @@
 //! API only has seconds.
 
 use continuum_agents::Agent;
-use continuum_model::NodeTimes;
+use continuum_model::{NodeTime, NodeTimes};
 use std::{collections::BTreeMap, time::Duration};
 
 /// For a node to search its journal.
 const JOURNAL_DEADLINE: Duration = Duration::from_mins(1);
 
-/// `journalctl` with the lines that [`parse`] understands, since a time in seconds since 1970.
-fn argv(since_unix_s: i64) -> Vec<String> {
+/// `journalctl` with the lines that [`parse`] understands, since a moment.
+fn argv(since: NodeTime) -> Vec<String> {
     let words = [
         "journalctl",
         "--unit=kubelet",
@@ -20,7 +20,7 @@ fn argv(since_unix_s: i64) -> Vec<String> {
         "--no-pager",
         "--grep=SyncLoop ADD|MountVolume.SetUp succeeded|RunPodSandbox for|CreateContainer within|StartContainer for",
     ];
-    let since = format!("--since=@{since_unix_s}");
+    let since = format!("--since=@{}", since.unix_s());
     words
         .iter()
         .map(|w| (*w).to_owned())
@@ -46,7 +46,8 @@ fn parse(journal: &str) -> BTreeMap<String, NodeTimes> {
             .and_then(|t| t.parse::<i64>().ok());
         if let (Some(time_us), Some(message)) = (time_us, entry["MESSAGE"].as_str()) {
             // containerd quotes its message once more.
-            reader.take(time_us * 1000, &message.replace("\\\"", "\""));
+            let at = NodeTime::from_unix_ns(time_us * 1000);
+            reader.take(at, &message.replace("\\\"", "\""));
         }
     }
     reader.pods
@@ -61,29 +62,29 @@ struct Reader {
 
 impl Reader {
     /// The first time counts: what is tried again was begun before.
-    fn note(&mut self, pod: &str, stage: &'static str, time_ns: i64) {
+    fn note(&mut self, pod: &str, stage: &'static str, at: NodeTime) {
         let times = self.pods.entry(pod.to_owned()).or_default();
-        times.entry(stage).or_insert(time_ns);
+        times.entry(stage).or_insert(at);
     }
 
-    fn take(&mut self, time_ns: i64, message: &str) {
+    fn take(&mut self, at: NodeTime, message: &str) {
         if message.contains("SyncLoop ADD") {
             let pods = between(message, "pods=[", "]").unwrap_or_default();
             for pod in pods.split(',') {
                 let name = pod.trim_matches('"').rsplit('/').next().unwrap_or(pod);
-                self.note(name, "kubelet_pod_received", time_ns);
+                self.note(name, "kubelet_pod_received", at);
             }
         } else if message.contains("MountVolume.SetUp succeeded") {
             // All of them must be there, so the last one counts.
             if let Some(pod) = between(message, "pod=\"", "\"") {
                 let name = pod.rsplit('/').next().unwrap_or(pod);
                 let times = self.pods.entry(name.to_owned()).or_default();
-                times.insert("kubelet_mounted_volume", time_ns);
+                times.insert("kubelet_mounted_volume", at);
             }
         } else if let Some(id) = between(message, "returns sandbox id \"", "\"") {
             if let Some(pod) = between(message, "PodSandboxMetadata{Name:", ",") {
                 self.owners.insert(id.to_owned(), pod.to_owned());
-                self.note(pod, "kubelet_applied_sandbox", time_ns);
+                self.note(pod, "kubelet_applied_sandbox", at);
             }
         } else if let Some(id) = between(message, "returns container id \"", "\"") {
             let sandbox = between(message, "within sandbox \"", "\"").unwrap_or_default();
@@ -91,7 +92,7 @@ impl Reader {
                 let name = between(message, "ContainerMetadata{Name:", ",").unwrap_or_default();
                 let container = format!("{pod}/{name}");
                 for owner in [&pod, &container] {
-                    self.note(owner, "kubelet_created_container", time_ns);
+                    self.note(owner, "kubelet_created_container", at);
                 }
                 self.owners.insert(id.to_owned(), container);
             }
@@ -100,7 +101,7 @@ impl Reader {
             if let Some(container) = self.owners.get(id).cloned() {
                 let pod = container.split('/').next().unwrap_or_default();
                 for owner in [pod, &container] {
-                    self.note(owner, "kubelet_started_container", time_ns);
+                    self.note(owner, "kubelet_started_container", at);
                 }
             }
         }
@@ -108,8 +109,8 @@ impl Reader {
 }
 
 /// Stages of all pods of a node since a time, by pod. A node whose logs cannot be read has none.
-pub async fn node_times(agent: &dyn Agent, since_unix_s: i64) -> BTreeMap<String, NodeTimes> {
-    let argv = argv(since_unix_s);
+pub async fn node_times(agent: &dyn Agent, since: NodeTime) -> BTreeMap<String, NodeTimes> {
+    let argv = argv(since);
     match agent.exec(&argv, JOURNAL_DEADLINE).await {
         Ok(output) => parse(&String::from_utf8_lossy(&output.stdout)),
         Err(error) => {
@@ -152,7 +153,7 @@ mod tests {
         ]
         .join("\n");
         let pods = parse(&journal);
-        let of_a: Vec<_> = pods["a"].iter().map(|(k, v)| (*k, *v)).collect();
+        let of_a: Vec<_> = pods["a"].iter().map(|(k, v)| (*k, v.unix_ns())).collect();
         assert_eq!(
             of_a,
             [
@@ -165,6 +166,6 @@ mod tests {
         );
         assert_eq!(pods["b"].len(), 2);
         let of_container: Vec<_> = pods["a/c"].values().copied().collect();
-        assert_eq!(of_container, [6000, 8000]);
+        assert_eq!(of_container, [6000, 8000].map(NodeTime::from_unix_ns));
     }
 }

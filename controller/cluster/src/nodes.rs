@@ -1,6 +1,9 @@
 //! Which nodes of a cluster are ready, and why others are not.
 
-use super::ASK_DEADLINE;
+use super::{
+    ASK_DEADLINE,
+    error::{ClusterError, Unanswered},
+};
 use continuum_host::{context::Context, error::Error};
 use continuum_model::{Plan, node_name};
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
@@ -48,13 +51,13 @@ fn unready(plan: &Plan, nodes: &[Node]) -> BTreeMap<String, String> {
 }
 
 /// All nodes, asked for once.
-async fn list_once(client: &Client) -> Result<Vec<Node>, String> {
+async fn list_once(client: &Client) -> Result<Vec<Node>, Unanswered> {
     let nodes: Api<Node> = Api::all(client.clone());
     let parameters = ListParams::default();
     match tokio::time::timeout(ASK_DEADLINE, nodes.list(&parameters)).await {
         Ok(Ok(list)) => Ok(list.items),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no answer from the API server".to_owned()),
+        Ok(Err(error)) => Err(Unanswered::Api(Box::new(error))),
+        Err(_) => Err(Unanswered::Silent),
     }
 }
 
@@ -80,7 +83,7 @@ pub async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Resu
                 let why = unready.iter().map(|(node, why)| format!("{node}: {why}"));
                 why.collect::<Vec<_>>().join("; ")
             }
-            Err(why) => why,
+            Err(unanswered) => unanswered.to_string(),
         };
         if last != said {
             context.progress.say(&format!("not ready: {last}"));
@@ -99,10 +102,8 @@ pub async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Resu
 
 /// Nodes that are not ready now, with why; asked once.
 pub async fn unready_now(client: &Client, plan: &Plan) -> Result<BTreeMap<String, String>, Error> {
-    let nodes = list_once(client).await;
-    nodes
-        .map(|nodes| unready(plan, &nodes))
-        .map_err(|why| Error::other("look at the cluster's nodes", why))
+    let nodes = list_once(client).await.map_err(ClusterError::Nodes)?;
+    Ok(unready(plan, &nodes))
 }
 
 /// Fails with every node that is not ready now.
@@ -119,15 +120,15 @@ pub async fn check_ready(name: &str, client: &Client, plan: &Plan) -> Result<(),
 }
 
 /// What the running API server and the kubelets say that they are, by name.
-pub async fn versions(client: &Client) -> Result<Vec<(String, String)>, Error> {
+pub async fn versions(client: &Client) -> Result<BTreeMap<String, String>, Error> {
     let server = super::ask::ask("ask the API server for its version", || {
         client.apiserver_version()
     })
     .await?;
-    let mut all = vec![(
-        "running kube-apiserver".to_owned(),
+    let mut all = BTreeMap::from([(
+        "kube-apiserver".to_owned(),
         format!("{} {}", server.git_version, server.go_version),
-    )];
+    )]);
     for node in list(client).await? {
         let info = node.status.and_then(|s| s.node_info);
         if let (Some(name), Some(info)) = (node.metadata.name, info) {
@@ -138,7 +139,7 @@ pub async fn versions(client: &Client) -> Result<Vec<(String, String)>, Error> {
                 info.kernel_version,
                 info.os_image
             );
-            all.push((format!("running {name}"), text));
+            all.insert(name, text);
         }
     }
     Ok(all)

@@ -12,7 +12,7 @@ use super::{
 };
 use continuum_agents::{Agent, RunEvent, RunEventKind, RunStart, Runner};
 use continuum_host::{error::Error, state::Deployment};
-use continuum_model::{Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
+use continuum_model::{NodeTime, Plan, PodRecord, RunExit, RunPlan, StartedRun, UserContainer};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Event, Pod},
@@ -142,7 +142,7 @@ impl Runner for PodRun {
         let container_name = container.as_deref();
         let mut reader = Reader::of(container.clone());
         let mut said = String::new();
-        let mut waits_since = Instant::now();
+        let mut waits = (Prospect::Starting, Instant::now());
         let mut was_there = false;
         loop {
             let (found, trouble) = {
@@ -180,11 +180,13 @@ impl Runner for PodRun {
                     if why != said {
                         log(&events, &format!("{id}: {why}")).await;
                         said.clone_from(&why);
-                        waits_since = Instant::now();
+                    }
+                    if waits.0 != prospect {
+                        waits = (prospect, Instant::now());
                     }
                     let in_vain = match prospect {
                         Prospect::Starting => false,
-                        Prospect::Unscheduled => waits_since.elapsed() > UNSCHEDULED,
+                        Prospect::Unscheduled => waits.1.elapsed() > UNSCHEDULED,
                         Prospect::InVain => true,
                     };
                     if in_vain {
@@ -328,10 +330,10 @@ impl PodRun {
             record
                 .times_unix_s
                 .get("finished")
-                .map(|s| s * 1_000_000_000)
+                .map(|s| NodeTime::from_unix_s(*s))
         };
         let event = RunEvent {
-            time_unix_ns: reader.last_unix_ns().or_else(finished).unwrap_or_default(),
+            time_unix_ns: reader.last().or_else(finished).unwrap_or_default(),
             kind: RunEventKind::Exit(exit),
         };
         events.send(event).await.ok();
@@ -357,7 +359,7 @@ impl PodRun {
 
 async fn log(events: &mpsc::Sender<RunEvent>, text: &str) {
     let event = RunEvent {
-        time_unix_ns: 0,
+        time_unix_ns: NodeTime::default(),
         kind: RunEventKind::Log(text.to_owned()),
     };
     events.send(event).await.ok();

@@ -27,6 +27,7 @@ pub mod bench;
 pub mod cli;
 pub mod dashboard;
 pub mod deploy;
+pub mod error;
 pub mod report;
 pub mod session;
 #[cfg(test)]

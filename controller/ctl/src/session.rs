@@ -1,5 +1,6 @@
 //! A deployment that is there, with everything that work on it needs.
 
+use crate::error::CommandError;
 use continuum_agents::Agent;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
@@ -88,10 +89,8 @@ pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan),
     })?;
     let config = config_of(&deployment)?;
     let prefix = deployment.prefix().ok_or_else(|| {
-        Error::other(
-            format!("use deployment `{name}`"),
-            "it was interrupted before it had addresses; run `continuum-ctl up` again",
-        )
+        let name = name.to_owned();
+        CommandError::NoAddresses { name }
     })?;
     let plan = continuum_plan::plan(&config, prefix);
     Ok((deployment, config, plan))

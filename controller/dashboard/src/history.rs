@@ -1,6 +1,6 @@
 //! Ten minutes of every node, by the controller's clock.
 
-use continuum_model::{ClockOffset, MetricsBatch, MetricsSample, NodeEvent};
+use continuum_model::{ClockOffset, MetricsBatch, MetricsSample, NodeEvent, NodeTime};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -51,11 +51,11 @@ pub(crate) struct NodeHistory {
 impl NodeHistory {
     /// Takes in what is newer than what is there: an agent that is asked again begins with all that it keeps.
     pub(crate) fn take(&mut self, batch: MetricsBatch) {
-        let ahead_ns = self.clock.map_or(0, |clock| clock.offset_ns);
-        let at_ms = |node_unix_ns: i64| (node_unix_ns - ahead_ns) / 1_000_000;
-        let newest = self.last.as_ref().map_or(i64::MIN, |s| s.time_unix_ns);
+        let clock = self.clock.unwrap_or_default();
+        let at_ms = |at: NodeTime| clock.to_controller(at).unix_ns() / 1_000_000;
+        let newest = self.last.as_ref().map(|s| s.time_unix_ns);
         for sample in batch.samples {
-            if sample.time_unix_ns <= newest {
+            if newest.is_some_and(|newest| sample.time_unix_ns <= newest) {
                 continue;
             }
             push(&mut self.points, SAMPLES_KEPT, point(&sample, &at_ms));
@@ -88,7 +88,7 @@ fn push<T>(queue: &mut VecDeque<T>, kept: usize, one: T) {
     queue.push_back(one);
 }
 
-fn point(sample: &MetricsSample, at_ms: &dyn Fn(i64) -> i64) -> Point {
+fn point(sample: &MetricsSample, at_ms: &dyn Fn(NodeTime) -> i64) -> Point {
     Point(
         at_ms(sample.time_unix_ns),
         sample.cpu_percent as f32,
@@ -115,7 +115,7 @@ mod tests {
             samples: seconds
                 .clone()
                 .map(|s| MetricsSample {
-                    time_unix_ns: s * 1_000_000_000,
+                    time_unix_ns: NodeTime::from_unix_s(s),
                     memory_used_bytes: s as u64,
                     ..MetricsSample::default()
                 })
@@ -123,7 +123,7 @@ mod tests {
             dropped: 0,
             events: seconds
                 .map(|s| NodeEvent {
-                    time_unix_ns: s * 1_000_000_000,
+                    time_unix_ns: NodeTime::from_unix_s(s),
                     source: "broker".into(),
                     text: format!("{s}"),
                 })

@@ -69,7 +69,7 @@ mod tests {
         for (second, bytes) in [(1, 0), (2, 125), (4, 375)] {
             history.take(MetricsBatch {
                 samples: vec![MetricsSample {
-                    time_unix_ns: second * 1_000_000_000,
+                    time_unix_ns: continuum_model::NodeTime::from_unix_s(second),
                     cpu_percent: second as f64,
                     network_received_bytes: bytes,
                     ..MetricsSample::default()

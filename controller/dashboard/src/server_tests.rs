@@ -110,7 +110,7 @@ impl Dashboard {
 fn sample(seconds: i64, cpu_percent: f64) -> MetricsBatch {
     MetricsBatch {
         samples: vec![MetricsSample {
-            time_unix_ns: seconds * 1_000_000_000,
+            time_unix_ns: continuum_model::NodeTime::from_unix_s(seconds),
             cpu_percent,
             network_sent_bytes: 7,
             ..MetricsSample::default()

@@ -6,11 +6,10 @@ use crate::{
     state::{Deployment, StateRoot},
 };
 use continuum_images::cache::Cache;
+use continuum_model::Facts;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-const CHOICE_FACT: &str = "provider_choice";
 
 /// What a command works with.
 #[derive(Debug, Clone)]
@@ -38,9 +37,12 @@ pub struct Choice {
 impl Choice {
     /// Written down for results.
     pub fn record(&self, deployment: &mut Deployment) -> Result<(), Error> {
-        match &self.reason {
-            Some(reason) => deployment.set_fact(CHOICE_FACT, reason.clone()),
-            None => Ok(()),
+        if self.reason.is_none() {
+            return Ok(());
         }
+        deployment.add_facts(Facts {
+            provider_choice: self.reason.clone(),
+            ..Facts::default()
+        })
     }
 }

@@ -3,6 +3,8 @@
 use continuum_config::ConfigError;
 use std::{path::PathBuf, time::Duration};
 
+pub use continuum_workload_core::error::chain;
+
 /// The text fits after "failed to"; the cause is the source, said once.
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::error_impl_error, reason = "the one error of this crate")]
@@ -105,12 +107,6 @@ pub enum Error {
         after: Duration,
         last: String,
     },
-    #[error("{doing}: {why}")]
-    Hypervisor {
-        /// What was being done.
-        doing: String,
-        why: String,
-    },
     /// The user asked to stop.
     #[error("finish: interrupted")]
     Interrupted,
@@ -124,12 +120,55 @@ pub enum Error {
         name: String,
         source: Box<Error>,
     },
-    #[error("{doing}: {why}")]
-    Other {
+    /// A crate above this one: its own error says what was being done, to what, and why.
+    #[error(transparent)]
+    Layer(Box<dyn std::error::Error + Send + Sync>),
+    /// A file of ours that says something else than we write.
+    #[error("read `{}`", path.display())]
+    Damaged {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(
+        "read `{}`: {error}; move this file away and run `continuum-ctl down {name}`, which finds what is left by its name",
+        path.display()
+    )]
+    DamagedState {
+        path: PathBuf,
+        name: String,
+        error: serde_json::Error,
+    },
+    #[error(
+        "read `{}`: it was written by another version (schema {schema}, this one knows {known}); use that version to take it \
+         down",
+        path.display()
+    )]
+    OtherSchema {
+        path: PathBuf,
+        schema: u64,
+        known: u32,
+    },
+    #[error("write {what} as JSON")]
+    Encode {
+        what: String,
+        source: serde_json::Error,
+    },
+    #[error("find the state directory: set HOME or CONTINUUM_STATE")]
+    NoHome,
+    #[error("lock the addresses of this host")]
+    AddressLock(#[source] std::io::Error),
+    /// Keys and certificates.
+    #[error("{doing}")]
+    Key {
         /// What was being done.
         doing: String,
-        why: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
+    #[error(
+        "use the keys of deployment `{name}`: `{}` is not there; take it down and bring it up again",
+        path.display()
+    )]
+    NoKey { name: String, path: PathBuf },
 }
 
 fn seen(last: &str) -> String {
@@ -154,11 +193,32 @@ impl Error {
         }
     }
 
-    /// Wraps anything that can be printed.
-    pub fn other(doing: impl Into<String>, why: impl std::fmt::Display) -> Self {
-        Self::Other {
-            doing: doing.into(),
-            why: why.to_string(),
+    /// Wraps the error of a crate above this one.
+    pub fn layer(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Layer(Box::new(error))
+    }
+
+    /// Wraps what serde says of a file of ours.
+    pub fn damaged(path: impl Into<PathBuf>) -> impl FnOnce(serde_json::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Damaged { path, source }
+    }
+
+    /// Wraps what serde says of something that is to be written.
+    pub fn encode(what: impl Into<String>) -> impl FnOnce(serde_json::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Encode { what, source }
+    }
+
+    /// Wraps an error of keys and certificates.
+    pub(crate) fn key<E>(doing: impl Into<String>) -> impl FnOnce(E) -> Self
+    where
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let doing = doing.into();
+        move |error| {
+            let source = error.into();
+            Self::Key { doing, source }
         }
     }
 
@@ -173,20 +233,4 @@ impl Error {
             other => other,
         }
     }
-}
-
-/// An error with all its sources on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let next = error.to_string();
-        // Transparent wrappers say what their source says.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        source = error.source();
-    }
-    text
 }

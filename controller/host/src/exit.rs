@@ -53,8 +53,15 @@ impl Error {
             | Self::Program { .. }
             | Self::Foreign { .. }
             | Self::Deadline { .. }
-            | Self::Hypervisor { .. }
-            | Self::Other { .. } => Exit::Failed,
+            | Self::Layer(_)
+            | Self::Damaged { .. }
+            | Self::DamagedState { .. }
+            | Self::OtherSchema { .. }
+            | Self::Encode { .. }
+            | Self::NoHome
+            | Self::AddressLock(_)
+            | Self::Key { .. }
+            | Self::NoKey { .. } => Exit::Failed,
         }
     }
 }
@@ -70,7 +77,7 @@ mod tests {
             name: "d".into(),
             source: Box::new(source),
         };
-        assert_eq!(remaining(Error::other("a", "b")).exit(), Exit::Remains);
+        assert_eq!(remaining(Error::NoHome).exit(), Exit::Remains);
         assert_eq!(remaining(Error::Interrupted).exit(), Exit::Interrupted);
         assert_eq!(
             Error::InvalidResult { reasons: vec![] }.exit(),

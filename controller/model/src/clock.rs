@@ -1,15 +1,44 @@
-//! How far clocks of nodes are from ours.
+//! How far clocks of nodes are from ours: the only way from a moment of one to a moment of the other.
 
+use super::time::{ControllerTime, NodeClock, NodeTime, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Difference of a node's clock to ours: node minus controller.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockOffset {
     /// Nanoseconds.
     pub offset_ns: i64,
     /// Half the round trip it was measured with.
     pub error_ns: i64,
+}
+
+impl ClockOffset {
+    /// By one exchange: sent and answered by our clock, received and replied to by the node's.
+    pub fn measured(
+        sent: ControllerTime,
+        received: NodeTime,
+        replied: NodeTime,
+        answered: ControllerTime,
+    ) -> Self {
+        let round_trip_ns = answered.ns_since(sent) - replied.ns_since(received);
+        // The two clocks meet here and nowhere else.
+        let ahead_ns = |node: NodeTime, ours: ControllerTime| node.unix_ns() - ours.unix_ns();
+        Self {
+            offset_ns: i64::midpoint(ahead_ns(received, sent), ahead_ns(replied, answered)),
+            error_ns: round_trip_ns / 2,
+        }
+    }
+
+    /// What our clock showed when the node's showed this.
+    pub fn to_controller<C: NodeClock>(&self, at: UnixTime<C>) -> ControllerTime {
+        ControllerTime::from_unix_ns(at.unix_ns() - self.offset_ns)
+    }
+
+    /// What the node's clock showed when ours showed this.
+    pub fn to_node<C: NodeClock>(&self, at: ControllerTime) -> UnixTime<C> {
+        UnixTime::from_unix_ns(at.unix_ns() + self.offset_ns)
+    }
 }
 
 /// A node's clock before and after a run.
@@ -22,14 +51,62 @@ pub struct ClockPair {
 }
 
 impl ClockPair {
-    /// Node minus controller in the middle of the run, nanoseconds, and how far off that may be.
-    pub fn offset(&self) -> (i64, i64) {
+    /// In the middle of the run; its error has what the clock drifted in it.
+    pub fn offset(&self) -> ClockOffset {
         let after = self.after.unwrap_or(self.before);
-        let drift = (after.offset_ns - self.before.offset_ns).abs();
-        let error = self.before.error_ns.max(after.error_ns) + drift / 2;
-        (i64::midpoint(self.before.offset_ns, after.offset_ns), error)
+        let drift_ns = (after.offset_ns - self.before.offset_ns).abs();
+        ClockOffset {
+            offset_ns: i64::midpoint(self.before.offset_ns, after.offset_ns),
+            error_ns: self.before.error_ns.max(after.error_ns) + drift_ns / 2,
+        }
     }
 }
 
 /// Clocks by node.
 pub type Clocks = BTreeMap<String, ClockPair>;
+
+/// Of a node in the middle of the run; of one that is not known, none.
+pub fn clock_offset(clocks: &Clocks, node: &str) -> ClockOffset {
+    clocks.get(node).map(ClockPair::offset).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchange_tells_the_offset_and_moments_go_there_and_back() {
+        // The node is 100 ahead; 10 there, 5 at the node, 20 back.
+        let ours = ControllerTime::from_unix_ns;
+        let node = NodeTime::from_unix_ns;
+        let offset = ClockOffset::measured(ours(1000), node(1110), node(1115), ours(1035));
+        assert_eq!((offset.offset_ns, offset.error_ns), (95, 15));
+        let there: NodeTime = offset.to_node(ours(1000));
+        assert_eq!(
+            (there, offset.to_controller(there)),
+            (node(1095), ours(1000))
+        );
+    }
+
+    #[test]
+    fn a_clock_that_drifts_is_known_less_well() {
+        let clock = |offset_ns, error_ns| ClockOffset {
+            offset_ns,
+            error_ns,
+        };
+        let pair = ClockPair {
+            before: clock(100, 5),
+            after: Some(clock(140, 7)),
+        };
+        assert_eq!(pair.offset(), clock(120, 27));
+        let clocks = Clocks::from([(
+            "edge0".to_owned(),
+            ClockPair {
+                after: None,
+                ..pair
+            },
+        )]);
+        assert_eq!(clock_offset(&clocks, "edge0"), clock(100, 5));
+        assert_eq!(clock_offset(&clocks, "edge1"), ClockOffset::default());
+    }
+}

@@ -4,11 +4,13 @@
 mod address;
 mod clock;
 mod deployment_name;
+mod facts;
 mod link;
 mod live_run;
 mod metrics;
 mod node;
 mod node_run;
+mod photo_times;
 mod plan;
 mod pod;
 mod report;
@@ -16,15 +18,18 @@ mod run;
 mod stage;
 mod table;
 mod tier;
+mod time;
 
 pub use address::{Prefix, mac};
-pub use clock::{ClockOffset, ClockPair, Clocks};
+pub use clock::{ClockOffset, ClockPair, Clocks, clock_offset};
 pub use deployment_name::{LONGEST_NAME, is_name};
+pub use facts::{Acceleration, ComponentFile, Facts, WrongFact};
 pub use link::{Link, LinkClass, Peer};
 pub use live_run::{LiveRun, TimelineMark};
 pub use metrics::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
 pub use node::{AGENT_PORT, BROKER_PORT, GUEST_DATA_DIR, NodePlan, Role, node_name};
 pub use node_run::{NodeRun, RunExit, StartedRun};
+pub use photo_times::PhotoTimes;
 pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
 pub use pod::{NodeTimes, PodRecord};
 pub use report::{Report, Validity};
@@ -32,3 +37,6 @@ pub use run::{Phase, RunPlan, UserContainer, UserImage};
 pub use stage::{END_TO_END, OF_TWO_CLOCKS, Way, is_classified, is_warm_up, stages_ns};
 pub use table::{Cell, Table};
 pub use tier::{Mode, PerTier, Tier, TierPair};
+pub use time::{
+    ControllerClock, ControllerTime, EndpointTime, NodeClock, NodeTime, UnixTime, WorkerTime,
+};

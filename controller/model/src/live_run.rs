@@ -1,5 +1,6 @@
 //! A run as it tells itself to whoever looks on, in a file beside the state of its deployment.
 
+use super::ControllerTime;
 use serde::{Deserialize, Serialize};
 
 /// A run as it tells itself to whoever looks on.
@@ -9,10 +10,9 @@ pub struct LiveRun {
     /// Of the command that runs it.
     pub pid: u32,
     pub application: String,
-    /// By the controller's clock.
-    pub begun_unix_ns: i64,
+    pub begun_unix_ns: ControllerTime,
     /// When its load began; `None` = it has not.
-    pub load_unix_ns: Option<i64>,
+    pub load_unix_ns: Option<ControllerTime>,
     /// Until its load ends, as planned.
     pub load_s: Option<f64>,
     /// What it is at; `None` = it has ended.
@@ -34,6 +34,6 @@ pub struct LiveRun {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineMark {
     /// By the controller's clock.
-    pub time_unix_ns: i64,
+    pub time_unix_ns: ControllerTime,
     pub text: String,
 }

@@ -1,5 +1,6 @@
 //! What is measured of nodes and functions over time.
 
+use super::{ControllerTime, NodeTime};
 use serde::Serialize;
 
 /// One sample of a node.
@@ -7,8 +8,7 @@ use serde::Serialize;
 pub struct MetricsSample {
     /// Number.
     pub seq: u64,
-    /// By the node's clock.
-    pub time_unix_ns: i64,
+    pub time_unix_ns: NodeTime,
     /// 0..100.
     pub cpu_percent: f64,
     /// In use.
@@ -34,8 +34,7 @@ pub struct MetricsSample {
 /// Something that happened on a node.
 #[derive(Debug, Clone, Serialize)]
 pub struct NodeEvent {
-    /// By the node's clock.
-    pub time_unix_ns: i64,
+    pub time_unix_ns: NodeTime,
     /// Part of the agent.
     pub source: String,
     /// What.
@@ -56,8 +55,7 @@ pub struct MetricsBatch {
 /// One function at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FunctionSample {
-    /// By our clock.
-    pub time_unix_ns: i64,
+    pub time_unix_ns: ControllerTime,
     /// Function.
     pub function: String,
     /// Wanted.

@@ -1,6 +1,6 @@
 //! One run on one node, with everything that came of it.
 
-use super::{PodRecord, RunPlan};
+use super::{ControllerTime, NodeTime, PodRecord, RunPlan};
 use continuum_workload_core::{call::Call, event::Summary, photo_sample::Sample};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,14 +40,14 @@ pub struct NodeRun {
     pub plan: RunPlan,
     /// Its id at the agent.
     pub remote_id: String,
-    /// When it was asked for, by our clock.
-    pub asked_unix_ns: i64,
+    /// When it was asked for.
+    pub asked_unix_ns: ControllerTime,
     /// Limits as read back.
     pub started: StartedRun,
-    /// When it was ready, by the node's clock.
-    pub ready_unix_ns: Option<i64>,
-    /// When it ended, by the node's clock.
-    pub ended_unix_ns: Option<i64>,
+    /// When it was ready.
+    pub ready_unix_ns: Option<NodeTime>,
+    /// When it ended.
+    pub ended_unix_ns: Option<NodeTime>,
     /// What it said when it was ready.
     pub detail: String,
     /// Done, and to do.
@@ -78,7 +78,12 @@ pub struct NodeRun {
 
 impl NodeRun {
     /// Just started.
-    pub fn new(plan: RunPlan, remote_id: String, asked_unix_ns: i64, started: StartedRun) -> Self {
+    pub fn new(
+        plan: RunPlan,
+        remote_id: String,
+        asked_unix_ns: ControllerTime,
+        started: StartedRun,
+    ) -> Self {
         Self {
             plan,
             remote_id,

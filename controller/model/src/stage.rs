@@ -1,5 +1,6 @@
 //! Where the time of one photo went.
 
+use super::{clock::ClockOffset, photo_times::PhotoTimes, time::EndpointTime};
 use continuum_workload_core::photo_sample::Sample;
 
 /// The latency that counts for an open loop: from when a photo was due, whatever became of those before it.
@@ -19,8 +20,8 @@ pub enum Way {
     Function,
     /// By a worker.
     Worker {
-        /// Its clock minus the endpoint's, nanoseconds.
-        ahead_ns: i64,
+        worker: ClockOffset,
+        endpoint: ClockOffset,
     },
 }
 
@@ -30,32 +31,39 @@ pub fn is_classified(sample: &Sample) -> bool {
 }
 
 /// Due in the first seconds of the endpoint's load, whose photos count in no percentile.
-pub fn is_warm_up(sample: &Sample, begun_ns: i64, warm_up_s: f64) -> bool {
-    ((sample.due_ns - begun_ns) as f64) < warm_up_s * 1e9
+pub fn is_warm_up(sample: &Sample, begun: EndpointTime, warm_up_s: f64) -> bool {
+    PhotoTimes::from(sample).due.s_since(begun) < warm_up_s
 }
 
 /// Length of each stage of a photo that was classified, nanoseconds; below zero where clocks differ by more than was
 /// measured.
 pub fn stages_ns(sample: &Sample, way: Way) -> Vec<(&'static str, i64)> {
-    let at = &sample.stages;
+    let at = PhotoTimes::from(sample);
     let mut stages = vec![
-        (END_TO_END, sample.answered_ns - sample.due_ns),
-        ("1_generate", sample.sent_ns - sample.due_ns),
-        ("3_queue", at.dequeued_unix_ns - at.received_unix_ns),
-        ("4_decode", at.decoded_unix_ns - at.dequeued_unix_ns),
-        ("5_infer", at.classified_unix_ns - at.decoded_unix_ns),
+        (END_TO_END, at.answered.ns_since(at.due)),
+        ("1_generate", at.sent.ns_since(at.due)),
+        ("3_queue", at.dequeued.ns_since(at.received)),
+        ("4_decode", at.decoded.ns_since(at.dequeued)),
+        ("5_infer", at.classified.ns_since(at.decoded)),
     ];
     match way {
         Way::Alone => {}
         Way::Function => {
-            let inside = at.classified_unix_ns - at.received_unix_ns;
-            let outside = sample.answered_ns - sample.sent_ns - inside;
+            let inside = at.classified.ns_since(at.received);
+            let outside = at.answered.ns_since(at.sent) - inside;
             stages.push(("2_way_and_back", outside));
         }
-        Way::Worker { ahead_ns } => {
-            let uplink = at.received_unix_ns - sample.sent_ns - ahead_ns;
-            let downlink = sample.answered_ns - at.replied_unix_ns + ahead_ns;
-            stages.extend([(UPLINK, uplink), (DOWNLINK, downlink)]);
+        Way::Worker { worker, endpoint } => {
+            let (sent, answered) = (
+                endpoint.to_controller(at.sent),
+                endpoint.to_controller(at.answered),
+            );
+            let received = worker.to_controller(at.received);
+            let replied = worker.to_controller(at.replied);
+            stages.extend([
+                (UPLINK, received.ns_since(sent)),
+                (DOWNLINK, answered.ns_since(replied)),
+            ]);
         }
     }
     stages

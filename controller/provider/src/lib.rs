@@ -1,6 +1,7 @@
 //! Where machines come from: one trait, one file (or folder) each, one list.
 
 mod choose;
+pub mod error;
 mod local;
 mod prefix;
 #[cfg(feature = "libvirt")]
@@ -15,6 +16,7 @@ use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan, Prefix};
+use error::ProviderError;
 use std::sync::Arc;
 
 pub use choose::choose;
@@ -100,6 +102,22 @@ pub struct LimitReport {
     pub asked: f64,
     /// As the hypervisor has it.
     pub read_back: f64,
+}
+
+impl LimitReport {
+    /// Fails when it is another one than was asked for; rounding is none.
+    pub(crate) fn check(&self, by: &'static str) -> Result<(), ProviderError> {
+        if (self.asked - self.read_back).abs() <= 0.005 * self.asked.max(1.0) {
+            return Ok(());
+        }
+        Err(ProviderError::Limit {
+            limit: self.limit.clone(),
+            node: self.node.clone(),
+            asked: self.asked,
+            by,
+            has: self.read_back,
+        })
+    }
 }
 
 /// What a provider can do, whatever host it is on.
@@ -212,21 +230,14 @@ pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
         .chain(PROVIDERS.iter().copied())
         .find(|p| p.name() == name)
         .ok_or_else(|| {
-            let names: Vec<_> = PROVIDERS.iter().map(|p| p.name()).collect();
-            Error::other(
-                format!("use provider `{name}`"),
-                format!(
-                    "this program was built without it; it has: {}",
-                    names.join(", ")
-                ),
-            )
+            let known = PROVIDERS.iter().map(|p| p.name()).collect();
+            ProviderError::NotBuilt {
+                name: name.to_owned(),
+                known,
+            }
+            .into()
         })
 }
-
-/// The fact that says which limits were asked for and are not enforced.
-pub const FACT_UNLIMITED: &str = "limits_not_enforced";
-/// Fact: nodes that have fewer processors than were asked for, and why.
-pub const FACT_FEWER_CORES: &str = "fewer_processors";
 
 /// The end of a console, in one line for an error.
 pub fn last_lines(console: &str) -> String {

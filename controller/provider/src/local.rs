@@ -1,6 +1,7 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
 use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
+use crate::error::ProviderError;
 use continuum_config::{Broker, Config, ProviderKind};
 use continuum_host::{
     context::Context,
@@ -9,7 +10,7 @@ use continuum_host::{
     process,
     state::{Deployment, ResourceKind, write_secret},
 };
-use continuum_model::{AGENT_PORT, NodePlan, Plan, Prefix};
+use continuum_model::{AGENT_PORT, Acceleration, Facts, NodePlan, Plan, Prefix};
 use std::{
     ffi::OsStr,
     net::Ipv4Addr,
@@ -43,26 +44,24 @@ fn agent_program() -> Result<PathBuf, Error> {
     if beside.exists() {
         return Ok(beside);
     }
-    Err(Error::other(
-        "find the agent's program",
-        format!(
-            "`{}` is not there; build it with: cargo build -p continuum-agent",
-            beside.display()
-        ),
-    ))
+    Err(ProviderError::NoAgentProgram { path: beside }.into())
 }
 
 /// The workload bundle that agents are told of; recorded for results.
 fn bundle(context: &Context, deployment: &mut Deployment) -> Result<PathBuf, Error> {
     // A deployment keeps the bundle that it was begun with; a config without a benchmark works without one.
-    if let Some(key) = deployment.facts().get("bundle") {
+    if let Some(key) = &deployment.facts().bundle {
         return Ok(continuum_images::store::bundle(&context.cache, key));
     }
     let bundle = continuum_images::store::current_bundle(&context.cache)
         .unwrap_or_else(|_| context.cache.path("bundles/none"));
     let key = bundle.file_name().unwrap_or_default().to_string_lossy();
-    deployment.set_fact("accelerator", "none (processes of this machine)")?;
-    deployment.set_fact("bundle", &*key)?;
+    let how = "none (processes of this machine)".to_owned();
+    deployment.add_facts(Facts {
+        acceleration: Some(Acceleration::Without(how)),
+        bundle: Some(key.into_owned()),
+        ..Facts::default()
+    })?;
     Ok(bundle)
 }
 
@@ -127,10 +126,8 @@ async fn end_all(agents: &[(u32, u64)]) -> Result<Vec<String>, Error> {
     let mut ended = Vec::new();
     for (pid, started) in agents {
         if process::is_alive(*pid, *started) {
-            return Err(Error::other(
-                format!("end agent process {pid}"),
-                "it is still there after SIGKILL; it may be another user's",
-            ));
+            let (what, pid) = ("agent", *pid);
+            return Err(ProviderError::Survivor { what, pid }.into());
         }
         ended.push(format!("agent process {pid}"));
     }

@@ -1,5 +1,6 @@
 //! Routes of this host: who has a network that covers a prefix has a route to it.
 
+use crate::error::ProviderError;
 use continuum_host::{error::Error, process};
 use continuum_model::Prefix;
 use std::time::Duration;
@@ -21,12 +22,15 @@ pub(super) async fn is_routed(prefix: Prefix) -> Result<bool, Error> {
             after: LIST_DEADLINE,
             last: String::new(),
         })?
-        .map_err(|e| Error::other(doing, format!("{e}; apt-get install iproute2")))?;
+        .map_err(|error| ProviderError::NotStarted {
+            doing: doing.to_owned(),
+            error,
+            packages: "iproute2",
+        })?;
     if !output.status.success() {
-        return Err(Error::other(
-            doing,
-            String::from_utf8_lossy(&output.stderr).trim(),
-        ));
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let doing = doing.to_owned();
+        return Err(ProviderError::Program { doing, said }.into());
     }
     Ok(routes(&output.stdout)?
         .iter()
@@ -43,8 +47,11 @@ fn routes(json: &[u8]) -> Result<Vec<String>, Error> {
     if json.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    let routes: Vec<Route> = serde_json::from_slice(json)
-        .map_err(|e| Error::other("read the routes of this host", e))?;
+    let routes = serde_json::from_slice(json).map_err(|source| ProviderError::Answer {
+        doing: "read the routes of this host".to_owned(),
+        source,
+    });
+    let routes: Vec<Route> = routes?;
     Ok(routes.into_iter().map(|r| r.dst).collect())
 }
 

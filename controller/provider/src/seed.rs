@@ -1,5 +1,6 @@
 //! The `NoCloud` disk of a node: a FAT image with user-data, meta-data and network-config, in memory.
 
+use crate::error::ProviderError;
 use continuum_config::Config;
 use continuum_host::{
     error::Error,
@@ -76,10 +77,8 @@ pub(super) fn image(
             .then(|| prefix.gateway().to_string()),
         nameservers: vec!["9.9.9.9".into(), "1.1.1.1".into()],
     };
-    let text = seed
-        .render()
-        .map_err(|e| Error::other("write the seed", e))?;
-    fat(&text).map_err(|e| Error::other("write the seed", e))
+    let text = seed.render().map_err(|e| ProviderError::Seed(e.into()))?;
+    fat(&text).map_err(|e| ProviderError::Seed(e.into()).into())
 }
 
 fn fat(text: &SeedText) -> std::io::Result<Vec<u8>> {

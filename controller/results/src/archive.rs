@@ -1,5 +1,6 @@
 //! A result directory as one file, for another machine.
 
+use crate::error::ResultsError;
 use continuum_host::error::Error;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use std::{
@@ -38,7 +39,10 @@ pub fn pack(dir: &Path, file: &Path) -> Result<(), Error> {
 /// Takes such a file apart below a directory, and says where the result is. What is neither a file nor a directory of the
 /// one result is refused.
 pub fn unpack(file: &Path, below: &Path) -> Result<PathBuf, Error> {
-    let refused = |why: &str| Error::other(format!("unpack `{}`", file.display()), why);
+    let refused = |why: &'static str| {
+        let path = file.to_owned();
+        Error::from(ResultsError::Archive { path, why })
+    };
     let failed = |error| Error::file("unpack", file)(error);
     let opened = File::open(file).map_err(Error::file("read", file))?;
     let mut archive = tar::Archive::new(GzDecoder::new(opened));

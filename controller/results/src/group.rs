@@ -121,7 +121,7 @@ impl Group {
                     run.result
                         .clocks
                         .get(node)
-                        .map_or(0, |pair| pair.offset().1)
+                        .map_or(0, |pair| pair.offset().error_ns)
                 };
                 Some(error(&row.node) + error(row.worker.as_deref()?))
             });

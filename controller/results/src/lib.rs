@@ -3,6 +3,7 @@
 //! ```text
 //! read/         a result directory -> what it holds
 //! statistics/   quantiles, histograms, intervals
+//! error         what can go wrong
 //! chart         axes and colours of all figures
 //! figures/      one trait, one file for each figure, one list
 //! page/         sections of a report, and the page that they make
@@ -20,6 +21,7 @@ mod archive;
 mod chart;
 mod compare;
 mod data_table;
+pub mod error;
 mod figures;
 mod flat;
 mod group;

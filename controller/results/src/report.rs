@@ -1,6 +1,7 @@
 //! The files of a report.
 
 use crate::{
+    error::ResultsError,
     figures::{LATENCY, NODES},
     page::{PAGE_FILE, run},
     read::RunFiles,
@@ -31,8 +32,7 @@ pub fn write_figures(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut written = Vec::new();
     for figure in LATENCY.iter().chain(NODES) {
         let drawn = figure.draw(&run);
-        let drawn =
-            drawn.map_err(|error| Error::other(format!("draw {}", figure.name()), error))?;
+        let drawn = drawn.map_err(ResultsError::figure(figure.name()))?;
         if let Some(drawn) = drawn {
             let path = dir.join(format!("{}.svg", figure.name()));
             write_whole(&path, &drawn.svg)?;

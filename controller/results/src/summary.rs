@@ -194,8 +194,7 @@ impl Summary {
 
     /// Writes `summary.json` and the page of a directory of results.
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
-        let text =
-            serde_json::to_string_pretty(self).map_err(|e| Error::other("write the summary", e))?;
+        let text = serde_json::to_string_pretty(self).map_err(Error::encode("the summary"))?;
         write_whole(&dir.join(SUMMARY_FILE), &text)?;
         let name = dir
             .file_name()

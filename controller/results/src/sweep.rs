@@ -4,6 +4,7 @@ mod page;
 
 use crate::{
     data_table::{NONE, number},
+    error::ResultsError,
     page::PAGE_FILE,
     read::{ResultFile, StageRow},
     whole::write_whole,
@@ -109,9 +110,8 @@ impl Sweep {
         let path = dir.join(SWEEP_FILE);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
-                let refused =
-                    |why| Error::other(format!("read the sweep in `{}`", path.display()), why);
-                serde_json::from_str(&text).map(Some).map_err(refused)
+                let sweep = serde_json::from_str(&text).map(Some);
+                sweep.map_err(|source| ResultsError::Sweep { path, source }.into())
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::file("read", path)(error)),
@@ -138,8 +138,7 @@ impl Sweep {
 
     /// Writes down what is done.
     pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        let text =
-            serde_json::to_string_pretty(self).map_err(|e| Error::other("write the sweep", e))?;
+        let text = serde_json::to_string_pretty(self).map_err(Error::encode("the sweep"))?;
         write_whole(&dir.join(SWEEP_FILE), &text)
     }
 

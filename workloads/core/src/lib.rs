@@ -10,6 +10,7 @@ pub mod application;
 pub mod call;
 pub mod clock;
 pub mod csv_records;
+pub mod error;
 pub mod event;
 pub mod header;
 pub mod ids;

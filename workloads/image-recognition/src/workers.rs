@@ -8,6 +8,7 @@ use crate::{
 use continuum_workload_core::{
     application::RunError,
     clock::AnchoredClock,
+    error::chain,
     event::{Event, EventSink},
     header::{Header, Score, WorkerStages},
 };
@@ -158,16 +159,4 @@ fn work<T: Tagged>(
         });
         queue.done();
     }
-}
-
-/// An error with everything below it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -42,6 +42,13 @@ async fn wait_for(socket: &str, patience: Duration, system: &dyn System) -> Resu
     Ok(())
 }
 
+/// cloudcore and edgecore end with one exit code whatever the reason is, and are started again: only their log tells. What
+/// ends one is followed by a trace of where it was.
+fn hopeless_line_of_log<'a>(log: &'a [String], hopeless: &[&str]) -> Option<&'a String> {
+    let is_hopeless = |line: &&String| hopeless.iter().any(|words| line.contains(words));
+    log.iter().rfind(is_hopeless)
+}
+
 /// Starts a unit anew and waits until `is_up`. One that says one of `hopeless` will never be, and is stopped: it would
 /// start again and again.
 async fn bring_up<F: Future<Output = bool>>(
@@ -58,11 +65,7 @@ async fn bring_up<F: Future<Output = bool>>(
             return Ok(());
         }
         let words = unit::words_since(unit, begun, system).await;
-        // What ends it is followed by a trace of where it was.
-        let last = words
-            .iter()
-            .rfind(|line| hopeless.iter().any(|words| line.contains(words)));
-        let (how, said) = if let Some(line) = last {
+        let (how, said) = if let Some(line) = hopeless_line_of_log(&words, hopeless) {
             unit::stop(unit, system).await?;
             ("it cannot get up, and was stopped".to_owned(), line.clone())
         } else if Instant::now() > deadline {

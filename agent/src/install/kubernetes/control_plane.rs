@@ -2,7 +2,7 @@
 
 use super::{
     CA, DONE, SHORT, Settings, explain, kubeadm_config,
-    node::{self, Failure},
+    node::{self, Failure, Reason},
     option,
 };
 use crate::{
@@ -69,8 +69,8 @@ async fn init(
     ca: &str,
     system: &dyn System,
     progress: &Progress,
-) -> Result<(), AgentError> {
-    let (again, patience) = (Failure::Checks, settings.policy.patience);
+) -> Result<(), Failure> {
+    let (again, patience) = (Reason::Checks, settings.policy.patience);
     let first = ["init", UNTIL_API_SERVER];
     node::kubeadm(&first, CONFIG, again, patience, system, progress).await?;
     wait_for_api_server(settings, ca, system, progress).await?;
@@ -170,17 +170,16 @@ impl Installer for ControlPlane {
             format!("version {}", settings.version),
         );
         let mut made = init(&settings, ca, system, progress).await;
-        if let Err(error) = &made
-            && Failure::AddOns.is_in(error)
+        if let Err(failure) = &made
+            && failure.is_for(Reason::AddOns)
         {
             // The API server is still busy with its own start, and kubeadm's client gives up after ten seconds.
             let addons = ["init", "phase", "addon", "all"];
             let patience = settings.policy.patience;
-            made =
-                node::kubeadm(&addons, CONFIG, Failure::AddOns, patience, system, progress).await;
+            made = node::kubeadm(&addons, CONFIG, Reason::AddOns, patience, system, progress).await;
         }
-        if let Err(error) = made {
-            return Err(explain(system, error).await);
+        if let Err(failure) = made {
+            return Err(explain(system, failure.error).await);
         }
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm init", StepState::Done, "the API server answers");

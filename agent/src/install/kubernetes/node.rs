@@ -108,9 +108,9 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
     system.run(&argv, super::RESET_DEADLINE).await.map(|_| ())
 }
 
-/// Why kubeadm failed. It has one exit code for all of these, so its output is all there is to tell them by.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Failure {
+/// Why kubeadm failed, as far as that decides what is done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
     /// Its own checks, which come before it changes anything, and give a container runtime on a busy machine two seconds.
     Checks,
     AddOns,
@@ -120,36 +120,59 @@ pub(super) enum Failure {
     Busy,
 }
 
+/// A kubeadm that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: AgentError,
+    /// More than one may be: a check that failed may have waited for an API server.
+    reasons: Vec<Reason>,
+}
+
 impl Failure {
-    /// Whether this is what a failed kubeadm said.
-    pub(super) fn is_in(self, error: &AgentError) -> bool {
-        let words = match self {
-            Self::Checks => "error execution phase preflight",
-            Self::AddOns => "error execution phase addon",
-            Self::NameTaken => "already exists in the cluster",
-            Self::Busy => "Client.Timeout exceeded",
-        };
-        matches!(error, AgentError::Program { said, .. } if said.contains(words))
+    pub(super) fn is_for(&self, reason: Reason) -> bool {
+        self.reasons.contains(&reason)
     }
+}
+
+impl From<AgentError> for Failure {
+    fn from(error: AgentError) -> Self {
+        let reasons = match &error {
+            AgentError::Program { said, .. } => reasons_in_output_of_kubeadm(said),
+            _ => Vec::new(),
+        };
+        Self { error, reasons }
+    }
+}
+
+/// kubeadm has one exit code for all failures and no other form of output, so its words are all there is to tell them by.
+fn reasons_in_output_of_kubeadm(said: &str) -> Vec<Reason> {
+    let words = [
+        (Reason::Checks, "error execution phase preflight"),
+        (Reason::AddOns, "error execution phase addon"),
+        (Reason::NameTaken, "already exists in the cluster"),
+        (Reason::Busy, "Client.Timeout exceeded"),
+    ];
+    let said = words.iter().filter(|(_, words)| said.contains(words));
+    said.map(|(reason, _)| *reason).collect()
 }
 
 /// Runs kubeadm with a configuration; after the failure `again` it is tried again.
 pub(super) async fn kubeadm(
     verb: &[&str],
     config: &str,
-    again: Failure,
+    again: Reason,
     patience: Duration,
     system: &dyn System,
     progress: &Progress,
-) -> Result<(), AgentError> {
+) -> Result<(), Failure> {
     let config = format!("--config={config}");
     let argv = [&["kubeadm"], verb, &[&*config]].concat();
     let deadline = patience + super::BEYOND_PATIENCE;
     let mut tries = 0;
     loop {
         tries += 1;
-        match system.run(&argv, deadline).await {
-            Err(error) if tries < TRIES && again.is_in(&error) => {
+        match system.run(&argv, deadline).await.map_err(Failure::from) {
+            Err(failure) if tries < TRIES && failure.is_for(again) => {
                 let words = verb.iter().copied().filter(|word| !word.starts_with("--"));
                 let words: Vec<&str> = words.collect();
                 let text = format!("`{}` is tried again", words.join(" "));

@@ -2,7 +2,7 @@
 
 use super::{
     DONE, Settings, explain, kubeadm_config,
-    node::{self, Failure},
+    node::{self, Failure, Reason},
 };
 use crate::{
     error::AgentError,
@@ -22,12 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Worker;
 
 /// What is waited for, if a join failed for a reason that passes by itself.
-fn passing(error: &AgentError) -> Option<&'static str> {
-    if Failure::NameTaken.is_in(error) {
+fn passing(failure: &Failure) -> Option<&'static str> {
+    if failure.is_for(Reason::NameTaken) {
         return Some("waits until the cluster has missed the node that had this name");
     }
-    Failure::Busy
-        .is_in(error)
+    failure
+        .is_for(Reason::Busy)
         .then_some("the API server took more than 10 s; once more")
 }
 
@@ -75,12 +75,12 @@ impl Installer for Worker {
         let mut deadline = None;
         loop {
             system.write(CONFIG, &join, 0o600).await?;
-            let (again, patience) = (Failure::Checks, settings.policy.patience);
+            let (again, patience) = (Reason::Checks, settings.policy.patience);
             match node::kubeadm(&["join"], CONFIG, again, patience, system, progress).await {
                 Ok(()) => break,
                 // From the first refusal on: until then it waits for a control plane that comes up.
-                Err(error)
-                    if let Some(waits) = passing(&error)
+                Err(failure)
+                    if let Some(waits) = passing(&failure)
                         && Instant::now()
                             < *deadline.get_or_insert_with(|| Instant::now() + TRY_AGAIN_FOR) =>
                 {
@@ -89,7 +89,7 @@ impl Installer for Worker {
                     // It refuses what it has begun to write.
                     node::reset(system).await?;
                 }
-                Err(error) => return Err(explain(system, error).await),
+                Err(failure) => return Err(explain(system, failure.error).await),
             }
         }
         system.write(DONE, settings.version, 0o644).await?;

@@ -1,25 +1,18 @@
 //! Wire types to domain types and back.
 
 use super::super::types::{AppliedLink, ArtifactSource};
-use continuum_model::LinkClass;
-use continuum_model::MetricsSample;
+use continuum_model::{LinkClass, MetricsSample, NodeTime};
 use continuum_proto as wire;
+use continuum_workload_core::error::with_causes;
 use tonic::Status;
 
 /// Status in words, with the transport's own cause.
 pub(super) fn explain(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        source = error.source();
-    }
+    let source = std::error::Error::source(status);
+    let text = with_causes(status.message().to_owned(), source);
     if text.is_empty() {
         format!("{:?}", status.code())
-    } else if std::error::Error::source(status).is_some() {
+    } else if source.is_some() {
         // Not what an agent said: nothing came from it.
         format!(
             "its agent cannot be reached ({text}); `continuum-ctl status` says whether its machine runs"
@@ -74,7 +67,7 @@ pub(super) fn from_applied(class: wire::AppliedClass) -> AppliedLink {
 pub(super) fn from_sample(s: wire::MetricsSample) -> MetricsSample {
     MetricsSample {
         seq: s.seq,
-        time_unix_ns: s.time_unix_ns,
+        time_unix_ns: NodeTime::from_unix_ns(s.time_unix_ns),
         cpu_percent: s.cpu_percent,
         memory_used_bytes: s.memory_used_bytes,
         memory_total_bytes: s.memory_total_bytes,

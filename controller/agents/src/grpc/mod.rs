@@ -10,6 +10,7 @@ use super::types::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ExecOutput, Info, InstallStep,
     MetricsFrom, ProbeResult, RunEvent, RunStart,
 };
+use crate::error::ConnectionError;
 use continuum_host::{
     error::Error,
     keys::{Identity, Secrets},
@@ -74,7 +75,10 @@ impl GrpcAgent {
             .domain_name(name);
         let channel = Endpoint::from_shared(format!("https://{address}"))
             .and_then(|e| e.tls_config(tls))
-            .map_err(|e| Error::other(format!("prepare the connection to node {node}"), e))?
+            .map_err(|source| ConnectionError::Settings {
+                node: node.to_owned(),
+                source,
+            })?
             .connect_timeout(CONNECT_DEADLINE)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)

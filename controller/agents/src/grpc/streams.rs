@@ -4,7 +4,7 @@
 use super::{CALL_DEADLINE, GrpcAgent, convert::from_sample, retry::Outage};
 use crate::types::{ExecOutput, MetricsFrom, RunEvent, RunEventKind};
 use continuum_host::error::Error;
-use continuum_model::{MetricsBatch, NodeEvent, RunExit};
+use continuum_model::{MetricsBatch, NodeEvent, NodeTime, RunExit};
 use continuum_proto as wire;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -96,7 +96,7 @@ impl GrpcAgent {
                     after_seq = event.seq;
                     if let Some(count) = missed {
                         let gap = RunEvent {
-                            time_unix_ns: event.time_unix_ns,
+                            time_unix_ns: NodeTime::from_unix_ns(event.time_unix_ns),
                             kind: RunEventKind::Missed(count),
                         };
                         if events.send(gap).await.is_err() {
@@ -183,7 +183,7 @@ fn run_event(event: wire::WorkloadEvent) -> Option<RunEvent> {
         }),
     };
     Some(RunEvent {
-        time_unix_ns: event.time_unix_ns,
+        time_unix_ns: NodeTime::from_unix_ns(event.time_unix_ns),
         kind,
     })
 }
@@ -196,7 +196,7 @@ fn metrics_batch(batch: wire::MetricsBatch) -> MetricsBatch {
             .events
             .into_iter()
             .map(|e| NodeEvent {
-                time_unix_ns: e.time_unix_ns,
+                time_unix_ns: NodeTime::from_unix_ns(e.time_unix_ns),
                 source: e.source,
                 text: e.text,
             })

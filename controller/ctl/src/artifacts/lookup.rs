@@ -1,5 +1,6 @@
 //! Files that nodes get: found in the store with their digests, or why they are not there and what to type.
 
+use crate::error::CommandError;
 use continuum_agents::ArtifactSource;
 use continuum_host::{context::Context, error::Error};
 use continuum_images::{
@@ -46,10 +47,8 @@ fn fault(context: &Context, component: &Component) -> Result<Option<String>, Err
 /// A component from the store. Nodes compare what they are sent with its digests.
 pub(crate) fn stored(context: &Context, component: &Component) -> Result<Stored, Error> {
     let stored = components::find(&context.cache, component)?.ok_or_else(|| {
-        Error::other(
-            format!("find {}", component.title()),
-            format!("it is not in the store; {}", how_to_get(component)),
-        )
+        let (title, how_to_get) = (component.title(), how_to_get(component));
+        CommandError::NotStored { title, how_to_get }
     })?;
     Ok(stored)
 }
@@ -130,10 +129,8 @@ pub(crate) fn extras(
     let lock = image
         .and_then(|i| i.manifest.extras.get(name))
         .ok_or_else(|| {
-            Error::other(
-                format!("find the packages of {name}"),
-                "the image has none beside it; build it again: continuum-ctl image build",
-            )
+            let name = name.to_owned();
+            CommandError::NoPackages { name }
         })?;
     let source = |p: &continuum_images::package_lock::LockedPackage| ArtifactSource {
         name: p.file_name(),

@@ -12,8 +12,8 @@ use continuum_host::{
     error::{Error, chain},
     state::{Lock, LockKind},
 };
+use continuum_model::ControllerClock;
 use continuum_plan::applications;
-use continuum_workload_core::clock::AnchoredClock;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -98,8 +98,8 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     let place = Place::look(results, &config.name)?;
     // Of a run that was killed: there is no other now.
     deploy::end_timelines(&session).await?;
-    let begun_unix_ns = AnchoredClock::start().now_unix_ns();
-    let (live, _writer) = LiveRunFile::begin(&session, benchmark, begun_unix_ns);
+    let now = ControllerClock::start().now();
+    let (live, _writer) = LiveRunFile::begin(&session, benchmark, now);
     let ended = run(&session, benchmark, application, &live).await;
     live.end(
         ended

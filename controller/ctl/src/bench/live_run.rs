@@ -3,7 +3,7 @@
 use crate::{report::ControllerEvent, session::Session};
 use continuum_config::Benchmark;
 use continuum_host::{error::Error, progress::Progress, state::Deployment};
-use continuum_model::{LiveRun, Report, TimelineMark};
+use continuum_model::{ControllerTime, LiveRun, Report, TimelineMark};
 use rustix::process::{Pid, test_kill_process};
 use std::{
     path::{Path, PathBuf},
@@ -26,8 +26,7 @@ pub fn live_run(deployment: &Deployment) -> Result<Option<LiveRun>, Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::file("read", path)(error)),
     };
-    let mut run: LiveRun = serde_json::from_slice(&text)
-        .map_err(|e| Error::other(format!("read `{}`", path.display()), e))?;
+    let mut run: LiveRun = serde_json::from_slice(&text).map_err(Error::damaged(path))?;
     if run.stage.is_some() && !is_alive(run.pid) {
         run.stage = None;
         run.validity = Some("invalid".into());
@@ -63,7 +62,7 @@ impl LiveRunFile {
     pub(super) fn begin(
         session: &Session,
         benchmark: &Benchmark,
-        now_unix_ns: i64,
+        now: ControllerTime,
     ) -> (Arc<Self>, Writer) {
         let file = Arc::new(Self {
             path: path(&session.deployment),
@@ -71,7 +70,7 @@ impl LiveRunFile {
             run: Mutex::new(LiveRun {
                 pid: std::process::id(),
                 application: benchmark.kind().to_string(),
-                begun_unix_ns: now_unix_ns,
+                begun_unix_ns: now,
                 load_s: Some(benchmark.duration_s),
                 ..LiveRun::default()
             }),
@@ -91,8 +90,8 @@ impl LiveRunFile {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn load_began(&self, unix_ns: i64) {
-        self.lock().load_unix_ns = Some(unix_ns);
+    pub(super) fn load_began(&self, at: ControllerTime) {
+        self.lock().load_unix_ns = Some(at);
     }
 
     pub(super) fn mark(&self, event: &ControllerEvent) {

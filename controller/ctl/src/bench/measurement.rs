@@ -3,8 +3,7 @@
 use continuum_agents::RunStart;
 use continuum_config::KubeDeployment;
 use continuum_host::error::Error;
-use continuum_model::{ClockOffset, RunPlan};
-use continuum_workload_core::clock::AnchoredClock;
+use continuum_model::{ClockOffset, ControllerClock, RunPlan};
 use std::{collections::BTreeMap, time::Duration};
 
 /// Agents end their runs when the controller is silent for so long.
@@ -21,13 +20,17 @@ pub(super) struct Measurement {
     pub(super) kube_deployment: Option<KubeDeployment>,
     /// Longest time that all of it may take.
     pub(super) deadline: Duration,
-    /// Ours.
-    pub(super) clock: AnchoredClock,
+    pub(super) clock: ControllerClock,
     /// What clocks of nodes were ahead of it.
     pub(super) clocks: BTreeMap<String, ClockOffset>,
 }
 
 impl Measurement {
+    /// What a node's clock was ahead.
+    pub(super) fn offset(&self, node: &str) -> ClockOffset {
+        self.clocks.get(node).copied().unwrap_or_default()
+    }
+
     /// The id of a run, which is of no other one either.
     pub(super) fn remote_id(&self, run: &RunPlan) -> String {
         format!("{}-{}", self.id, run.id)
@@ -35,8 +38,8 @@ impl Measurement {
 
     /// What a run is started with.
     pub(super) fn start_of(&self, run: &RunPlan) -> Result<RunStart, Error> {
-        let spec_json = serde_json::to_string(&run.spec)
-            .map_err(|e| Error::other(format!("describe run {}", run.id), e))?;
+        let spec_json =
+            serde_json::to_string(&run.spec).map_err(Error::encode(format!("run {}", run.id)))?;
         Ok(RunStart {
             id: self.remote_id(run),
             bench: self.id.clone(),

@@ -2,12 +2,12 @@
 //! container. Nodes get the images that they lack before anything starts.
 
 use super::{agent_runner::AgentRunner, measurement::Measurement};
-use crate::{artifacts, session::Session};
+use crate::{artifacts, error::CommandError, session::Session};
 use continuum_agents::{ArtifactSource, Runner};
 use continuum_cluster::{Delivery, Image, Member, Pods, check_ready, client, node_times};
 use continuum_config::KubeDeployment;
 use continuum_host::error::Error;
-use continuum_model::{NodeRun, Phase, RunPlan};
+use continuum_model::{ControllerTime, NodeRun, Phase, RunPlan};
 use continuum_plan::managers;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -47,8 +47,9 @@ fn delivery(
     let mut members = Vec::new();
     for run in &workers {
         let image = images.get(&run.id).cloned();
-        let image = image
-            .ok_or_else(|| Error::other(format!("place run {}", run.id), "it has no image"))?;
+        let image = image.ok_or_else(|| CommandError::NoImageOfRun {
+            run: run.id.clone(),
+        })?;
         members.push(Member {
             run: measurement.start_of(run)?,
             node: run.node.clone(),
@@ -194,11 +195,10 @@ impl RunPlacement {
     pub(super) async fn complete(
         &self,
         session: &Session,
+        measurement: &Measurement,
         runs: &mut [NodeRun],
-        begun_unix_ns: i64,
+        begun: ControllerTime,
     ) {
-        // Clocks may differ, and earlier pods do no harm.
-        let since = begun_unix_ns / 1_000_000_000 - 60;
         for agent in session.agents() {
             let mut own = runs
                 .iter_mut()
@@ -208,7 +208,9 @@ impl RunPlacement {
             if own.peek().is_none() {
                 continue;
             }
-            let times = node_times(&**agent, since).await;
+            // Clocks may have been set since, and earlier pods do no harm.
+            let begun = measurement.offset(agent.node()).to_node(begun);
+            let times = node_times(&**agent, begun.plus_ns(-60_000_000_000)).await;
             for pod in own {
                 let of_container = pod.container.as_ref();
                 let of_container = of_container.map(|name| format!("{}/{name}", pod.pod));

@@ -15,9 +15,8 @@ use super::{
 use crate::{report::Bench, session::Session};
 use continuum_config::Benchmark;
 use continuum_host::error::Error;
-use continuum_model::{ClockPair, Clocks, NodeRun, Phase, RunPlan, node_name};
+use continuum_model::{ClockPair, Clocks, ControllerClock, NodeRun, Phase, RunPlan, node_name};
 use continuum_plan::applications::{self, Application};
-use continuum_workload_core::clock::AnchoredClock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
@@ -47,8 +46,8 @@ pub(super) async fn run(
         }
         None => Vec::new(),
     };
-    let clock = AnchoredClock::start();
-    let begun_unix_ns = clock.now_unix_ns();
+    let clock = ControllerClock::start();
+    let begun_unix_ns = clock.now();
     let id = uuid::Uuid::new_v4().simple().to_string();
     let mut measurement = Measurement {
         id: id.chars().take(8).collect(),
@@ -88,7 +87,7 @@ pub(super) async fn run(
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
-        load_unix_ns = clock.now_unix_ns();
+        load_unix_ns = clock.now();
         live.load_began(load_unix_ns);
         timeline.begin();
         let ends = wait_ended(session, &mut watched, measurement.deadline);
@@ -103,7 +102,8 @@ pub(super) async fn run(
         }
     }
     let mut runs = gather(session, watched).await;
-    placement.complete(session, &mut runs, begun_unix_ns).await;
+    let complete = placement.complete(session, &measurement, &mut runs, begun_unix_ns);
+    complete.await;
     let after = clocks_of_answering(session).await;
     let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
     let mut consoles = BTreeMap::new();
@@ -113,10 +113,10 @@ pub(super) async fn run(
     }
     let clocks: Clocks = measurement
         .clocks
-        .into_iter()
+        .iter()
         .map(|(node, before)| {
-            let after = after.get(&node).copied();
-            (node, ClockPair { before, after })
+            let (before, after) = (*before, after.get(node).copied());
+            (node.clone(), ClockPair { before, after })
         })
         .collect();
     let metrics = metrics.finish().await;
@@ -126,7 +126,7 @@ pub(super) async fn run(
     let mut function_samples = Vec::new();
     let mut function_pods = Vec::new();
     if let Some(sampler) = sampler {
-        let seen = sampler.finish(session, begun_unix_ns).await;
+        let seen = sampler.finish(session, &clocks, begun_unix_ns).await;
         applications::add_function_table(&mut report, &runs, &seen.samples);
         applications::add_start_table(&mut report, &seen.pods);
         (function_samples, function_pods) = (seen.samples, seen.pods);

@@ -40,7 +40,7 @@ pub(super) async fn start(
 ) -> Result<Watched, Error> {
     let remote_id = measurement.remote_id(plan);
     let start = measurement.start_of(plan)?;
-    let asked_unix_ns = measurement.clock.now_unix_ns();
+    let asked_unix_ns = measurement.clock.now();
     let started = runner.start(start).await?;
     let (sender, events) = mpsc::channel(1024);
     let watcher = tokio::spawn({
@@ -145,7 +145,6 @@ pub(super) async fn wait_ready(
     measurement: &Measurement,
     started: &mut [Watched],
 ) -> Result<(), Error> {
-    let Measurement { clock, clocks, .. } = measurement;
     let deadline = Instant::now() + READY_DEADLINE;
     for one in started {
         let own = one.run.plan.own.clone();
@@ -154,11 +153,11 @@ pub(super) async fn wait_ready(
             continue;
         }
         let socket = own.as_ref().and_then(UserContainer::socket);
-        let ahead_ns = clocks.get(&one.run.plan.node).map_or(0, |c| c.offset_ns);
+        let offset = measurement.offset(&one.run.plan.node);
         while one.run.ready_unix_ns.is_none() {
             tokio::select! {
                 () = answers(socket.as_deref()) => {
-                    one.run.ready_unix_ns = Some(clock.now_unix_ns() + ahead_ns);
+                    one.run.ready_unix_ns = Some(offset.to_node(measurement.clock.now()));
                 }
                 alive = one.next() => {
                     if let Some(error) = one.failure() {

@@ -2,10 +2,10 @@
 //! came back.
 
 use super::live_run::LiveRunFile;
-use crate::{deploy, report::ControllerEvent, session::Session};
+use crate::{deploy, error::CommandError, report::ControllerEvent, session::Session};
 use continuum_config::{Action, Benchmark, Change, LinkChange, TimelineStep};
 use continuum_host::{context::Context, error::Error};
-use continuum_workload_core::clock::AnchoredClock;
+use continuum_model::ControllerClock;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -31,9 +31,9 @@ struct Notes {
 }
 
 impl Notes {
-    fn add(&self, clock: &AnchoredClock, source: &'static str, text: String) {
+    fn add(&self, clock: &ControllerClock, source: &'static str, text: String) {
         let event = ControllerEvent {
-            time_unix_ns: clock.now_unix_ns(),
+            time_unix_ns: clock.now(),
             source,
             text,
         };
@@ -60,10 +60,12 @@ async fn restart(session: &Session, node: &str, unit: &str) -> Result<(), Error>
     if output.code == Some(0) {
         return Ok(());
     }
-    Err(Error::other(
-        format!("restart {unit} on node {node}"),
-        String::from_utf8_lossy(&output.stderr).trim(),
-    ))
+    Err(CommandError::Unit {
+        unit: unit.to_owned(),
+        node: node.to_owned(),
+        said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    }
+    .into())
 }
 
 /// The timeline of a run.
@@ -74,7 +76,7 @@ pub(super) struct Timeline {
     steps: Vec<TimelineStep>,
     begun: Option<Instant>,
     notes: Notes,
-    clock: AnchoredClock,
+    clock: ControllerClock,
     steps_done: Option<JoinHandle<()>>,
     nodes: Option<NodeWatch>,
     failure: Arc<Mutex<Option<Error>>>,
@@ -150,7 +152,7 @@ impl Timeline {
                 all: Arc::default(),
                 live: Arc::clone(live),
             },
-            clock: AnchoredClock::start(),
+            clock: ControllerClock::start(),
             steps_done: None,
             nodes: None,
             failure: Arc::default(),
@@ -266,7 +268,7 @@ impl Timeline {
 async fn watch_nodes(
     session: &Session,
     notes: &Notes,
-    clock: AnchoredClock,
+    clock: ControllerClock,
     tell: &watch::Sender<BTreeMap<String, String>>,
 ) {
     let Ok(client) = continuum_cluster::client(&session.deployment, &session.plan) else {

@@ -1,8 +1,7 @@
 //! What readers of a result must know about it.
 
 use crate::{deploy, session::Session};
-use continuum_config::AcceleratorChoice;
-use continuum_model::{Report, Validity};
+use continuum_model::{Acceleration, Report, Validity};
 use continuum_plan::LinkRequests;
 
 /// Says whether they may use it, and what it was made with.
@@ -40,19 +39,14 @@ pub(super) fn assess_validity(report: &mut Report, session: &Session) {
             plan.cores()
         ));
     }
-    if let Some(accelerator) = deployment
-        .facts()
-        .get("accelerator")
-        .filter(|a| *a != AcceleratorChoice::Kvm.name())
-    {
-        report.notes.push(format!("accelerator: {accelerator}"));
+    let facts = deployment.facts();
+    if let Some(Acceleration::Without(how)) = &facts.acceleration {
+        report.notes.push(format!("accelerator: {how}"));
     }
-    for fact in [
-        continuum_provider::FACT_UNLIMITED,
-        continuum_provider::FACT_FEWER_CORES,
-    ] {
-        report.notes.extend(deployment.facts().get(fact).cloned());
-    }
+    let of_machines = [&facts.unlimited, &facts.fewer_processors];
+    report
+        .notes
+        .extend(of_machines.into_iter().flatten().cloned());
     let emulates = provider.capabilities().emulates_network;
     if config.network.is_emulated() && !emulates {
         report

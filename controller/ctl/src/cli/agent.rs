@@ -1,7 +1,7 @@
 //! agent: debugging over the same gRPC that everything else uses.
 
 use super::output::Output;
-use crate::session;
+use crate::{error::CommandError, session};
 use clap::Subcommand;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
 use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
@@ -177,7 +177,7 @@ async fn exec(
     let done = tokio::select! {
         done = agent.exec_with(argv, timeout, input) => done?,
         // The program is killed: an end of its input would have it work with a part of it.
-        Ok(error) = unreadable => return Err(Error::other("read standard input", error)),
+        Ok(error) = unreadable => return Err(CommandError::StandardInput(error).into()),
     };
     if output.is_json() {
         output.json(&json!({

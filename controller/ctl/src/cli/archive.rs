@@ -1,7 +1,10 @@
 //! A result as one file, and the same run again from it.
 
 use super::{output::Output, report::compare};
-use crate::report::{CONFIG_FILE, Place};
+use crate::{
+    error::CommandError,
+    report::{CONFIG_FILE, Place},
+};
 use continuum_host::{context::Context, error::Error, process};
 use continuum_provider::Allow;
 use continuum_results::{pack, unpack};
@@ -41,7 +44,6 @@ pub(super) async fn repeat(
             ),
         });
     }
-    let doing = "repeat the run";
     let program = std::env::current_exe().map_err(Error::file("find", "/proc/self/exe"))?;
     let mut command = process::blocking_command(program);
     command.arg("run").arg(&config).arg("--results").arg(&dir);
@@ -57,26 +59,20 @@ pub(super) async fn repeat(
     context.progress.finish();
     let run = tokio::task::spawn_blocking(move || command.status()).await;
     let status = run
-        .map_err(|e| Error::other(doing, e))?
-        .map_err(|e| Error::other(doing, e))?;
+        .map_err(|e| CommandError::Repeat(e.into()))?
+        .map_err(CommandError::Repeat)?;
     let again = new_result(&dir, &original)?;
     match again {
         Some(again) => compare(output, &[original, again], None)?,
         None => {
-            return Err(Error::other(
-                doing,
-                format!("it left no result, and ended with {status}"),
-            ));
+            return Err(CommandError::NoRepeatedResult { status }.into());
         }
     }
     output.text(&format!("results: {}", dir.display()));
     if status.success() {
         return Ok(());
     }
-    Err(Error::other(
-        doing,
-        format!("it ended with {status}; its own words are above"),
-    ))
+    Err(CommandError::RepeatFailed { status }.into())
 }
 
 /// The result beside the one that came.

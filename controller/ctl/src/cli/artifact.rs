@@ -1,6 +1,7 @@
 //! artifact list, build, add, verify, export, import, prune.
 
 use super::output::Output;
+use crate::error::CommandError;
 use clap::Subcommand;
 use continuum_host::{context::Context, error::Error};
 use continuum_images::{
@@ -73,10 +74,11 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
             let component = catalogue.find(&name, None)?;
             let fetcher = components::fetcher(&component.way)?;
             if !fetcher.takes_files() {
-                return Err(Error::other(
-                    format!("add {}", component.title()),
-                    format!("it is built here: {}", fetcher.how_to_get(component)),
-                ));
+                return Err(CommandError::BuiltHere {
+                    title: component.title(),
+                    how_to_get: fetcher.how_to_get(component),
+                }
+                .into());
             }
             show(
                 context,
@@ -104,14 +106,12 @@ pub(super) fn run(context: &Context, output: &Output, action: ArtifactAction) ->
                 // A damaged component is removed, so that nothing uses it; building or adding it again replaces it.
                 if let Err(error) = stored.verify() {
                     continuum_images::cache::remove(&stored.dir)?;
-                    return Err(Error::other(
-                        format!("verify {} {}", stored.name, stored.version),
-                        format!(
-                            "{}; it was taken out of the store, get it again: continuum-ctl artifact build {}",
-                            continuum_host::error::chain(&error),
-                            stored.name
-                        ),
-                    ));
+                    return Err(CommandError::DamagedComponent {
+                        name: stored.name.clone(),
+                        version: stored.version.clone(),
+                        why: continuum_host::error::chain(&error),
+                    }
+                    .into());
                 }
             }
             output.text(&format!("{} components are as they came", all.len()));
@@ -167,21 +167,14 @@ fn export(
             // Asked for by name it must be there; otherwise the archive is of what there is.
             None if names.is_empty() => {}
             None => {
-                return Err(Error::other(
-                    format!("export {}", component.title()),
-                    format!(
-                        "it is not in the store; get it: continuum-ctl artifact build {}",
-                        component.name
-                    ),
-                ));
+                let (title, name) = (component.title(), component.name.clone());
+                return Err(CommandError::NotExported { title, name }.into());
             }
         }
     }
     if going.is_empty() {
-        return Err(Error::other(
-            format!("export to `{}`", file.display()),
-            "the store is empty; fill it: continuum-ctl artifact build",
-        ));
+        let path = file.to_owned();
+        return Err(CommandError::EmptyStore { path }.into());
     }
     context
         .progress

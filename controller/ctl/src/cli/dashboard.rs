@@ -1,7 +1,7 @@
 //! dashboard.
 
 use super::output::Output;
-use crate::dashboard::LiveDeployment;
+use crate::{dashboard::LiveDeployment, error::CommandError};
 use continuum_dashboard::{Access, Feed, serve};
 use continuum_host::{context::Context, error::Error, state::StateRoot};
 use serde_json::json;
@@ -53,7 +53,7 @@ pub(super) async fn run(
     listener: TcpListener,
     with_token: bool,
 ) -> Result<(), Error> {
-    let failed = |error| Error::other("listen for browsers", error);
+    let failed = CommandError::Listen;
     let address = listener.local_addr().map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
     let (access, url) = if with_token {

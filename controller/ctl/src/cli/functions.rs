@@ -1,7 +1,7 @@
 //! functions: what a gateway has and does.
 
 use super::output::Output;
-use crate::session;
+use crate::{error::CommandError, session};
 use clap::Subcommand;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
@@ -96,10 +96,8 @@ fn gateway(
     plan: &Plan,
 ) -> Result<(Gateway, String, String), Error> {
     if config.software.execution_model.is_none() {
-        return Err(Error::other(
-            format!("use functions of `{}`", config.name),
-            "its config has no software.execution_model",
-        ));
+        let name = config.name.clone();
+        return Err(CommandError::NoFunctions { name }.into());
     }
     let address = plan.gateway_address().unwrap_or_default();
     let password = Secrets::open(deployment)?.gateway_password()?;
@@ -110,7 +108,10 @@ fn pairs(what: &str, given: &[String]) -> Result<Option<Texts>, Error> {
     let split = |text: &String| {
         let pair = text.split_once('=');
         let pair = pair.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        pair.ok_or_else(|| Error::other(format!("read --{what} {text}"), "it is not NAME=VALUE"))
+        pair.ok_or_else(|| Error::Words {
+            doing: format!("read --{what} {text}"),
+            why: "it is not NAME=VALUE".into(),
+        })
     };
     let all: Texts = given.iter().map(split).collect::<Result<_, _>>()?;
     Ok(Some(all).filter(|a| !a.is_empty()))
@@ -144,12 +145,12 @@ async fn all_of(mut from: impl Read + Send + 'static) -> Result<Vec<u8>, Error> 
     });
     let read = receiver.await.map_err(std::io::Error::other);
     read.flatten()
-        .map_err(|error| Error::other("read standard input", error))
+        .map_err(|error| CommandError::StandardInput(error).into())
 }
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(ClientError) -> Error {
     let doing = doing.into();
-    move |error| Error::other(doing, error)
+    move |source| CommandError::Gateway { doing, source }.into()
 }
 
 pub(super) async fn run(
@@ -254,9 +255,10 @@ fn wanted(
 ) -> Result<FunctionDeployment, Error> {
     let is_of_suite = continuum_plan::applications::SUITE_FUNCTIONS.contains(&function);
     let own = if is_of_suite { suite_image()? } else { None };
-    let image = image
-        .or(own)
-        .ok_or_else(|| Error::other(format!("deploy function {function}"), "give its --image"))?;
+    let image = image.or(own).ok_or_else(|| Error::Words {
+        doing: format!("deploy function {function}"),
+        why: "give its --image".into(),
+    })?;
     let usual = is_of_suite.then(|| format!("continuum-function run {function}"));
     Ok(FunctionDeployment {
         service: function.to_owned(),
@@ -273,13 +275,16 @@ async fn invoke(
     content_type: &str,
     body: Vec<u8>,
 ) -> Result<(), Error> {
-    let doing = format!("call function {function}");
     let done = gateway.invoke(function, content_type, body.into()).await;
-    let done = done.map_err(failed(&*doing))?;
+    let done = done.map_err(failed(format!("call function {function}")))?;
     let text = String::from_utf8_lossy(&done.body);
     if !done.status.is_success() {
-        let why = format!("status {}: {}", done.status, text.trim());
-        return Err(Error::other(doing, why));
+        return Err(CommandError::Call {
+            function: function.to_owned(),
+            status: done.status,
+            said: text.trim().to_owned(),
+        }
+        .into());
     }
     if output.is_json() {
         output.json(&json!({

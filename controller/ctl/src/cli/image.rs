@@ -1,6 +1,7 @@
 //! image build, list, verify, export, import, prune.
 
 use super::output::Output;
+use crate::error::CommandError;
 use clap::Subcommand;
 use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_images::{
@@ -224,10 +225,8 @@ fn import(context: &Context, output: &Output, file: &Path) -> Result<(), Error> 
         .filter_map(|(kind, key)| (*kind == Kind::Image).then_some(key))
         .collect();
     if keys.is_empty() {
-        return Err(Error::other(
-            format!("import an image from `{}`", file.display()),
-            "there is none in it; components are taken in by: continuum-ctl artifact import",
-        ));
+        let path = file.to_owned();
+        return Err(CommandError::NoImage { path }.into());
     }
     for key in &keys {
         store::make_current(&context.cache, key)?;
@@ -246,11 +245,7 @@ fn used(context: &Context) -> Result<BTreeSet<String>, Error> {
     for name in context.root.names()? {
         if let Some(deployment) = Deployment::load(&context.root, &name)? {
             let facts = deployment.facts();
-            kept.extend(
-                ["image", "bundle"]
-                    .iter()
-                    .filter_map(|f| facts.get(*f).cloned()),
-            );
+            kept.extend([&facts.image, &facts.bundle].into_iter().flatten().cloned());
         }
     }
     Ok(kept)

@@ -226,7 +226,7 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
     }
     if !bench.controller_events.is_empty() {
         let rows = bench.controller_events.iter().map(|h| {
-            let after_s = (h.time_unix_ns - bench.load_unix_ns) as f64 / 1e9;
+            let after_s = h.time_unix_ns.s_since(bench.load_unix_ns);
             vec![
                 format!("{after_s:.1} s"),
                 h.source.to_owned(),

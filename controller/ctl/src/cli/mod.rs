@@ -22,6 +22,7 @@ mod ssh;
 mod status_watch;
 mod sweep;
 
+use crate::error::CommandError;
 use args::{Arguments, Command};
 use clap::Parser;
 use continuum_config::Checked;
@@ -124,7 +125,7 @@ fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>)
 /// The first interrupt asks to stop, the second stops at once; the state on disk is valid at any time.
 fn watch_signals(cancel: CancellationToken) -> Result<(), Error> {
     use tokio::signal::unix::{SignalKind, signal};
-    let failed = |e| Error::other("watch signals", e);
+    let failed = CommandError::Signals;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     // A terminal that was closed, unless whoever started this said that it is to go on without one, as `nohup` does.

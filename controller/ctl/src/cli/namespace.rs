@@ -5,6 +5,7 @@ use super::{
     args::{Arguments, Command},
     dashboard,
 };
+use crate::error::CommandError;
 use continuum_config::ProviderKind;
 use continuum_host::{
     context::Choice,
@@ -107,15 +108,14 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
 
 /// Asks a process of its own: looking for what works here takes threads.
 fn choose(given: &str, set: &[String]) -> Result<Choice, Error> {
-    let doing = "find out what provider auto stands for";
     let program = std::env::current_exe().map_err(Error::file("find", "/proc/self/exe"))?;
     let output = process::blocking_command(program)
         .args(["choose-provider", given])
         .args(set.iter().flat_map(|s| ["--set", s]))
         .stderr(std::process::Stdio::inherit())
         .output()
-        .map_err(|e| Error::other(doing, e))?;
-    serde_json::from_slice(&output.stdout).map_err(|_| Error::other(doing, "see above"))
+        .map_err(CommandError::ProviderChoice)?;
+    serde_json::from_slice(&output.stdout).map_err(|_| CommandError::NoProvider.into())
 }
 
 /// A namespace that nothing came to live in is of no use: its holder is ended.

@@ -1,6 +1,6 @@
 //! ssh to nodes: keys and known hosts of the deployment's own, host keys checked.
 
-use crate::session;
+use crate::{error::CommandError, session};
 use continuum_host::{
     context::Context,
     error::Error,
@@ -84,10 +84,8 @@ pub(super) fn ssh(
     let (deployment, _, plan) = session::open(context, name)?;
     deployment.node(node)?;
     if !has_machines(&deployment) {
-        return Err(Error::other(
-            format!("log in to node {node}"),
-            "its nodes are processes of this machine; use `continuum-ctl agent … exec`",
-        ));
+        let node = node.to_owned();
+        return Err(CommandError::NoMachine { node }.into());
     }
     write_files(&deployment, &plan)?;
     context.progress.finish();

@@ -91,10 +91,11 @@ impl Source for LiveDeployment {
                 rate_mbit: link.rate_mbit,
             })
         });
+        let accelerator = deployment.facts().acceleration.as_ref();
         Topology {
             name: plan.name.clone(),
             provider: deployment.provider().to_owned(),
-            accelerator: deployment.facts().get("accelerator").cloned(),
+            accelerator: accelerator.map(|a| a.as_text().to_owned()),
             application: config.benchmark.as_ref().map(|b| b.kind().to_string()),
             nodes: nodes.collect(),
             links: links.collect(),

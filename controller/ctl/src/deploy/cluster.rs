@@ -2,6 +2,7 @@
 
 use crate::{
     artifacts::{WORKLOAD, artifact, missing_named, reason, say_step, stored},
+    error::CommandError,
     session::Session,
 };
 use continuum_agents::{Agent, ArtifactSource};
@@ -13,7 +14,7 @@ use continuum_host::{
     keys::{self, Secrets},
 };
 use continuum_images::components::{Catalogue, Stack, Stored};
-use continuum_model::{NodePlan, Plan};
+use continuum_model::{ComponentFile, Facts, NodePlan, Plan};
 use continuum_plan::managers::{Cluster, ClusterPart, Secret};
 use std::collections::BTreeMap;
 
@@ -50,7 +51,7 @@ fn stack<'a>(
     config: &Config,
 ) -> Result<&'a Stack, Error> {
     let stack = cluster.stack(catalogue, config);
-    stack.map_err(|why| Error::other("choose a version of Kubernetes", why))
+    Ok(stack.map_err(CommandError::from)?)
 }
 
 /// Why the store cannot serve a cluster; each with what to type.
@@ -77,10 +78,8 @@ fn artifacts(
     let mut all = Vec::new();
     for (component, name) in &part.files {
         let component = stored.get(component).ok_or_else(|| {
-            Error::other(
-                format!("find {name}"),
-                format!("{component} is not of this cluster"),
-            )
+            let file = name.clone();
+            CommandError::ForeignComponent { file, component }
         })?;
         all.push(artifact(component, name)?);
     }
@@ -174,12 +173,9 @@ fn tell(
     Ok(())
 }
 
-/// Installs the cluster and waits until all its nodes are ready. Returns facts for results: what it is made of, by
-/// digest, and what its running programs say that they are.
-pub(super) async fn install(
-    session: &Session,
-    cluster: &dyn Cluster,
-) -> Result<Vec<(String, String)>, Error> {
+/// Installs the cluster and waits until all its nodes are ready. Returns what it is made of, by digest, and what its running
+/// programs say that they are.
+pub(super) async fn install(session: &Session, cluster: &dyn Cluster) -> Result<Facts, Error> {
     let Session {
         context,
         config,
@@ -230,13 +226,16 @@ pub(super) async fn install(
     });
     futures_util::future::try_join_all(nodes).await?;
     let controller = plan.controller();
-    let mut facts = Vec::new();
+    let mut facts = Facts::default();
     for component in stored.values() {
         for (file, stored) in &component.files {
-            facts.push((
-                format!("component {} {} {file}", component.name, component.version),
-                format!("sha256:{}", stored.sha256),
-            ));
+            let of = ComponentFile {
+                component: component.name.clone(),
+                version: component.version.clone(),
+                file: file.clone(),
+            };
+            let digest = format!("sha256:{}", stored.sha256);
+            facts.components.insert(of, digest);
         }
     }
     let Some(controller) = controller else {
@@ -245,7 +244,9 @@ pub(super) async fn install(
     write_kubeconfig(deployment, &secrets, controller)?;
     let client = client(deployment, plan)?;
     wait_ready(context, &client, plan).await?;
-    facts.extend(versions(&client).await?);
-    facts.extend(super::versions::of_etcd(session).await);
+    facts.running.extend(versions(&client).await?);
+    facts
+        .running
+        .extend(super::versions::of_etcd(session).await);
     Ok(facts)
 }

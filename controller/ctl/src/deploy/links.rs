@@ -2,7 +2,7 @@
 //! whoever comes later; `up` takes it back.
 
 use super::network::measured_overhead_ms;
-use crate::session::Session;
+use crate::{error::CommandError, session::Session};
 use continuum_agents::{Agent, AppliedLink};
 use continuum_config::{Action, Config};
 use continuum_host::{
@@ -39,8 +39,7 @@ fn path(deployment: &Deployment) -> PathBuf {
 pub fn link_requests(deployment: &Deployment) -> Result<LinkRequests, Error> {
     let path = path(deployment);
     match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|e| Error::other(format!("read `{}`", path.display()), e)),
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(Error::damaged(path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(LinkRequests::default()),
         Err(error) => Err(Error::file("read", path)(error)),
     }
@@ -89,8 +88,11 @@ fn remove(path: PathBuf) -> Result<(), Error> {
 
 /// Fails with what may stand there when no node is at a place, or no link between two.
 pub fn check_places(plan: &Plan, config: &Config, a: &str, b: &str) -> Result<(), Error> {
-    continuum_plan::check_places(&plan.nodes, &config.network, a, b)
-        .map_err(|why| Error::other(format!("change the link between {a} and {b}"), why))
+    let checked = continuum_plan::check_places(&plan.nodes, &config.network, a, b);
+    checked.map_err(|why| {
+        let (a, b) = (a.to_owned(), b.to_owned());
+        CommandError::NoSuchLink { a, b, why }.into()
+    })
 }
 
 /// A class with the numbers and the peers that are applied.
@@ -141,10 +143,12 @@ pub async fn change_link(
     timeline: Option<&str>,
 ) -> Result<Vec<String>, Error> {
     if !session.provider.capabilities().emulates_network {
-        return Err(Error::other(
-            format!("change the link between {a} and {b}"),
-            format!("provider {} cannot emulate links", session.provider.name()),
-        ));
+        return Err(CommandError::NoEmulatedLinks {
+            a: a.to_owned(),
+            b: b.to_owned(),
+            provider: session.provider.name(),
+        }
+        .into());
     }
     check_places(&session.plan, &session.config, a, b)?;
     edit(session, |requests| {
@@ -183,8 +187,7 @@ async fn edit(
     edit(&mut requests);
     // Noted first: what a crash or a node out of reach leaves half done is known, and `up` puts it right.
     write_secret(&unfinished(deployment), b"")?;
-    let text = serde_json::to_vec_pretty(&requests)
-        .map_err(|e| Error::other("note a change of links", e))?;
+    let text = serde_json::to_vec_pretty(&requests).map_err(Error::encode("a change of links"))?;
     write_secret(&path(deployment), &text)?;
     let work = session.nodes().map(|(node, agent)| {
         let mut wanted = requests.links_of(node, &plan.nodes, &config.network);

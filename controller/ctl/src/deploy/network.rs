@@ -11,7 +11,7 @@ use continuum_host::{
     error::{Error, chain},
     state::Deployment,
 };
-use continuum_model::{LinkClass, NodePlan, Plan, Tier};
+use continuum_model::{Facts, LinkClass, NodePlan, Plan, Tier};
 use continuum_plan::links_of;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,8 +38,8 @@ struct Pair<'a> {
 /// Milliseconds of a way that are the host's own, by tier.
 type Overheads = BTreeMap<Tier, f64>;
 
-/// Applies the links of all nodes; returns facts for results: what was taken off the delays of each tier's nodes.
-pub(super) async fn apply_network(session: &Session) -> Result<Vec<(String, String)>, Error> {
+/// Applies the links of all nodes; returns what was taken off the delays of each tier's nodes.
+pub(super) async fn apply_network(session: &Session) -> Result<Facts, Error> {
     let Session {
         config,
         plan,
@@ -47,7 +47,7 @@ pub(super) async fn apply_network(session: &Session) -> Result<Vec<(String, Stri
         ..
     } = session;
     if !config.network.is_emulated() || !provider.capabilities().emulates_network {
-        return Ok(Vec::new());
+        return Ok(Facts::default());
     }
     let mut overheads = Overheads::new();
     let pairs = pairs(config, plan);
@@ -68,22 +68,17 @@ pub(super) async fn apply_network(session: &Session) -> Result<Vec<(String, Stri
         ..class
     };
     apply(session, &corrected).await?;
-    let mut tiers: Vec<Tier> = plan.nodes.iter().map(|node| node.tier).collect();
-    tiers.dedup();
-    Ok(tiers
-        .into_iter()
-        .map(|tier| (fact(tier), format!("{:.3}", overhead_ms(tier))))
-        .collect())
-}
-
-fn fact(tier: Tier) -> String {
-    format!("link_overhead_ms.{}", tier.name())
+    let tiers = plan.nodes.iter().map(|node| node.tier);
+    Ok(Facts {
+        link_overhead_ms: tiers.map(|tier| (tier, overhead_ms(tier))).collect(),
+        ..Facts::default()
+    })
 }
 
 /// What `up` measured of a tier's ways.
 pub(super) fn measured_overhead_ms(deployment: &Deployment, tier: Tier) -> f64 {
-    let measured = deployment.facts().get(&fact(tier));
-    measured.and_then(|ms| ms.parse().ok()).unwrap_or(0.0)
+    let measured = deployment.facts().link_overhead_ms.get(&tier);
+    measured.copied().unwrap_or(0.0)
 }
 
 async fn apply(

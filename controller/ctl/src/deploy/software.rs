@@ -21,7 +21,7 @@ async fn node_software(session: &Session, node: &NodePlan, agent: &dyn Agent) ->
         deployment,
         ..
     } = session;
-    let image = deployment.facts().get("image").map(String::as_str);
+    let image = deployment.facts().image.as_deref();
     for installation in plan.installations.iter().filter(|i| i.node == node.name) {
         let component = &installation.component;
         let mut artifacts = match &component.extras {

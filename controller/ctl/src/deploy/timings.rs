@@ -64,8 +64,7 @@ pub fn remember(
     all.insert(kind(config, provider), seconds);
     let path = root.timings();
     let temporary = path.with_extension(format!("{}.new", std::process::id()));
-    let text = serde_json::to_string_pretty(&all)
-        .map_err(|e| Error::other("write down how long it took", e))?;
+    let text = serde_json::to_string_pretty(&all).map_err(Error::encode("how long it took"))?;
     std::fs::write(&temporary, text).map_err(Error::file("write", &temporary))?;
     std::fs::rename(&temporary, &path).map_err(Error::file("rename to", &path))
 }

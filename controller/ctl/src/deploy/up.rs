@@ -11,7 +11,7 @@ use continuum_host::{
     keys::Secrets,
     state::{self, AddressLock, Deployment, Phase},
 };
-use continuum_model::Plan;
+use continuum_model::{Facts, Plan};
 use continuum_provider::{Allow, LimitReport, MachineState, Provider};
 use std::sync::Arc;
 
@@ -106,7 +106,10 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
                 &config.infrastructure.qemu.libvirt_uri,
             )?;
             let noted = new
-                .set_fact(state::LOGIN_OWNER, state::login_owner())
+                .add_facts(Facts {
+                    login_owner: Some(state::login_owner()),
+                    ..Facts::default()
+                })
                 .and_then(|()| choice.record(&mut new));
             if let Err(error) = noted {
                 new.remove()?;
@@ -253,18 +256,21 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
         progress
             .stage("software", software::install(session))
             .await?;
-        let facts = super::versions::of_docker(session).await;
-        note_facts(session, facts)?;
+        let running = super::versions::of_docker(session).await.into_iter();
+        session.deployment.add_facts(Facts {
+            running: running.collect(),
+            ..Facts::default()
+        })?;
         if let Some(cluster) = session.cluster() {
             let install = super::cluster::install(session, cluster);
             let facts = progress.stage("cluster", install).await?;
-            note_facts(session, facts)?;
+            session.deployment.add_facts(facts)?;
         }
         if let Some(installer) = execution_models::of(&session.config) {
             let facts = progress
                 .stage("functions", installer.install(session))
                 .await?;
-            note_facts(session, facts)?;
+            session.deployment.add_facts(facts)?;
         }
         session.deployment.set_done(Phase::Software)?;
     }
@@ -272,17 +278,10 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
     if !session.deployment.is_done(Phase::Network) {
         let links = network::apply_network(session);
         let facts = progress.stage("network", links).await?;
-        note_facts(session, facts)?;
+        session.deployment.add_facts(facts)?;
         let set = provider.apply_limits(&session.context, &session.plan, &session.deployment);
         limits = progress.stage("limits", set).await?;
         session.deployment.set_done(Phase::Network)?;
     }
     Ok(Done { limits, unchanged })
-}
-
-fn note_facts(session: &mut Session, facts: Vec<(String, String)>) -> Result<(), Error> {
-    for (name, value) in facts {
-        session.deployment.set_fact(&name, value)?;
-    }
-    Ok(())
 }

@@ -52,7 +52,7 @@ pub(super) async fn of_etcd(session: &Session) -> Option<(String, String)> {
     let agent = session.agent(&controller.name).ok()?;
     let said = ask(&**agent, &ETCD_METRICS).await?;
     let version = etcd_version(&said)?.to_owned();
-    Some(("running etcd".to_owned(), version))
+    Some(("etcd".to_owned(), version))
 }
 
 /// The docker of each node that has it.
@@ -68,7 +68,7 @@ pub(super) async fn of_docker(session: &Session) -> Vec<(String, String)> {
         .map(|agent| async move {
             let argv = ["docker", "version", "--format={{.Server.Version}}"];
             let version = ask(&**agent, &argv).await.filter(|v| !v.is_empty())?;
-            Some((format!("running docker {}", agent.node()), version))
+            Some((format!("docker {}", agent.node()), version))
         });
     let all = futures_util::future::join_all(asked).await;
     all.into_iter().flatten().collect()

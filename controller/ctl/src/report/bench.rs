@@ -1,6 +1,8 @@
 //! Everything that a run left.
 
-use continuum_model::{Clocks, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report};
+use continuum_model::{
+    Clocks, ControllerTime, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report,
+};
 use std::collections::BTreeMap;
 
 /// What a run left.
@@ -14,10 +16,10 @@ pub struct Bench {
     pub metrics: BTreeMap<String, NodeMetrics>,
     /// Clocks before and after, by node.
     pub clocks: Clocks,
-    /// When it began, nanoseconds since 1970.
-    pub begun_unix_ns: i64,
+    /// When it began.
+    pub begun_unix_ns: ControllerTime,
     /// When its load began, from where a timeline counts; when it began if it came to no load.
-    pub load_unix_ns: i64,
+    pub load_unix_ns: ControllerTime,
     /// The user asked to stop; what there was is here.
     pub interrupted: bool,
     /// What the controller saw and did, in order.
@@ -39,11 +41,11 @@ pub struct NodeMetrics {
     pub broken: Option<String>,
 }
 
-/// Something that happened, by the controller's clock.
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControllerEvent {
-    /// Nanoseconds since 1970.
-    pub time_unix_ns: i64,
+    /// When the controller saw it.
+    pub time_unix_ns: ControllerTime,
     /// `timeline` or `cluster`.
     pub source: &'static str,
     /// In words.

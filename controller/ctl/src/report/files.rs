@@ -1,6 +1,6 @@
 //! The result directory: `result.json`, tables and raw data as CSV, logs.
 
-use crate::report::Bench;
+use crate::{error::CommandError, report::Bench};
 use continuum_config::{Config, to_toml};
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
 use continuum_model::{NodeRun, Phase, Plan};
@@ -36,7 +36,7 @@ impl Place {
             .format(format_description!(
                 "[year]-[month]-[day]T[hour]-[minute]-[second]Z"
             ))
-            .map_err(|e| Error::other("name the result directory", e))?;
+            .map_err(CommandError::ResultName)?;
         let refused = |error: Error| Error::Preflight {
             name: deployment.to_owned(),
             reasons: vec![format!(
@@ -70,10 +70,7 @@ impl Place {
             }
             name = format!("{}_{number}", self.name);
         }
-        Err(Error::other(
-            "name the result directory",
-            "no number is free",
-        ))
+        Err(CommandError::NoResultName.into())
     }
 
     /// Only the directory, for results of several runs.
@@ -132,7 +129,7 @@ fn write(
         "clocks": bench.clocks,
         "timeline": bench.controller_events.iter().map(|h| json!({
             "time_unix_ns": h.time_unix_ns,
-            "after_s": (h.time_unix_ns - bench.load_unix_ns) as f64 / 1e9,
+            "after_s": h.time_unix_ns.s_since(bench.load_unix_ns),
             "source": h.source,
             "text": h.text,
         })).collect::<Vec<_>>(),
@@ -149,8 +146,7 @@ fn write(
         "function_pods": bench.function_pods,
         "runs": bench.runs.iter().map(|run| run_json(run, &bench.runs)).collect::<Vec<_>>(),
     });
-    let text =
-        serde_json::to_string_pretty(&result).map_err(|e| Error::other("write result.json", e))?;
+    let text = serde_json::to_string_pretty(&result).map_err(Error::encode("result.json"))?;
     save("result.json", text)?;
     save(CONFIG_FILE, to_toml(config))?;
     for table in &bench.report.tables {
@@ -311,16 +307,17 @@ fn metrics(bench: &Bench) -> String {
 
 fn events(bench: &Bench) -> String {
     let mut text = String::from("node,time_unix_ns,source,text\n");
-    let mut add = |node: &str, at: i64, source: &str, what: &str| {
-        text.push_str(&csv_record([node, &at.to_string(), source, what]));
+    let mut add = |node: &str, at: String, source: &str, what: &str| {
+        text.push_str(&csv_record([node, &at, source, what]));
     };
     for (node, metrics) in &bench.metrics {
         for e in &metrics.batch.events {
-            add(node, e.time_unix_ns, &e.source, &e.text);
+            add(node, e.time_unix_ns.to_string(), &e.source, &e.text);
         }
     }
     for h in &bench.controller_events {
-        add("controller", h.time_unix_ns, h.source, &h.text);
+        let at = h.time_unix_ns.to_string();
+        add("controller", at, h.source, &h.text);
     }
     text
 }

@@ -10,7 +10,9 @@ use continuum_agents::{
     MetricsFrom, ProbeResult, RunEvent, RunStart,
 };
 use continuum_host::error::Error;
-use continuum_model::{ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodeEvent, StartedRun};
+use continuum_model::{
+    ClockOffset, ControllerTime, LinkClass, MetricsBatch, MetricsSample, NodeEvent, StartedRun,
+};
 use continuum_provider::MachineState;
 use std::{collections::BTreeMap, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -101,18 +103,18 @@ impl SimulatedAgent {
     }
 }
 
-/// Now, since the beginning of the world and since 1970.
+/// Now, since the beginning of the world and by the controller's clock.
 #[derive(Debug, Clone, Copy)]
 struct Times {
     now: Duration,
-    unix_ns: i64,
+    ours: ControllerTime,
 }
 
 impl Times {
     fn of(world: &World, inner: &Inner) -> Self {
         Self {
             now: inner.elapsed(),
-            unix_ns: world.unix_ns(inner),
+            ours: world.time(inner),
         }
     }
 }
@@ -166,10 +168,7 @@ impl Agent for SimulatedAgent {
 
     async fn clock_offset(&self) -> Result<ClockOffset, Error> {
         self.call("tell the time", CALL_DEADLINE, |machine, _, _| {
-            Ok(ClockOffset {
-                offset_ns: machine.offset_ns,
-                error_ns: 200_000,
-            })
+            Ok(machine.clock)
         })
         .await
     }
@@ -309,7 +308,7 @@ impl Agent for SimulatedAgent {
     async fn start_run(&self, run: RunStart) -> Result<StartedRun, Error> {
         let doing = format!("start run {}", run.id);
         self.call(&doing, CALL_DEADLINE, |machine, _, times| {
-            machine.start(run, times.now, times.unix_ns)?;
+            machine.start(run, times.now, times.ours)?;
             Ok(StartedRun {
                 limits_enforced: true,
                 ..StartedRun::default()
@@ -360,10 +359,10 @@ impl Agent for SimulatedAgent {
     async fn stop_run(&self, id: &str) -> Result<(), Error> {
         let doing = format!("stop run {id}");
         self.call(&doing, CALL_DEADLINE, |machine, _, times| {
-            let unix_ns = times.unix_ns + machine.offset_ns;
+            let node_now = machine.clock.to_node(times.ours);
             let run = machine.volatile.runs.get_mut(id);
             let run = run.ok_or("there is no such run")?;
-            run.end(times.now, unix_ns, 0, "it was stopped");
+            run.end(times.now, node_now, 0, "it was stopped");
             Ok(())
         })
         .await
@@ -392,7 +391,7 @@ impl Agent for SimulatedAgent {
             Ok(Some(MetricsSample {
                 memory_total_bytes: 500_000_000,
                 memory_used_bytes: IDLE_BYTES + RUN_BYTES * running.count() as u64,
-                time_unix_ns: times.unix_ns + machine.offset_ns,
+                time_unix_ns: machine.clock.to_node(times.ours),
                 ..MetricsSample::default()
             }))
         })
@@ -425,7 +424,7 @@ impl Agent for SimulatedAgent {
                     0,
                     MetricsSample {
                         seq: 0,
-                        time_unix_ns: sample.time_unix_ns - 600_000_000_000,
+                        time_unix_ns: sample.time_unix_ns.plus_ns(-600_000_000_000),
                         memory_used_bytes: IDLE_BYTES,
                         ..sample
                     },

@@ -2,9 +2,15 @@
 
 use super::{faults::Fault, workload::Run};
 use continuum_agents::{BrokerSpec, RunStart};
-use continuum_model::LinkClass;
+use continuum_model::{ClockOffset, ControllerTime, LinkClass, NodeTime};
 use continuum_provider::MachineState;
 use std::{collections::BTreeMap, time::Duration};
+
+/// A clock that is right, as far as it can be told.
+const EXACT: ClockOffset = ClockOffset {
+    offset_ns: 0,
+    error_ns: 200_000,
+};
 
 /// What an agent and its machine have until they start again.
 #[derive(Debug, Default)]
@@ -32,7 +38,7 @@ pub(super) struct Machine {
     /// Counts its boots.
     pub(super) boot: u32,
     pub(super) volatile: VolatileState,
-    pub(super) offset_ns: i64,
+    pub(super) clock: ClockOffset,
     pub(super) is_silent: bool,
     pub(super) late: Duration,
     pub(super) is_disk_full: bool,
@@ -48,7 +54,7 @@ impl Machine {
             state: MachineState::Running,
             boot: 1,
             volatile: VolatileState::default(),
-            offset_ns: 0,
+            clock: EXACT,
             is_silent: false,
             late: Duration::ZERO,
             is_disk_full: false,
@@ -65,7 +71,7 @@ impl Machine {
 
     /// What is wrong with it is so no longer.
     pub(super) fn clear_faults(&mut self) {
-        self.offset_ns = 0;
+        self.clock = EXACT;
         self.is_silent = false;
         self.late = Duration::ZERO;
         self.is_disk_full = false;
@@ -76,7 +82,7 @@ impl Machine {
         &mut self,
         run: RunStart,
         now: Duration,
-        unix_ns: i64,
+        ours: ControllerTime,
     ) -> Result<(), String> {
         if self.is_disk_full {
             return Err("No space left on device".into());
@@ -84,7 +90,7 @@ impl Machine {
         let spec = serde_json::from_str(&run.spec_json).map_err(|e| e.to_string())?;
         let others = self.volatile.runs.values_mut();
         for other in others.filter(|r| r.start.bench != run.bench) {
-            other.end(now, unix_ns + self.offset_ns, 0, "another bench began");
+            other.end(now, self.clock.to_node(ours), 0, "another bench began");
         }
         // Asked again, it is the same run.
         let id = run.id.clone();
@@ -93,8 +99,8 @@ impl Machine {
         Ok(())
     }
 
-    /// A fault happens, at a time since the beginning of the world and by its own clock.
-    pub(super) fn inject(&mut self, fault: Fault, now: Duration, now_unix_ns: i64) {
+    /// At a time, since the beginning of the world and by its own clock.
+    pub(super) fn inject(&mut self, fault: Fault, now: Duration, node_now: NodeTime) {
         match fault {
             Fault::Dead => {
                 self.state = MachineState::Stopped;
@@ -107,11 +113,11 @@ impl Machine {
                 self.is_disk_full = true;
                 self.lose(1);
             }
-            Fault::WrongClock(by_ns) => self.offset_ns += by_ns,
+            Fault::WrongClock(by_ns) => self.clock.offset_ns += by_ns,
             Fault::LostSamples(count) => self.lose(count),
             Fault::Crash => {
                 for run in self.volatile.runs.values_mut() {
-                    run.crash(now, now_unix_ns);
+                    run.crash(now, node_now);
                 }
             }
         }

@@ -10,7 +10,8 @@ use continuum_host::{
     keys::Secrets,
     state::{Deployment, ResourceKind},
 };
-use continuum_model::{NodePlan, Plan, Prefix};
+use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix};
+use continuum_provider::error::ProviderError;
 use continuum_provider::{
     Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider,
 };
@@ -25,8 +26,11 @@ pub(super) const NAME: &str = "simulated";
 pub(super) struct Simulated;
 
 fn world(context: &Context) -> Result<Arc<World>, Error> {
-    World::find(&context.root.deployments())
-        .ok_or_else(|| Error::other("find the simulated world", "it has ended"))
+    let gone = || ProviderError::Hypervisor {
+        doing: "find the simulated world".into(),
+        why: "it has ended".into(),
+    };
+    Ok(World::find(&context.root.deployments()).ok_or_else(gone)?)
 }
 
 /// A step of its work, at which its user may interrupt.
@@ -146,7 +150,10 @@ impl Provider for Simulated {
             self.reserve_prefix(context, config, plan, secrets, deployment)
                 .await?;
         }
-        deployment.set_fact("accelerator", "none (simulated)")?;
+        deployment.add_facts(Facts {
+            acceleration: Some(Acceleration::Without("none (simulated)".into())),
+            ..Facts::default()
+        })?;
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {
                 return Err(Error::Interrupted);

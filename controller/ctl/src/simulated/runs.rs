@@ -4,7 +4,7 @@ use super::{
     machine::Machine,
     workload::{Run, RunEnvironment},
 };
-use continuum_model::{BROKER_PORT, LinkClass};
+use continuum_model::{BROKER_PORT, ControllerTime, LinkClass};
 use continuum_workload_core::{photo_sample::Sample, spec::Role};
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
@@ -71,14 +71,14 @@ fn served(machines: &Machines, endpoints: &[String], bench: &str) -> (Vec<Sample
 }
 
 /// Moves all of them on; endpoints come before workers, which end after them.
-pub(super) fn advance(machines: &mut Machines, now: Duration, began_unix_ns: i64) {
+pub(super) fn advance(machines: &mut Machines, now: Duration, began: ControllerTime) {
     for is_worker in [false, true] {
         let addresses: Vec<Ipv4Addr> = machines.keys().copied().collect();
         for address in addresses {
             let Some(machine) = machines.get(&address) else {
                 continue;
             };
-            let now_unix_ns = began_unix_ns + now.as_nanos() as i64 + machine.offset_ns;
+            let (clock, ours) = (machine.clock, began.after(now));
             let mut changes = Vec::new();
             for (id, run) in &machine.volatile.runs {
                 let is_of_turn = matches!(run.spec.role, Role::Subscriber(_)) == is_worker;
@@ -95,16 +95,25 @@ pub(super) fn advance(machines: &mut Machines, now: Duration, began_unix_ns: i64
                 };
                 let round_trip_ms = if is_alone { 0.0 } else { way.unwrap_or(0.0) };
                 let is_answered = is_answered && (is_alone || way.is_some());
-                changes.push((id.clone(), is_answered, round_trip_ms, of_worker));
+                let worker_clock = machines.get(&worker).map_or(clock, |m| m.clock);
+                changes.push((
+                    id.clone(),
+                    is_answered,
+                    round_trip_ms,
+                    worker_clock,
+                    of_worker,
+                ));
             }
             let Some(machine) = machines.get_mut(&address) else {
                 continue;
             };
-            for (id, is_answered, round_trip_ms, (samples, are_served)) in changes {
+            for (id, is_answered, round_trip_ms, worker_clock, (samples, are_served)) in changes {
                 if let Some(run) = machine.volatile.runs.get_mut(&id) {
                     run.advance(&RunEnvironment {
                         now,
-                        now_unix_ns,
+                        ours,
+                        clock,
+                        worker_clock,
                         is_answered,
                         round_trip_ms,
                         served: &samples,

@@ -352,9 +352,8 @@ impl Simulation {
         let mut inner = self.world.now();
         let mut wrong = Vec::new();
         for node in &plan.nodes {
-            let fact = format!("link_overhead_ms.{}", node.tier.name());
-            let fact = deployment.facts().get(&fact);
-            let overhead_ms: f64 = fact.and_then(|f| f.parse().ok()).unwrap_or_default();
+            let measured = deployment.facts().link_overhead_ms.get(&node.tier);
+            let overhead_ms = measured.copied().unwrap_or_default();
             let asked = requests.links_of(node, &plan.nodes, &config.network);
             let Some(machine) = inner.machines.get_mut(&node.address) else {
                 continue;

@@ -1,7 +1,7 @@
 //! Applications of simulated nodes: what they say, and the samples that they leave.
 
 use continuum_agents::{RunEvent, RunEventKind, RunStart};
-use continuum_model::RunExit;
+use continuum_model::{ClockOffset, ControllerTime, NodeTime, RunExit};
 use continuum_workload_core::{
     event::{Event, Summary},
     header::WorkerStages,
@@ -38,8 +38,10 @@ pub(super) struct Run {
 pub(super) struct RunEnvironment<'a> {
     /// Since the beginning of the world.
     pub(super) now: Duration,
-    /// By the clock of its node.
-    pub(super) now_unix_ns: i64,
+    pub(super) ours: ControllerTime,
+    /// Of its node, and of the node of its worker.
+    pub(super) clock: ClockOffset,
+    pub(super) worker_clock: ClockOffset,
     /// Whether a photo sent now is answered: its worker runs, and nothing between them is cut.
     pub(super) is_answered: bool,
     /// Milliseconds there and back.
@@ -47,6 +49,12 @@ pub(super) struct RunEnvironment<'a> {
     /// Of a worker: what its endpoints sent and whether all of them are done.
     pub(super) served: &'a [Sample],
     pub(super) are_served: bool,
+}
+
+impl RunEnvironment<'_> {
+    fn node_now(&self) -> NodeTime {
+        self.clock.to_node(self.ours)
+    }
 }
 
 impl Run {
@@ -65,7 +73,7 @@ impl Run {
         }
     }
 
-    fn say(&mut self, time_unix_ns: i64, event: &Event) {
+    fn say(&mut self, time_unix_ns: NodeTime, event: &Event) {
         let line =
             serde_json::to_string(event).unwrap_or_else(|error| panic!("write {event:?}: {error}"));
         let kind = RunEventKind::Line(line);
@@ -96,10 +104,10 @@ impl Run {
         if !self.is_ready {
             self.is_ready = true;
             let detail = "simulated".to_owned();
-            self.say(environment.now_unix_ns, &Event::Ready { detail });
+            self.say(environment.node_now(), &Event::Ready { detail });
         }
         if environment.now > self.heard + self.start.lease {
-            return self.end(environment.now, environment.now_unix_ns, 0, SILENT);
+            return self.end(environment.now, environment.node_now(), 0, SILENT);
         }
         let is_over = match self.spec.role.clone() {
             Role::Publisher(_) | Role::Combined(_) => self.send(environment, ready_at),
@@ -120,7 +128,7 @@ impl Run {
             _ => true,
         };
         if is_over {
-            self.end(environment.now, environment.now_unix_ns, 0, "");
+            self.end(environment.now, environment.node_now(), 0, "");
         }
     }
 
@@ -130,13 +138,14 @@ impl Run {
             return true;
         };
         let due = |id: u64| ready_at + Duration::from_secs_f64(id as f64 / load.frequency_hz);
-        let first_unix_ns =
-            environment.now_unix_ns - environment.now.saturating_sub(ready_at).as_nanos() as i64;
+        let since_ready_ns = environment.now.saturating_sub(ready_at).as_nanos() as i64;
+        let first = environment.node_now().plus_ns(-since_ready_ns);
         while (self.samples.len() as u64) < load.count()
             && due(self.samples.len() as u64) <= environment.now
         {
             let id = self.samples.len() as u64;
-            let due_ns = first_unix_ns + due(id).saturating_sub(ready_at).as_nanos() as i64;
+            let after_first_ns = due(id).saturating_sub(ready_at).as_nanos() as i64;
+            let due_ns = first.plus_ns(after_first_ns).unix_ns();
             self.samples.push(Sample {
                 endpoint: self.spec.node.clone(),
                 id,
@@ -158,21 +167,30 @@ impl Run {
                 continue;
             }
             // A photo that waited for a link comes when that is there again.
-            let waited_ns = environment.now_unix_ns - sample.sent_ns;
-            let sent_ns = if waited_ns > 1000 * MS {
-                environment.now_unix_ns
+            let sent = environment
+                .clock
+                .to_controller(NodeTime::from_unix_ns(sample.sent_ns));
+            let sent = if environment.ours.ns_since(sent) > 1000 * MS {
+                environment.ours
             } else {
-                sample.sent_ns
+                sent
             };
-            let received_unix_ns = sent_ns + one_way_ns;
+            let received = sent.plus_ns(one_way_ns);
+            let work_ns = WORK.as_nanos() as i64;
+            let by_worker = |after_ns: i64| {
+                let at: NodeTime = environment.worker_clock.to_node(received.plus_ns(after_ns));
+                at.unix_ns()
+            };
             sample.stages = WorkerStages {
-                received_unix_ns,
-                dequeued_unix_ns: received_unix_ns + MS,
-                decoded_unix_ns: received_unix_ns + 6 * MS,
-                classified_unix_ns: received_unix_ns + WORK.as_nanos() as i64,
-                replied_unix_ns: received_unix_ns + WORK.as_nanos() as i64 + MS,
+                received_unix_ns: by_worker(0),
+                dequeued_unix_ns: by_worker(MS),
+                decoded_unix_ns: by_worker(6 * MS),
+                classified_unix_ns: by_worker(work_ns),
+                replied_unix_ns: by_worker(work_ns + MS),
             };
-            sample.answered_ns = sample.stages.replied_unix_ns + one_way_ns;
+            let answered = received.plus_ns(work_ns + MS + one_way_ns);
+            let answered: NodeTime = environment.clock.to_node(answered);
+            sample.answered_ns = answered.unix_ns();
             (sample.class, sample.probability) = (281, 0.5);
             (sample.copies, sample.lost) = (1, None);
         }
@@ -181,7 +199,7 @@ impl Run {
             self.said = answered;
             let total = Some(load.count());
             let done = answered;
-            self.say(environment.now_unix_ns, &Event::Progress { done, total });
+            self.say(environment.node_now(), &Event::Progress { done, total });
         }
         let last = due(load.count() - 1);
         answered == load.count() && environment.now > last + Duration::from_millis(500)
@@ -189,12 +207,12 @@ impl Run {
     }
 
     /// Ends without a last word.
-    pub(super) fn crash(&mut self, now: Duration, now_unix_ns: i64) {
-        self.end(now, now_unix_ns, 101, "");
+    pub(super) fn crash(&mut self, now: Duration, node_now: NodeTime) {
+        self.end(now, node_now, 101, "");
     }
 
     /// Ends it as it is asked to, or by itself.
-    pub(super) fn end(&mut self, now: Duration, now_unix_ns: i64, code: i32, reason: &str) {
+    pub(super) fn end(&mut self, now: Duration, node_now: NodeTime, code: i32, reason: &str) {
         if self.ended.is_some() {
             return;
         }
@@ -208,14 +226,14 @@ impl Run {
                 lost: sent - answered,
                 ..Summary::default()
             };
-            self.say(now_unix_ns, &Event::Finished(summary));
+            self.say(node_now, &Event::Finished(summary));
         }
         let exit = RunExit {
             code: Some(code),
             reason: reason.to_owned(),
             ..RunExit::default()
         };
-        let (time_unix_ns, kind) = (now_unix_ns, RunEventKind::Exit(exit));
+        let (time_unix_ns, kind) = (node_now, RunEventKind::Exit(exit));
         self.events.push(RunEvent { time_unix_ns, kind });
     }
 

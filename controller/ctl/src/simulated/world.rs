@@ -5,7 +5,7 @@ use super::{
     machine::Machine,
     runs::{self, Machines},
 };
-use continuum_model::Prefix;
+use continuum_model::{ControllerTime, Prefix};
 use continuum_provider::MachineState;
 use std::{
     collections::BTreeMap,
@@ -57,7 +57,7 @@ pub(super) struct Inner {
 /// The world of one state directory.
 #[derive(Debug)]
 pub(super) struct World {
-    began_unix_ns: i64,
+    began: ControllerTime,
     inner: Mutex<Inner>,
 }
 
@@ -68,7 +68,7 @@ impl World {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let world = Arc::new(Self {
-            began_unix_ns: began.as_nanos() as i64,
+            began: ControllerTime::from_unix_ns(began.as_nanos() as i64),
             inner: Mutex::default(),
         });
         let mut all = WORLDS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,13 +92,13 @@ impl World {
     pub(super) fn now(&self) -> MutexGuard<'_, Inner> {
         // Whoever unwinds was killed, and the world goes on.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.advance(self.began_unix_ns);
+        inner.advance(self.began);
         inner
     }
 
-    /// What a clock that is right shows.
-    pub(super) fn unix_ns(&self, inner: &Inner) -> i64 {
-        self.began_unix_ns + inner.elapsed().as_nanos() as i64
+    /// What the controller's clock shows, which is right.
+    pub(super) fn time(&self, inner: &Inner) -> ControllerTime {
+        self.began.after(inner.elapsed())
     }
 
     /// A command begins, on a runtime of its own; its user asks it to stop at its so-many-th call.
@@ -118,7 +118,7 @@ impl World {
         inner.passed = inner.elapsed() + after;
         inner.since = None;
         inner.interrupt = None;
-        inner.advance(self.began_unix_ns);
+        inner.advance(self.began);
     }
 
     /// Somebody asks: noted, and counted for who interrupts.
@@ -153,11 +153,11 @@ impl Inner {
     }
 
     /// Moves everything on to now: faults first, each at its time.
-    fn advance(&mut self, began_unix_ns: i64) {
+    fn advance(&mut self, began: ControllerTime) {
         let now = self.elapsed();
         while let Some(index) = self.planned_faults.iter().position(|p| p.at <= now) {
             let planned = self.planned_faults.remove(index);
-            runs::advance(&mut self.machines, planned.at, began_unix_ns);
+            runs::advance(&mut self.machines, planned.at, began);
             let Some((_, machine)) = self.machine(&planned.node) else {
                 continue;
             };
@@ -165,12 +165,12 @@ impl Inner {
                 continue;
             }
             let is_under_way = machine.volatile.is_under_way();
-            let now_unix_ns = began_unix_ns + planned.at.as_nanos() as i64 + machine.offset_ns;
-            machine.inject(planned.fault, planned.at, now_unix_ns);
+            let node_now = machine.clock.to_node(began.after(planned.at));
+            machine.inject(planned.fault, planned.at, node_now);
             self.injected.push((planned, is_under_way));
         }
         if self.moved.replace(now) != Some(now) {
-            runs::advance(&mut self.machines, now, began_unix_ns);
+            runs::advance(&mut self.machines, now, began);
         }
     }
 }

@@ -27,8 +27,7 @@ pub fn agent_name(node: &str, deployment_id: &str) -> String {
 }
 
 fn failed(doing: &str) -> impl FnOnce(rcgen::Error) -> Error {
-    let doing = doing.to_owned();
-    move |e| Error::other(doing, e)
+    Error::key(doing)
 }
 
 fn params(common_name: &str, from: OffsetDateTime, to: OffsetDateTime) -> CertificateParams {

@@ -13,7 +13,8 @@ const CURVE: sec1::der::asn1::ObjectIdentifier =
     sec1::der::asn1::ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
 fn failed<E: std::fmt::Display>(error: E) -> Error {
-    Error::other("read the edges' certificate authority", error)
+    // Not all of these crates' errors are errors in std's sense.
+    Error::key("read the edges' certificate authority")(error.to_string())
 }
 
 /// The body of a PEM text.

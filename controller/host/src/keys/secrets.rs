@@ -47,13 +47,8 @@ impl Secrets {
         for name in ["ca.pem", "ca.key", "controller.pem", "controller.key"] {
             let path = secrets.dir.join(name);
             if !path.exists() {
-                return Err(Error::other(
-                    format!("use the keys of deployment `{}`", deployment.name()),
-                    format!(
-                        "`{}` is not there; take it down and bring it up again",
-                        path.display()
-                    ),
-                ));
+                let name = deployment.name().to_owned();
+                return Err(Error::NoKey { name, path });
             }
         }
         Ok(secrets)

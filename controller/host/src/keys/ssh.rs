@@ -13,7 +13,7 @@ pub struct SshKey {
 
 /// A new ed25519 key.
 pub(crate) fn ssh_key(comment: &str) -> Result<SshKey, Error> {
-    let failed = |e: ssh_key::Error| Error::other("make an ssh key", e);
+    let failed = |e: ssh_key::Error| Error::key("make an ssh key")(e);
     let mut key =
         ssh_key::PrivateKey::random(&mut ssh_key::rand_core::OsRng, ssh_key::Algorithm::Ed25519)
             .map_err(failed)?;

@@ -27,14 +27,13 @@ impl AddressLock {
     }
 
     async fn take_named(name: &str, within: Duration) -> Result<Self, Error> {
-        let address = SocketAddr::from_abstract_name(name)
-            .map_err(|e| Error::other("name the lock of addresses", e))?;
+        let address = SocketAddr::from_abstract_name(name).map_err(Error::AddressLock)?;
         let deadline = Instant::now() + within;
         loop {
             match UnixListener::bind_addr(&address) {
                 Ok(socket) => return Ok(Self { _socket: socket }),
                 Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
-                Err(e) => return Err(Error::other("lock the addresses of this host", e)),
+                Err(e) => return Err(Error::AddressLock(e)),
             }
             if Instant::now() > deadline {
                 return Err(Error::Deadline {

@@ -30,9 +30,7 @@ impl StateRoot {
             variable("XDG_STATE_HOME")
                 .or_else(|| home().map(|home| home.join(".local/state")))
                 .map(|d| d.join("continuum"))
-                .ok_or_else(|| {
-                    Error::other("find the state directory", "set HOME or CONTINUUM_STATE")
-                })?
+                .ok_or(Error::NoHome)?
         };
         Self::at(dir)
     }

@@ -2,9 +2,6 @@
 
 use super::Deployment;
 
-/// The fact that keeps it.
-pub const LOGIN_OWNER: &str = "person";
-
 /// The person in the login names of a deployment: whoever brought it up, whoever logs in later.
 pub fn login_owner() -> String {
     let person = std::env::var("USER")
@@ -22,8 +19,8 @@ pub fn login_owner() -> String {
 pub fn login_user(deployment: &Deployment, node: &str) -> String {
     let person = deployment
         .facts()
-        .get(LOGIN_OWNER)
-        .cloned()
+        .login_owner
+        .clone()
         .unwrap_or_else(login_owner);
     format!("{node}_{person}").to_lowercase()
 }

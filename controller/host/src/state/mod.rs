@@ -11,7 +11,7 @@ mod write_hook;
 pub use address_lock::AddressLock;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
-pub use login::{LOGIN_OWNER, login_owner, login_user};
+pub use login::{login_owner, login_user};
 pub use store::{Deployment, Phase, Resource, ResourceKind, ResourceState, SCHEMA_VERSION};
 #[cfg(feature = "test-hooks")]
 pub use write_hook::{Moment, watch_writes};

@@ -2,7 +2,7 @@
 
 use super::dirs::{StateRoot, make_private, write_secret};
 use crate::error::Error;
-use continuum_model::{NodePlan, Prefix};
+use continuum_model::{Facts, NodePlan, Prefix};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -85,8 +85,7 @@ struct File {
     nodes: Vec<NodePlan>,
     done: Vec<Phase>,
     resources: Vec<Resource>,
-    /// Facts for results: accelerator, image, …
-    facts: BTreeMap<String, String>,
+    facts: Facts,
     /// Boot and process of each agent, by node.
     #[serde(default)]
     boots: BTreeMap<String, String>,
@@ -125,7 +124,7 @@ impl Deployment {
                 nodes: Vec::new(),
                 done: Vec::new(),
                 resources: Vec::new(),
-                facts: BTreeMap::new(),
+                facts: Facts::default(),
                 boots: BTreeMap::new(),
             },
         };
@@ -150,13 +149,10 @@ impl Deployment {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(Error::file("read", path)(e)),
         };
-        let broken = |e: serde_json::Error| {
-            Error::other(
-                format!("read `{}`", path.display()),
-                format!(
-                    "{e}; move this file away and run `continuum-ctl down {name}`, which finds what is left by its name"
-                ),
-            )
+        let broken = |error| Error::DamagedState {
+            path: path.clone(),
+            name: name.to_owned(),
+            error,
         };
         let value: serde_json::Value = serde_json::from_str(&text).map_err(broken)?;
         let schema = value
@@ -164,12 +160,12 @@ impl Deployment {
             .and_then(serde_json::Value::as_u64)
             .unwrap_or_default();
         if schema != u64::from(SCHEMA_VERSION) {
-            return Err(Error::other(
-                format!("read `{}`", path.display()),
-                format!(
-                    "it was written by another version (schema {schema}, this one knows {SCHEMA_VERSION}); use that version to take it down"
-                ),
-            ));
+            let known = SCHEMA_VERSION;
+            return Err(Error::OtherSchema {
+                path,
+                schema,
+                known,
+            });
         }
         let file = serde_json::from_value(value).map_err(broken)?;
         Ok(Some(Self { dir, file }))
@@ -182,8 +178,7 @@ impl Deployment {
 
     fn save(&mut self) -> Result<(), Error> {
         self.file.serial += 1;
-        let text = serde_json::to_vec_pretty(&self.file)
-            .map_err(|e| Error::other("write the state", e))?;
+        let text = serde_json::to_vec_pretty(&self.file).map_err(Error::encode("the state"))?;
         write_secret(&self.dir.join("state.json"), &text)
     }
 
@@ -270,7 +265,7 @@ impl Deployment {
         self.file.resources.iter().map(words).collect()
     }
 
-    pub fn facts(&self) -> &BTreeMap<String, String> {
+    pub fn facts(&self) -> &Facts {
         &self.file.facts
     }
 
@@ -306,8 +301,9 @@ impl Deployment {
         self.save()
     }
 
-    pub fn set_fact(&mut self, name: &str, value: impl Into<String>) -> Result<(), Error> {
-        self.file.facts.insert(name.to_owned(), value.into());
+    /// What is known now; the rest stays.
+    pub fn add_facts(&mut self, newer: Facts) -> Result<(), Error> {
+        self.file.facts.extend(newer);
         self.save()
     }
 
@@ -423,5 +419,37 @@ mod tests {
         let error = Deployment::load(&root, "d").unwrap_err().to_string();
         assert!(error.contains("schema 99"), "{error}");
         assert!(Deployment::load(&root, "none").unwrap().is_none());
+    }
+
+    /// As 0.1.0 wrote it, when facts were texts.
+    const OLD: &str = r#"{"schema":1,"serial":9,"uuid":"6f1c9a52-55a4-4f0e-8a35-3a1f3c0d2b11","name":"d","config":"name = \"d\"\n",
+        "provider":"uml","libvirt_uri":"","prefix":[192,168,100],"nodes":[],"done":["infrastructure"],"resources":[],
+        "facts":{"accelerator":"uml (User Mode Linux 6.12.57)","bundle":"b1","component kubernetes 1.35.4 kubelet":"sha256:aa",
+        "image":"i1","link_overhead_ms.edge":"0.125","person":"ann","running edge0":"kubelet v1.35.4"},
+        "boots":{"edge0":"b"}}"#;
+
+    #[test]
+    fn facts_of_an_older_state_file_are_read_and_written_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = StateRoot::at(dir.path()).unwrap();
+        let path = root.deployment("d").unwrap().join("state.json");
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, OLD).unwrap();
+        let mut deployment = Deployment::load(&root, "d").unwrap().unwrap();
+        let facts = deployment.facts();
+        assert_eq!(facts.image.as_deref(), Some("i1"));
+        assert_eq!(facts.login_owner.as_deref(), Some("ann"));
+        assert_eq!(facts.link_overhead_ms.len(), 1);
+        deployment.add_facts(Facts::default()).unwrap();
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let written = json(&std::fs::read_to_string(&path).unwrap());
+        assert_eq!(written["facts"], json(OLD)["facts"]);
+        let wrong = OLD.replace("0.125", "much");
+        std::fs::write(&path, wrong).unwrap();
+        let error = Deployment::load(&root, "d").unwrap_err().to_string();
+        assert!(
+            error.contains("fact `link_overhead_ms.edge` cannot be `much`"),
+            "{error}"
+        );
     }
 }

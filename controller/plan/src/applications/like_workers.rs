@@ -2,7 +2,10 @@
 
 use super::pods;
 use continuum_config::{Benchmark, KubeDeployment};
-use continuum_model::{Cell, Clocks, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Table};
+use continuum_model::{
+    Cell, Clocks, NodePlan, NodeRun, NodeTime, Phase, Plan, Report, Role, RunPlan, Table,
+    clock_offset,
+};
 use continuum_workload_core::{
     spec::{Role as Does, RunSpec},
     stats::round_to,
@@ -60,10 +63,9 @@ pub(super) fn report(
     let mut table = Table::new("workers.csv", title, &columns);
     let mut report = Report::default();
     for run in runs {
-        // Asked by our clock, ready and ended by the node's.
-        let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);
-        let seconds = |at: Option<i64>| {
-            let seconds = at.map(|at| (at - ahead_ns - run.asked_unix_ns) as f64 / 1e9);
+        let offset = clock_offset(clocks, &run.plan.node);
+        let seconds = |at: Option<NodeTime>| {
+            let seconds = at.map(|at| offset.to_controller(at).s_since(run.asked_unix_ns));
             Cell::Float(seconds.map(|s| round_to(s, 2)))
         };
         let last = |name: &str| run.metrics.get(name)?.last().map(|v| round_to(*v, 2));

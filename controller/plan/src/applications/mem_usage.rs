@@ -3,7 +3,8 @@
 use super::{Application, Samples, like_workers};
 use continuum_config::{Benchmark, Config, Findings, MemUsage, Runtime};
 use continuum_model::{
-    Cell, Clocks, MetricsSample, NodeRun, Phase, Plan, Report, Role, RunPlan, Table,
+    Cell, Clocks, ControllerTime, MetricsSample, NodeRun, NodeTime, Phase, Plan, Report, Role,
+    RunPlan, Table, clock_offset,
 };
 use continuum_workload_core::{
     spec::{Role as Does, RunSpec, Sleep},
@@ -103,15 +104,18 @@ impl Application for MemUsage {
         for run in runs.iter().filter(|r| r.plan.phase == Phase::Worker) {
             of_node.entry(&run.plan.node).or_default().push(run);
         }
-        let ahead_ns = |node: &str| clocks.get(node).map_or(0, |c| c.offset().0);
-        // When all of them had been there for a while, by our clock.
+        // When all of them had been there for a while.
         let settled = runs.iter().find(|run| run.plan.phase == Phase::Endpoint);
-        let settled = settled.and_then(|run| Some(run.ended_unix_ns? - ahead_ns(&run.plan.node)));
+        let settled = settled.and_then(|run| {
+            let offset = clock_offset(clocks, &run.plan.node);
+            Some(offset.to_controller(run.ended_unix_ns?))
+        });
         for (node, runs) in of_node {
-            let asked = runs.iter().map(|run| run.asked_unix_ns + ahead_ns(node));
-            let asked = asked.min();
-            let settled = settled.map(|at| at + ahead_ns(node));
-            let free = |before: Option<i64>| free_mb(samples.get(node)?, before?);
+            let offset = clock_offset(clocks, node);
+            let asked = runs.iter().map(|run| run.asked_unix_ns).min();
+            let free = |before: Option<ControllerTime>| {
+                free_mb(samples.get(node)?, offset.to_node(before?))
+            };
             let (before, after) = (free(asked), free(settled));
             let each = before.zip(after).map(|(b, a)| (b - a) / runs.len() as f64);
             let cell = |mb: Option<f64>| Cell::Float(mb.map(|mb| round_to(mb, 2)));
@@ -135,8 +139,8 @@ impl Application for MemUsage {
 }
 
 /// Memory that could be given to programs, by the last sample before a time.
-fn free_mb(samples: &[MetricsSample], before_unix_ns: i64) -> Option<f64> {
-    let earlier = samples.iter().filter(|s| s.time_unix_ns < before_unix_ns);
+fn free_mb(samples: &[MetricsSample], before: NodeTime) -> Option<f64> {
+    let earlier = samples.iter().filter(|s| s.time_unix_ns < before);
     let last = earlier.max_by_key(|s| s.time_unix_ns)?;
     let bytes = last
         .memory_total_bytes
@@ -153,7 +157,7 @@ mod tests {
     #[test]
     fn memory_before_and_after_is_shared_by_the_applications() {
         let sample = |seconds: i64, used_mb: u64| MetricsSample {
-            time_unix_ns: seconds * 1_000_000_000,
+            time_unix_ns: NodeTime::from_unix_s(seconds),
             memory_used_bytes: used_mb * 1_000_000,
             memory_total_bytes: 2_000_000_000,
             ..MetricsSample::default()
@@ -167,11 +171,11 @@ mod tests {
         let samples: Samples<'_> = [("cloud0", of_node.as_slice())].into();
         let run = || {
             let mut run = test_runs::run("cloud0", Phase::Worker, Vec::new());
-            run.asked_unix_ns = 3_000_000_000;
+            run.asked_unix_ns = ControllerTime::from_unix_s(3);
             run
         };
         let mut settle = test_runs::run("cloud_controller", Phase::Endpoint, Vec::new());
-        settle.ended_unix_ns = Some(15_000_000_000);
+        settle.ended_unix_ns = Some(NodeTime::from_unix_s(15));
         let runs = [run(), run(), run(), settle];
         let mut report = Report::default();
         MemUsage.add_samples(&mut report, &runs, &Clocks::new(), &samples);

@@ -1,7 +1,9 @@
 //! How pods came to be: the deployment-time table.
 
 use crate::managers::STAGES_OF_A_PATCH;
-use continuum_model::{Cell, Clocks, NodeRun, Plan, Report, Table};
+use continuum_model::{
+    Cell, ClockOffset, Clocks, NodeRun, NodeTime, Plan, Report, Table, clock_offset,
+};
 use continuum_workload_core::stats::round_to;
 
 /// Columns after `pod` and `container`, in the order in which things happen, with where their times come from. Names are upstream's.
@@ -45,9 +47,8 @@ enum Source {
 
 /// Adds the table, if there were pods: seconds since the Job was sent, by our clock.
 pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &Clocks) {
-    let controller = plan.controller();
-    let ahead = |node: &str| clocks.get(node).map_or(0, |c| c.offset().0);
-    let of_api = controller.map_or(0, |n| ahead(&n.name));
+    let of_api = plan.controller().map(|n| clock_offset(clocks, &n.name));
+    let of_api = of_api.unwrap_or_default();
     let names: Vec<&str> = ["pod", "container"]
         .into_iter()
         .chain(COLUMNS.iter().map(|(name, _)| *name))
@@ -56,19 +57,20 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
     let mut rows: Vec<([String; 2], Vec<Option<f64>>)> = Vec::new();
     for run in runs {
         let Some(pod) = &run.pod else { continue };
-        let of_node = ahead(&run.plan.node);
-        let seconds = |at: i64, ahead: i64| (at - ahead - run.asked_unix_ns) as f64 / 1e9;
+        let of_node = clock_offset(clocks, &run.plan.node);
+        let seconds =
+            |at: NodeTime, clock: &ClockOffset| clock.to_controller(at).s_since(run.asked_unix_ns);
         let values = COLUMNS.iter().map(|(_, source)| match source {
             Source::Api(what) => {
-                let at = pod.times_unix_s.get(what)?;
-                Some(round_to(seconds(at * 1_000_000_000, of_api), 0))
+                let at = NodeTime::from_unix_s(*pod.times_unix_s.get(what)?);
+                Some(round_to(seconds(at, &of_api), 0))
             }
             Source::Node(what) => {
                 let at = pod.node_times_unix_ns.get(what)?;
-                Some(round_to(seconds(*at, of_node), 3))
+                Some(round_to(seconds(*at, &of_node), 3))
             }
-            Source::Ready => Some(round_to(seconds(run.ready_unix_ns?, of_node), 3)),
-            Source::Ended => Some(round_to(seconds(run.ended_unix_ns?, of_node), 3)),
+            Source::Ready => Some(round_to(seconds(run.ready_unix_ns?, &of_node), 3)),
+            Source::Ended => Some(round_to(seconds(run.ended_unix_ns?, &of_node), 3)),
         });
         let container = pod.container.clone().unwrap_or_default();
         rows.push(([pod.pod.clone(), container], values.collect()));
@@ -96,7 +98,9 @@ pub(super) fn add(report: &mut Report, plan: &Plan, runs: &[NodeRun], clocks: &C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuum_model::{ClockOffset, ClockPair, Phase, PodRecord, Prefix, RunPlan, StartedRun};
+    use continuum_model::{
+        ClockPair, ControllerTime, Phase, PodRecord, Prefix, RunPlan, StartedRun,
+    };
     use continuum_workload_core::spec::{Role as Does, RunSpec, Sleep};
 
     #[test]
@@ -119,7 +123,8 @@ mod tests {
             ("cloud0".to_owned(), clock(-1_000_000_000)),
         ]
         .into();
-        let run = |name: &str, ready_ns: i64| {
+        let run = |name: &str, ready_s: i64| {
+            let asked = ControllerTime::from_unix_s(100);
             let plan = RunPlan {
                 id: name.into(),
                 node: "cloud0".into(),
@@ -134,18 +139,19 @@ mod tests {
                 connected_to: None,
                 own: None,
             };
-            let mut run = NodeRun::new(plan, name.into(), 100_000_000_000, StartedRun::default());
-            run.ready_unix_ns = Some(ready_ns);
+            let mut run = NodeRun::new(plan, name.into(), asked, StartedRun::default());
+            run.ready_unix_ns = Some(NodeTime::from_unix_s(ready_s));
+            let received = NodeTime::from_unix_s(100).plus_ns(500_000_000);
             run.pod = Some(PodRecord {
                 pod: name.into(),
                 times_unix_s: [("created", 103)].into(),
-                node_times_unix_ns: [("kubelet_pod_received", 100_500_000_000)].into(),
+                node_times_unix_ns: [("kubelet_pod_received", received)].into(),
                 ..PodRecord::default()
             });
             run
         };
         let mut report = Report::default();
-        let runs = [run("late", 104_000_000_000), run("early", 102_000_000_000)];
+        let runs = [run("late", 104), run("early", 102)];
         add(&mut report, &plan, &runs, &clocks);
         let csv = report.tables[0].to_csv();
         let rows: Vec<&str> = csv.lines().skip(1).collect();

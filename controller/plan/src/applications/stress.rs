@@ -2,7 +2,7 @@
 
 use super::{Application, like_workers};
 use continuum_config::{Benchmark, Config, Findings, Stress};
-use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan};
+use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan, clock_offset};
 use continuum_workload_core::{
     spec::{Role as Does, Stress as Busy},
     stats::round_to,
@@ -54,11 +54,11 @@ impl Application for Stress {
         let mut report = like_workers::report("STRESS OUTPUT", &MEASURED, plan, runs, clocks);
         let asked = runs.iter().map(|run| run.asked_unix_ns).min();
         let ended = runs.iter().filter_map(|run| {
-            let ahead_ns = clocks.get(&run.plan.node).map_or(0, |c| c.offset().0);
-            run.ended_unix_ns.map(|at| at - ahead_ns)
+            let offset = clock_offset(clocks, &run.plan.node);
+            run.ended_unix_ns.map(|at| offset.to_controller(at))
         });
         if let (Some(asked), Some(ended)) = (asked, ended.max()) {
-            let seconds = round_to((ended - asked) as f64 / 1e9, 2);
+            let seconds = round_to(ended.s_since(asked), 2);
             report.notes.push(format!(
                 "total stress duration: {seconds} s, from when the first application was asked for to the end of the last"
             ));
@@ -71,7 +71,7 @@ impl Application for Stress {
 mod tests {
     use super::*;
     use crate::applications::test_runs;
-    use continuum_model::{Phase, Prefix};
+    use continuum_model::{NodeTime, Phase, Prefix};
 
     #[test]
     fn what_each_one_got_of_a_core_is_in_the_table() {
@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(planned.len(), 2);
         assert!(planned.iter().all(|run| run.node == "edge0"));
         let mut run = test_runs::run("edge0", Phase::Worker, Vec::new());
-        run.ready_unix_ns = Some(1_500_000_000);
-        run.ended_unix_ns = Some(61_500_000_000);
+        run.ready_unix_ns = Some(NodeTime::from_unix_ns(1_500_000_000));
+        run.ended_unix_ns = Some(NodeTime::from_unix_ns(61_500_000_000));
         let measured = [("cpu_time_s", 29.871), ("operations", 5000.0)];
         for (name, value) in measured {
             run.metrics.insert(name.to_owned(), vec![value]);

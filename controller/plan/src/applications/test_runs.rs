@@ -1,6 +1,6 @@
 //! Runs as they might have ended, for tests of reports.
 
-use continuum_model::{NodeRun, Phase, RunExit, RunPlan, StartedRun};
+use continuum_model::{ControllerTime, NodeRun, Phase, RunExit, RunPlan, StartedRun};
 use continuum_workload_core::{
     event::Summary,
     photo_sample::Sample,
@@ -22,7 +22,12 @@ pub(super) fn run(node: &str, phase: Phase, samples: Vec<Sample>) -> NodeRun {
         connected_to: (phase == Phase::Endpoint).then_some(0),
         own: None,
     };
-    let mut run = NodeRun::new(plan, "id".into(), 0, StartedRun::default());
+    let mut run = NodeRun::new(
+        plan,
+        "id".into(),
+        ControllerTime::default(),
+        StartedRun::default(),
+    );
     run.summary = Some(Summary {
         sent: samples.len() as u64,
         answered: samples.len() as u64,

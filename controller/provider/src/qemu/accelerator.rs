@@ -1,7 +1,9 @@
 //! KVM only where it really boots a kernel: some hosts have a /dev/kvm that boots none.
 
+use crate::error::{KvmRefused, NoKvm};
 use continuum_config::AcceleratorChoice;
 use continuum_host::process;
+use continuum_model::Acceleration;
 use std::{path::Path, time::Duration};
 
 const PROBE_DEADLINE: Duration = Duration::from_secs(10);
@@ -16,10 +18,13 @@ pub(super) enum Accelerator {
 }
 
 impl Accelerator {
-    pub(super) fn label(self) -> &'static str {
+    /// What results say of it.
+    pub(super) fn fact(self) -> Acceleration {
         match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg (emulated: times are not those of real machines)",
+            Self::Kvm => Acceleration::Kvm,
+            Self::Tcg => Acceleration::Without(
+                "tcg (emulated: times are not those of real machines)".to_owned(),
+            ),
         }
     }
 
@@ -43,14 +48,15 @@ pub(super) enum MemoryHeadroom {
 }
 
 /// As asked for, or what works; else why not.
-pub(super) async fn choose(asked: AcceleratorChoice, kernel: &Path) -> Result<Accelerator, String> {
+pub(super) async fn choose(
+    asked: AcceleratorChoice,
+    kernel: &Path,
+) -> Result<Accelerator, KvmRefused> {
     match asked {
         AcceleratorChoice::Tcg => Ok(Accelerator::Tcg),
         AcceleratorChoice::Kvm => match probe(kernel).await {
             Ok(()) => Ok(Accelerator::Kvm),
-            Err(why) => Err(format!(
-                "KVM was asked for, but {why}; use infrastructure.accelerator=auto or tcg"
-            )),
+            Err(why) => Err(KvmRefused(why)),
         },
         AcceleratorChoice::Auto => Ok(if probe(kernel).await.is_ok() {
             Accelerator::Kvm
@@ -68,13 +74,13 @@ fn has_virtualisation(cpuinfo: &str) -> bool {
 }
 
 /// Boots the guest's kernel without a disk: it panics for want of a root, and QEMU ends instead of rebooting.
-async fn probe(kernel: &Path) -> Result<(), String> {
+async fn probe(kernel: &Path) -> Result<(), NoKvm> {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     if !has_virtualisation(&cpuinfo) {
-        return Err("this processor offers no vmx or svm".into());
+        return Err(NoKvm::Processor);
     }
     if !Path::new("/dev/kvm").exists() {
-        return Err("there is no /dev/kvm".into());
+        return Err(NoKvm::Device);
     }
     let kernel = kernel.display().to_string();
     let run = process::command("qemu-system-x86_64")
@@ -100,15 +106,14 @@ async fn probe(kernel: &Path) -> Result<(), String> {
         .output();
     match tokio::time::timeout(PROBE_DEADLINE, run).await {
         Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => Err(format!(
-            "QEMU said: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        )),
-        Ok(Err(error)) => Err(format!("QEMU did not start: {error}")),
-        Err(_) => Err(format!(
-            "a kernel did not boot with it within {} s",
-            PROBE_DEADLINE.as_secs()
-        )),
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(NoKvm::Said(said.trim().to_owned()))
+        }
+        Ok(Err(error)) => Err(NoKvm::NotStarted(error)),
+        Err(_) => Err(NoKvm::Silent {
+            within_s: PROBE_DEADLINE.as_secs(),
+        }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! connection is not used again: later calls fail at once.
 
 use super::hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload};
-use crate::MachineState;
+use crate::{MachineState, error::ProviderError};
 use continuum_host::error::Error;
 use std::{
     path::Path,
@@ -49,7 +49,7 @@ impl TimeoutHypervisor {
                     call(&hypervisor);
                 }
             })
-            .map_err(|e| Error::other("start a thread for libvirt", e))?;
+            .map_err(ProviderError::kernel("start a thread for libvirt"))?;
         wait(&answer, "connect", within)??;
         Ok(Self { calls, within })
     }
@@ -97,10 +97,11 @@ fn wait<T>(answer: &mpsc::Receiver<T>, doing: &str, within: Duration) -> Result<
             after: within,
             last: "no answer; look whether its daemon still runs: continuum-ctl doctor".into(),
         },
-        RecvTimeoutError::Disconnected => Error::Hypervisor {
+        RecvTimeoutError::Disconnected => ProviderError::Hypervisor {
             doing: doing.to_owned(),
             why: "the thread that calls libvirt ended early".into(),
-        },
+        }
+        .into(),
     })
 }
 
@@ -207,7 +208,10 @@ impl Hypervisor for TimeoutHypervisor {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fake::FakeHypervisor, *};
+    use super::{
+        super::fake::{FakeHypervisor, refused},
+        *,
+    };
 
     #[test]
     fn answers_come_through() {
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn one_that_does_not_open_says_why() {
-        let refuse = || Err::<FakeHypervisor, _>(Error::other("connect", "refused"));
+        let refuse = || Err::<FakeHypervisor, _>(refused("connect".into(), "refused"));
         let error = TimeoutHypervisor::open(CALL, refuse)
             .unwrap_err()
             .to_string();

@@ -1,7 +1,7 @@
 //! A hypervisor in memory, for tests only: no machine is behind it. Any call can be made to fail or to hang.
 
 use super::hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload};
-use crate::MachineState;
+use crate::{MachineState, error::ProviderError};
 use continuum_host::error::Error;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -99,11 +99,9 @@ impl FakeHypervisor {
     }
 }
 
-fn refused(doing: String, why: &str) -> Error {
-    Error::Hypervisor {
-        doing,
-        why: why.to_owned(),
-    }
+pub(super) fn refused(doing: String, why: &str) -> Error {
+    let why = why.to_owned();
+    ProviderError::Hypervisor { doing, why }.into()
 }
 
 fn name_in(xml: &str) -> Result<String, Error> {

@@ -4,7 +4,7 @@ use super::{
     hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload},
     xml,
 };
-use crate::MachineState;
+use crate::{MachineState, error::ProviderError};
 use continuum_host::{error::Error, process};
 use std::{fmt::Debug, path::Path};
 use virt::{
@@ -40,9 +40,9 @@ impl Drop for Libvirt {
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(virt::error::Error) -> Error {
     let doing = doing.into();
-    move |e| Error::Hypervisor {
-        doing,
-        why: e.message().to_owned(),
+    move |e| {
+        let why = e.message().to_owned();
+        ProviderError::Hypervisor { doing, why }.into()
     }
 }
 
@@ -63,7 +63,7 @@ impl Libvirt {
     pub(super) fn open(uri: &str) -> Result<Self, Error> {
         // Otherwise libvirt also prints every error itself.
         virt::error::clear_error_callback();
-        let connection = Connect::open(Some(uri)).map_err(|e| Error::Hypervisor {
+        let connection = Connect::open(Some(uri)).map_err(|e| ProviderError::Hypervisor {
             doing: format!("connect to libvirt at {uri}"),
             why: format!(
                 "{}; start the daemon (systemctl start libvirtd), or look at `continuum-ctl doctor`",
@@ -85,10 +85,11 @@ impl Libvirt {
     }
 
     fn expect_domain(&self, name: &str) -> Result<Domain, Error> {
-        self.domain(name)?.ok_or_else(|| Error::Hypervisor {
+        let gone = || ProviderError::Hypervisor {
             doing: format!("find domain {name}"),
             why: "it is gone".into(),
-        })
+        };
+        Ok(self.domain(name)?.ok_or_else(gone)?)
     }
 
     /// The pool at a directory, if it is there and active.
@@ -144,17 +145,16 @@ impl Libvirt {
             .args(arguments)
             .env("LC_ALL", "C.UTF-8")
             .output()
-            .map_err(|e| Error::Hypervisor {
+            .map_err(|error| ProviderError::NotStarted {
                 doing: doing.clone(),
-                why: format!("{e}; install it with: apt-get install libvirt-clients"),
+                error,
+                packages: "libvirt-clients",
             })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        Err(Error::Hypervisor {
-            doing,
-            why: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(ProviderError::Program { doing, said }.into())
     }
 }
 
@@ -406,10 +406,12 @@ impl Hypervisor for Libvirt {
         bytes: u64,
     ) -> Result<(), Error> {
         let doing = format!("upload volume {name}");
-        let volume = self.volume(pool, name)?.ok_or_else(|| Error::Hypervisor {
-            doing: doing.clone(),
-            why: "it is gone".into(),
-        })?;
+        let volume = self
+            .volume(pool, name)?
+            .ok_or_else(|| ProviderError::Hypervisor {
+                doing: doing.clone(),
+                why: "it is gone".into(),
+            })?;
         let stream = Stream::new(&self.connection, 0).map_err(failed(&*doing))?;
         volume
             .upload(&stream, 0, bytes, 0)
@@ -418,7 +420,7 @@ impl Hypervisor for Libvirt {
         loop {
             let n = content
                 .read(&mut chunk)
-                .map_err(|e| Error::other(&*doing, e))?;
+                .map_err(ProviderError::kernel(&*doing))?;
             let mut rest = chunk.get(..n).unwrap_or_default();
             if rest.is_empty() {
                 break;

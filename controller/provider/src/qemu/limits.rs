@@ -30,12 +30,7 @@ pub(super) fn apply_limits(
         ));
     }
     for r in &reports {
-        if (r.asked - r.read_back).abs() > 0.005 * r.asked.max(1.0) {
-            return Err(Error::Hypervisor {
-                doing: format!("set {} of node {}", r.limit, r.node),
-                why: format!("asked for {}, libvirt has {}", r.asked, r.read_back),
-            });
-        }
+        r.check("libvirt")?;
     }
     Ok(reports)
 }

@@ -26,10 +26,11 @@ mod preflight;
 mod xml;
 
 use super::{Allow, Capabilities, Fitness, LimitReport, NodeState, Provider};
+use crate::error::ProviderError;
 use accelerator::Accelerator;
 use continuum_config::{AcceleratorChoice, Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
-use continuum_model::{Plan, Prefix};
+use continuum_model::{Facts, Plan, Prefix};
 use continuum_plan::managers;
 use deadline::TimeoutHypervisor;
 use hypervisor::Hypervisor;
@@ -86,7 +87,7 @@ impl Provider for Qemu {
         }
         match accelerator::choose(AcceleratorChoice::Kvm, &image.file("kernel")).await {
             Ok(_) => Fitness::Native("KVM boots a kernel here".into()),
-            Err(why) => Fitness::Emulated(why),
+            Err(refused) => Fitness::Emulated(refused.to_string()),
         }
     }
 
@@ -115,7 +116,7 @@ impl Provider for Qemu {
                 let asked = config.infrastructure.qemu.accelerator;
                 match accelerator::choose(asked, &image.file("kernel")).await {
                     Ok(chosen) => accelerator = chosen,
-                    Err(why) => reasons.push(why),
+                    Err(refused) => reasons.push(refused.to_string()),
                 }
             }
             Err(error) => reasons.push(say(&error.into())),
@@ -164,7 +165,7 @@ impl Provider for Qemu {
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
         // A deployment keeps the image that it was begun with.
-        let image = if let Some(key) = deployment.facts().get("image") {
+        let image = if let Some(key) = &deployment.facts().image {
             continuum_images::store::find(&context.cache, key)?
         } else {
             // With `infra_only` too: whoever installs the manager by hand then has what it needs.
@@ -181,10 +182,13 @@ impl Provider for Qemu {
             &image.file("kernel"),
         )
         .await
-        .map_err(|why| Error::other("choose an accelerator", why))?;
-        deployment.set_fact("accelerator", accelerator.label())?;
-        deployment.set_fact("image", image.manifest.key.clone())?;
-        deployment.set_fact("bundle", image.manifest.bundle.clone())?;
+        .map_err(ProviderError::from)?;
+        deployment.add_facts(Facts {
+            acceleration: Some(accelerator.fact()),
+            image: Some(image.manifest.key.clone()),
+            bundle: Some(image.manifest.bundle.clone()),
+            ..Facts::default()
+        })?;
         let hypervisor = open(&config.infrastructure.qemu.libvirt_uri)?;
         let create = machines::CreateContext {
             context,

@@ -1,5 +1,6 @@
 //! Descriptions for libvirt. Values are escaped by the template engine; no I/O here.
 
+use crate::error::ProviderError;
 use continuum_host::{
     error::Error,
     state::{Deployment, StateRoot},
@@ -120,7 +121,7 @@ fn render(name: &'static str, text: &'static str, values: impl Serialize) -> Res
     environment
         .add_template(name, text)
         .and_then(|()| environment.get_template(name)?.render(Serde(values)))
-        .map_err(|e| Error::other(format!("describe a {name} for libvirt"), e))
+        .map_err(|source| ProviderError::Description { what: name, source }.into())
 }
 
 pub(super) fn domain(values: &DomainXml) -> Result<String, Error> {

@@ -1,6 +1,7 @@
 //! CPU quotas of guests.
 
 use super::{LimitReport, control_groups::ControlGroups, guests, placement, report};
+use crate::error::ProviderError;
 use continuum_host::{error::Error, state::Deployment};
 use continuum_model::NodePlan;
 
@@ -16,10 +17,14 @@ pub(super) fn apply_limit(
         return Ok(None);
     };
     if (quota - node.quota).abs() > 0.005 {
-        return Err(Error::Hypervisor {
-            doing: format!("set the CPU quota of node {}", node.name),
-            why: format!("asked for {}, the kernel has {quota}", node.quota),
-        });
+        return Err(ProviderError::Limit {
+            limit: "the CPU quota".into(),
+            node: node.name.clone(),
+            asked: node.quota,
+            by: "the kernel",
+            has: quota,
+        }
+        .into());
     }
     Ok(Some(report(node, "cpu_quota", node.quota, quota)))
 }

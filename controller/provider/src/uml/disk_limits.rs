@@ -70,12 +70,7 @@ pub(super) async fn apply_limits(
         report(node, "disk_write_mb_s", write as f64, has_write),
     ];
     for r in &reports {
-        if (r.asked - r.read_back).abs() > 0.005 * r.asked.max(1.0) {
-            return Err(Error::Hypervisor {
-                doing: format!("set {} of node {}", r.limit, r.node),
-                why: format!("asked for {}, its kernel has {}", r.asked, r.read_back),
-            });
-        }
+        r.check("its kernel")?;
     }
     Ok(reports)
 }

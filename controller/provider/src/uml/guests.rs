@@ -6,6 +6,7 @@ use super::{
     sandbox::{GuestSpec, SEED_FILE},
     supervisor::{ProcessId, SPEC_FILE, STATUS_FILE, Status},
 };
+use crate::error::ProviderError;
 use continuum_host::{
     error::Error,
     process,
@@ -82,7 +83,7 @@ pub(super) async fn start(
     make_dir(&dir, 0o711)?;
     std::fs::remove_file(dir.join(STATUS_FILE)).ok();
     // First, so that whoever finds the directory without any state knows whose it is.
-    let text = serde_json::to_vec_pretty(spec).map_err(|e| Error::other("describe a guest", e))?;
+    let text = serde_json::to_vec_pretty(spec).map_err(Error::encode("a guest's description"))?;
     write_secret(&dir.join(SPEC_FILE), &text)?;
     let disks = dir.join(DISKS);
     make_dir(&disks, 0o700)?;
@@ -121,7 +122,8 @@ async fn wait_for_start(dir: &Path, node: &str) -> Result<(ProcessId, ProcessId)
         match read_json(&path) {
             Some(Status::Running { supervisor, guest }) => return Ok((supervisor, guest)),
             Some(Status::Failed { why }) => {
-                return Err(Error::other(format!("start the guest of node {node}"), why));
+                let node = node.to_owned();
+                return Err(ProviderError::Guest { node, why }.into());
             }
             None if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
             None => {
@@ -165,10 +167,8 @@ pub(super) async fn end_all(processes: &[ProcessId]) -> Result<(), Error> {
     for process in processes {
         while process.is_alive() {
             if Instant::now() > deadline {
-                return Err(Error::other(
-                    format!("end guest process {}", process.pid),
-                    "it is still there after SIGKILL; it may be another user's",
-                ));
+                let (what, pid) = ("guest", process.pid);
+                return Err(ProviderError::Survivor { what, pid }.into());
             }
             tokio::time::sleep(LOOK).await;
         }

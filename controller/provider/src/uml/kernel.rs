@@ -1,5 +1,6 @@
 //! The kernel and the base disk of guests, where a guest's user can read them: in the state directory, by content.
 
+use crate::error::ProviderError;
 use continuum_host::{context::Context, error::Error};
 use continuum_images::{
     cache::Cache,
@@ -40,10 +41,8 @@ pub(super) fn kernel(context: &Context) -> Result<Kernel, Error> {
     let catalogue = Catalogue::builtin()?;
     let component = catalogue.find(COMPONENT, None)?;
     let stored = components::find(&context.cache, component)?.ok_or_else(|| {
-        Error::other(
-            format!("find {} in the store", component.title()),
-            format!("get it: continuum-ctl artifact build {COMPONENT} (minutes, once), or artifact import FILE"),
-        )
+        let (title, component) = (component.title(), COMPONENT);
+        ProviderError::NoKernel { title, component }
     })?;
     let key = stored
         .dir

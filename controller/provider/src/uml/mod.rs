@@ -42,7 +42,7 @@ use continuum_host::{
     keys::Secrets,
     state::{Deployment, ResourceKind},
 };
-use continuum_model::{NodePlan, Plan, Prefix};
+use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix};
 use continuum_plan::managers;
 use control_groups::ControlGroups;
 use kernel::Kernel;
@@ -52,7 +52,6 @@ use std::path::PathBuf;
 
 /// Numbers of users that no distribution gives to anybody: above those of containers, below the sign.
 const FIRST_USER: u32 = 0x7000_0000;
-const FACT_RELEASE: &str = "uml_kernel";
 
 #[derive(Debug)]
 pub(super) struct Uml;
@@ -169,7 +168,7 @@ impl Provider for Uml {
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
         // A deployment keeps the image that it was begun with.
-        let image = if let Some(key) = deployment.facts().get("image") {
+        let image = if let Some(key) = &deployment.facts().image {
             continuum_images::store::find(&context.cache, key)?
         } else {
             let manager = managers::find(config.software.resource_manager);
@@ -183,23 +182,25 @@ impl Provider for Uml {
         let kernel = kernel::kernel(context)?;
         let release = probe::release(context, &kernel).await?;
         let base = kernel::base(context, &image)?;
-        deployment.set_fact("accelerator", format!("uml (User Mode Linux {release})"))?;
-        deployment.set_fact(FACT_RELEASE, release)?;
-        deployment.set_fact("image", image.manifest.key.clone())?;
-        deployment.set_fact("bundle", image.manifest.bundle.clone())?;
+        let groups = ControlGroups::of_host();
+        let how = format!("uml (User Mode Linux {release})");
+        deployment.add_facts(Facts {
+            acceleration: Some(Acceleration::Without(how)),
+            uml_kernel: Some(release),
+            image: Some(image.manifest.key.clone()),
+            bundle: Some(image.manifest.bundle.clone()),
+            unlimited: preflight::warnings(host::read(context, &groups), plan)
+                .first()
+                .cloned(),
+            fewer_processors: placement::note(&plan.nodes),
+            ..Facts::default()
+        })?;
         let bridge = if let Some(bridge) = &config.infrastructure.bridge {
             bridge.clone()
         } else {
             let owner = owner_of(context, deployment);
             network::create(&owner, plan.prefix, deployment).await?
         };
-        let groups = ControlGroups::of_host();
-        if let Some(warning) = preflight::warnings(host::read(context, &groups), plan).first() {
-            deployment.set_fact(crate::FACT_UNLIMITED, warning.clone())?;
-        }
-        if let Some(note) = placement::note(&plan.nodes) {
-            deployment.set_fact(crate::FACT_FEWER_CORES, note)?;
-        }
         let mut promised = placement::allowed(guests::running_specs(&context.root));
         for node in &plan.nodes {
             if context.cancel.is_cancelled() {

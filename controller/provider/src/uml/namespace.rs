@@ -3,6 +3,7 @@
 //! anything else, since only a process without threads can.
 
 use super::{guests, supervisor::ProcessId};
+use crate::error::ProviderError;
 use continuum_host::{
     error::Error,
     process,
@@ -113,19 +114,24 @@ fn start(record: &Path) -> Result<ProcessId, Error> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| Error::other(doing, format!("{e}; apt-get install util-linux")))?;
+        .map_err(|error| ProviderError::NotStarted {
+            doing: doing.to_owned(),
+            error,
+            packages: "util-linux",
+        })?;
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if let Some(id) = recorded(record) {
             return Ok(id);
         }
-        let ended = child.try_wait().map_err(|e| Error::other(doing, e))?;
+        let ended = child.try_wait().map_err(ProviderError::kernel(doing))?;
         if ended.is_some() {
             let mut said = String::new();
             if let Some(mut errors) = child.stderr.take() {
                 std::io::Read::read_to_string(&mut errors, &mut said).ok();
             }
-            return Err(Error::other(doing, format!("{}; {hint}", said.trim())));
+            let (doing, said) = (doing.to_owned(), format!("{}; {hint}", said.trim()));
+            return Err(ProviderError::Program { doing, said }.into());
         }
         if Instant::now() > deadline {
             child.kill().ok();
@@ -147,9 +153,10 @@ pub fn hold(record: &Path) -> Result<(), Error> {
         "make a network namespace",
         &["ip", "link", "set", "lo", "up"],
     )?;
-    let own = ProcessId::of(std::process::id())
-        .ok_or_else(|| Error::other("hold a network namespace", "/proc is not there"))?;
-    let text = serde_json::to_vec(&own).map_err(|e| Error::other("write down the holder", e))?;
+    let own = ProcessId::of(std::process::id()).ok_or_else(|| ProviderError::NoProc {
+        doing: "hold a network namespace".into(),
+    })?;
+    let text = serde_json::to_vec(&own).map_err(Error::encode("the holder of a namespace"))?;
     write_secret(record, &text)?;
     loop {
         std::thread::park();
@@ -158,7 +165,7 @@ pub fn hold(record: &Path) -> Result<(), Error> {
 
 fn join(inhabitant: ProcessId) -> Result<(), Error> {
     let doing = "join the network namespace of the deployment";
-    let failed = |e: rustix::io::Errno| Error::other(doing, std::io::Error::from(e));
+    let failed = |e: rustix::io::Errno| ProviderError::kernel(doing)(e);
     let kinds = [
         ("user", LinkNameSpaceType::User),
         ("net", LinkNameSpaceType::Network),

@@ -1,6 +1,7 @@
 //! The network that guests are attached to: a bridge of the deployment's own in the network namespace that the command
 //! runs in, or one that the host has.
 
+use crate::error::ProviderError;
 use continuum_host::{
     error::Error,
     process,
@@ -59,9 +60,15 @@ pub(super) fn interface_name(id: &str, slot: u32) -> String {
     format!("ct{id}-{slot}")
 }
 
+fn command(doing: &str, argv: &[&str]) -> String {
+    format!("{doing}: `{}`", argv.join(" "))
+}
+
 fn failed(doing: &str, argv: &[&str], said: &[u8]) -> Error {
     let said = String::from_utf8_lossy(said);
-    Error::other(doing, format!("`{}`: {}", argv.join(" "), said.trim()))
+    let doing = command(doing, argv);
+    let said = said.trim().to_owned();
+    ProviderError::Program { doing, said }.into()
 }
 
 /// Runs a program that answers at once, on a process without threads.
@@ -70,12 +77,10 @@ pub(super) fn run_blocking(doing: &str, argv: &[&str]) -> Result<(), Error> {
     let output = process::blocking_command(program)
         .args(arguments)
         .output()
-        .map_err(|e| {
-            failed(
-                doing,
-                argv,
-                format!("{e}; apt-get install iproute2 util-linux").as_bytes(),
-            )
+        .map_err(|error| ProviderError::NotStarted {
+            doing: command(doing, argv),
+            error,
+            packages: "iproute2 util-linux",
         })?;
     if output.status.success() {
         return Ok(());
@@ -96,12 +101,10 @@ async fn run(doing: &str, argv: &[&str]) -> Result<Vec<u8>, Error> {
             after: DEADLINE,
             last: String::new(),
         })?
-        .map_err(|e| {
-            failed(
-                doing,
-                argv,
-                format!("{e}; apt-get install iproute2").as_bytes(),
-            )
+        .map_err(|error| ProviderError::NotStarted {
+            doing: command(doing, argv),
+            error,
+            packages: "iproute2",
         })?;
     if output.status.success() {
         return Ok(output.stdout);
@@ -126,7 +129,8 @@ fn links(doing: &str, list: &[u8]) -> Result<Vec<Link>, Error> {
     if list.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_slice(list).map_err(|e| Error::other(doing, e))
+    let doing = doing.to_owned();
+    serde_json::from_slice(list).map_err(|source| ProviderError::Answer { doing, source }.into())
 }
 
 /// Removes what is plugged into a bridge. It goes with its guest, but the kernel takes its time for that.

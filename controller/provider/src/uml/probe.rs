@@ -1,6 +1,7 @@
 //! Whether the kernel runs here.
 
 use super::{FIRST_USER, is_root, kernel::Kernel, sandbox::GuestSpec};
+use crate::error::ProviderError;
 use continuum_host::{context::Context, error::Error, process};
 use std::time::Duration;
 
@@ -45,17 +46,22 @@ pub(super) async fn release(context: &Context, kernel: &Kernel) -> Result<String
             after: DEADLINE,
             last: String::new(),
         })?
-        .map_err(|e| Error::other(doing, format!("{e}; apt-get install util-linux bubblewrap")))?;
+        .map_err(|error| ProviderError::NotStarted {
+            doing: doing.to_owned(),
+            error,
+            packages: "util-linux bubblewrap",
+        })?;
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && !said.is_empty() {
         return Ok(said);
     }
     let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::other(
-        doing,
-        format!(
+    Err(ProviderError::Program {
+        doing: doing.to_owned(),
+        said: format!(
             "{why}; it takes user namespaces, and directories that other users may enter: {}",
             base.display()
         ),
-    ))
+    }
+    .into())
 }

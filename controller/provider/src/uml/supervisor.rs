@@ -8,6 +8,7 @@ use super::{
     console::Console,
     sandbox::{DEVICE, Descriptors, GuestSpec},
 };
+use crate::error::ProviderError;
 use continuum_host::{error::Error, process, state::write_secret};
 use rustix::{
     fd::AsFd,
@@ -87,7 +88,7 @@ pub fn supervise(dir: &Path) -> Result<(), Error> {
         },
     };
     let path = dir.join(STATUS_FILE);
-    let text = serde_json::to_vec(status).map_err(|e| Error::other("write a guest's status", e))?;
+    let text = serde_json::to_vec(status).map_err(Error::encode("a guest's status"))?;
     write_secret(&path, &text)?;
     started?.watch(dir)
 }
@@ -101,11 +102,8 @@ struct Guest {
 fn start(dir: &Path) -> Result<Guest, Error> {
     let path = dir.join(SPEC_FILE);
     let text = std::fs::read(&path).map_err(Error::file("read", &path))?;
-    let spec: GuestSpec = serde_json::from_slice(&text)
-        .map_err(|e| Error::other(format!("read `{}`", path.display()), e))?;
-    let failed = |doing: &str, why: &dyn std::fmt::Display| {
-        Error::other(format!("{doing} guest {}", spec.node), why.to_string())
-    };
+    let spec: GuestSpec = serde_json::from_slice(&text).map_err(Error::damaged(&path))?;
+    let starting = || format!("start guest {}", spec.node);
     let own = std::process::id();
     // Before anything is started: what is started later is limited too.
     for group in &spec.control_groups {
@@ -117,17 +115,19 @@ fn start(dir: &Path) -> Result<Guest, Error> {
         // Inherited by all that it starts. Slower, and as right, where it cannot be.
         rustix::thread::sched_setaffinity(None, &only).ok();
     }
-    let supervisor = ProcessId::of(own).ok_or_else(|| failed("start", &"/proc is not there"))?;
+    let supervisor =
+        ProcessId::of(own).ok_or_else(|| ProviderError::NoProc { doing: starting() })?;
     let pipe = || {
-        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)
-            .map_err(|e| failed("make pipes for", &e))?;
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(
+            ProviderError::kernel(format!("make pipes for guest {}", spec.node)),
+        )?;
         Ok::<_, Error>((File::from(reader), File::from(writer)))
     };
     let (mut info, info_writer) = pipe()?;
     let (block_reader, mut block) = pipe()?;
     let (console, console_writer) = pipe()?;
-    inherit(&info_writer).map_err(|e| failed("start", &e))?;
-    inherit(&block_reader).map_err(|e| failed("start", &e))?;
+    inherit(&info_writer).map_err(ProviderError::kernel(starting()))?;
+    inherit(&block_reader).map_err(ProviderError::kernel(starting()))?;
     let descriptors = Descriptors {
         info: info_writer.as_raw_fd(),
         block: block_reader.as_raw_fd(),
@@ -135,35 +135,40 @@ fn start(dir: &Path) -> Result<Guest, Error> {
     let argv = spec.argv(dir, descriptors);
     let (program, arguments) = argv
         .split_first()
-        .ok_or_else(|| failed("start", &"no program"))?;
+        .map_or(("", &[][..]), |(program, arguments)| {
+            (program.as_str(), arguments)
+        });
     let errors = console_writer
         .try_clone()
-        .map_err(|e| failed("start", &e))?;
+        .map_err(ProviderError::kernel(starting()))?;
     let mut sandbox = process::blocking_command(program)
         .args(arguments)
         .stdout(Stdio::from(OwnedFd::from(console_writer)))
         .stderr(Stdio::from(OwnedFd::from(errors)))
         .spawn()
-        .map_err(|e| {
-            failed(
-                "start",
-                &format!("{program}: {e}; apt-get install util-linux bubblewrap"),
-            )
+        .map_err(|error| ProviderError::NotStarted {
+            doing: format!("{}: {program}", starting()),
+            error,
+            packages: "util-linux bubblewrap",
         })?;
     drop((info_writer, block_reader));
     let mut text = String::new();
     // Ends when the sandbox is there, or is not to be.
     info.read_to_string(&mut text)
-        .map_err(|e| failed("start", &e))?;
+        .map_err(ProviderError::kernel(starting()))?;
     let Ok(SandboxInfo { child_pid }) = serde_json::from_str(&text) else {
         let mut said = String::new();
         let mut console = console;
         console.read_to_string(&mut said).ok();
         sandbox.wait().ok();
-        return Err(failed("make the sandbox of", &said.trim()));
+        let (node, said) = (spec.node.clone(), said.trim().to_owned());
+        return Err(ProviderError::Sandbox { node, said }.into());
     };
     let attached = attach(&spec, child_pid).and_then(|()| {
-        ProcessId::of(child_pid).ok_or_else(|| failed("start", &"its sandbox ended at once"))
+        ProcessId::of(child_pid).ok_or_else(|| {
+            let (node, said) = (spec.node.clone(), "it ended at once".to_owned());
+            ProviderError::Sandbox { node, said }.into()
+        })
     });
     let guest = match attached {
         Ok(guest) => guest,
@@ -173,7 +178,9 @@ fn start(dir: &Path) -> Result<Guest, Error> {
             return Err(error);
         }
     };
-    block.write_all(b"1").map_err(|e| failed("start", &e))?;
+    block
+        .write_all(b"1")
+        .map_err(ProviderError::kernel(starting()))?;
     Ok(Guest {
         sandbox,
         console,
@@ -231,7 +238,7 @@ impl Guest {
         let ended = self
             .sandbox
             .wait()
-            .map_err(|e| Error::other("wait for a guest", e))?;
+            .map_err(ProviderError::kernel("wait for a guest"))?;
         console.write(format!("\nthe guest's process ended: {ended}\n").as_bytes());
         Ok(())
     }

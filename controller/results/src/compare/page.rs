@@ -4,6 +4,7 @@ use super::{Comparison, StageComparison, signed, verdict};
 use crate::{
     chart::{Axis, Chart, DrawError, MARK, PIXEL, colour, line},
     data_table::DataTable,
+    error::ResultsError,
     figures::Drawn,
     page::{Badge, List, Page, PageFigure, Section},
 };
@@ -91,7 +92,7 @@ impl Comparison {
         let mut figures = Vec::new();
         if !shown.is_empty() {
             let drawn = draw(&shown, self.names.len());
-            let drawn = drawn.map_err(|error| Error::other("draw differences", error))?;
+            let drawn = drawn.map_err(ResultsError::figure("differences"))?;
             figures.push(PageFigure::new("differences", "Difference by stage", drawn));
         }
         let mut settings = DataTable::new(

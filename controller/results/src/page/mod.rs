@@ -3,7 +3,7 @@
 pub(crate) mod run;
 mod sections;
 
-use crate::{data_table::DataTable, figures::Drawn};
+use crate::{data_table::DataTable, error::ResultsError, figures::Drawn};
 use continuum_host::error::Error;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
@@ -85,7 +85,7 @@ impl PageFigure {
 impl Page {
     /// As HTML.
     pub(crate) fn render(&self) -> Result<String, Error> {
-        let failed = |error: minijinja::Error| Error::other("render the report", error);
+        let failed = ResultsError::Page;
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let template = include_str!("../../templates/page.html");
@@ -94,6 +94,6 @@ impl Page {
             .map_err(failed)?;
         environment.add_global("style", include_str!("../../templates/style.css"));
         let page = environment.get_template("page.html").map_err(failed)?;
-        page.render(Serde(self)).map_err(failed)
+        Ok(page.render(Serde(self)).map_err(failed)?)
     }
 }

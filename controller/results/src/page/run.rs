@@ -6,13 +6,14 @@ use crate::{
     read::{ResultFile, RunFiles},
 };
 use continuum_host::error::Error;
-use continuum_model::{END_TO_END, Validity};
+use continuum_model::{Acceleration, END_TO_END, Validity};
 use time::{OffsetDateTime, macros::format_description};
 
 /// When a run began, in UTC.
 pub(crate) fn when(result: &ResultFile) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
-    let begun = OffsetDateTime::from_unix_timestamp_nanos(i128::from(result.begun_unix_ns));
+    let begun =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(result.begun_unix_ns.unix_ns()));
     begun
         .ok()
         .and_then(|begun| begun.format(format).ok())
@@ -45,7 +46,8 @@ fn subtitle(result: &ResultFile) -> String {
     let manager = result
         .config_text("/software/resource_manager")
         .unwrap_or(NONE);
-    let accelerator = result.facts.get("accelerator").map_or(NONE, String::as_str);
+    let acceleration = result.facts.acceleration.as_ref();
+    let accelerator = acceleration.map_or(NONE, Acceleration::as_text);
     let when = when(result);
     let nodes = result.plan.nodes.len();
     format!("{application} with {manager} on {nodes} nodes · guests: {accelerator} · {when}")

@@ -2,6 +2,7 @@
 
 use super::{Columns, ResultFile, rows};
 use continuum_host::error::Error;
+use continuum_model::NodeTime;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use std::path::Path;
 #[derive(Debug, Deserialize)]
 struct Row {
     node: String,
-    time_unix_ns: i64,
+    time_unix_ns: NodeTime,
     cpu_percent: f64,
     memory_used_bytes: u64,
     memory_total_bytes: u64,

@@ -8,8 +8,9 @@ pub(crate) use metrics::NodeSeries;
 pub(crate) use photos::{Latency, Stages};
 pub(crate) use result_file::{ResultFile, ResultTable, StageRow};
 
+use crate::error::ResultsError;
 use continuum_host::error::Error;
-use continuum_model::{END_TO_END, NodePlan};
+use continuum_model::{END_TO_END, NodePlan, NodeTime};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -45,7 +46,7 @@ pub(crate) struct Event {
 #[derive(serde::Deserialize)]
 struct EventRow {
     node: String,
-    time_unix_ns: i64,
+    time_unix_ns: NodeTime,
     source: String,
     text: String,
 }
@@ -135,7 +136,10 @@ fn rows<T: serde::de::DeserializeOwned>(path: &Path, columns: Columns) -> Result
         Err(error) => return Err(Error::file("read", path)(error)),
     };
     let mut reader = csv::Reader::from_reader(std::io::BufReader::new(file));
-    let refused = |error: csv::Error| Error::other(format!("read `{}`", path.display()), error);
+    let refused = |source: csv::Error| {
+        let path = path.to_owned();
+        ResultsError::Rows { path, source }
+    };
     let names = reader.headers().map_err(refused)?.clone();
     let names = Some(&names).filter(|_| columns == Columns::ByName);
     let mut record = csv::StringRecord::new();

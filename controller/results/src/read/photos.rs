@@ -2,7 +2,9 @@
 
 use super::{Columns, ResultFile, rows};
 use continuum_host::error::Error;
-use continuum_model::{END_TO_END, Way, is_classified, is_warm_up, stages_ns};
+use continuum_model::{
+    END_TO_END, EndpointTime, PhotoTimes, Way, clock_offset, is_classified, is_warm_up, stages_ns,
+};
 use continuum_workload_core::{call::Call, photo_sample::Sample};
 use std::{collections::BTreeMap, path::Path};
 
@@ -50,7 +52,8 @@ fn way(result: &ResultFile, endpoint: &str) -> Way {
     let calls_functions = result.config_text("/software/execution_model").is_some();
     match worker {
         Some(worker) => Way::Worker {
-            ahead_ns: result.clock_ahead_ns(worker) - result.clock_ahead_ns(endpoint),
+            worker: clock_offset(&result.clocks, worker),
+            endpoint: clock_offset(&result.clocks, endpoint),
         },
         None if calls_functions => Way::Function,
         None => Way::Alone,
@@ -65,20 +68,21 @@ pub(super) fn read(dir: &Path, result: &ResultFile) -> Result<Photos, Error> {
     let mut ways: BTreeMap<&str, Way> = BTreeMap::new();
     let warm_up_s = result.config.pointer("/benchmark/warm_up_s");
     let warm_up_s = warm_up_s.and_then(serde_json::Value::as_f64).unwrap_or(0.0);
-    let mut begun_ns: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut begun: BTreeMap<&str, EndpointTime> = BTreeMap::new();
     for sample in &samples {
         let endpoint = sample.endpoint.as_str();
         // They are in order, so an endpoint's first is its earliest.
-        let begun_ns = *begun_ns.entry(endpoint).or_insert(sample.due_ns);
-        if !is_classified(sample) || is_warm_up(sample, begun_ns, warm_up_s) {
+        let at = PhotoTimes::from(sample);
+        let begun = *begun.entry(endpoint).or_insert(at.due);
+        if !is_classified(sample) || is_warm_up(sample, begun, warm_up_s) {
             continue;
         }
         let way = *ways
             .entry(endpoint)
             .or_insert_with(|| way(result, endpoint));
         photos.latencies.push(Latency {
-            due_s: result.seconds(endpoint, sample.due_ns),
-            ms: ms(sample.answered_ns - sample.due_ns),
+            due_s: result.seconds(endpoint, at.due),
+            ms: ms(at.answered.ns_since(at.due)),
         });
         for (name, ns) in stages_ns(sample, way) {
             photos.add(endpoint, name, ms(ns));
@@ -88,7 +92,7 @@ pub(super) fn read(dir: &Path, result: &ResultFile) -> Result<Photos, Error> {
         let calls: Vec<Call> = rows(&dir.join("calls.csv"), Columns::ByName)?;
         for call in calls.iter().filter(|call| call.is_good()) {
             let ms = ms(call.answered_ns - call.due_ns);
-            let due_s = result.seconds(&call.endpoint, call.due_ns);
+            let due_s = result.seconds(&call.endpoint, EndpointTime::from_unix_ns(call.due_ns));
             photos.latencies.push(Latency { due_s, ms });
             photos.add(&call.endpoint, END_TO_END, ms);
         }

@@ -1,7 +1,10 @@
 //! `result.json`, as far as reports show it.
 
+use crate::error::ResultsError;
 use continuum_host::error::Error;
-use continuum_model::{ClockPair, Clocks, LinkClass, NodePlan, Validity};
+use continuum_model::{
+    Clocks, ControllerTime, Facts, LinkClass, NodeClock, NodePlan, UnixTime, Validity, clock_offset,
+};
 use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,9 +18,9 @@ pub(crate) const SCHEMA_VERSION: u32 = 2;
 pub(crate) struct ResultFile {
     pub(crate) schema: u32,
     pub(crate) name: String,
-    pub(crate) begun_unix_ns: i64,
+    pub(crate) begun_unix_ns: ControllerTime,
     #[serde(default)]
-    load_unix_ns: Option<i64>,
+    load_unix_ns: Option<ControllerTime>,
     pub(crate) interrupted: bool,
     pub(crate) controller_version: String,
     pub(crate) validity: Validity,
@@ -26,7 +29,7 @@ pub(crate) struct ResultFile {
     pub(crate) config: Value,
     pub(crate) plan: PlanPart,
     pub(crate) host: Value,
-    pub(crate) facts: BTreeMap<String, String>,
+    pub(crate) facts: Facts,
     pub(crate) clocks: Clocks,
     pub(crate) timeline: Vec<TimelineRow>,
     pub(crate) stage_times: Vec<StageTime>,
@@ -139,37 +142,32 @@ impl ResultFile {
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("result.json");
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let refused = |error: serde_json::Error| {
-            Error::other(format!("read `{}` as a result", path.display()), error)
+        let refused = |source: serde_json::Error| {
+            let path = path.clone();
+            ResultsError::Result { path, source }
         };
         let Version { schema } = serde_json::from_str(&text).map_err(refused)?;
         if schema > SCHEMA_VERSION {
-            return Err(Error::other(
-                format!("read `{}`", path.display()),
-                format!(
-                    "its schema is {schema}, and this program knows {SCHEMA_VERSION} and older ones; use the \
-                     continuum-ctl that made it, or a newer one"
-                ),
-            ));
+            let known = SCHEMA_VERSION;
+            let newer = ResultsError::NewerSchema {
+                path,
+                schema,
+                known,
+            };
+            return Err(newer.into());
         }
-        serde_json::from_str(&text).map_err(refused)
+        Ok(serde_json::from_str(&text).map_err(refused)?)
     }
 
-    /// When the load began, by the controller's clock.
-    pub(crate) fn load_unix_ns(&self) -> i64 {
+    /// When the load began.
+    pub(crate) fn load_unix_ns(&self) -> ControllerTime {
         self.load_unix_ns.unwrap_or(self.begun_unix_ns)
     }
 
-    /// A node's clock minus the controller's, nanoseconds; 0 where nobody knows.
-    pub(crate) fn clock_ahead_ns(&self, node: &str) -> i64 {
-        self.clocks
-            .get(node)
-            .map_or(0, |pair| ClockPair::offset(pair).0)
-    }
-
     /// A node's time as seconds since the load began.
-    pub(crate) fn seconds(&self, node: &str, node_unix_ns: i64) -> f64 {
-        (node_unix_ns - self.clock_ahead_ns(node) - self.load_unix_ns()) as f64 / 1e9
+    pub(crate) fn seconds<C: NodeClock>(&self, node: &str, at: UnixTime<C>) -> f64 {
+        let at = clock_offset(&self.clocks, node).to_controller(at);
+        at.s_since(self.load_unix_ns())
     }
 
     /// A value of the config.

@@ -4,6 +4,7 @@ use super::{Outcome, Sweep};
 use crate::{
     chart::{Axis, Chart, DrawError, PIXEL, colour, line},
     data_table::{DataTable, number},
+    error::ResultsError,
     figures::Drawn,
     page::{Badge, List, Page, PageFigure, Section},
 };
@@ -91,7 +92,7 @@ pub(super) fn page(
     let mut figures = Vec::new();
     if let (Some(first), Some(lines)) = (sweep.variations.first(), lines(sweep, outcomes)) {
         let drawn = draw(&first.key, &lines);
-        let drawn = drawn.map_err(|error| Error::other("draw the sweep", error))?;
+        let drawn = drawn.map_err(ResultsError::figure("the sweep"))?;
         figures.push(PageFigure::new(
             "sweep",
             "Latency by what was varied",

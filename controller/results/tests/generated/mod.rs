@@ -2,6 +2,7 @@
 //! so. For what needs many photos, known distributions or no machine.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use continuum_model::ClockOffset;
 use continuum_workload_core::{
     header::WorkerStages,
     photo_sample::{SAMPLE_COLUMNS, Sample},
@@ -122,7 +123,13 @@ impl Shape {
             for id in 0..self.photos {
                 let sample = self.sample(endpoint, id, &mut random);
                 text.push_str(&sample.to_csv());
-                let way = continuum_model::Way::Worker { ahead_ns: AHEAD_NS };
+                let way = continuum_model::Way::Worker {
+                    worker: ClockOffset {
+                        offset_ns: AHEAD_NS,
+                        error_ns: 0,
+                    },
+                    endpoint: ClockOffset::default(),
+                };
                 for (name, ns) in continuum_model::stages_ns(&sample, way) {
                     stages.entry(name).or_default().record_ns(ns);
                 }

@@ -1,6 +1,7 @@
 //! Questions to the gateway that may be asked twice: it answers 500 while its API server does not answer, which lasts on
 //! an emulated machine that is busy.
 
+use crate::error::CommandError;
 use continuum_host::{error::Error, progress::Progress};
 use continuum_openfaas_api::client::ClientError;
 use std::time::Duration;
@@ -32,7 +33,8 @@ where
             Err(error) => error,
         };
         if error.status().is_some_and(|s| !s.is_server_error()) {
-            return Err(Error::other(doing, error));
+            let (doing, source) = (doing.to_owned(), error);
+            return Err(CommandError::Gateway { doing, source }.into());
         }
         if begun.elapsed() > SILENCE {
             return Err(Error::Deadline {

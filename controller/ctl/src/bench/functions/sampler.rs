@@ -4,8 +4,9 @@ use super::{LOOK_AGAIN_AFTER, gateway};
 use crate::{deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_cluster::{FunctionPods, client, node_times, usage};
 use continuum_host::error::Error;
-use continuum_model::{FunctionSample, PodRecord, Role};
-use continuum_workload_core::clock::AnchoredClock;
+use continuum_model::{
+    Clocks, ControllerClock, ControllerTime, FunctionSample, PodRecord, Role, clock_offset,
+};
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -30,7 +31,10 @@ pub(in crate::bench) struct FunctionSamples {
 }
 
 impl FunctionSampler {
-    pub(in crate::bench) fn start(session: &Session, clock: AnchoredClock) -> Result<Self, Error> {
+    pub(in crate::bench) fn start(
+        session: &Session,
+        clock: ControllerClock,
+    ) -> Result<Self, Error> {
         let gateway = gateway(session)?;
         let client = client(&session.deployment, &session.plan)?;
         let workers = session.plan.nodes.iter().filter(|n| n.role == Role::Worker);
@@ -63,7 +67,7 @@ impl FunctionSampler {
                 let Ok(all) = gateway.list().await else {
                     continue;
                 };
-                let time_unix_ns = clock.now_unix_ns();
+                let time_unix_ns = clock.now();
                 samples.extend(all.into_iter().map(|status| {
                     let used = used.get(&status.name);
                     FunctionSample {
@@ -84,13 +88,14 @@ impl FunctionSampler {
     pub(in crate::bench) async fn finish(
         self,
         session: &Session,
-        begun_unix_ns: i64,
+        clocks: &Clocks,
+        begun: ControllerTime,
     ) -> FunctionSamples {
         self.stop.cancel();
         let mut seen = self.seen.await.unwrap_or_default();
-        let since = begun_unix_ns / 1_000_000_000;
         let workers = session.nodes().filter(|(n, _)| n.role == Role::Worker);
         for (_, agent) in workers {
+            let since = clock_offset(clocks, agent.node()).to_node(begun);
             let mut times = node_times(&**agent, since).await;
             for pod in &mut seen.pods {
                 if let Some(own) = times.remove(&pod.pod) {

@@ -6,6 +6,7 @@ mod openfaas;
 use crate::session::Session;
 use continuum_config::{Config, ExecutionModelKind};
 use continuum_host::error::Error;
+use continuum_model::Facts;
 
 pub use openfaas::{FUNCTION_NAMESPACE, objects, upstream_objects};
 
@@ -19,8 +20,8 @@ pub trait Installer: Sync + std::fmt::Debug {
     fn kind(&self) -> ExecutionModelKind;
     /// Why this machine cannot install it for such a config; empty = it can.
     fn refusals(&self, config: &Config) -> Vec<String>;
-    /// Installs it and waits until it answers. Returns facts for results.
-    async fn install(&self, session: &Session) -> Result<Vec<(String, String)>, Error>;
+    /// Installs it and waits until it answers. Returns what it is made of.
+    async fn install(&self, session: &Session) -> Result<Facts, Error>;
 }
 
 /// That of a config's model, unless it has machines only.

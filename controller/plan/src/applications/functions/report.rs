@@ -1,6 +1,6 @@
 //! Calls of functions: one row for each function.
 
-use continuum_model::{Cell, FunctionSample, NodeRun, PodRecord, Report, Table};
+use continuum_model::{Cell, FunctionSample, NodeRun, NodeTime, PodRecord, Report, Table};
 use continuum_workload_core::{
     call::Call,
     stats::{LEAST_FOR_P95, LEAST_FOR_P99, LatencyHistogram, Percentiles, round_to},
@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 
 /// Of all calls of a function; beyond it the percentiles of the others are not what was asked for.
 const FEW: f64 = 0.01;
+
+fn two(value: Option<f64>) -> Cell {
+    Cell::Float(value.map(|v| round_to(v, 2)))
+}
 
 /// Adds the table; a run without a single good call of a function is not to be used. Latency is from the moment when the
 /// endpoint began with a call, as upstream counts it.
@@ -34,7 +38,6 @@ pub fn add(report: &mut Report, runs: &[NodeRun], samples: &[FunctionSample]) {
             "memory_max (MB)",
         ],
     );
-    let two = |value: Option<f64>| Cell::Float(value.map(|v| round_to(v, 2)));
     for (function, calls) in &by_function {
         let good = calls.iter().filter(|c| c.is_good());
         let failures = calls.len() - good.clone().count();
@@ -110,19 +113,23 @@ pub fn add_starts(report: &mut Report, pods: &[PodRecord]) {
         let Some(received) = node("kubelet_pod_received") else {
             continue;
         };
-        let since = |later: Option<i64>, earlier: Option<i64>, unit: f64| {
-            let length = later.zip(earlier).map(|(l, e)| (l - e) as f64 / unit);
-            Cell::Float(length.map(|l| round_to(l, 2)))
+        let api_s = |later: &str, earlier: &str| {
+            let length = api(later).zip(api(earlier)).map(|(l, e)| (l - e) as f64);
+            two(length)
+        };
+        let ms = |later: Option<NodeTime>, earlier: Option<NodeTime>| {
+            let length = later.zip(earlier).map(|(l, e)| l.ns_since(e) as f64 / 1e6);
+            two(length)
         };
         let sandbox = node("kubelet_applied_sandbox");
         let created = node("kubelet_created_container");
         table.row(vec![
             Cell::Text(pod.pod.clone()),
-            since(api("scheduled"), api("created"), 1.0),
-            since(sandbox, Some(received), 1e6),
-            since(created, sandbox, 1e6),
-            since(node("kubelet_started_container"), created, 1e6),
-            since(api("ready"), api("created"), 1.0),
+            api_s("scheduled", "created"),
+            ms(sandbox, Some(received)),
+            ms(created, sandbox),
+            ms(node("kubelet_started_container"), created),
+            api_s("ready", "created"),
         ]);
     }
     if !table.rows.is_empty() {
@@ -134,7 +141,7 @@ pub fn add_starts(report: &mut Report, pods: &[PodRecord]) {
 mod tests {
     use super::*;
     use crate::applications::test_runs::run;
-    use continuum_model::Phase;
+    use continuum_model::{ControllerTime, Phase};
 
     #[test]
     fn warm_and_cold_calls_are_told_apart_and_failures_counted() {
@@ -154,7 +161,7 @@ mod tests {
             call(0, false, 502),
         ];
         let sample = |available, cpu_cores| FunctionSample {
-            time_unix_ns: 0,
+            time_unix_ns: ControllerTime::default(),
             function: "f".into(),
             replicas: available,
             available,
@@ -205,11 +212,12 @@ mod tests {
             pod: "f-1".into(),
             times_unix_s: [("created", 10), ("scheduled", 11), ("ready", 14)].into(),
             node_times_unix_ns: [
-                ("kubelet_pod_received", 11_000_000_000),
-                ("kubelet_applied_sandbox", 11_800_000_000),
-                ("kubelet_created_container", 11_900_000_000),
-                ("kubelet_started_container", 12_400_000_000),
+                ("kubelet_pod_received", 11_000),
+                ("kubelet_applied_sandbox", 11_800),
+                ("kubelet_created_container", 11_900),
+                ("kubelet_started_container", 12_400),
             ]
+            .map(|(stage, ms)| (stage, NodeTime::from_unix_ns(ms * 1_000_000)))
             .into(),
             ..PodRecord::default()
         };

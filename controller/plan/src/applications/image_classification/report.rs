@@ -1,8 +1,8 @@
 //! Results of `image_classification`.
 
 use continuum_model::{
-    Cell, ClockPair, Clocks, Mode, NodeRun, Phase, Plan, Report, Table, Way, is_classified,
-    is_warm_up, stages_ns,
+    Cell, Clocks, EndpointTime, Mode, NodeClock, NodeRun, Phase, PhotoTimes, Plan, Report, Table,
+    UnixTime, Way, clock_offset, is_classified, is_warm_up, stages_ns,
 };
 use continuum_workload_core::{
     photo_sample::Sample,
@@ -34,16 +34,14 @@ fn trimmed(report: &mut Report, what: &str, values: &[f64]) -> (Cell, Cell) {
 }
 
 /// Seconds from the first to the last of these times.
-fn span_s(times: impl Iterator<Item = i64> + Clone) -> Cell {
-    match (times.clone().filter(|t| *t > 0).min(), times.max()) {
-        (Some(first), Some(last)) => two((last - first) as f64 / 1e9),
+fn span_s<C: NodeClock + Ord + Copy + Default>(
+    times: impl Iterator<Item = UnixTime<C>> + Clone,
+) -> Cell {
+    let happened = times.clone().filter(|t| *t > UnixTime::default());
+    match (happened.min(), times.max()) {
+        (Some(first), Some(last)) => two(last.s_since(first)),
         _ => Cell::Float(None),
     }
-}
-
-/// What one-way times are corrected by: the node's clock minus ours, and how far off that may be.
-fn offset(clocks: &Clocks, node: &str) -> (i64, i64) {
-    clocks.get(node).map_or((0, 0), ClockPair::offset)
 }
 
 /// What was asked of each endpoint.
@@ -92,11 +90,11 @@ pub(crate) fn report(plan: &Plan, asked: Asked, runs: &[NodeRun], clocks: &Clock
 }
 
 /// When the endpoint began with each photo, by endpoint and number: the worker's delay is counted from there.
-fn begun_times(endpoints: &[&NodeRun]) -> HashMap<(String, u64), i64> {
+fn begun_times(endpoints: &[&NodeRun]) -> HashMap<(String, u64), EndpointTime> {
     endpoints
         .iter()
         .flat_map(|r| &r.samples)
-        .map(|s| ((s.endpoint.clone(), s.id), s.begun_ns))
+        .map(|s| ((s.endpoint.clone(), s.id), PhotoTimes::from(s).begun))
         .collect()
 }
 
@@ -121,29 +119,29 @@ fn worker_table(
     );
     let begun = begun_times(endpoints);
     for (index, run) in workers.iter().enumerate() {
-        let here = offset(clocks, &run.plan.node).0;
+        let here = clock_offset(clocks, &run.plan.node);
         let delays: Vec<f64> = run
             .samples
             .iter()
             .map(|s| {
-                let there = offset(clocks, &s.endpoint).0;
-                let sent = begun
-                    .get(&(s.endpoint.clone(), s.id))
-                    .copied()
-                    .unwrap_or(s.sent_ns);
-                ms((s.stages.received_unix_ns - here) - (sent - there))
+                let there = clock_offset(clocks, &s.endpoint);
+                let times = PhotoTimes::from(s);
+                let begun = begun.get(&(s.endpoint.clone(), s.id));
+                let sent = there.to_controller(begun.copied().unwrap_or(times.sent));
+                ms(here.to_controller(times.received).ns_since(sent))
             })
             .collect();
         let processing: Vec<f64> = run
             .samples
             .iter()
             .filter(|s| s.class >= 0)
-            .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
+            .map(|s| ms(PhotoTimes::from(s).processing_ns()))
             .collect();
         let total = span_s(
             run.samples
                 .iter()
-                .flat_map(|s| [s.stages.dequeued_unix_ns, s.stages.replied_unix_ns]),
+                .map(PhotoTimes::from)
+                .flat_map(|t| [t.dequeued, t.replied]),
         );
         let (average, deviation) = trimmed(report, &format!("delay of worker {index}"), &delays);
         let processing = trimmed(
@@ -169,7 +167,8 @@ fn latencies(samples: &[Sample]) -> Vec<f64> {
     samples
         .iter()
         .filter(|s| is_classified(s))
-        .map(|s| ms(s.answered_ns - s.begun_ns))
+        .map(PhotoTimes::from)
+        .map(|t| ms(t.answered.ns_since(t.begun)))
         .collect()
 }
 
@@ -180,7 +179,8 @@ fn latency(report: &mut Report, run: &NodeRun) -> (Cell, Cell) {
 }
 
 fn total_time(run: &NodeRun) -> Cell {
-    span_s(run.samples.iter().flat_map(|s| [s.begun_ns, s.answered_ns]))
+    let times = run.samples.iter().map(PhotoTimes::from);
+    span_s(times.flat_map(|t| [t.begun, t.answered]))
 }
 
 fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
@@ -200,7 +200,8 @@ fn endpoint_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
         let preparation: Vec<f64> = run
             .samples
             .iter()
-            .map(|s| ms(s.sent_ns - s.begun_ns))
+            .map(PhotoTimes::from)
+            .map(|t| ms(t.sent.ns_since(t.begun)))
             .collect();
         let sizes: Vec<f64> = run
             .samples
@@ -239,7 +240,7 @@ fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
             .samples
             .iter()
             .filter(|s| is_classified(s))
-            .map(|s| ms(s.stages.classified_unix_ns - s.stages.dequeued_unix_ns))
+            .map(|s| ms(PhotoTimes::from(s).processing_ns()))
             .collect();
         let node = &run.plan.node;
         let (average, deviation) = latency(report, run);
@@ -273,28 +274,24 @@ fn stages(
             .iter()
             .filter(|r| r.plan.phase == Phase::Worker)
             .nth(run.plan.connected_to.unwrap_or_default());
-        let (there, there_error) = worker.map_or((0, 0), |w| offset(clocks, &w.plan.node));
-        let (here, here_error) = offset(clocks, &run.plan.node);
-        let way = match mode {
-            Mode::Endpoint => Way::Alone,
-            _ if worker.is_none() => Way::Function,
-            _ => Way::Worker {
-                ahead_ns: there - here,
+        let endpoint = clock_offset(clocks, &run.plan.node);
+        let way = match worker {
+            _ if mode == Mode::Endpoint => Way::Alone,
+            None => Way::Function,
+            Some(worker) => Way::Worker {
+                worker: clock_offset(clocks, &worker.plan.node),
+                endpoint,
             },
         };
-        let begun_ns = run
-            .samples
-            .iter()
-            .map(|s| s.due_ns)
-            .min()
-            .unwrap_or_default();
+        let due = run.samples.iter().map(|s| PhotoTimes::from(s).due);
+        let begun = due.min().unwrap_or_default();
         for sample in run.samples.iter().filter(|s| is_classified(s)) {
-            if is_warm_up(sample, begun_ns, warm_up_s) {
+            if is_warm_up(sample, begun, warm_up_s) {
                 left_out += 1;
                 continue;
             }
-            if matches!(way, Way::Worker { .. }) {
-                worst_error_ns = worst_error_ns.max(there_error + here_error);
+            if let Way::Worker { worker, endpoint } = way {
+                worst_error_ns = worst_error_ns.max(worker.error_ns + endpoint.error_ns);
             }
             for (name, ns) in stages_ns(sample, way) {
                 histograms.entry(name).or_default().record_ns(ns);

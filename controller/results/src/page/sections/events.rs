@@ -22,7 +22,7 @@ pub(super) fn section(run: &RunFiles) -> Result<Option<Section>, Error> {
         ]);
     }
     // Agents still know what happened before this run.
-    let begun_s = (result.begun_unix_ns - result.load_unix_ns()) as f64 / 1e9;
+    let begun_s = result.begun_unix_ns.s_since(result.load_unix_ns());
     let all: Vec<_> = run
         .events
         .iter()

@@ -9,7 +9,7 @@ mod validity;
 mod verification;
 
 use super::{List, PageFigure, Section};
-use crate::{figures::Figure, read::RunFiles};
+use crate::{error::ResultsError, figures::Figure, read::RunFiles};
 use continuum_host::error::Error;
 
 /// `None` where the run has nothing for it.
@@ -30,7 +30,7 @@ fn figures(list: &[&dyn Figure], run: &RunFiles) -> Result<Vec<PageFigure>, Erro
     let mut drawn = Vec::new();
     for figure in list {
         let one = figure.draw(run);
-        let one = one.map_err(|error| Error::other(format!("draw {}", figure.name()), error))?;
+        let one = one.map_err(ResultsError::figure(figure.name()))?;
         drawn.extend(one.map(|one| PageFigure::new(figure.name(), figure.title(), one)));
     }
     Ok(drawn)

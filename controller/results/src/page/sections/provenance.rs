@@ -7,6 +7,7 @@ use crate::{
     read::{ResultFile, RunFiles},
 };
 use continuum_host::error::Error;
+use continuum_model::ClockOffset;
 
 fn software(result: &ResultFile) -> DataTable {
     let mut table = DataTable::new("Software and host", &["what", "which"]);
@@ -19,7 +20,7 @@ fn software(result: &ResultFile) -> DataTable {
     for name in ["cpu_model", "cpus", "memory", "kernel"] {
         table.row([format!("host: {name}"), host(name)]);
     }
-    for (name, value) in &result.facts {
+    for (name, value) in result.facts.by_name() {
         table.row([name, value]);
     }
     table
@@ -48,7 +49,10 @@ fn nodes(result: &ResultFile) -> DataTable {
         let clock = result.clocks.get(&node.name).map_or_else(
             || NONE.to_owned(),
             |pair| {
-                let (offset_ns, error_ns) = pair.offset();
+                let ClockOffset {
+                    offset_ns,
+                    error_ns,
+                } = pair.offset();
                 format!(
                     "{:.3} ± {:.3}",
                     offset_ns as f64 / 1e6,

@@ -5,12 +5,12 @@ mod builtin;
 mod upstream;
 
 use super::Installer;
-use crate::{artifacts, session::Session};
+use crate::{artifacts, error::CommandError, session::Session};
 use continuum_agents::ArtifactSource;
 use continuum_cluster::{apply, client, not_running_reasons};
 use continuum_config::{Config, ExecutionModelKind, OpenFaasDistribution};
 use continuum_host::{error::Error, keys::Secrets};
-use continuum_model::Role;
+use continuum_model::{Facts, Role};
 use continuum_openfaas_api::client::Gateway;
 use continuum_plan::execution_models::OPENFAAS_IMAGES;
 use std::{
@@ -50,17 +50,20 @@ impl Installer for OpenFaas {
         terms.into_iter().chain(missing).collect()
     }
 
-    async fn install(&self, session: &Session) -> Result<Vec<(String, String)>, Error> {
+    async fn install(&self, session: &Session) -> Result<Facts, Error> {
         let controller = session
             .plan
             .controller()
-            .ok_or_else(|| Error::other("install openfaas", "there is no controller node"))?;
+            .ok_or(CommandError::NoController {
+                doing: "install openfaas",
+            })?;
         let files = artifacts::all_files(&session.context, OPENFAAS_IMAGES)?;
-        let (mut images, mut digests) = (BTreeMap::new(), Vec::new());
+        let (mut images, mut facts) = (BTreeMap::new(), Facts::default());
         for file in files {
             let full = file.image.clone().unwrap_or_default();
             let (reference, digest) = full.split_once('@').unwrap_or((&full, ""));
-            digests.push((format!("image {reference}"), digest.to_owned()));
+            let (reference, digest) = (reference.to_owned(), digest.to_owned());
+            facts.images.insert(reference, digest);
             images.insert(file.name.clone(), file);
         }
         let own = upstream::Images::read(&session.config.software.openfaas.images)?;
@@ -90,8 +93,8 @@ impl Installer for OpenFaas {
         apply(&client, &objects).await?;
         let address = session.plan.gateway_address().unwrap_or_default();
         let version = wait(session, &client, &address, &password).await?;
-        digests.push(("openfaas gateway".to_owned(), version));
-        Ok(digests)
+        facts.gateway = Some(version);
+        Ok(facts)
     }
 }
 

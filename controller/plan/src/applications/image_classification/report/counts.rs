@@ -1,7 +1,7 @@
 //! What became of the photos, and what a reader of the latency must know.
 
 use super::{NodeRun, Report};
-use continuum_model::is_classified;
+use continuum_model::{PhotoTimes, is_classified};
 use continuum_workload_core::{event::Summary, photo_sample::Loss};
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ fn slips(run: &NodeRun) -> u64 {
     let slipped = run
         .samples
         .iter()
-        .filter(|s| s.begun_ns - s.due_ns > SLIP_NS);
+        .filter(|s| PhotoTimes::from(*s).slip_ns() > SLIP_NS);
     run.summary
         .as_ref()
         .map_or_else(|| slipped.count() as u64, |s| s.slips)
