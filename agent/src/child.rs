@@ -59,11 +59,7 @@ fn prepare(arguments: &ChildArguments) -> Result<(&String, &[String]), AgentErro
     }
     if let Some(cgroup) = &arguments.cgroup {
         let path = cgroup.join("cgroup.procs");
-        std::fs::write(&path, "0").map_err(|source| AgentError::File {
-            doing: "enter control group",
-            path,
-            source,
-        })?;
+        std::fs::write(&path, "0").map_err(AgentError::file("enter control group", path))?;
     }
     arguments
         .argv

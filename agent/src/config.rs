@@ -36,11 +36,8 @@ pub struct AgentConfig {
 impl AgentConfig {
     /// Reads the file; nothing is guessed.
     pub fn load(path: &Path) -> Result<Self, AgentError> {
-        let text = std::fs::read_to_string(path).map_err(|source| AgentError::File {
-            doing: "read configuration",
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            std::fs::read_to_string(path).map_err(AgentError::file("read configuration", path))?;
         toml::from_str(&text).map_err(|source| AgentError::Config {
             path: path.to_owned(),
             source: Box::new(source),
@@ -51,11 +48,10 @@ impl AgentConfig {
     pub fn helper(&self) -> Result<PathBuf, AgentError> {
         match &self.helper {
             Some(path) => Ok(path.clone()),
-            None => std::env::current_exe().map_err(|source| AgentError::File {
-                doing: "find the agent's own program",
-                path: PathBuf::from("/proc/self/exe"),
-                source,
-            }),
+            None => std::env::current_exe().map_err(AgentError::file(
+                "find the agent's own program",
+                "/proc/self/exe",
+            )),
         }
     }
 }

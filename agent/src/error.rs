@@ -1,5 +1,7 @@
 //! What can go wrong in an agent, and which status code the controller gets for it.
 
+pub use continuum_common::error::chain;
+use continuum_common::wait::Late;
 use std::{path::PathBuf, time::Duration};
 
 /// An agent's error. The text fits after "failed to"; the cause is the source, said once.
@@ -95,6 +97,37 @@ pub enum AgentError {
     },
 }
 
+impl AgentError {
+    /// Wraps an I/O error.
+    pub(crate) fn file(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl Fn(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File {
+            doing,
+            path: path.clone(),
+            source,
+        }
+    }
+
+    /// Wraps what came of starting a program.
+    pub(crate) fn start(program: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let program = program.into();
+        move |source| Self::Start { program, source }
+    }
+}
+
+impl From<Late> for AgentError {
+    fn from(late: Late) -> Self {
+        Self::Deadline {
+            what: late.what,
+            after: late.after,
+            last_seen: late.last,
+        }
+    }
+}
+
 fn hint(known: &[String]) -> String {
     if known.is_empty() {
         String::new()
@@ -109,18 +142,6 @@ fn last(seen: &str) -> String {
     } else {
         format!("; last seen: {seen}")
     }
-}
-
-/// An error with all its sources on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Files below the agent's directory: checked names, checked digests, no half-written file under its final name.
 
 use crate::error::AgentError;
+use continuum_common::files::NewFile;
 use sha2::{Digest, Sha256};
 use std::path::{Component, Path, PathBuf};
 use tokio::io::AsyncWriteExt;
@@ -20,19 +21,15 @@ pub(crate) fn below(dir: &Path, relative: &str) -> Result<PathBuf, AgentError> {
 
 /// Opens a file for sending. Links are not followed and devices not read: what a run leaves is not to be trusted.
 pub(crate) async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentError> {
-    let file_error = |source| AgentError::File {
-        doing: "read",
-        path: path.to_owned(),
-        source,
-    };
+    let error = AgentError::file("read", path);
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = tokio::fs::OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
         .open(path)
         .await
-        .map_err(file_error)?;
-    if file.metadata().await.map_err(file_error)?.is_file() {
+        .map_err(&error)?;
+    if file.metadata().await.map_err(&error)?.is_file() {
         return Ok(file);
     }
     Err(AgentError::Invalid(format!(
@@ -45,14 +42,13 @@ pub(crate) async fn open_plain(path: &Path) -> Result<tokio::fs::File, AgentErro
 #[derive(Debug)]
 pub(crate) struct Incoming {
     file: tokio::fs::File,
-    temporary: PathBuf,
+    new: NewFile,
     target: PathBuf,
     name: String,
     want_sha256: String,
     want_bytes: u64,
     have_bytes: u64,
     hasher: Sha256,
-    mode: u32,
 }
 
 impl Incoming {
@@ -69,37 +65,24 @@ impl Incoming {
                 "`{name}` comes without a sha256"
             )));
         }
-        let dir = target.parent().unwrap_or(Path::new("/")).to_owned();
-        let file_error = |path: &Path| {
-            let path = path.to_owned();
-            move |source| AgentError::File {
-                doing: "write",
-                path,
-                source,
-            }
-        };
-        tokio::fs::create_dir_all(&dir)
+        let dir = target.parent().unwrap_or(Path::new("/"));
+        tokio::fs::create_dir_all(dir)
             .await
-            .map_err(file_error(&dir))?;
-        let temporary = dir.join(format!(".incoming-{}", uuid::Uuid::new_v4()));
-        // It gets its mode when it is whole; until then it is nobody's.
-        let file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .await
-            .map_err(file_error(&temporary))?;
+            .map_err(AgentError::file("create", dir))?;
+        let mode = if mode == 0 { 0o644 } else { mode & 0o777 };
+        let mut new =
+            NewFile::of(&target, Some(mode)).map_err(AgentError::file("write", &target))?;
+        let file = new.file().try_clone();
+        let file = file.map_err(AgentError::file("write", &target))?;
         Ok(Self {
-            file,
-            temporary,
+            file: file.into(),
+            new,
             target,
             name: name.to_owned(),
             want_sha256: sha256.to_ascii_lowercase(),
             want_bytes: size_bytes,
             have_bytes: 0,
             hasher: Sha256::new(),
-            mode: if mode == 0 { 0o644 } else { mode & 0o777 },
         })
     }
 
@@ -113,14 +96,8 @@ impl Incoming {
             )));
         }
         self.hasher.update(chunk);
-        self.file
-            .write_all(chunk)
-            .await
-            .map_err(|source| AgentError::File {
-                doing: "write",
-                path: self.temporary.clone(),
-                source,
-            })
+        let written = self.file.write_all(chunk).await;
+        written.map_err(AgentError::file("write", &self.target))
     }
 
     /// Checks and gives the file its name.
@@ -131,41 +108,20 @@ impl Incoming {
                 self.name, self.have_bytes, self.want_bytes
             )));
         }
-        let have = hex::encode(std::mem::take(&mut self.hasher).finalize());
+        let have = hex::encode(self.hasher.finalize());
         if have != self.want_sha256 {
             return Err(AgentError::Digest {
-                name: self.name.clone(),
-                want: self.want_sha256.clone(),
+                name: self.name,
+                want: self.want_sha256,
                 have,
             });
         }
-        let file_error = |doing, path: &Path| {
-            let path = path.to_owned();
-            move |source| AgentError::File {
-                doing,
-                path,
-                source,
-            }
+        let put = async {
+            self.file.flush().await?;
+            tokio::task::spawn_blocking(|| self.new.put()).await?
         };
-        self.file
-            .sync_all()
-            .await
-            .map_err(file_error("write", &self.temporary))?;
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(self.mode);
-        tokio::fs::set_permissions(&self.temporary, permissions)
-            .await
-            .map_err(file_error("set the mode of", &self.temporary))?;
-        tokio::fs::rename(&self.temporary, &self.target)
-            .await
-            .map_err(file_error("rename to", &self.target))?;
-        Ok(self.target.clone())
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        // After a successful rename this finds nothing.
-        std::fs::remove_file(&self.temporary).ok();
+        put.await.map_err(AgentError::file("write", &self.target))?;
+        Ok(self.target)
     }
 }
 

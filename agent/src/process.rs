@@ -90,10 +90,7 @@ pub(crate) async fn run_unchecked(
     if input.is_some() {
         command.stdin(Stdio::piped());
     }
-    let mut child = command.spawn().map_err(|source| AgentError::Start {
-        program: (*program).to_owned(),
-        source,
-    })?;
+    let mut child = command.spawn().map_err(AgentError::start(*program))?;
     let group = child.id();
     let stdin = child.stdin.take();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -116,10 +113,7 @@ pub(crate) async fn run_unchecked(
             last_seen: String::new(),
         });
     };
-    let status = status.map_err(|source| AgentError::Start {
-        program: (*program).to_owned(),
-        source,
-    })?;
+    let status = status.map_err(AgentError::start(*program))?;
     Ok(Output {
         code: status.code(),
         signal: std::os::unix::process::ExitStatusExt::signal(&status),

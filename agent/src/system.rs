@@ -1,8 +1,8 @@
 //! The machine as installers see it, so that their steps can be tested without one.
 
 use crate::{error::AgentError, https, process};
-use std::{path::Path, time::Duration};
-use tokio::io::AsyncWriteExt;
+use continuum_common::files;
+use std::{path::PathBuf, time::Duration};
 
 /// What installers may do to the machine.
 #[async_trait::async_trait]
@@ -38,48 +38,27 @@ impl System for HostSystem {
     }
 
     async fn write(&self, path: &str, content: &str, mode: u32) -> Result<bool, AgentError> {
-        let error = |source| AgentError::File {
-            doing: "write",
-            path: path.into(),
-            source,
-        };
         if tokio::fs::read(path)
             .await
             .is_ok_and(|have| have == content.as_bytes())
         {
             return Ok(false);
         }
-        if let Some(dir) = Path::new(path).parent() {
-            tokio::fs::create_dir_all(dir).await.map_err(error)?;
-        }
-        let temporary = format!("{path}.continuum-new");
-        // Nobody may look into it for a moment, either.
-        self.remove(&temporary).await?;
-        let mut file = tokio::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)
-            .await
-            .map_err(error)?;
-        file.write_all(content.as_bytes()).await.map_err(error)?;
-        file.sync_all().await.map_err(error)?;
-        // The mask of this process does not count.
-        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-        tokio::fs::set_permissions(&temporary, permissions)
-            .await
-            .map_err(error)?;
-        tokio::fs::rename(&temporary, path).await.map_err(error)?;
+        let (target, content) = (PathBuf::from(path), content.to_owned());
+        let written = tokio::task::spawn_blocking(move || {
+            target.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            files::replace(&target, Some(mode), content)
+        });
+        let written = written.await.map_err(std::io::Error::from).flatten();
+        written.map_err(AgentError::file("write", path))?;
         Ok(true)
     }
 
     async fn remove(&self, path: &str) -> Result<(), AgentError> {
         match tokio::fs::remove_file(path).await {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(AgentError::File {
-                doing: "remove",
-                path: path.into(),
-                source,
-            }),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(AgentError::file("remove", path)(source))
+            }
             _ => Ok(()),
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     hash, oci,
     store::Image,
 };
+use continuum_common::files::NewFile;
 use std::{
     collections::BTreeSet,
     io::{BufReader, BufWriter, Write},
@@ -70,21 +71,19 @@ pub fn export(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<u64
             hint: "the archive is written to a file; name another one".into(),
         });
     }
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
-    let written = write(cache, entries, &partial);
-    if written.is_err() {
-        std::fs::remove_file(&partial).ok();
-    }
-    written?;
-    std::fs::rename(&partial, to).map_err(ImageError::file("rename to", to))?;
+    let mut new = NewFile::of(to, None).map_err(ImageError::file("create", to))?;
+    write(cache, entries, new.file(), to)?;
+    new.put().map_err(ImageError::file("write", to))?;
     let meta = std::fs::metadata(to).map_err(ImageError::file("read", to))?;
     Ok(meta.len())
 }
 
-fn write(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<(), ImageError> {
-    let out = std::fs::File::create(to).map_err(ImageError::file("create", to))?;
+fn write(
+    cache: &Cache,
+    entries: &BTreeSet<Entry>,
+    out: &mut std::fs::File,
+    to: &Path,
+) -> Result<(), ImageError> {
     let mut archive = tar::Builder::new(BufWriter::new(out));
     for (kind, key) in entries {
         let dir = Path::new(kind.dir()).join(key);
@@ -106,10 +105,7 @@ fn write(cache: &Cache, entries: &BTreeSet<Entry>, to: &Path) -> Result<(), Imag
                 .map_err(ImageError::file("pack", &file))?;
         }
     }
-    let finished = archive.into_inner().and_then(|mut out| {
-        out.flush()?;
-        out.get_ref().sync_all()
-    });
+    let finished = archive.into_inner().and_then(|mut out| out.flush());
     finished.map_err(ImageError::file("write", to))
 }
 

@@ -1,9 +1,10 @@
 //! The cache: results under names made of their inputs, complete or not there at all.
 
-use crate::error::ImageError;
+use crate::{error::ImageError, process::wait_until};
 use std::{
+    fs::TryLockError,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// What is built here is found by every user of the machine.
@@ -203,33 +204,26 @@ pub fn wait_for_lock(
     path: &Path,
     within: Duration,
 ) -> Result<(), ImageError> {
-    let begun = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < within => pause(),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(ImageError::Missing {
-                    what: format!(
-                        "`{}` unlocked within {} s",
-                        path.display(),
-                        within.as_secs()
-                    ),
-                    hint: "another process is making the same thing; `fuser -v FILE` shows which"
-                        .into(),
-                });
-            }
-            Err(std::fs::TryLockError::Error(e)) => return Err(ImageError::file("lock", path)(e)),
+    let mut locked = lock.try_lock();
+    wait_until(within, || {
+        let is_held = matches!(locked, Err(TryLockError::WouldBlock));
+        if is_held {
+            locked = lock.try_lock();
         }
+        !is_held
+    });
+    match locked {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(ImageError::Missing {
+            what: format!(
+                "`{}` unlocked within {} s",
+                path.display(),
+                within.as_secs()
+            ),
+            hint: "another process is making the same thing; `fuser -v FILE` shows which".into(),
+        }),
+        Err(TryLockError::Error(e)) => Err(ImageError::file("lock", path)(e)),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the standard library has no lock with a deadline"
-)]
-fn pause() {
-    std::thread::sleep(Duration::from_millis(50));
 }
 
 /// Removes a file or a tree; one that is not there is fine.

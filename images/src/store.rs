@@ -7,6 +7,7 @@ use crate::{
     package_lock::Lock,
     raw,
 };
+use continuum_common::files;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -85,14 +86,7 @@ impl Image {
 }
 
 pub(crate) fn write_current(pointer: &Path, target: &Path) -> Result<(), ImageError> {
-    let name = target
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let temporary = pointer.with_extension("new");
-    std::fs::write(&temporary, name).map_err(ImageError::file("write", &temporary))?;
-    std::fs::rename(&temporary, pointer).map_err(ImageError::file("rename to", pointer))
+    files::replace(pointer, None, name_of(target)).map_err(ImageError::file("write", pointer))
 }
 
 pub(crate) fn pointer(role: &str) -> String {

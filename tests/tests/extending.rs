@@ -8,7 +8,8 @@ use continuum_config::{
 };
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{
-    Cell, Clocks, Component, NodePlan, NodeRun, Phase, Plan, Prefix, Report, Role, RunPlan, Table,
+    Cell, Clocks, Component, NodePlan, NodeRun, Phase, Plan, Prefix, Prefixes, Report, Role,
+    RunPlan, Table,
 };
 use continuum_plan::{
     applications::Application,
@@ -56,7 +57,7 @@ impl Provider for Paper {
             emulates_network: false,
             has_machines: true,
             needs_namespace: false,
-            default_prefix: (10, 99),
+            default_prefixes: Prefixes::new(10, 99),
         }
     }
     async fn fitness(&self, _: &Context, _libvirt_uri: &str) -> Fitness {
@@ -179,7 +180,7 @@ impl Service for Cache {
 #[test]
 fn a_manager_and_a_service_say_what_nodes_get() {
     let manager: &dyn ResourceManager = &Alone;
-    let plan = continuum_plan::plan(&config(), Prefix([10, 0, 0]));
+    let plan = continuum_plan::plan(&config(), Prefix::from([10, 0, 0]));
     let needs: Vec<Needs> = plan.nodes.iter().map(|n| manager.needs(n)).collect();
     let brokers: Vec<bool> = needs.iter().map(|n| n.has_broker).collect();
     assert_eq!(brokers, [true, true, false, false]);
@@ -285,7 +286,7 @@ fn an_application_says_what_runs_where_and_what_came_of_it() {
     let application: &dyn Application = &Beacon { every_s: 3.0 };
     let config = config();
     let benchmark = config.benchmark.as_ref().unwrap();
-    let plan = continuum_plan::plan(&config, Prefix([10, 0, 0]));
+    let plan = continuum_plan::plan(&config, Prefix::from([10, 0, 0]));
     let runs = application.runs(&plan, benchmark);
     let nodes: Vec<&str> = runs.iter().map(|run| &*run.node).collect();
     assert_eq!(nodes, ["endpoint0", "endpoint1"]);

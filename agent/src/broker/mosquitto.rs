@@ -30,17 +30,13 @@ pub(super) async fn argv(
         known: vec!["install component `mqtt` with backend mosquitto first".into()],
     })?;
     let path = directory(config).join("mosquitto.conf");
-    let error = |source| AgentError::File {
-        doing: "write",
-        path: path.clone(),
-        source,
-    };
+    let error = AgentError::file("write", &path);
     tokio::fs::create_dir_all(directory(config))
         .await
-        .map_err(error)?;
+        .map_err(&error)?;
     tokio::fs::write(&path, configuration(spec))
         .await
-        .map_err(error)?;
+        .map_err(&error)?;
     let mut argv = super::supervise::child_argv(config)?;
     argv.extend([
         program.display().to_string(),

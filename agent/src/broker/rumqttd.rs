@@ -117,17 +117,11 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
     std::thread::Builder::new()
         .name("meters".into())
         .spawn(move || report(&meters))
-        .map_err(|source| AgentError::Start {
-            program: "meters thread".into(),
-            source,
-        })?;
+        .map_err(AgentError::start("meters thread"))?;
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
         let thread = std::thread::Builder::new().name(name.to_owned());
         let started = thread.spawn(work).map(|_| ());
-        started.map_err(|source| AgentError::Start {
-            program: format!("thread {name}"),
-            source,
-        })
+        started.map_err(AgentError::start(format!("thread {name}")))
     };
     let (ended, has_ended) = tokio::sync::oneshot::channel();
     start(
@@ -153,10 +147,7 @@ pub fn run(settings: &str) -> Result<(), AgentError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|source| AgentError::Start {
-        program: "runtime".into(),
-        source,
-    })?;
+    let runtime = runtime.map_err(AgentError::start("runtime"))?;
     runtime.block_on(async {
         tokio::select! {
             served = gate::serve(listener, gate) => served,

@@ -2,6 +2,7 @@
 
 use super::{BrokerSpec, BrokerStats, rumqttd::Counters};
 use crate::{config::AgentConfig, error::AgentError, logs::LogRing, metrics::MetricsRing, process};
+use continuum_common::wait::Patience;
 use std::{
     process::Stdio,
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_GRACE: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -68,18 +70,15 @@ pub(super) async fn start(
     // A caller that gives up in the middle leaves no broker that nobody knows of.
     let guard = stop.clone().drop_guard();
     let supervised = Supervised { spec, stop, task };
-    let deadline = Instant::now() + START_DEADLINE;
-    loop {
-        let Err(error) = tokio::net::TcpStream::connect(supervised.spec.listen).await else {
-            break;
-        };
+    let listen = supervised.spec.listen;
+    let mut patience = Patience::new(START_DEADLINE, LOOK_EVERY);
+    while let Err(error) = tokio::net::TcpStream::connect(listen).await {
         let restarts = stats
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .restarts;
-        if Instant::now() >= deadline || restarts >= 3 {
+        if restarts >= 3 || patience.again(()).await.is_err() {
             let said = logs.tail("broker", 3).unwrap_or_default().join(" | ");
-            let listen = supervised.spec.listen;
             supervised.stop().await;
             return Err(AgentError::Deadline {
                 what: format!("the MQTT broker on {listen}"),
@@ -87,7 +86,6 @@ pub(super) async fn start(
                 last_seen: format!("{error}; {restarts} restarts; log: {said}"),
             });
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     metrics.event(
         "broker",
@@ -114,10 +112,7 @@ fn spawn(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|source| AgentError::Start {
-            program: program.clone(),
-            source,
-        })?;
+        .map_err(AgentError::start(program))?;
     stats.lock().unwrap_or_else(PoisonError::into_inner).pid = child.id();
     if let Some(pipe) = child.stdout.take() {
         let (logs, stats) = (Arc::clone(logs), Arc::clone(stats));

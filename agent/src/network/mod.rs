@@ -52,7 +52,7 @@ pub(crate) struct LinkClass {
 pub(crate) struct Peer {
     pub node: String,
     /// Addresses that belong to it, as prefixes.
-    pub prefixes: Vec<String>,
+    pub prefixes: Vec<ipnet::Ipv4Net>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,11 +2,8 @@
 
 use super::LinkClass;
 use crate::error::AgentError;
-use std::{
-    fs::File,
-    io::Write,
-    path::{Path, PathBuf},
-};
+use continuum_common::files;
+use std::path::{Path, PathBuf};
 
 /// Where links are kept.
 #[derive(Debug)]
@@ -19,23 +16,8 @@ impl SavedLinks {
 
     /// Whole or not at all, whenever the node loses its power.
     pub(super) fn write(&self, links: &[&LinkClass]) -> Result<(), AgentError> {
-        let failed = |doing, path: &Path| {
-            let path = path.to_owned();
-            move |source| AgentError::File {
-                doing,
-                path,
-                source,
-            }
-        };
-        let new = self.0.with_extension("new");
         let text = serde_json::to_vec(links).unwrap_or_default();
-        let mut file = File::create(&new).map_err(failed("create", &new))?;
-        file.write_all(&text).map_err(failed("write", &new))?;
-        file.sync_all().map_err(failed("write", &new))?;
-        std::fs::rename(&new, &self.0).map_err(failed("rename to", &self.0))?;
-        let dir = self.0.parent().unwrap_or(Path::new("/"));
-        let synced = File::open(dir).and_then(|dir| dir.sync_all());
-        synced.map_err(failed("sync", dir))
+        files::replace(&self.0, None, text).map_err(AgentError::file("write", &self.0))
     }
 
     /// No links are better than those of before.
@@ -74,7 +56,7 @@ mod tests {
             overhead_ms: 0.36,
             peers: vec![Peer {
                 node: "edge0".into(),
-                prefixes: vec!["192.168.100.2/32".into()],
+                prefixes: vec!["192.168.100.2/32".parse().unwrap()],
             }],
         };
         saved.write(&[&link, &link]).unwrap();

@@ -41,20 +41,6 @@ pub(super) fn check(class: &LinkClass) -> Result<(), AgentError> {
             )));
         }
     }
-    for peer in &class.peers {
-        for prefix in &peer.prefixes {
-            let (address, length) = prefix.split_once('/').unwrap_or((prefix, "32"));
-            let right = address.parse::<std::net::Ipv4Addr>().is_ok()
-                && length.parse::<u8>().is_ok_and(|n| n <= 32);
-            if !right {
-                return Err(AgentError::Invalid(format!(
-                    "`{}` of peer `{}` is not an IPv4 prefix",
-                    prefix.escape_debug(),
-                    peer.node
-                )));
-            }
-        }
-    }
     Ok(())
 }
 
@@ -149,7 +135,7 @@ mod tests {
                 .iter()
                 .map(|p| Peer {
                     node: "n".into(),
-                    prefixes: vec![(*p).to_owned()],
+                    prefixes: vec![p.parse().unwrap()],
                 })
                 .collect(),
         }
@@ -212,9 +198,6 @@ mod tests {
         assert!(check(&class("a", -1.0, 0.0, 1.0, &[])).is_err());
         assert!(check(&class("a", f64::NAN, 0.0, 1.0, &[])).is_err());
         assert!(check(&class("a", 1.0, 0.0, 0.0, &[])).is_err());
-        for bad in ["10.0.0.1/33", "x", "10.0.0.1\nqdisc del dev lo root", "::1"] {
-            assert!(check(&class("a", 1.0, 0.0, 1.0, &[bad])).is_err(), "{bad}");
-        }
-        assert!(check(&class("a", 1.0, 0.0, 1.0, &["10.0.0.1"])).is_ok());
+        assert!(check(&class("a", 1.0, 0.0, 1.0, &["10.0.0.1/32"])).is_ok());
     }
 }

@@ -54,11 +54,8 @@ pub async fn serve(
             listen,
             source: Box::new(e),
         })?;
-    std::fs::create_dir_all(&config.data_dir).map_err(|source| AgentError::File {
-        doing: "create",
-        path: config.data_dir.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&config.data_dir)
+        .map_err(AgentError::file("create", &config.data_dir))?;
     let state = Arc::new(AgentState::new(config, logs, shutdown)?);
     // The controller sees that they are missing, and `up` applies them again.
     if let Err(error) = state.network.restore().await {

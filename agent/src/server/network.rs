@@ -6,7 +6,7 @@ use crate::{
     state::AgentState,
 };
 use continuum_proto as wire;
-use std::{sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 use tonic::{Request, Response, Status};
 
 pub(super) struct Service(pub(super) Arc<AgentState>);
@@ -33,23 +33,33 @@ async fn whole<T: Send + 'static>(
     }
 }
 
-fn from_wire(link: wire::LinkClass) -> LinkClass {
-    LinkClass {
+fn from_wire(link: wire::LinkClass) -> Result<LinkClass, AgentError> {
+    Ok(LinkClass {
         name: link.name,
         latency_ms: link.latency_ms,
         jitter_ms: link.jitter_ms,
         loss_percent: link.loss_percent,
         rate_mbit: link.rate_mbit,
         overhead_ms: link.overhead_ms,
-        peers: link
-            .peers
-            .into_iter()
-            .map(|p| Peer {
-                node: p.node,
-                prefixes: p.prefixes,
-            })
-            .collect(),
-    }
+        peers: link.peers.into_iter().map(peer).collect::<Result<_, _>>()?,
+    })
+}
+
+fn peer(peer: wire::Peer) -> Result<Peer, AgentError> {
+    let prefix = |text: &String| {
+        let address = || text.parse().map(|address: Ipv4Addr| address.into());
+        text.parse().or_else(|_| address()).map_err(|_| {
+            AgentError::Invalid(format!(
+                "`{}` of peer `{}` is not an IPv4 prefix",
+                text.escape_debug(),
+                peer.node
+            ))
+        })
+    };
+    Ok(Peer {
+        prefixes: peer.prefixes.iter().map(prefix).collect::<Result<_, _>>()?,
+        node: peer.node,
+    })
 }
 
 fn to_wire(class: AppliedClass) -> wire::AppliedClass {
@@ -67,7 +77,7 @@ fn to_wire(class: AppliedClass) -> wire::AppliedClass {
                 .into_iter()
                 .map(|p| wire::Peer {
                     node: p.node,
-                    prefixes: p.prefixes,
+                    prefixes: p.prefixes.iter().map(ToString::to_string).collect(),
                 })
                 .collect(),
         }),
@@ -83,7 +93,10 @@ impl wire::network_server::Network for Service {
     ) -> Result<Response<wire::ApplyNetworkResponse>, Status> {
         self.check()?;
         let classes = request.into_inner().classes;
-        let classes = classes.into_iter().map(from_wire).collect();
+        let classes = classes
+            .into_iter()
+            .map(from_wire)
+            .collect::<Result<_, _>>()?;
         let state = Arc::clone(&self.0);
         let (device, classes) = whole(async move { state.network.apply(classes).await }).await?;
         self.0.metrics.event(
@@ -114,9 +127,9 @@ impl wire::network_server::Network for Service {
         request: Request<wire::SetLinkRequest>,
     ) -> Result<Response<wire::SetLinkResponse>, Status> {
         self.check()?;
-        let link = request.into_inner().link.unwrap_or_default();
+        let link = from_wire(request.into_inner().link.unwrap_or_default())?;
         let state = Arc::clone(&self.0);
-        let applied = whole(async move { state.network.set(from_wire(link)).await }).await?;
+        let applied = whole(async move { state.network.set(link).await }).await?;
         let LinkClass {
             name,
             latency_ms,
@@ -153,5 +166,27 @@ impl wire::network_server::Network for Service {
             sent: probe.sent,
             lost,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_have_prefixes_and_nothing_else() {
+        let read = |text: &str| {
+            peer(wire::Peer {
+                node: "edge0".into(),
+                prefixes: vec![text.into()],
+            })
+        };
+        for bad in ["10.0.0.1/33", "x", "10.0.0.1\nqdisc del dev lo root", "::1"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        for good in ["10.0.0.1/32", "10.0.0.1"] {
+            let prefixes = read(good).unwrap().prefixes;
+            assert_eq!(prefixes, ["10.0.0.1/32".parse().unwrap()], "{good}");
+        }
     }
 }

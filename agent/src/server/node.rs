@@ -128,10 +128,7 @@ impl wire::node_server::Node for Service {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| AgentError::Start {
-                program: program.clone(),
-                source,
-            })?;
+            .map_err(AgentError::start(program))?;
         let (sender, answers) = answer_channel();
         tokio::spawn(async move {
             let group = child.id();
@@ -223,25 +220,21 @@ impl wire::node_server::Node for Service {
     ) -> Result<Response<Self::GetStream>, Status> {
         let name = request.into_inner().path;
         let path = files::below(&self.files_dir(), &name)?;
-        let error = |source| AgentError::File {
-            doing: "read",
-            path: path.clone(),
-            source,
-        };
+        let error = AgentError::file("read", &path);
         let mut file = files::open_plain(&path).await?;
         let mut hasher = Sha256::new();
         let mut size_bytes = 0_u64;
         let mut chunk = vec![0; CHUNK_BYTES];
         // Twice through the file, so that the digest can come first.
         loop {
-            let n = file.read(&mut chunk).await.map_err(error)?;
+            let n = file.read(&mut chunk).await.map_err(&error)?;
             if n == 0 {
                 break;
             }
             hasher.update(chunk.get(..n).unwrap_or_default());
             size_bytes += n as u64;
         }
-        let mode = file.metadata().await.map_err(error)?;
+        let mode = file.metadata().await.map_err(&error)?;
         let mode = std::os::unix::fs::PermissionsExt::mode(&mode.permissions()) & 0o777;
         let file = files::open_plain(&path).await?;
         let header = wire::FileHeader {

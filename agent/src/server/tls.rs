@@ -7,11 +7,7 @@ use tonic::transport::{Certificate, Identity, ServerTlsConfig};
 const HANDSHAKE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
 fn read(doing: &'static str, path: &Path) -> Result<Vec<u8>, AgentError> {
-    let bytes = std::fs::read(path).map_err(|source| AgentError::File {
-        doing,
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(path).map_err(AgentError::file(doing, path))?;
     if bytes.windows(11).any(|w| w == b"-----BEGIN ") {
         return Ok(bytes);
     }

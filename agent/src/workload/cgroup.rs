@@ -48,21 +48,13 @@ pub(crate) struct CgroupBase {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), AgentError> {
-    std::fs::write(path, text).map_err(|source| AgentError::File {
-        doing: "write control group file",
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::write(path, text).map_err(AgentError::file("write control group file", path))
 }
 
 fn read(path: &Path) -> Result<String, AgentError> {
     std::fs::read_to_string(path)
         .map(|t| t.trim().to_owned())
-        .map_err(|source| AgentError::File {
-            doing: "read control group file",
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(AgentError::file("read control group file", path))
 }
 
 impl CgroupBase {
@@ -80,11 +72,7 @@ impl CgroupBase {
         let dir = Path::new("/sys/fs/cgroup").join(path.strip_suffix("/agent").unwrap_or(path));
         let base = Self { dir };
         let leaf = base.dir.join("agent");
-        std::fs::create_dir_all(&leaf).map_err(|source| AgentError::File {
-            doing: "create control group",
-            path: leaf.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(&leaf).map_err(AgentError::file("create control group", &leaf))?;
         write(&leaf.join("cgroup.procs"), "0")?;
         write(&base.dir.join("cgroup.subtree_control"), "+cpu +memory")?;
         Ok(base)
@@ -93,11 +81,7 @@ impl CgroupBase {
     /// A group for one run.
     pub(super) fn create(&self, id: &str, limits: Limits) -> Result<Cgroup, AgentError> {
         let dir = self.dir.join(format!("run-{id}"));
-        std::fs::create_dir_all(&dir).map_err(|source| AgentError::File {
-            doing: "create control group",
-            path: dir.clone(),
-            source,
-        })?;
+        std::fs::create_dir_all(&dir).map_err(AgentError::file("create control group", &dir))?;
         let group = Cgroup { dir };
         write(&group.dir.join("cpu.max"), &limits.cpu_max())?;
         write(&group.dir.join("memory.max"), &limits.memory_max())?;

@@ -140,21 +140,17 @@ impl Workloads {
         dir: &std::path::Path,
         spec: WorkloadSpec,
     ) -> Result<Started, AgentError> {
-        let error = |source| AgentError::File {
-            doing: "write",
-            path: dir.to_owned(),
-            source,
-        };
+        let error = AgentError::file("write", dir);
         tokio::fs::create_dir(dir.join("out"))
             .await
-            .map_err(error)?;
+            .map_err(&error)?;
         tokio::fs::write(dir.join("spec.json"), &spec.spec_json)
             .await
-            .map_err(error)?;
+            .map_err(&error)?;
         if spec.container.is_some() {
             // Mounted into the container, whether anything was sent or not.
             let files = self.config.data_dir.join("files");
-            tokio::fs::create_dir_all(files).await.map_err(error)?;
+            tokio::fs::create_dir_all(files).await.map_err(&error)?;
         }
         let group = match &self.cgroups {
             Some(base) => Some(base.create(&spec.id, spec.limits)?),
@@ -272,13 +268,9 @@ impl Workloads {
 
 /// Makes a run's directory; of several that ask at once for one id, one gets it.
 async fn claim(dir: &std::path::Path, id: &str) -> Result<(), AgentError> {
-    let error = |source| AgentError::File {
-        doing: "create",
-        path: dir.to_owned(),
-        source,
-    };
+    let error = AgentError::file("create", dir);
     if let Some(parent) = dir.parent() {
-        tokio::fs::create_dir_all(parent).await.map_err(error)?;
+        tokio::fs::create_dir_all(parent).await.map_err(&error)?;
     }
     tokio::fs::create_dir(dir).await.map_err(|source| {
         if source.kind() == std::io::ErrorKind::AlreadyExists {

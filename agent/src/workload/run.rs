@@ -111,10 +111,7 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|source| AgentError::Start {
-                program: program.clone(),
-                source,
-            })?;
+            .map_err(AgentError::start(program))?;
         let run = Arc::new(Self {
             inner: Mutex::new(Inner {
                 next_seq: 1,

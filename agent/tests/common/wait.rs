@@ -36,12 +36,7 @@ pub(crate) async fn eventually<T>(
 /// Whether a process runs; one that ended and was not reaped yet does not.
 pub(crate) fn is_running(pid: u32) -> bool {
     assert!(pid > 0, "0 is not the id of a process");
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    // The state follows the program's name, which is in brackets and may contain anything.
-    let state = stat.rsplit(')').next().map(str::trim_start);
-    !state.is_some_and(|s| s.starts_with('Z') || s.starts_with('X'))
+    continuum_common::process::start_time(pid).is_some()
 }
 
 /// Waits until a process has ended.

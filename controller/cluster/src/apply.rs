@@ -38,8 +38,22 @@ pub async fn apply(client: &Client, objects: &[Value]) -> Result<(), Error> {
     Ok(())
 }
 
+/// What came of a wait; one in vain also says why pods of a namespace do not run.
+pub async fn with_reasons<T>(
+    waited: Result<T, Error>,
+    client: &Client,
+    namespace: &str,
+) -> Result<T, Error> {
+    let Err(Error::Deadline { what, after, last }) = waited else {
+        return waited;
+    };
+    let reasons = not_running_reasons(client, namespace).await;
+    let last = [vec![last], reasons].concat().join("; ");
+    Err(Error::Deadline { what, after, last })
+}
+
 /// Why pods of a namespace do not run.
-pub async fn not_running_reasons(client: &Client, namespace: &str) -> Vec<String> {
+async fn not_running_reasons(client: &Client, namespace: &str) -> Vec<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let none = ListParams::default();
     let Ok(list) = ask("list pods", || pods.list(&none)).await else {

@@ -4,9 +4,9 @@ use super::{
     AGAIN_AFTER, ASK_DEADLINE,
     error::{ClusterError, Unanswered},
 };
+use continuum_common::wait::Wait;
 use continuum_host::error::Error;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// An API server may be away for so long: it is restarted, and then goes on.
 const SILENCE: Duration = Duration::from_mins(3);
@@ -16,7 +16,7 @@ pub async fn ask<T, F>(doing: &str, call: impl Fn() -> F) -> Result<T, Error>
 where
     F: Future<Output = kube::Result<T>>,
 {
-    let begun = Instant::now();
+    let mut wait = Wait::new(format!("the API server, to {doing}"), SILENCE, AGAIN_AFTER);
     loop {
         let why = match tokio::time::timeout(ASK_DEADLINE, call()).await {
             Ok(Ok(answer)) => return Ok(answer),
@@ -31,13 +31,6 @@ where
             Ok(Err(error)) => Unanswered::Api(Box::new(error)),
             Err(_) => Unanswered::Silent,
         };
-        if begun.elapsed() > SILENCE {
-            return Err(Error::Deadline {
-                what: format!("the API server, to {doing}"),
-                after: SILENCE,
-                last: why.to_string(),
-            });
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
+        wait.again(why.to_string()).await?;
     }
 }

@@ -22,7 +22,7 @@ mod pod_watcher;
 mod run;
 pub mod usage;
 
-pub use apply::{apply, not_running_reasons};
+pub use apply::{apply, with_reasons};
 pub use ask::ask;
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use delivery::Delivery;

@@ -2,6 +2,7 @@
 
 use super::{AGAIN_AFTER, ASK_DEADLINE};
 use continuum_agents::{RunEvent, RunEventKind};
+use continuum_common::wait::Patience;
 use continuum_model::NodeTime;
 use futures_util::AsyncBufReadExt;
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
@@ -120,12 +121,12 @@ impl Reader {
         pod: &str,
         events: &mpsc::Sender<RunEvent>,
     ) -> Result<(), Unread> {
-        let begun = Instant::now();
+        let mut patience = Patience::new(REST_DEADLINE, AGAIN_AFTER);
         loop {
             match self.read(pods, pod, false, events).await {
-                Err(unread) if !unread.is_gone && begun.elapsed() < REST_DEADLINE => {
+                Err(unread) if !unread.is_gone => {
                     tracing::debug!("log of {pod}: {}", unread.why);
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    patience.again(unread).await?;
                 }
                 other => return other,
             }

@@ -4,12 +4,12 @@ use super::{
     ASK_DEADLINE,
     error::{ClusterError, Unanswered},
 };
+use continuum_common::wait::Wait;
 use continuum_host::{context::Context, error::Error};
 use continuum_model::{Plan, node_name};
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use kube::{Api, Client, api::ListParams};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::time::Instant;
 
 /// For nodes to become ready after they have joined.
 const READY_DEADLINE: Duration = Duration::from_mins(8);
@@ -71,7 +71,11 @@ async fn list(client: &Client) -> Result<Vec<Node>, Error> {
 
 /// Waits until every node of the plan is ready.
 pub async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Result<(), Error> {
-    let deadline = Instant::now() + READY_DEADLINE;
+    let mut wait = Wait::new(
+        "all nodes of the cluster to be ready",
+        READY_DEADLINE,
+        READY_EVERY,
+    );
     let mut said = String::new();
     loop {
         let last = match list_once(client).await {
@@ -89,14 +93,7 @@ pub async fn wait_ready(context: &Context, client: &Client, plan: &Plan) -> Resu
             context.progress.say(&format!("not ready: {last}"));
             said.clone_from(&last);
         }
-        if Instant::now() > deadline {
-            return Err(Error::Deadline {
-                what: "all nodes of the cluster to be ready".into(),
-                after: READY_DEADLINE,
-                last,
-            });
-        }
-        tokio::time::sleep(READY_EVERY).await;
+        wait.again(last).await?;
     }
 }
 

@@ -35,31 +35,17 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
             format!("{nodes} nodes are more than the 250 that one network holds"),
         );
     }
-    if let Some(prefix) = &config.infrastructure.prefix_ip {
-        let number = |n: &str| {
-            let is_plain = n.bytes().all(|b| b.is_ascii_digit());
-            n.parse::<u8>().ok().filter(|_| is_plain)
-        };
-        let numbers: Vec<Option<u8>> = prefix.split('.').map(number).collect();
-        // Up to 223 are addresses of single machines; 127 are those of this one.
+    if let Some(prefixes) = config.infrastructure.prefix_ip
+        && findings.is_right_text("infrastructure.provider")
+    {
         let is_local = config.infrastructure.provider == ProviderKind::Local;
-        let right = matches!(
-            numbers.as_slice(),
-            [Some(a), Some(b)] if (1..=223).contains(a) && (1..=254).contains(b) && (*a == 127) == is_local
-        );
-        if !right && findings.is_right_text("infrastructure.provider") {
-            let first = if is_local {
-                "127"
+        if prefixes.net().network().is_loopback() != is_local {
+            let text = if is_local {
+                "provider local has addresses that begin with 127"
             } else {
-                "1 to 223 without 127"
+                "addresses that begin with 127 belong to provider local"
             };
-            findings.fault(
-                "infrastructure.prefix_ip",
-                format!(
-                    "`{}` is not two numbers with a dot: {first}, and 1 to 254",
-                    printable(prefix)
-                ),
-            );
+            findings.fault("infrastructure.prefix_ip", text);
         }
     }
     if config.software.kubeedge.event_bus == EventBus::External

@@ -182,7 +182,7 @@ const INFRASTRUCTURE: [Key; 11] = [
         "infrastructure.prefix_ip",
         "infrastructure",
         "prefixIP",
-        Kind::Text,
+        Kind::Prefixes,
         "first two numbers of addresses (192.168; local: 127.77)",
     )
     .at(field!(infrastructure.prefix_ip)),

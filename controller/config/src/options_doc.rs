@@ -109,7 +109,7 @@ fn names(all: &[&str]) -> String {
 
 fn value(kind: Kind) -> String {
     match kind {
-        Kind::Text => "text".to_owned(),
+        Kind::Text | Kind::Prefixes => "text".to_owned(),
         Kind::List => "list of texts".to_owned(),
         Kind::Timeline | Kind::Functions => {
             "list of tables, or of texts: see [below](#lists-of-tables)".to_owned()

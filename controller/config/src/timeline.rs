@@ -35,13 +35,6 @@ pub struct LinkChange {
     pub change: Change,
 }
 
-impl LinkChange {
-    /// Whether it is about the same two places.
-    pub fn is_between(&self, a: &str, b: &str) -> bool {
-        (self.a == a && self.b == b) || (self.a == b && self.b == a)
-    }
-}
-
 impl std::fmt::Display for LinkChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { a, b, change } = self;

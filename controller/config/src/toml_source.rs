@@ -236,9 +236,9 @@ pub(super) fn apply_override(text: &str, entries: &mut Vec<Entry>, faults: &mut 
         .filter(|d| d.as_table().len() == 1)
         .and_then(|d| d.as_table().get("v").and_then(Item::as_value).cloned());
     // 1.35 is a version where a text is wanted, and need not be quoted twice.
-    let wants_text = KEYS
-        .iter()
-        .any(|k| k.path == path && matches!(k.kind, Kind::Text | Kind::Choice(..)));
+    let wants_text = KEYS.iter().any(|k| {
+        k.path == path && matches!(k.kind, Kind::Text | Kind::Prefixes | Kind::Choice(..))
+    });
     let value = parsed
         .filter(|v| v.is_str() || !wants_text)
         .unwrap_or_else(|| TomlValue::from(value));

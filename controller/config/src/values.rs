@@ -9,6 +9,7 @@ use super::{
     printable::printable,
     suggest,
 };
+use continuum_model::Prefixes;
 use serde::de::DeserializeOwned;
 use std::str::FromStr;
 
@@ -212,6 +213,17 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
             Value::Text(text) | Value::Raw(text) => Ok(Value::Text(text.clone())),
             _ => wrong("a text"),
         },
+        Kind::Prefixes => {
+            // The others belong to groups of machines, or to none.
+            let is_right = |prefixes: Prefixes| match prefixes.net().network().octets() {
+                [a, b, ..] => (1..=223).contains(&a) && (1..=254).contains(&b),
+            };
+            let is_text = matches!(value, Value::Text(_) | Value::Raw(_));
+            if is_text && text.parse().is_ok_and(is_right) {
+                return Ok(Value::Text(text));
+            }
+            wrong("two numbers with a dot: 1 to 223, and 1 to 254")
+        }
         Kind::List => match value {
             Value::List(_) => Ok(value.clone()),
             Value::Text(text) | Value::Raw(text) => Ok(Value::List(

@@ -1,5 +1,7 @@
 //! Errors that reach the user; their exit codes are in [`exit`](crate::exit).
 
+pub use continuum_common::error::chain;
+use continuum_common::wait::Late;
 use continuum_config::ConfigError;
 use std::{path::PathBuf, time::Duration};
 
@@ -169,6 +171,12 @@ pub enum Error {
         path.display()
     )]
     NoKey { name: String, path: PathBuf },
+}
+
+impl From<Late> for Error {
+    fn from(Late { what, after, last }: Late) -> Self {
+        Self::Deadline { what, after, last }
+    }
 }
 
 fn seen(last: &str) -> String {

@@ -20,7 +20,7 @@ mod table;
 mod tier;
 mod time;
 
-pub use address::{Prefix, mac};
+pub use address::{Prefix, Prefixes, mac};
 pub use clock::{ClockOffset, ClockPair, Clocks, clock_offset};
 pub use deployment_name::{LONGEST_NAME, is_name};
 pub use facts::{Acceleration, ComponentFile, Facts, WrongFact};

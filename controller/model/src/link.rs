@@ -41,5 +41,5 @@ pub struct Peer {
     /// Name.
     pub node: String,
     /// Addresses, as prefixes.
-    pub prefixes: Vec<String>,
+    pub prefixes: Vec<ipnet::Ipv4Net>,
 }

@@ -52,7 +52,7 @@ pub struct NodePlan {
     pub pinned: Vec<u32>,
     /// Network of its pods, if it is a node of a cluster.
     #[serde(default)]
-    pub pod_prefix: Option<String>,
+    pub pod_prefix: Option<ipnet::Ipv4Net>,
 }
 
 /// A node's name in the cluster: names there have no underscores.

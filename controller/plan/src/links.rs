@@ -15,8 +15,8 @@ pub fn links_of(node: &NodePlan, nodes: &[NodePlan], network: &Network) -> Vec<L
                 .map(|n| Peer {
                     node: n.name.clone(),
                     // Pods of a node are as far away as the node.
-                    prefixes: std::iter::once(format!("{}/32", n.address))
-                        .chain(n.pod_prefix.clone())
+                    prefixes: std::iter::once(n.address.into())
+                        .chain(n.pod_prefix)
                         .collect(),
                 })
                 .collect();
@@ -48,7 +48,7 @@ mod tests {
                benchmark = { application = "image_classification", frequency = 1 }"#,
             "t.toml", false, "t", &[],
         ).unwrap().config;
-        let plan = crate::plan(&config, Prefix([10, 0, 0]));
+        let plan = crate::plan(&config, Prefix::from([10, 0, 0]));
         let edge = links_of(&plan.nodes[0], &plan.nodes, &config.network);
         assert_eq!(
             edge.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
@@ -58,7 +58,10 @@ mod tests {
         assert!((edge[1].rate_mbit - 7.21).abs() < 1e-9);
         let endpoint = links_of(&plan.nodes[2], &plan.nodes, &config.network);
         assert_eq!(endpoint.len(), 1);
-        assert_eq!(endpoint[0].peers[1].prefixes, ["10.0.0.3/32"]);
+        assert_eq!(
+            endpoint[0].peers[1].prefixes,
+            ["10.0.0.3/32".parse().unwrap()]
+        );
         assert_eq!(plan.brokers, ["edge0", "edge1"]);
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn nodes(config: &Config, prefix: Prefix) -> Vec<NodePlan> {
                 pinned,
                 // By slot, so that it never changes and every node can know all routes beforehand.
                 pod_prefix: (has_controller && role != Role::Endpoint)
-                    .then(|| format!("10.244.{slot}.0/24")),
+                    .then(|| managers::POD_PREFIXES.get(slot as u8).net()),
             });
         }
     }
@@ -68,7 +68,7 @@ mod tests {
 
     fn plan(text: &str) -> Vec<NodePlan> {
         let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-        nodes(&config, Prefix([192, 168, 100]))
+        nodes(&config, Prefix::from([192, 168, 100]))
     }
 
     #[test]

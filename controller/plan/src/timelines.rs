@@ -17,7 +17,7 @@ pub(super) fn check(config: &Config, benchmark: &Benchmark, findings: &mut Findi
         return;
     }
     // Names, roles and services are the same with any addresses.
-    let plan = planner::plan(config, Prefix([10, 0, 0]));
+    let plan = planner::plan(config, Prefix::from([10, 0, 0]));
     for (row, step) in benchmark.timeline.iter().enumerate() {
         let checked = match &step.action {
             Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b } => {

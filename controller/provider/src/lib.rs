@@ -2,6 +2,7 @@
 
 mod choose;
 pub mod error;
+mod image;
 mod local;
 mod prefix;
 #[cfg(feature = "libvirt")]
@@ -15,7 +16,7 @@ pub mod uml;
 use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
-use continuum_model::{NodePlan, Plan, Prefix};
+use continuum_model::{NodePlan, Plan, Prefix, Prefixes};
 use error::ProviderError;
 use std::sync::Arc;
 
@@ -131,7 +132,7 @@ pub struct Capabilities {
     /// Ordinary users need a network namespace of the deployment's own for it.
     pub needs_namespace: bool,
     /// The first numbers of addresses unless the config says otherwise.
-    pub default_prefix: (u8, u8),
+    pub default_prefixes: Prefixes,
 }
 
 #[async_trait::async_trait]

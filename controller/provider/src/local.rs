@@ -2,6 +2,7 @@
 
 use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
 use crate::error::ProviderError;
+use continuum_common::wait::Patience;
 use continuum_config::{Broker, Config, ProviderKind};
 use continuum_host::{
     context::Context,
@@ -10,20 +11,22 @@ use continuum_host::{
     process,
     state::{Deployment, ResourceKind, write_secret},
 };
-use continuum_model::{AGENT_PORT, Acceleration, Facts, NodePlan, Plan, Prefix};
+use continuum_model::{AGENT_PORT, Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
 use std::{
     ffi::OsStr,
     net::Ipv4Addr,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::net::TcpStream;
 
 /// For an agent to end by itself, with its children.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
 /// From the start of an agent to its socket.
+const KILL_DEADLINE: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
 
 /// On loopback an answer takes microseconds.
@@ -97,14 +100,10 @@ fn find_agents(dir: &Path) -> Vec<(u32, u64)> {
 }
 
 async fn end(pid: u32, started: u64) {
-    process::signal(pid, started, rustix::process::Signal::TERM);
-    let deadline = Instant::now() + STOP_DEADLINE;
-    while process::is_alive(pid, started) {
-        if Instant::now() > deadline {
-            process::signal(pid, started, rustix::process::Signal::KILL);
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        if Instant::now() > deadline + Duration::from_secs(2) {
+    use rustix::process::Signal;
+    for (signal, within) in [(Signal::TERM, STOP_DEADLINE), (Signal::KILL, KILL_DEADLINE)] {
+        process::signal(pid, started, signal);
+        if process::ends(pid, started, within).await {
             return;
         }
     }
@@ -227,7 +226,7 @@ impl Provider for Local {
             emulates_network: false,
             has_machines: false,
             needs_namespace: false,
-            default_prefix: (127, 77),
+            default_prefixes: Prefixes::new(127, 77),
         }
     }
 
@@ -297,22 +296,20 @@ impl Provider for Local {
         let (pid, started) = Self::start_once(node, secrets, deployment, &bundle).await?;
         // `is_taken` of others asks this very address.
         let address = node.address;
-        let deadline = Instant::now() + LISTEN_DEADLINE;
+        let mut patience = Patience::new(LISTEN_DEADLINE, LOOK_EVERY);
         while !is_listening(address).await {
-            if Instant::now() > deadline || !process::is_alive(pid, started) {
-                return Err(Error::Deadline {
-                    what: format!(
-                        "the agent of {} to listen on {address}:{AGENT_PORT}",
-                        node.name
-                    ),
-                    after: LISTEN_DEADLINE,
-                    last: self
-                        .console(context, deployment, &node.name)
-                        .await
-                        .map_or_else(String::new, |text| super::last_lines(&text)),
-                });
+            if process::is_alive(pid, started) && patience.again(()).await.is_ok() {
+                continue;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            let console = self.console(context, deployment, &node.name).await;
+            return Err(Error::Deadline {
+                what: format!(
+                    "the agent of {} to listen on {address}:{AGENT_PORT}",
+                    node.name
+                ),
+                after: LISTEN_DEADLINE,
+                last: console.map_or_else(String::new, |text| super::last_lines(&text)),
+            });
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use crate::error::ProviderError;
 use continuum_host::{error::Error, process};
 use continuum_model::Prefix;
-use std::time::Duration;
+use ipnet::Ipv4Net;
+use std::{net::Ipv4Addr, time::Duration};
 
 /// For a look at the kernel's tables.
 const LIST_DEADLINE: Duration = Duration::from_secs(10);
@@ -57,18 +58,13 @@ fn routes(json: &[u8]) -> Result<Vec<String>, Error> {
 
 /// Whether a route that is more special than the default one overlaps with the prefix.
 fn covers(route: &str, prefix: Prefix) -> bool {
-    let (address, length) = route.split_once('/').unwrap_or((route, "32"));
-    let (Ok(address), Ok(length)) = (address.parse::<std::net::Ipv4Addr>(), length.parse::<u32>())
-    else {
+    let address = || route.parse().map(|address: Ipv4Addr| address.into());
+    let Ok(route) = route.parse::<Ipv4Net>().or_else(|_| address()) else {
         return false;
     };
     // A wide route, such as 192.0.0.0/8, leads elsewhere in general and not to this network in particular.
-    if length < 9 {
-        return false;
-    }
-    let bits = length.min(24);
-    let shift = 32 - bits;
-    u32::from(address) >> shift == u32::from(prefix.host(0)) >> shift
+    let own = prefix.net();
+    route.prefix_len() > 8 && (route.contains(&own) || own.contains(&route))
 }
 
 #[cfg(test)]
@@ -77,7 +73,7 @@ mod tests {
 
     #[test]
     fn routes_that_matter() {
-        let prefix = Prefix([192, 168, 100]);
+        let prefix = Prefix::from([192, 168, 100]);
         assert!(covers("192.168.100.0/24", prefix));
         assert!(covers("192.168.0.0/16", prefix));
         assert!(covers("192.168.100.7", prefix));

@@ -1,17 +1,12 @@
 //! Files that are whole or not there.
 
+use continuum_common::files;
 use continuum_host::error::Error;
 use std::path::Path;
 
-/// Writes a file whole, or leaves none: under another name first, `NAME.part`.
+/// Writes a file whole, or leaves what was there.
 pub fn write_whole(path: &Path, text: &str) -> Result<(), Error> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let written = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|error| {
-        std::fs::remove_file(&part).ok();
-        Error::file("write", path)(error)
-    })
+    files::replace(path, None, text).map_err(Error::file("write", path))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::{
     hash,
     process::Program,
 };
+use continuum_common::files;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -111,9 +112,7 @@ fn compare_or_note(cache: &Cache, address: &str, file: &Path) -> Result<(), Imag
         path: path.clone(),
         why: e.to_string(),
     })?;
-    let temporary = path.with_extension("new");
-    std::fs::write(&temporary, text).map_err(ImageError::file("write", &temporary))?;
-    std::fs::rename(&temporary, &path).map_err(ImageError::file("rename to", path))
+    files::replace(&path, None, text).map_err(ImageError::file("write", path))
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ impl Fixture {
                     cores = 2\nmemory_mib = 2048\n[software]\nresource_manager = \"kubernetes\"\n\
                     resource_manager_only = true\n";
         let checked = continuum_plan::parse(text, "d.toml", false, "d", &[])?;
-        let plan = continuum_plan::plan(&checked.config, Prefix([192, 168, 100]));
+        let plan = continuum_plan::plan(&checked.config, Prefix::from([192, 168, 100]));
         plan.nodes.first().cloned().context("a controller")
     }
 

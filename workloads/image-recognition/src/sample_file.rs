@@ -1,5 +1,6 @@
 //! `samples.csv`, written as it comes: whatever ends the run, what there was until then is in the file.
 
+use continuum_common::files;
 use continuum_workload_core::{
     application::RunError,
     photo_sample::{SAMPLE_COLUMNS, Sample},
@@ -57,10 +58,7 @@ impl SampleFile {
     pub(crate) fn replace(&mut self, samples: &[Sample]) -> Result<(), RunError> {
         let mut text = format!("{SAMPLE_COLUMNS}\n");
         text.extend(samples.iter().map(Sample::to_csv));
-        let new = self.path.with_extension("csv.new");
-        std::fs::write(&new, text)
-            .and_then(|()| std::fs::rename(&new, &self.path))
-            .map_err(file_error(&self.path))
+        files::replace(&self.path, None, text).map_err(file_error(&self.path))
     }
 }
 

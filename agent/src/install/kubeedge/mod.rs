@@ -14,8 +14,8 @@ mod kubeedge_config;
 
 use super::unit;
 use crate::{error::AgentError, system::System};
+use continuum_common::wait::{Patience, Wait};
 use std::time::Duration;
-use tokio::time::Instant;
 
 pub(crate) use cloudcore::CloudCore;
 pub(crate) use edgecore::EdgeCore;
@@ -28,16 +28,9 @@ const LAST_WORDS: usize = 6;
 
 /// Waits until somebody listens.
 async fn wait_for(socket: &str, patience: Duration, system: &dyn System) -> Result<(), AgentError> {
-    let deadline = Instant::now() + patience;
+    let mut wait = Wait::new(format!("{socket} to listen"), patience, LOOK_EVERY);
     while !system.listens(socket).await {
-        if Instant::now() > deadline {
-            return Err(AgentError::Deadline {
-                what: format!("{socket} to listen"),
-                after: patience,
-                last_seen: "it does not take connections".into(),
-            });
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
+        wait.again("it does not take connections").await?;
     }
     Ok(())
 }
@@ -59,7 +52,7 @@ async fn bring_up<F: Future<Output = bool>>(
     system: &dyn System,
 ) -> Result<(), AgentError> {
     let begun = unit::restart(unit, system).await?;
-    let deadline = Instant::now() + patience;
+    let mut left = Patience::new(patience, LOOK_EVERY);
     loop {
         if is_up().await {
             return Ok(());
@@ -68,13 +61,12 @@ async fn bring_up<F: Future<Output = bool>>(
         let (how, said) = if let Some(line) = hopeless_line_of_log(&words, hopeless) {
             unit::stop(unit, system).await?;
             ("it cannot get up, and was stopped".to_owned(), line.clone())
-        } else if Instant::now() > deadline {
+        } else if left.again(()).await.is_ok() {
+            continue;
+        } else {
             let how = format!("not up within {} min", patience.as_secs() / 60);
             let last = &words[words.len().saturating_sub(LAST_WORDS)..];
             (how, last.join(" | "))
-        } else {
-            tokio::time::sleep(LOOK_EVERY).await;
-            continue;
         };
         let program = unit.to_owned();
         return Err(AgentError::Program { program, how, said });

@@ -11,6 +11,7 @@ use crate::{
     machine::Policy,
     system::System,
 };
+use continuum_common::wait::Wait;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -85,28 +86,26 @@ async fn wait_for_api_server(
     system: &dyn System,
     progress: &Progress,
 ) -> Result<(), AgentError> {
-    let deadline = Instant::now() + settings.policy.patience;
-    let mut say_at = Instant::now() + SAY_EVERY;
     let socket = format!("{}:6443", settings.address);
-    let waits = format!("waits until the API server at {socket} is healthy");
-    progress.report("kubeadm init", StepState::Running, waits);
+    let mut wait = Wait::new(
+        format!("the API server at {socket} to be healthy"),
+        settings.policy.patience,
+        LOOK_EVERY,
+    );
+    let say = |text| progress.report("kubeadm init", StepState::Running, text);
+    say(format!("waits until the API server at {socket} is healthy"));
+    let mut say_at = Instant::now() + SAY_EVERY;
     loop {
         let Err(seen) = system.answers(&socket, "/livez", ca).await else {
             return Ok(());
         };
-        if Instant::now() > deadline {
-            return Err(AgentError::Deadline {
-                what: format!("the API server at {socket} to be healthy"),
-                after: settings.policy.patience,
-                last_seen: seen,
-            });
-        }
         if Instant::now() >= say_at {
-            let waits = format!("still waits for the API server at {socket}: {seen}");
-            progress.report("kubeadm init", StepState::Running, waits);
+            say(format!(
+                "still waits for the API server at {socket}: {seen}"
+            ));
             say_at += SAY_EVERY;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        wait.again(seen).await?;
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     install::{InstallSpec, Installer, Progress, StepState},
     system::System,
 };
+use continuum_common::wait::Patience;
 use std::time::Duration;
-use tokio::time::Instant;
 
 const CONFIG: &str = "/etc/kubernetes/continuum-join.yaml";
 /// A cluster misses a node after some 50 seconds, and later on a busy machine.
@@ -72,25 +72,25 @@ impl Installer for Worker {
             StepState::Running,
             format!("waits for {}:6443", settings.control_plane),
         );
-        let mut deadline = None;
+        // From the first refusal on: until then it waits for a control plane that comes up.
+        let mut left = Patience::new(TRY_AGAIN_FOR, LOOK_EVERY);
         loop {
             system.write(CONFIG, &join, 0o600).await?;
             let (again, patience) = (Reason::Checks, settings.policy.patience);
-            match node::kubeadm(&["join"], CONFIG, again, patience, system, progress).await {
+            let joined = node::kubeadm(&["join"], CONFIG, again, patience, system, progress);
+            let failure = match joined.await {
                 Ok(()) => break,
-                // From the first refusal on: until then it waits for a control plane that comes up.
-                Err(failure)
-                    if let Some(waits) = passing(&failure)
-                        && Instant::now()
-                            < *deadline.get_or_insert_with(|| Instant::now() + TRY_AGAIN_FOR) =>
-                {
-                    progress.report("kubeadm join", StepState::Running, waits);
-                    tokio::time::sleep(LOOK_EVERY).await;
-                    // It refuses what it has begun to write.
-                    node::reset(system).await?;
-                }
-                Err(failure) => return Err(explain(system, failure.error).await),
+                Err(failure) => failure,
+            };
+            let Some(waits) = passing(&failure) else {
+                return Err(explain(system, failure.error).await);
+            };
+            progress.report("kubeadm join", StepState::Running, waits);
+            if let Err(failure) = left.again(failure).await {
+                return Err(explain(system, failure.error).await);
             }
+            // It refuses what it has begun to write.
+            node::reset(system).await?;
         }
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm join", StepState::Done, "joined");

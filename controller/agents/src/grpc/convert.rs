@@ -44,7 +44,7 @@ pub(super) fn to_link(class: &LinkClass) -> wire::LinkClass {
             .iter()
             .map(|p| wire::Peer {
                 node: p.node.clone(),
-                prefixes: p.prefixes.clone(),
+                prefixes: p.prefixes.iter().map(ToString::to_string).collect(),
             })
             .collect(),
     }

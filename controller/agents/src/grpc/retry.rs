@@ -2,9 +2,9 @@
 //! twice is asked again, for so long as the agent keeps the runs of a silent controller.
 
 use super::GrpcAgent;
+use continuum_common::wait::Patience;
 use continuum_host::error::Error;
 use std::time::Duration;
-use tokio::time::Instant;
 use tonic::Status;
 
 /// As long as a run's lease: later there is nothing to come back to.
@@ -17,25 +17,27 @@ pub(super) fn is_broken(status: &Status) -> bool {
 }
 
 /// How long a connection has been broken.
-#[derive(Debug, Default)]
-pub(super) struct Outage {
-    since: Option<Instant>,
+#[derive(Debug)]
+pub(super) struct Outage(Patience);
+
+impl Default for Outage {
+    fn default() -> Self {
+        Self(Patience::new(RECONNECT_DEADLINE, RECONNECT_EVERY))
+    }
 }
 
 impl Outage {
     /// An answer came.
     pub(super) fn ended(&mut self) {
-        self.since = None;
+        self.0.renew();
     }
 
     /// Pauses before another attempt; the error when there is to be none.
     pub(super) async fn wait(&mut self, status: Status) -> Result<(), Status> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if !is_broken(&status) || since.elapsed() >= RECONNECT_DEADLINE {
+        if !is_broken(&status) {
             return Err(status);
         }
-        tokio::time::sleep(RECONNECT_EVERY).await;
-        Ok(())
+        self.0.again(status).await
     }
 }
 
@@ -67,6 +69,7 @@ impl GrpcAgent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn broken_connections_are_tried_again_for_a_while_and_refusals_never() {

@@ -2,6 +2,7 @@
 
 use super::{GrpcAgent, LONG_CALL_DEADLINE, convert::to_artifact};
 use crate::types::{ArtifactSource, InstallStep};
+use continuum_common::files::NewFile;
 use continuum_host::error::Error;
 use continuum_proto as wire;
 use sha2::{Digest, Sha256};
@@ -118,26 +119,19 @@ impl GrpcAgent {
             path: path.to_owned(),
         };
         // What is there already stays until the new content is whole and right.
-        let temporary = target.with_file_name(format!(
-            ".{}.new",
-            target.file_name().unwrap_or_default().to_string_lossy()
-        ));
-        let (want, have, bytes) = self
-            .call(
-                &doing,
-                LONG_CALL_DEADLINE,
-                self.fetch_into(request, &temporary),
-            )
-            .await?;
+        let write = || Error::file("write", target);
+        let mut new = NewFile::of(target, None).map_err(write())?;
+        let file = new.file().try_clone().map_err(write())?;
+        let fetched = self.fetch_into(request, file.into(), target);
+        let (want, have, bytes) = self.call(&doing, LONG_CALL_DEADLINE, fetched).await?;
         if have != want {
-            std::fs::remove_file(&temporary).ok();
             return Err(Error::Agent {
                 doing,
                 node: self.node.clone(),
                 why: "what came does not have the digest that was announced".into(),
             });
         }
-        std::fs::rename(&temporary, target).map_err(Error::file("rename to", target))?;
+        new.put().map_err(write())?;
         Ok(bytes)
     }
 
@@ -145,12 +139,12 @@ impl GrpcAgent {
     async fn fetch_into(
         &self,
         request: wire::GetRequest,
+        mut file: tokio::fs::File,
         target: &Path,
     ) -> Result<(String, String, u64), Status> {
         let failed =
             |e: std::io::Error| Status::aborted(format!("write `{}`: {e}", target.display()));
         let mut stream = self.node_client().get(request).await?.into_inner();
-        let mut file = tokio::fs::File::create(target).await.map_err(failed)?;
         let (mut want, mut bytes) = (String::new(), 0_u64);
         let mut hasher = Sha256::new();
         while let Some(answer) = stream.message().await? {

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::{choices::Choice, entry::Value, function_load::FunctionLoad, timeline::TimelineStep};
+use continuum_model::Prefixes;
 
 /// Both ways.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +85,7 @@ fields! {
     u32: Int(it) => *it as Self, own => Some(Value::Int((*own).into()));
     f64: Float(it) => *it, own => Some(Value::Float(*own));
     String: Text(it) => it.clone(), own => Some(Value::Text(own.clone()));
+    Option<Prefixes>: Text(it) => it.parse().ok(), own => own.map(|p| Value::Text(p.to_string()));
     Vec<String>: List(it) => it.clone(), own => texts(own);
     Vec<TimelineStep>: Timeline(it) => it.clone(), own => texts(own);
     Vec<FunctionLoad>: Functions(it) => it.clone(), own => texts(own);

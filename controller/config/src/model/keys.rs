@@ -77,6 +77,8 @@ pub enum CfgUnit {
 pub enum Kind {
     /// Any text.
     Text,
+    /// First two numbers of addresses of single machines.
+    Prefixes,
     /// Any texts.
     List,
     /// Steps, each a table or a line.

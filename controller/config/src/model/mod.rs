@@ -41,7 +41,7 @@ pub(crate) use qemu::OPTIONS as QEMU;
 pub(crate) use stress::OPTIONS as STRESS;
 
 use crate::choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime};
-use continuum_model::{Link, Mode, PerTier, Tier, TierPair};
+use continuum_model::{Link, Mode, PerTier, Prefixes, Tier, TierPair};
 use serde::Serialize;
 
 /// The whole config.
@@ -77,7 +77,7 @@ pub struct Infrastructure {
     /// Pin virtual cores to physical ones.
     pub cpu_pin: bool,
     /// First two numbers of addresses; `None` = the provider's own choice.
-    pub prefix_ip: Option<String>,
+    pub prefix_ip: Option<Prefixes>,
     /// Third number; `None` = the first free one from 100 on.
     pub middle_ip: Option<u8>,
     /// Keep everything after `run`.

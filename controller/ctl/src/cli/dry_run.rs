@@ -4,7 +4,10 @@ use super::{
     nodes::{NODE_COLUMNS, node_rows},
     output::{Output, warn},
 };
-use crate::deploy::{self, timings};
+use crate::{
+    deploy::{self, timings},
+    report::{installations_json, links_json},
+};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error};
 use continuum_model::Plan;
@@ -133,23 +136,13 @@ pub(super) async fn dry_run(
     if let Some(why) = &refused {
         output.text(&format!("up would be refused: failed to {why}"));
     }
-    let links: Vec<_> = plan
-        .nodes
-        .iter()
-        .map(|n| json!({ "from": n.name, "to": links_of(n, &plan.nodes, &config.network) }))
-        .collect();
-    let installations: Vec<_> = plan
-        .installations
-        .iter()
-        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
-        .collect();
     output.json(&json!({
         "name": plan.name,
         "provider": planned.choice,
         "prefix": plan.prefix.to_string(),
         "nodes": plan.nodes,
-        "links": links,
-        "installations": installations,
+        "links": links_json(plan, config),
+        "installations": installations_json(plan),
         "files": files,
         "expected_s": expected_s,
         "usual_s": usual.iter().copied().collect::<BTreeMap<_, _>>(),

@@ -126,7 +126,7 @@ mod tests {
         let config = continuum_plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = continuum_plan::plan(&config, Prefix([192, 168, 100]));
+        let plan = continuum_plan::plan(&config, Prefix::from([192, 168, 100]));
         let catalogue = Catalogue::builtin().unwrap();
         let all = from_catalogue(&catalogue, &config, &plan);
         all.into_iter().map(|(name, _)| name).collect()

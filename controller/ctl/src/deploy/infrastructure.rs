@@ -2,8 +2,9 @@
 
 use crate::session::Session;
 use continuum_agents::Agent;
+use continuum_common::wait::Wait;
 use continuum_host::error::Error;
-use continuum_provider::{MachineState, last_lines};
+use continuum_provider::{MachineState, NodeState, last_lines};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -33,6 +34,22 @@ async fn wait_for(session: &Session, agent: &dyn Agent) -> Result<String, Error>
     } = session;
     let begun = Instant::now();
     let node = agent.node();
+    let console = async || {
+        let console = provider.console(context, deployment, node).await;
+        console.map_or_else(String::new, |text| {
+            format!("; its console: {}", last_lines(&text))
+        })
+    };
+    let check_state = async || {
+        let states = provider.states(context, deployment).await?;
+        let is_gone = |s: &NodeState| s.node == node && s.state != MachineState::Running;
+        if states.iter().any(is_gone) {
+            let why = format!("the node is not running any more{}", console().await);
+            return Err(failed(node, why));
+        }
+        Ok(())
+    };
+    let mut wait = Wait::new(format!("the agent of node {node}"), BOOT_DEADLINE, RETRY);
     let mut tries = 0_u32;
     loop {
         let last = match tokio::time::timeout(TRY_DEADLINE, agent.info()).await {
@@ -58,31 +75,14 @@ async fn wait_for(session: &Session, agent: &dyn Agent) -> Result<String, Error>
             Err(_) => format!("no answer within {} s", TRY_DEADLINE.as_secs()),
         };
         tries += 1;
-        let is_late = begun.elapsed() > BOOT_DEADLINE;
-        if is_late || tries.is_multiple_of(STATE_EVERY) {
-            let states = provider.states(context, deployment).await?;
-            let is_gone = states
-                .iter()
-                .any(|s| s.node == node && s.state != MachineState::Running);
-            if is_gone || is_late {
-                let console = provider.console(context, deployment, node).await;
-                let console = console.map_or_else(String::new, |text| {
-                    format!("; its console: {}", last_lines(&text))
-                });
-                if is_gone {
-                    return Err(failed(
-                        node,
-                        format!("the node is not running any more{console}"),
-                    ));
-                }
-                return Err(Error::Deadline {
-                    what: format!("the agent of node {node}"),
-                    after: BOOT_DEADLINE,
-                    last: format!("{last}{console}"),
-                });
-            }
+        if tries.is_multiple_of(STATE_EVERY) {
+            check_state().await?;
         }
-        tokio::time::sleep(RETRY).await;
+        if let Err(mut late) = wait.again(last).await {
+            check_state().await?;
+            late.last.push_str(&console().await);
+            return Err(late.into());
+        }
     }
 }
 

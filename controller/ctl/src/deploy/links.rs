@@ -4,6 +4,7 @@
 use super::network::measured_overhead_ms;
 use crate::{error::CommandError, session::Session};
 use continuum_agents::{Agent, AppliedLink};
+use continuum_common::wait::Patience;
 use continuum_config::{Action, Config};
 use continuum_host::{
     error::Error,
@@ -12,7 +13,6 @@ use continuum_host::{
 use continuum_model::{LinkClass, Plan};
 use continuum_plan::LinkRequests;
 use std::{path::PathBuf, time::Duration};
-use tokio::time::Instant;
 
 /// For another change of links of the same deployment.
 const OTHER_DEADLINE: Duration = Duration::from_mins(2);
@@ -20,13 +20,12 @@ const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// One change after the other: each reads what was changed before, and a bench makes them beside its user.
 pub(super) async fn alone(deployment: &Deployment) -> Result<Lock, Error> {
-    let until = Instant::now() + OTHER_DEADLINE;
+    let mut patience = Patience::new(OTHER_DEADLINE, AGAIN_AFTER);
+    let own = |error: Error| error.of_deployment(deployment.name());
     loop {
         match Lock::take(deployment.dir(), "links", LockKind::Exclusive) {
-            Err(Error::Locked { .. }) if Instant::now() < until => {
-                tokio::time::sleep(AGAIN_AFTER).await;
-            }
-            taken => return taken.map_err(|error| error.of_deployment(deployment.name())),
+            Err(error @ Error::Locked { .. }) => patience.again(error).await.map_err(own)?,
+            taken => return taken,
         }
     }
 }

@@ -217,7 +217,7 @@ mod tests {
                network.preset = "4g""#,
             "t.toml", false, "t", &[],
         ).unwrap().config;
-        let plan = continuum_plan::plan(&config, Prefix([10, 0, 0]));
+        let plan = continuum_plan::plan(&config, Prefix::from([10, 0, 0]));
         let seen: Vec<String> = pairs(&config, &plan)
             .iter()
             .map(|p| format!("{} {} {}", p.from.name, p.to.name, p.asked_ms))

@@ -1,6 +1,7 @@
 //! How long `up` takes: what `--dry-run` says of the time to expect was measured on this machine; or, for what was never
 //! brought up here, on another one, and is said to be so.
 
+use continuum_common::files;
 use continuum_config::{Config, ProviderKind};
 use continuum_host::{error::Error, state::StateRoot};
 use continuum_plan::managers;
@@ -63,10 +64,8 @@ pub fn remember(
     let mut all = read(root);
     all.insert(kind(config, provider), seconds);
     let path = root.timings();
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
     let text = serde_json::to_string_pretty(&all).map_err(Error::encode("how long it took"))?;
-    std::fs::write(&temporary, text).map_err(Error::file("write", &temporary))?;
-    std::fs::rename(&temporary, &path).map_err(Error::file("rename to", &path))
+    files::replace(&path, None, text).map_err(Error::file("write", path))
 }
 
 #[cfg(test)]

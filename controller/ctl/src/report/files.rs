@@ -3,7 +3,7 @@
 use crate::{error::CommandError, report::Bench};
 use continuum_config::{Config, to_toml};
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
-use continuum_model::{NodeRun, Phase, Plan};
+use continuum_model::{Installation, NodePlan, NodeRun, Phase, Plan};
 use continuum_plan::links_of;
 use continuum_results::{write_page, write_whole};
 use continuum_workload_core::{
@@ -123,7 +123,13 @@ fn write(
         "invalid_reasons": bench.report.invalid,
         "notes": bench.report.notes,
         "config": config,
-        "plan": plan_json(plan, config),
+        "plan": {
+            "prefix": plan.prefix.to_string(),
+            "nodes": plan.nodes,
+            "brokers": plan.brokers,
+            "installations": installations_json(plan),
+            "links": links_json(plan, config),
+        },
         "host": host(),
         "facts": deployment.facts(),
         "clocks": bench.clocks,
@@ -180,27 +186,19 @@ fn write(
     Ok(())
 }
 
-/// Nodes, what is installed on them, and their links.
-fn plan_json(plan: &Plan, config: &Config) -> serde_json::Value {
-    let links: Vec<_> = plan
-        .nodes
-        .iter()
-        .map(
-            |node| json!({ "from": node.name, "to": links_of(node, &plan.nodes, &config.network) }),
-        )
-        .collect();
-    let installations: Vec<_> = plan
-        .installations
-        .iter()
-        .map(|i| json!({ "node": i.node, "component": i.component.name, "options": i.component.options }))
-        .collect();
-    json!({
-        "prefix": plan.prefix.to_string(),
-        "nodes": plan.nodes,
-        "brokers": plan.brokers,
-        "installations": installations,
-        "links": links,
-    })
+/// Links of each node.
+pub fn links_json(plan: &Plan, config: &Config) -> Vec<serde_json::Value> {
+    let links = |node: &NodePlan| {
+        let to = links_of(node, &plan.nodes, &config.network);
+        json!({ "from": node.name, "to": to })
+    };
+    plan.nodes.iter().map(links).collect()
+}
+
+/// What is installed on which node.
+pub fn installations_json(plan: &Plan) -> Vec<serde_json::Value> {
+    let installation = |i: &Installation| json!({ "node": i.node, "component": i.component.name, "options": i.component.options });
+    plan.installations.iter().map(installation).collect()
 }
 
 fn host() -> serde_json::Value {

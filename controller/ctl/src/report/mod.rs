@@ -7,4 +7,4 @@ mod files;
 pub(crate) mod schema;
 
 pub use bench::{Bench, ControllerEvent, NodeMetrics};
-pub use files::{CONFIG_FILE, Place};
+pub use files::{CONFIG_FILE, Place, installations_json, links_json};

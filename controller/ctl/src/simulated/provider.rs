@@ -10,7 +10,7 @@ use continuum_host::{
     keys::Secrets,
     state::{Deployment, ResourceKind},
 };
-use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix};
+use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
 use continuum_provider::error::ProviderError;
 use continuum_provider::{
     Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider,
@@ -87,7 +87,7 @@ impl Provider for Simulated {
             emulates_network: true,
             has_machines: false,
             needs_namespace: false,
-            default_prefix: (10, 77),
+            default_prefixes: Prefixes::new(10, 77),
         }
     }
 

@@ -13,7 +13,7 @@ pub(super) type Machines = BTreeMap<Ipv4Addr, Machine>;
 
 /// The link of one node to another, as it is in force.
 fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> {
-    let prefix = format!("{to}/32");
+    let prefix = ipnet::Ipv4Net::from(to);
     let mut classes = machines.get(&from)?.volatile.links.iter();
     classes.find(|c| c.peers.iter().any(|p| p.prefixes.contains(&prefix)))
 }

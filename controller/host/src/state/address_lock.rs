@@ -1,12 +1,13 @@
 //! One claim of addresses at a time on this host, whoever makes it and wherever its state lies.
 
 use crate::error::Error;
+use continuum_common::wait::Wait;
 use std::{
     os::{
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -28,21 +29,19 @@ impl AddressLock {
 
     async fn take_named(name: &str, within: Duration) -> Result<Self, Error> {
         let address = SocketAddr::from_abstract_name(name).map_err(Error::AddressLock)?;
-        let deadline = Instant::now() + within;
+        let mut wait = Wait::new(
+            "another `up` on this host to claim its addresses",
+            within,
+            RETRY,
+        );
         loop {
             match UnixListener::bind_addr(&address) {
                 Ok(socket) => return Ok(Self { _socket: socket }),
                 Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {}
                 Err(e) => return Err(Error::AddressLock(e)),
             }
-            if Instant::now() > deadline {
-                return Err(Error::Deadline {
-                    what: "another `up` on this host to claim its addresses".into(),
-                    after: within,
-                    last: format!("the socket @{name} is held; `ss -xlp` shows by whom"),
-                });
-            }
-            tokio::time::sleep(RETRY).await;
+            let held = format!("the socket @{name} is held; `ss -xlp` shows by whom");
+            wait.again(held).await?;
         }
     }
 }

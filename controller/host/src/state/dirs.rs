@@ -3,10 +3,10 @@
 #[cfg(feature = "test-hooks")]
 use super::write_hook::{Moment, at};
 use crate::error::Error;
+use continuum_common::files;
 use continuum_images::cache::{home, variable};
 use std::{
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -168,28 +168,11 @@ pub(super) fn make_private(dir: &Path) -> Result<(), Error> {
         .map_err(Error::file("create", dir))
 }
 
-/// Replaces a file whole or not at all: temporary file, fsync, rename, fsync of the directory. Mode 0600.
+/// Replaces a file whole or not at all. Mode 0600.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     #[cfg(feature = "test-hooks")]
     at(Moment::Before, path)?;
-    let dir = path.parent().unwrap_or(Path::new("."));
-    // Two writers at once, such as two `ssh` commands, must not share it.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = dir.join(format!(".{name}.{}.new", std::process::id()));
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(Error::file("write", &temporary))?;
-    file.write_all(bytes)
-        .map_err(Error::file("write", &temporary))?;
-    file.sync_all().map_err(Error::file("sync", &temporary))?;
-    std::fs::rename(&temporary, path).map_err(Error::file("rename to", path))?;
-    std::fs::File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(Error::file("sync", dir))?;
+    files::replace(path, Some(0o600), bytes).map_err(Error::file("write", path))?;
     #[cfg(feature = "test-hooks")]
     at(Moment::After, path)?;
     Ok(())

@@ -102,7 +102,8 @@ mod tests {
         );
         let config = parse(&text, "t.cfg", true, "t", &[]).unwrap().config;
         let benchmark = config.benchmark.as_ref().unwrap();
-        let runs = applications::of(benchmark).runs(&plan(&config, Prefix([10, 0, 0])), benchmark);
+        let runs =
+            applications::of(benchmark).runs(&plan(&config, Prefix::from([10, 0, 0])), benchmark);
         let ids: std::collections::BTreeSet<_> = runs.iter().map(|r| &r.id).collect();
         assert_eq!(ids.len(), runs.len(), "{ids:?}");
         runs.into_iter().map(|run| run.node).collect()

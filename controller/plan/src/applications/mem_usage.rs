@@ -195,7 +195,7 @@ mod tests {
         let text = "[infrastructure]\nprovider = qemu\ncloud_nodes = 2\ncloud_cores = 2\ncloud_memory = 2\ncloud_quota = 1\n\
             [benchmark]\nresource_manager = kubecontrol\napplication = mem_usage\napplications_per_worker = 8\n";
         let config = crate::parse(text, "t.cfg", true, "t", &[]).unwrap().config;
-        let plan = crate::plan(&config, Prefix([10, 0, 0]));
+        let plan = crate::plan(&config, Prefix::from([10, 0, 0]));
         let runs = MemUsage.runs(&plan, config.benchmark.as_ref().unwrap());
         let services = runs.iter().filter(|run| run.is_service()).count();
         assert_eq!((runs.len(), services), (9, 8));

@@ -110,7 +110,7 @@ mod tests {
         let config = crate::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let clock = |offset_ns| ClockPair {
             before: ClockOffset {
                 offset_ns,

@@ -81,7 +81,7 @@ mod tests {
         let config = crate::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let benchmark = config.benchmark.as_ref().unwrap();
         let stress = Stress { timeout_s: 60.0 };
         let planned = stress.runs(&plan, benchmark);

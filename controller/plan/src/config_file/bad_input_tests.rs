@@ -85,7 +85,7 @@ fn each_bad_value_is_one_fault_that_names_it() {
         (
             "provider = \"qemu\"",
             "provider = \"qemu\"\nprefix_ip = \"127.1\"",
-            "`127.1` is not two numbers",
+            "addresses that begin with 127 belong to provider local",
         ),
         (
             "provider = \"qemu\"",
@@ -260,7 +260,8 @@ fn texts_by_override_need_no_second_quotes() {
         set("infrastructure.prefix_ip=10.20")
             .infrastructure
             .prefix_ip
-            .unwrap(),
+            .unwrap()
+            .to_string(),
         "10.20"
     );
     assert_eq!(

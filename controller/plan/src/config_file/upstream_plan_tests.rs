@@ -100,7 +100,7 @@ fn nodes_links_and_applications_are_those_of_upstreams_rules() {
         let ini = Ini::read(&std::fs::read_to_string(&path).unwrap());
         let set = ["infrastructure.provider=qemu".to_owned()];
         let config = load(&path, &set).unwrap_or_else(|e| panic!("{e}")).config;
-        let plan = plan(&config, Prefix([192, 168, 100]));
+        let plan = plan(&config, Prefix::from([192, 168, 100]));
         assert_eq!(machines_of(&plan), machines(&ini), "{file}");
         assert_eq!(classes_of(&plan, &config), classes(&ini), "{file}");
         let mut want = runs(&ini);

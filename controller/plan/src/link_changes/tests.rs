@@ -10,7 +10,10 @@ fn plan() -> (Plan, Network) {
            software.resource_manager = "mist"
            benchmark = { application = "image_classification", frequency = 1 }"#;
     let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-    (crate::plan(&config, Prefix([10, 0, 0])), config.network)
+    (
+        crate::plan(&config, Prefix::from([10, 0, 0])),
+        config.network,
+    )
 }
 
 fn asked(plan: &Plan, words: &[&str]) -> LinkRequests {

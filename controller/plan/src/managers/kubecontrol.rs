@@ -47,17 +47,11 @@ impl ResourceManager for KubeControl {
              patch tells them"
         )]
     }
-    fn has_controller(&self) -> bool {
-        true
-    }
     fn needs(&self, node: &NodePlan) -> Needs {
         cluster_node(node)
     }
     fn missing(&self, _config: &Config) -> Option<&'static str> {
         None
-    }
-    fn runs_in_pods(&self) -> bool {
-        true
     }
     fn image_role(&self) -> Option<&'static str> {
         Kubernetes.image_role()

@@ -40,9 +40,6 @@ impl ResourceManager for KubeEdge {
         ));
         faults
     }
-    fn has_controller(&self) -> bool {
-        true
-    }
     fn needs(&self, node: &NodePlan) -> Needs {
         super::cluster_node(node)
     }
@@ -52,9 +49,6 @@ impl ResourceManager for KubeEdge {
             .execution_model
             .is_some()
             .then_some("this version cannot install KubeEdge with functions yet")
-    }
-    fn runs_in_pods(&self) -> bool {
-        true
     }
     fn image_role(&self) -> Option<&'static str> {
         Some("kubernetes")
@@ -129,7 +123,7 @@ fn edgecore(node: &NodePlan, plan: &Plan) -> Option<ClusterPart> {
         ("node", node_name(&node.name)),
         ("address", node.address.to_string()),
         ("control_plane", controller.address.to_string()),
-        ("pod_prefix", node.pod_prefix.clone()?),
+        ("pod_prefix", node.pod_prefix?.to_string()),
         ("routes", kubernetes::routes(node, plan)),
         ("event_bus", plan.event_bus.clone()),
         ("broker_port", BROKER_PORT.to_string()),
@@ -166,7 +160,7 @@ mod tests {
             .unwrap()
             .config;
         assert!(KubeEdge.missing(&config).is_none());
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let catalogue = Catalogue::builtin().unwrap();
         let stack = KubeEdge.stack(&catalogue, &config).unwrap();
         let parts: Vec<Vec<_>> = plan

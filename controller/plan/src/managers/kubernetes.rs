@@ -5,7 +5,7 @@ use super::{
 };
 use continuum_config::{Config, ManagerKind};
 use continuum_images::components::{Catalogue, Stack};
-use continuum_model::{NodePlan, Plan, Role, Tier, node_name};
+use continuum_model::{NodePlan, Plan, Prefixes, Role, Tier, node_name};
 
 /// `kubernetes`.
 #[derive(Debug)]
@@ -44,17 +44,11 @@ impl ResourceManager for Kubernetes {
         ));
         faults
     }
-    fn has_controller(&self) -> bool {
-        true
-    }
     fn needs(&self, node: &NodePlan) -> Needs {
         super::cluster_node(node)
     }
     fn missing(&self, _config: &Config) -> Option<&'static str> {
         None
-    }
-    fn runs_in_pods(&self) -> bool {
-        true
     }
     fn image_role(&self) -> Option<&'static str> {
         Some("kubernetes")
@@ -128,7 +122,7 @@ pub(super) fn beside(node: &NodePlan, plan: &Plan) -> ClusterPart {
 pub(super) fn routes(node: &NodePlan, plan: &Plan) -> String {
     let others = plan.nodes.iter().filter(|other| other.slot != node.slot);
     let routes: Vec<String> = others
-        .filter_map(|other| Some(format!("{}={}", other.pod_prefix.as_ref()?, other.address)))
+        .filter_map(|other| Some(format!("{}={}", other.pod_prefix?, other.address)))
         .collect();
     routes.join(",")
 }
@@ -170,8 +164,8 @@ fn member(
         ("version", version("kubernetes")),
         ("etcd_tag", version("etcd")),
         ("coredns_tag", version("coredns")),
-        ("pod_prefix", node.pod_prefix.clone()?),
-        ("pod_network", POD_NETWORK.to_owned()),
+        ("pod_prefix", node.pod_prefix?.to_string()),
+        ("pod_network", POD_PREFIXES.net().to_string()),
         ("routes", routes(node, plan)),
     ];
     let programs = PROGRAMS.iter().map(|p| ("kubernetes", (*p).to_owned()));
@@ -185,7 +179,7 @@ fn member(
 }
 
 /// All pods.
-const POD_NETWORK: &str = "10.244.0.0/16";
+pub(crate) const POD_PREFIXES: Prefixes = Prefixes::new(10, 244);
 
 #[cfg(test)]
 mod tests {
@@ -203,7 +197,7 @@ mod tests {
             .unwrap()
             .config;
         assert!(Kubernetes.missing(&config).is_none());
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let catalogue = Catalogue::builtin().unwrap();
         let stack = Kubernetes.stack(&catalogue, &config).unwrap();
         let parts: Vec<_> = plan
@@ -239,7 +233,7 @@ mod tests {
         let links = crate::links_of(&plan.nodes[3], &plan.nodes, &config.network);
         assert_eq!(
             links[0].peers[1].prefixes,
-            ["192.168.100.3/32", "10.244.1.0/24"]
+            ["192.168.100.3/32", "10.244.1.0/24"].map(|p| p.parse().unwrap())
         );
     }
 

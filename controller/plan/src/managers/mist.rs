@@ -36,9 +36,6 @@ impl ResourceManager for Mist {
         faults.extend(spread_evenly(endpoints, edges, "edge nodes"));
         faults
     }
-    fn has_controller(&self) -> bool {
-        false
-    }
     fn needs(&self, node: &NodePlan) -> Needs {
         native_worker(node)
     }

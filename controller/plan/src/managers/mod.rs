@@ -11,6 +11,7 @@ use continuum_config::{Config, ManagerKind};
 use continuum_model::{NodePlan, Role, Tier};
 
 pub(crate) use kubecontrol::STAGES_OF_A_PATCH;
+pub(crate) use kubernetes::POD_PREFIXES;
 
 pub use cluster::{Cluster, ClusterPart, Secret, UnknownVersion};
 
@@ -49,14 +50,16 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
         Vec::new()
     }
     /// Whether the first cloud node is its controller.
-    fn has_controller(&self) -> bool;
+    fn has_controller(&self) -> bool {
+        self.cluster().is_some()
+    }
     /// What a node needs.
     fn needs(&self, node: &NodePlan) -> Needs;
     /// Why this version cannot bring such a config up; `None` = it can.
     fn missing(&self, config: &Config) -> Option<&'static str>;
     /// Whether workers run their applications in pods; if not, their agents do.
     fn runs_in_pods(&self) -> bool {
-        false
+        self.cluster().is_some()
     }
     /// The role of guest images that have its container images in them.
     fn image_role(&self) -> Option<&'static str> {

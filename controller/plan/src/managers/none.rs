@@ -33,9 +33,6 @@ impl ResourceManager for Unmanaged {
         }
         faults
     }
-    fn has_controller(&self) -> bool {
-        false
-    }
     fn needs(&self, _node: &NodePlan) -> Needs {
         Needs::default()
     }

@@ -59,7 +59,7 @@ impl Fixture {
         let config = continuum_plan::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = continuum_plan::plan(&config, Prefix([192, 168, 100]));
+        let plan = continuum_plan::plan(&config, Prefix::from([192, 168, 100]));
         Self {
             context: Context {
                 root: StateRoot::at(dir.path().join("state")).unwrap(),

@@ -30,8 +30,7 @@ use crate::error::ProviderError;
 use accelerator::Accelerator;
 use continuum_config::{AcceleratorChoice, Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
-use continuum_model::{Facts, Plan, Prefix};
-use continuum_plan::managers;
+use continuum_model::{Facts, Plan, Prefix, Prefixes};
 use deadline::TimeoutHypervisor;
 use hypervisor::Hypervisor;
 use libvirt::Libvirt;
@@ -72,7 +71,7 @@ impl Provider for Qemu {
             emulates_network: true,
             has_machines: true,
             needs_namespace: false,
-            default_prefix: (192, 168),
+            default_prefixes: Prefixes::new(192, 168),
         }
     }
 
@@ -164,19 +163,7 @@ impl Provider for Qemu {
         secrets: &Secrets,
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
-        // A deployment keeps the image that it was begun with.
-        let image = if let Some(key) = &deployment.facts().image {
-            continuum_images::store::find(&context.cache, key)?
-        } else {
-            // With `infra_only` too: whoever installs the manager by hand then has what it needs.
-            let manager = managers::find(config.software.resource_manager);
-            let role = manager.and_then(managers::ResourceManager::image_role);
-            let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
-            if let Some(note) = note {
-                context.progress.line(&note);
-            }
-            image
-        };
+        let image = crate::image::of(context, config, deployment)?;
         let accelerator = accelerator::choose(
             config.infrastructure.qemu.accelerator,
             &image.file("kernel"),

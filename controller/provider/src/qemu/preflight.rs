@@ -87,7 +87,7 @@ mod tests {
         let config = continuum_plan::parse(CONFIG, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        continuum_plan::plan(&config, Prefix([192, 168, 100]))
+        continuum_plan::plan(&config, Prefix::from([192, 168, 100]))
     }
 
     fn host(available: u64, unpromised: u64, cpus: u32) -> HostInfo {
@@ -132,7 +132,7 @@ mod tests {
         let config = continuum_plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = continuum_plan::plan(&config, Prefix([192, 168, 100]));
+        let plan = continuum_plan::plan(&config, Prefix::from([192, 168, 100]));
         let on = |memory_mib| {
             let host = HostInfo {
                 cpus: 2,

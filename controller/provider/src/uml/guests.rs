@@ -7,6 +7,7 @@ use super::{
     supervisor::{ProcessId, SPEC_FILE, STATUS_FILE, Status},
 };
 use crate::error::ProviderError;
+use continuum_common::wait::Patience;
 use continuum_host::{
     error::Error,
     process,
@@ -17,7 +18,7 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::DirBuilderExt},
     path::{Path, PathBuf},
     process::Stdio,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// From a supervisor's start to its guest's.
@@ -117,7 +118,7 @@ pub(super) async fn start(
 
 async fn wait_for_start(dir: &Path, node: &str) -> Result<(ProcessId, ProcessId), Error> {
     let path = dir.join(STATUS_FILE);
-    let deadline = Instant::now() + START_DEADLINE;
+    let mut patience = Patience::new(START_DEADLINE, LOOK);
     loop {
         match read_json(&path) {
             Some(Status::Running { supervisor, guest }) => return Ok((supervisor, guest)),
@@ -125,15 +126,11 @@ async fn wait_for_start(dir: &Path, node: &str) -> Result<(ProcessId, ProcessId)
                 let node = node.to_owned();
                 return Err(ProviderError::Guest { node, why }.into());
             }
-            None if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
-            None => {
-                return Err(Error::Deadline {
-                    what: format!("the supervisor of node {node} to start its guest"),
-                    after: START_DEADLINE,
-                    last: console::read(dir)
-                        .map_or_else(String::new, |text| crate::last_lines(&text)),
-                });
-            }
+            None => patience.again(()).await.map_err(|()| Error::Deadline {
+                what: format!("the supervisor of node {node} to start its guest"),
+                after: START_DEADLINE,
+                last: console::read(dir).map_or_else(String::new, |text| crate::last_lines(&text)),
+            })?,
         }
     }
 }
@@ -163,14 +160,10 @@ pub(super) async fn end_all(processes: &[ProcessId]) -> Result<(), Error> {
     for process in processes {
         process::signal(process.pid, process.started, rustix::process::Signal::KILL);
     }
-    let deadline = Instant::now() + END_DEADLINE;
     for process in processes {
-        while process.is_alive() {
-            if Instant::now() > deadline {
-                let (what, pid) = ("guest", process.pid);
-                return Err(ProviderError::Survivor { what, pid }.into());
-            }
-            tokio::time::sleep(LOOK).await;
+        if !process::ends(process.pid, process.started, END_DEADLINE).await {
+            let (what, pid) = ("guest", process.pid);
+            return Err(ProviderError::Survivor { what, pid }.into());
         }
     }
     Ok(())

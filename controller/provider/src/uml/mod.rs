@@ -42,8 +42,7 @@ use continuum_host::{
     keys::Secrets,
     state::{Deployment, ResourceKind},
 };
-use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix};
-use continuum_plan::managers;
+use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
 use control_groups::ControlGroups;
 use kernel::Kernel;
 use network::Owner;
@@ -91,7 +90,7 @@ impl Provider for Uml {
             emulates_network: true,
             has_machines: true,
             needs_namespace: true,
-            default_prefix: (192, 168),
+            default_prefixes: Prefixes::new(192, 168),
         }
     }
 
@@ -167,18 +166,7 @@ impl Provider for Uml {
         secrets: &Secrets,
         deployment: &mut Deployment,
     ) -> Result<(), Error> {
-        // A deployment keeps the image that it was begun with.
-        let image = if let Some(key) = &deployment.facts().image {
-            continuum_images::store::find(&context.cache, key)?
-        } else {
-            let manager = managers::find(config.software.resource_manager);
-            let role = manager.and_then(managers::ResourceManager::image_role);
-            let (image, note) = continuum_images::store::current_for(&context.cache, role)?;
-            if let Some(note) = note {
-                context.progress.line(&note);
-            }
-            image
-        };
+        let image = crate::image::of(context, config, deployment)?;
         let kernel = kernel::kernel(context)?;
         let release = probe::release(context, &kernel).await?;
         let base = kernel::base(context, &image)?;

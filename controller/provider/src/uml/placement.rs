@@ -85,7 +85,7 @@ mod tests {
 
     fn plan(text: &str) -> Plan {
         let config = parse(text, "t.toml", false, "t", &[]).unwrap().config;
-        continuum_plan::plan(&config, Prefix([10, 0, 0]))
+        continuum_plan::plan(&config, Prefix::from([10, 0, 0]))
     }
 
     fn placed(plan: &Plan, mut promised: Promised) -> Vec<(u32, Option<u32>)> {

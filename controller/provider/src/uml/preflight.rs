@@ -117,7 +117,7 @@ mod tests {
         let config = continuum_plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        let plan = continuum_plan::plan(&config, Prefix([192, 168, 100]));
+        let plan = continuum_plan::plan(&config, Prefix::from([192, 168, 100]));
         let allow = Allow {
             unlimited,
             ..Allow::default()

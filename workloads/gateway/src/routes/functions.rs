@@ -11,6 +11,7 @@ use axum::{
     body::Bytes,
     extract::{Path, Query, State},
 };
+use continuum_common::wait::Patience;
 use continuum_openfaas_api::{DeleteFunctionRequest, FunctionDeployment, FunctionStatus};
 use http::StatusCode;
 use k8s_openapi::api::{
@@ -22,7 +23,6 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
 };
 use std::{sync::atomic::Ordering, time::Duration};
-use tokio::time::Instant;
 
 /// Updates that lost against another one are made again.
 const CONFLICTS: u32 = 5;
@@ -131,22 +131,15 @@ pub(super) async fn deploy(
     check_secrets(&context, &wanted, &namespace).await?;
     let doing = format!("deploy function {}", wanted.service);
     let all = deployments(&context, &namespace);
-    let deadline = Instant::now() + config.upstream_timeout;
-    loop {
-        match all.create(&PostParams::default(), &made).await {
-            // One of that name that was removed goes when the last of its calls has ended.
-            Err(kube::Error::Api(status))
-                if status.code == 409
-                    && Instant::now() < deadline
-                    && is_leaving(&all, &wanted.service).await =>
-            {
-                tokio::time::sleep(NEXT_LOOK).await;
-            }
-            other => {
-                other.map_err(|e| ApiError::of_cluster(&doing, e))?;
-                break;
-            }
+    let mut patience = Patience::new(config.upstream_timeout, NEXT_LOOK);
+    while let Err(error) = all.create(&PostParams::default(), &made).await {
+        // One of that name that was removed goes when the last of its calls has ended.
+        let is_taken = matches!(&error, kube::Error::Api(status) if status.code == 409);
+        let failed = |error| ApiError::of_cluster(&doing, error);
+        if !is_taken || !is_leaving(&all, &wanted.service).await {
+            return Err(failed(error));
         }
+        patience.again(error).await.map_err(failed)?;
     }
     ensure_service(&context, &wanted, &namespace, &doing).await?;
     Ok(StatusCode::ACCEPTED)

@@ -8,7 +8,8 @@ pub(super) use sampler::FunctionSampler;
 
 use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_agents::ArtifactSource;
-use continuum_cluster::{ask, client, not_running_reasons};
+use continuum_cluster::{ask, client, with_reasons};
+use continuum_common::wait::Wait;
 use continuum_config::{Benchmark, FunctionLoad};
 use continuum_host::{error::Error, keys::Secrets};
 use continuum_model::Role;
@@ -21,10 +22,7 @@ use continuum_plan::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 /// An emulated guest loads libtorch for half a minute.
 const READY_DEADLINE: Duration = Duration::from_mins(8);
@@ -200,43 +198,41 @@ async fn wait_ready(
     name: &str,
     replicas: u32,
 ) -> Result<(), Error> {
-    let begun = Instant::now();
+    let mut wait = Wait::new(
+        format!("function {name} to be ready"),
+        READY_DEADLINE,
+        LOOK_AGAIN_AFTER,
+    );
     let mut said = String::new();
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), FUNCTION_NAMESPACE);
-    loop {
-        let why = match gateway.status(name).await {
-            Ok(status) if status.available_replicas >= u64::from(replicas) => {
-                let doing = format!("look at function {name}");
-                if is_rolled_out(&ask(&doing, || deployments.get(name)).await?) {
-                    return Ok(());
+    let ready = async {
+        loop {
+            let why = match gateway.status(name).await {
+                Ok(status) if status.available_replicas >= u64::from(replicas) => {
+                    let doing = format!("look at function {name}");
+                    if is_rolled_out(&ask(&doing, || deployments.get(name)).await?) {
+                        return Ok(());
+                    }
+                    "replicas of what it was before are still there".to_owned()
                 }
-                "replicas of what it was before are still there".to_owned()
+                Ok(status) => format!(
+                    "{} of {} replicas are ready",
+                    status.available_replicas, status.replicas
+                ),
+                Err(error) => error.to_string(),
+            };
+            // Once is enough until it is something else.
+            if said != why {
+                let line = format!("function {name}: {why}");
+                session.context.progress.say(&line);
+                said.clone_from(&why);
             }
-            Ok(status) => format!(
-                "{} of {} replicas are ready",
-                status.available_replicas, status.replicas
-            ),
-            Err(error) => error.to_string(),
-        };
-        if begun.elapsed() > READY_DEADLINE {
-            let troubles = not_running_reasons(client, FUNCTION_NAMESPACE).await;
-            return Err(Error::Deadline {
-                what: format!("function {name} to be ready"),
-                after: READY_DEADLINE,
-                last: [vec![why], troubles].concat().join("; "),
-            });
+            wait.again(why).await?;
         }
-        // Once is enough until it is something else.
-        if said != why {
-            let line = format!("function {name}: {why}");
-            session.context.progress.say(&line);
-            said = why;
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
-            () = session.context.cancel.cancelled() => return Err(Error::Interrupted),
-        }
-    }
+    };
+    let ready = session.context.cancel.run_until_cancelled(ready).await;
+    let ready = ready.unwrap_or(Err(Error::Interrupted));
+    with_reasons(ready, client, FUNCTION_NAMESPACE).await
 }
 
 #[cfg(test)]

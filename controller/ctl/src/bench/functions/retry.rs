@@ -2,10 +2,10 @@
 //! an emulated machine that is busy.
 
 use crate::error::CommandError;
+use continuum_common::wait::Wait;
 use continuum_host::{error::Error, progress::Progress};
 use continuum_openfaas_api::client::ClientError;
 use std::time::Duration;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// A gateway that still does not answer after this time is lost.
@@ -22,39 +22,30 @@ pub(super) async fn with_retry<T, F>(
 where
     F: Future<Output = Result<T, ClientError>>,
 {
-    let begun = Instant::now();
-    loop {
-        let answer = tokio::select! {
-            answer = question() => answer,
-            () = cancel.cancelled() => return Err(Error::Interrupted),
-        };
-        let error = match answer {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        if error.status().is_some_and(|s| !s.is_server_error()) {
-            let (doing, source) = (doing.to_owned(), error);
-            return Err(CommandError::Gateway { doing, source }.into());
+    let mut wait = Wait::new(format!("the gateway, to {doing}"), SILENCE, AGAIN_AFTER);
+    let asking = async {
+        loop {
+            let error = match question().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            if error.status().is_some_and(|s| !s.is_server_error()) {
+                let (doing, source) = (doing.to_owned(), error);
+                return Err(CommandError::Gateway { doing, source }.into());
+            }
+            progress.say(&format!("{doing}: {error}; asked again"));
+            wait.again(error.to_string()).await?;
         }
-        if begun.elapsed() > SILENCE {
-            return Err(Error::Deadline {
-                what: format!("the gateway, to {doing}"),
-                after: SILENCE,
-                last: error.to_string(),
-            });
-        }
-        progress.say(&format!("{doing}: {error}; asked again"));
-        tokio::select! {
-            () = tokio::time::sleep(AGAIN_AFTER) => {}
-            () = cancel.cancelled() => return Err(Error::Interrupted),
-        }
-    }
+    };
+    let asked = cancel.run_until_cancelled(asking).await;
+    asked.unwrap_or(Err(Error::Interrupted))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicU16, Ordering};
+    use tokio::time::Instant;
 
     fn refused(status: u16) -> ClientError {
         ClientError::Refused {

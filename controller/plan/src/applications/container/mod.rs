@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn everyone_is_told_where_the_others_are() {
         let config = parse(CONFIG, "own.toml", false, "own", &[]).unwrap().config;
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let benchmark = config.benchmark.as_ref().unwrap();
         let runs = crate::applications::of(benchmark).runs(&plan, benchmark);
         assert_eq!(runs.len(), 3);

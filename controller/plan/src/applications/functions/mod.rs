@@ -188,7 +188,7 @@ mod tests {
         let config = parse(r#""image 0.5", "fibonacci 2 {\"n\": 20}""#)
             .unwrap()
             .config;
-        let plan = crate::plan(&config, Prefix([192, 168, 100]));
+        let plan = crate::plan(&config, Prefix::from([192, 168, 100]));
         let benchmark = config.benchmark.as_ref().unwrap();
         let runs = runs(&plan, benchmark);
         assert_eq!(runs.len(), 2);

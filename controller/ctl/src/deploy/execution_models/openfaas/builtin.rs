@@ -162,7 +162,7 @@ pub(super) mod tests {
         let config = continuum_plan::parse(text, "d.toml", false, "d", &[])
             .unwrap()
             .config;
-        continuum_plan::plan(&config, Prefix([192, 168, 100])).nodes[0].clone()
+        continuum_plan::plan(&config, Prefix::from([192, 168, 100])).nodes[0].clone()
     }
 
     #[test]

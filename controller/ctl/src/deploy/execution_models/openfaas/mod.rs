@@ -7,16 +7,14 @@ mod upstream;
 use super::Installer;
 use crate::{artifacts, error::CommandError, session::Session};
 use continuum_agents::ArtifactSource;
-use continuum_cluster::{apply, client, not_running_reasons};
+use continuum_cluster::{apply, client, with_reasons};
+use continuum_common::wait::Wait;
 use continuum_config::{Config, ExecutionModelKind, OpenFaasDistribution};
 use continuum_host::{error::Error, keys::Secrets};
 use continuum_model::{Facts, Role};
 use continuum_openfaas_api::client::Gateway;
 use continuum_plan::execution_models::OPENFAAS_IMAGES;
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 pub use builtin::{FUNCTIONS as FUNCTION_NAMESPACE, objects};
 pub use upstream::objects as upstream_objects;
@@ -106,28 +104,27 @@ async fn wait(
     password: &str,
 ) -> Result<String, Error> {
     let gateway = Gateway::new(address, password);
-    let begun = Instant::now();
-    loop {
-        let asked = async {
-            gateway.health().await?;
-            gateway.info().await
-        };
-        let why = match asked.await {
-            Ok(info) => {
-                let provider = info.provider;
-                return Ok(format!("{} {}", provider.provider, info.version.release));
-            }
-            Err(error) => error.to_string(),
-        };
-        if begun.elapsed() > START_DEADLINE {
-            let pods = not_running_reasons(client, builtin::NAMESPACE).await;
-            return Err(Error::Deadline {
-                what: format!("the gateway at {address} to answer"),
-                after: START_DEADLINE,
-                last: [vec![why], pods].concat().join("; "),
-            });
+    let mut wait = Wait::new(
+        format!("the gateway at {address} to answer"),
+        START_DEADLINE,
+        LOOK_AGAIN_AFTER,
+    );
+    let answered = async {
+        loop {
+            let asked = async {
+                gateway.health().await?;
+                gateway.info().await
+            };
+            let why = match asked.await {
+                Ok(info) => {
+                    let provider = info.provider.provider;
+                    return Ok(format!("{provider} {}", info.version.release));
+                }
+                Err(error) => error.to_string(),
+            };
+            session.context.progress.say(&format!("gateway: {why}"));
+            wait.again(why).await?;
         }
-        session.context.progress.say(&format!("gateway: {why}"));
-        tokio::time::sleep(LOOK_AGAIN_AFTER).await;
-    }
+    };
+    with_reasons(answered.await, client, builtin::NAMESPACE).await
 }

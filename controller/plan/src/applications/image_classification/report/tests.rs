@@ -71,7 +71,7 @@ fn report_after(
     let config = crate::parse(CONFIG, "d.toml", false, "d", &[])
         .unwrap()
         .config;
-    let plan = crate::plan(&config, Prefix([127, 77, 100]));
+    let plan = crate::plan(&config, Prefix::from([127, 77, 100]));
     let mut endpoint = run("endpoint0", Phase::Endpoint, samples.clone());
     change(&mut endpoint);
     let worker = run("edge0", Phase::Worker, samples);
