@@ -1,24 +1,19 @@
 //! The endpoint on its own: makes the load and classifies it, with a queue between.
 
 use crate::{
-    MAX_MESSAGE_BYTES,
     classifier::ClassifierFactory,
     dataset::Dataset,
-    endpoint::Ticks,
-    pacing::{Pace, SLIP},
-    photo,
-    queue::ByteQueue,
-    sample_file::SampleFile,
+    rounds::{Role, Rounds, Source},
+    sent::Sent,
     workers::{Classified, Job, Workers},
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
-    event::{Event, Summary},
+    event::Summary,
     photo_sample::{Loss, Sample},
     spec::Combined,
 };
-use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 pub(crate) async fn run(
@@ -28,187 +23,97 @@ pub(crate) async fn run(
 ) -> Result<(), RunError> {
     let clock = AnchoredClock::start();
     let dataset = Dataset::open(&context.bundle.join(&spec.dataset))?;
-    let queue = Arc::new(ByteQueue::<Job<u64>>::new(
-        spec.queue_bytes.max(MAX_MESSAGE_BYTES as u64),
-    ));
-    let (result_tx, mut results) = mpsc::unbounded_channel::<Classified<u64>>();
+    let (result_tx, results) = mpsc::unbounded_channel();
     let workers = Workers::start(
-        spec.classifiers,
+        context,
+        (spec.classifiers, spec.queue_bytes),
         factory,
-        &queue,
         clock,
-        &context.events,
-        move |result| {
-            result_tx.send(result).ok();
-        },
+        move |result| drop(result_tx.send(result)),
     )
     .await?;
-    context.events.send(&Event::Ready {
-        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
-    });
-
-    let mut alone = Alone {
-        context,
-        clock,
-        dataset,
-        queue: &queue,
-        samples: Vec::new(),
-        summary: Summary::default(),
-        sample_file: SampleFile::create(context.out)?,
-        ticks: Ticks::start(),
-        last_report: Instant::now(),
+    workers.tell_ready(context, factory);
+    let alone = Alone {
+        sent: Sent::new(context, clock, dataset, spec.load)?,
+        workers,
         last_result: None,
-        total: spec.load.count(),
     };
-    let result = alone.work(spec, &mut results).await;
-    queue.close();
+    let mut rounds = Rounds::new(context, results, alone);
+    let result = rounds.send_all(spec.load).await;
+    let Alone {
+        mut sent,
+        mut workers,
+        ..
+    } = rounds.role;
     if result.is_ok() {
         workers.join();
     }
-    alone.finish(result)
+    sent.summary.dropped = workers.queue.dropped();
+    sent.finish(result, |sample| sample.lost.unwrap_or(Loss::AtWorker))
 }
 
 struct Alone<'a> {
-    context: &'a RunContext<'a>,
-    clock: AnchoredClock,
-    dataset: Dataset,
-    queue: &'a ByteQueue<Job<u64>>,
-    samples: Vec<Sample>,
-    summary: Summary,
-    sample_file: SampleFile,
-    ticks: Ticks,
-    last_report: Instant,
+    sent: Sent<'a>,
+    workers: Workers<u64>,
     last_result: Option<Instant>,
-    total: u64,
 }
 
-impl Alone<'_> {
-    async fn work(
-        &mut self,
-        spec: &Combined,
-        results: &mut mpsc::UnboundedReceiver<Classified<u64>>,
-    ) -> Result<(), RunError> {
-        let pace = Pace::new(Instant::now() + Duration::from_millis(100), spec.load);
-        for id in 0..self.total {
-            let due = pace.due(id);
-            self.until(results, tokio::time::sleep_until(due)).await?;
-            self.generate(id, due).await?;
-        }
-        while self.summary.answered + self.summary.bad_inputs + self.queue.dropped() < self.total
-            && Instant::now() < pace.deadline(self.last_result)
-        {
-            let look = tokio::time::sleep(Duration::from_millis(20));
-            self.until(results, look).await?;
-        }
-        Ok(())
+impl Role for Alone<'_> {
+    type Heard = Classified<u64>;
+
+    fn take(&mut self, result: Classified<u64>) {
+        self.last_result = Some(Instant::now());
+        let Classified {
+            tag,
+            mut stages,
+            scores,
+        } = result;
+        let at = stages.classified_unix_ns;
+        stages.replied_unix_ns = at;
+        self.sent.answered(tag, stages, scores.first(), at);
     }
 
-    /// Waits for something and takes results meanwhile; ends early only when the run is to end.
-    async fn until(
-        &mut self,
-        results: &mut mpsc::UnboundedReceiver<Classified<u64>>,
-        what: impl Future<Output = ()>,
-    ) -> Result<(), RunError> {
-        tokio::pin!(what);
-        loop {
-            tokio::select! {
-                biased;
-                () = self.context.stop.requested() => return Err(RunError::Stopped),
-                Some(result) = results.recv() => self.take(&result),
-                () = &mut what => return Ok(()),
-                () = tokio::time::sleep_until(self.ticks.next()) => {
-                    self.ticks.tick(&mut self.summary);
-                    if self.last_report.elapsed() >= Duration::from_secs(1) {
-                        self.last_report = Instant::now();
-                        self.context.events.send(&Event::Progress {
-                            done: self.summary.answered,
-                            total: Some(self.total),
-                        });
-                    }
-                }
-            }
-        }
+    fn summary(&mut self) -> &mut Summary {
+        &mut self.sent.summary
     }
 
-    async fn generate(&mut self, id: u64, due: Instant) -> Result<(), RunError> {
-        if due.elapsed() > SLIP {
-            self.summary.slips += 1;
-        }
-        let (path, photo) = self.dataset.file(id);
-        let begun_ns = self.clock.now_unix_ns();
-        let jpeg = tokio::select! {
-            jpeg = tokio::fs::read(path) => jpeg,
-            () = self.context.stop.requested() => return Err(RunError::Stopped),
-        };
-        let jpeg = jpeg.map_err(|source| RunError::File {
-            doing: "read photo",
-            path: path.display().to_string(),
-            source,
-        })?;
-        let sent_ns = self.clock.now_unix_ns();
-        let mut sample = Sample {
-            endpoint: self.context.spec.node.clone(),
-            id,
-            photo,
-            bytes: jpeg.len() as u64,
-            due_ns: self.clock.at_unix_ns(due.into_std()),
-            begun_ns,
-            sent_ns,
-            class: -1,
-            sends: 1,
-            ..Sample::default()
-        };
-        self.summary.sent += 1;
-        let has_room = self.queue.push(Job {
+    fn progress(&self) -> (u64, Option<u64>) {
+        (self.sent.summary.answered, Some(self.sent.total))
+    }
+}
+
+impl Source for Alone<'_> {
+    async fn send(
+        rounds: &mut Rounds<'_, Self>,
+        id: u64,
+        due: Instant,
+    ) -> Result<Option<Instant>, RunError> {
+        let Self { sent, workers, .. } = &mut rounds.role;
+        let begun = sent.begin(id, due);
+        let jpeg = sent.read(id).await?;
+        let sent_ns = sent.clock.now_unix_ns();
+        let bytes = jpeg.len() as u64;
+        let has_room = workers.queue.push(Job {
             tag: id,
             jpeg,
             received_unix_ns: sent_ns,
         });
-        sample.lost = (!has_room).then_some(Loss::NoRoom);
-        self.sample_file.add(&sample);
-        self.samples.push(sample);
-        Ok(())
+        sent.add(Sample {
+            bytes,
+            sent_ns,
+            lost: (!has_room).then_some(Loss::NoRoom),
+            ..begun
+        });
+        Ok(None)
     }
 
-    fn take(&mut self, result: &Classified<u64>) {
-        self.last_result = Some(Instant::now());
-        take(&mut self.samples, &mut self.summary, result);
-        let sample = usize::try_from(result.tag).ok();
-        if let Some(sample) = sample.and_then(|i| self.samples.get(i)) {
-            self.sample_file.add(sample);
-        }
+    fn is_open(&self) -> bool {
+        let summary = &self.sent.summary;
+        summary.answered + summary.bad_inputs + self.workers.queue.dropped() < self.sent.total
     }
 
-    /// The end, however it came.
-    fn finish(mut self, result: Result<(), RunError>) -> Result<(), RunError> {
-        for sample in self.samples.iter_mut().filter(|s| !s.is_answered()) {
-            sample.lost = sample.lost.or(Some(Loss::AtWorker));
-            self.summary.lost += 1;
-        }
-        self.summary.dropped = self.queue.dropped();
-        let written = self.sample_file.replace(&self.samples);
-        self.context.events.send(&Event::Finished(self.summary));
-        result.and(written)
-    }
-}
-
-fn take(samples: &mut [Sample], summary: &mut Summary, result: &Classified<u64>) {
-    let Some(sample) = usize::try_from(result.tag)
-        .ok()
-        .and_then(|i| samples.get_mut(i))
-    else {
-        return;
-    };
-    sample.stages = result.stages;
-    sample.stages.replied_unix_ns = result.stages.classified_unix_ns;
-    sample.answered_ns = result.stages.classified_unix_ns;
-    sample.copies = 1;
-    if let Some(best) = result.scores.first() {
-        sample.class = i32::from(best.class);
-        sample.probability = best.probability;
-        summary.answered += 1;
-    } else {
-        summary.bad_inputs += 1;
+    fn last_sign(&self) -> Option<Instant> {
+        self.last_result
     }
 }
 

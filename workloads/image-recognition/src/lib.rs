@@ -32,7 +32,9 @@ pub mod pacing;
 pub mod photo;
 mod publisher;
 mod queue;
+mod rounds;
 mod sample_file;
+mod sent;
 mod subscriber;
 #[cfg(feature = "torch")]
 pub mod weights;

@@ -5,23 +5,22 @@ use crate::{
     dataset::Dataset,
     endpoint::{Endpoint, Heard},
     mqtt::{Seen, Session, Tag},
-    pacing::{Pace, SLIP},
+    rounds::{LOOK, Rounds, Source},
+    sent::Sent,
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
     event::Event,
     header::{Header, Kind},
-    photo_sample::Sample,
     spec::Publisher,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 
 /// How often the worker is told of the end until it has heard it, and for how long.
 const END_EVERY: Duration = Duration::from_secs(2);
 const END_WITHIN: Duration = Duration::from_secs(20);
-const LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<(), RunError> {
     let clock = AnchoredClock::start();
@@ -47,107 +46,86 @@ pub(crate) async fn run(context: &RunContext<'_>, spec: &Publisher) -> Result<()
         },
     )
     .await?;
-    let total = spec.load.count();
-    let mut endpoint = Endpoint::new(context, session, clock, dataset, heard, total, run)?;
+    let sent = Sent::new(context, clock, dataset, spec.load)?;
+    let mut rounds = Rounds::new(context, heard, Endpoint::new(sent, session, run));
     context.events.send(&Event::Ready {
         detail: format!("broker {}", spec.broker),
     });
-    let result = work(&mut endpoint, spec).await;
-    endpoint.finish(result)
-}
-
-async fn work(endpoint: &mut Endpoint<'_>, spec: &Publisher) -> Result<(), RunError> {
-    let pace = Pace::new(Instant::now() + Duration::from_millis(100), spec.load);
-    // Until when the connection took nothing more.
-    let mut waited_until = None;
-    for id in 0..endpoint.total {
-        let due = pace.due(id);
-        endpoint.until(tokio::time::sleep_until(due)).await?;
-        if due.elapsed() > SLIP {
-            endpoint.summary.slips += 1;
-            endpoint.summary.slips_waiting += u64::from(waited_until.is_some_and(|at| at > due));
-        }
-        if let Some(at) = send(endpoint, id, due).await? {
-            waited_until = Some(at);
-        }
-    }
-    while !endpoint.open.is_empty() && Instant::now() < pace.deadline(endpoint.last_sign) {
-        endpoint.until(tokio::time::sleep(LOOK)).await?;
-    }
-    end(endpoint).await
-}
-
-/// Sends one photo; returns when there was room for it, if there was none at first.
-async fn send(
-    endpoint: &mut Endpoint<'_>,
-    id: u64,
-    due: Instant,
-) -> Result<Option<Instant>, RunError> {
-    let (_, photo) = endpoint.dataset.file(id);
-    let mut sample = Sample {
-        endpoint: endpoint.context.spec.node.clone(),
-        id,
-        photo,
-        due_ns: endpoint.clock.at_unix_ns(due.into_std()),
-        begun_ns: endpoint.clock.now_unix_ns(),
-        class: -1,
-        sends: 1,
-        ..Sample::default()
+    let result = match rounds.send_all(spec.load).await {
+        Ok(()) => end(&mut rounds).await,
+        stopped => stopped,
     };
-    let mut message = endpoint.message(id, &sample).await?;
-    let bytes = message.len() as u64;
-    let mut waited = None;
-    if !endpoint.session.has_room(bytes) {
-        let begun = Instant::now();
-        let waiting = endpoint.session.waiting_bytes();
-        tracing::warn!("photo {id} waits: the broker has not taken the {waiting} bytes before it");
-        let session = std::sync::Arc::clone(&endpoint.session);
-        let room = endpoint.until(session.room(bytes)).await;
-        endpoint.summary.waits += 1;
-        endpoint.summary.waited_ms += begun.elapsed().as_millis() as u64;
-        room?;
-        waited = Some(Instant::now());
+    rounds.role.finish(result)
+}
+
+impl Source for Endpoint<'_> {
+    async fn send(
+        rounds: &mut Rounds<'_, Self>,
+        id: u64,
+        due: Instant,
+    ) -> Result<Option<Instant>, RunError> {
+        let endpoint = &rounds.role;
+        let mut sample = endpoint.sent.begin(id, due);
+        let mut message = endpoint.message(&sample).await?;
+        let session = Arc::clone(&endpoint.session);
+        let bytes = message.len() as u64;
+        let mut waited = None;
+        if !session.has_room(bytes) {
+            let begun = Instant::now();
+            let waiting = session.waiting_bytes();
+            tracing::warn!(
+                "photo {id} waits: the broker has not taken the {waiting} bytes before it"
+            );
+            let room = rounds.until(session.room(bytes)).await;
+            let summary = &mut rounds.role.sent.summary;
+            summary.waits += 1;
+            summary.waited_ms += begun.elapsed().as_millis() as u64;
+            room?;
+            waited = Some(Instant::now());
+        }
+        let endpoint = &mut rounds.role;
+        sample.sent_ns = endpoint.sent.clock.now_unix_ns();
+        sample.bytes = bytes;
+        Header::set_sent(&mut message, sample.sent_ns);
+        session.publish(TOPIC_PHOTOS, message, Tag::Photo(id));
+        endpoint.open.insert(id);
+        endpoint.sent.add(sample);
+        Ok(waited)
     }
-    sample.sent_ns = endpoint.clock.now_unix_ns();
-    sample.bytes = bytes;
-    Header::set_sent(&mut message, sample.sent_ns);
-    endpoint
-        .session
-        .publish(TOPIC_PHOTOS, message, Tag::Photo(id));
-    endpoint.summary.sent += 1;
-    endpoint.open.insert(id);
-    endpoint.sample_file.add(&sample);
-    endpoint.samples.push(sample);
-    Ok(waited)
+
+    fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn last_sign(&self) -> Option<Instant> {
+        self.last_sign
+    }
 }
 
 /// Tells the worker that there will be nothing more, until it has said so back.
-async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
+async fn end(rounds: &mut Rounds<'_, Endpoint<'_>>) -> Result<(), RunError> {
     let give_up = Instant::now() + END_WITHIN;
     let mut say_at = Instant::now();
-    let session = std::sync::Arc::clone(&endpoint.session);
-    while !endpoint.is_ended && Instant::now() < give_up {
+    let session = Arc::clone(&rounds.role.session);
+    while !rounds.role.is_ended && Instant::now() < give_up {
         if say_at <= Instant::now() {
             say_at = Instant::now() + END_EVERY;
             if !session.has(Tag::End) {
-                let header = Header::about(
-                    Kind::End,
-                    &endpoint.context.spec.node,
-                    endpoint.run,
-                    endpoint.total,
-                );
+                let Endpoint { sent, run, .. } = &rounds.role;
+                let node = &sent.context.spec.node;
+                let header = Header::about(Kind::End, node, *run, sent.total);
                 session.publish(TOPIC_PHOTOS, header.encode(&[]), Tag::End);
             }
         }
-        endpoint.until(tokio::time::sleep(LOOK)).await?;
+        rounds.until(tokio::time::sleep(LOOK)).await?;
     }
-    if !endpoint.is_ended {
+    if !rounds.role.is_ended {
         // With all answers the worker knows by itself that this is the end.
-        if !endpoint.open.is_empty() {
+        if rounds.role.is_open() {
             return Err(RunError::Deadline {
                 what: format!(
                     "the worker to answer {} photos, and to hear that this is the end",
-                    endpoint.open.len()
+                    rounds.role.open.len()
                 ),
                 seconds: END_WITHIN.as_secs(),
             });
@@ -155,12 +133,12 @@ async fn end(endpoint: &mut Endpoint<'_>) -> Result<(), RunError> {
         tracing::warn!("the worker did not say that it has heard of the end");
         return Ok(());
     }
-    endpoint
+    rounds
         .until(tokio::time::timeout(
             Duration::from_secs(2),
             session.flush(),
         ))
         .await?
         .ok();
-    endpoint.until(session.close()).await
+    rounds.until(session.close()).await
 }

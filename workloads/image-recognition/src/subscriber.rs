@@ -1,13 +1,12 @@
 //! The worker: takes photos from the broker at once, classifies them in order, answers.
 
 use crate::{
-    MAX_MESSAGE_BYTES, TOPIC_PHOTOS, TOPIC_REPLIES,
+    TOPIC_PHOTOS, TOPIC_REPLIES,
     classifier::ClassifierFactory,
-    endpoint::Ticks,
     ledger::Ledger,
     mqtt::{Seen, Session, Tag},
-    photo,
     queue::ByteQueue,
+    rounds::{Role, Rounds, TICK},
     sample_file::SampleFile,
     workers::{Classified, Job, Workers},
 };
@@ -31,6 +30,8 @@ const MOST_ASKED: u64 = 10_000_000;
 
 /// What the worker hears, apart from photos.
 enum Heard {
+    /// By its own classifiers.
+    Classified(Classified<Header>),
     Ask(Header, IdSet),
     End(Header),
     Dropped(Header),
@@ -39,17 +40,13 @@ enum Heard {
 }
 
 struct Worker<'a> {
-    context: &'a RunContext<'a>,
-    spec: &'a Subscriber,
+    events: &'a EventSink,
     session: &'a Session,
     clock: AnchoredClock,
-    queue: &'a ByteQueue<Job<Header>>,
     ledger: &'a Mutex<Ledger>,
     sample_file: SampleFile,
     summary: Summary,
     bad_messages: u64,
-    ticks: Ticks,
-    last_report: Instant,
 }
 
 pub(crate) async fn run(
@@ -58,37 +55,27 @@ pub(crate) async fn run(
     factory: &dyn ClassifierFactory,
 ) -> Result<(), RunError> {
     let clock = AnchoredClock::start();
-    let queue = Arc::new(ByteQueue::<Job<Header>>::new(
-        spec.queue_bytes.max(MAX_MESSAGE_BYTES as u64),
-    ));
-    let (result_tx, mut results) = mpsc::unbounded_channel::<Classified<Header>>();
-    let starting = Workers::start(
-        spec.classifiers,
+    let (heard_tx, heard) = mpsc::unbounded_channel();
+    let mut workers = Workers::start(
+        context,
+        (spec.classifiers, spec.queue_bytes),
         factory,
-        &queue,
         clock,
-        &context.events,
-        move |result| {
-            result_tx.send(result).ok();
+        {
+            let heard_tx = heard_tx.clone();
+            move |result| drop(heard_tx.send(Heard::Classified(result)))
         },
-    );
-    let workers = tokio::select! {
-        workers = starting => workers?,
-        () = context.stop.requested() => {
-            queue.close();
-            return Err(RunError::Stopped);
-        }
-    };
+    )
+    .await?;
 
     let ledger = Arc::new(Mutex::new(Ledger::new(&spec.endpoints, spec.photos)));
-    let (heard_tx, mut heard) = mpsc::unbounded_channel();
     let session = Session::connect(
         &spec.broker,
         &format!("{}-subscriber", context.spec.node),
         Some(TOPIC_PHOTOS.to_owned()),
         &context.stop,
         {
-            let (queue, ledger) = (Arc::clone(&queue), Arc::clone(&ledger));
+            let (queue, ledger) = (Arc::clone(&workers.queue), Arc::clone(&ledger));
             move |seen| {
                 let heard = match seen {
                     Seen::Reconnected => Some(Heard::Reconnected),
@@ -103,25 +90,24 @@ pub(crate) async fn run(
         },
     )
     .await?;
-    let sample_file = SampleFile::create(context.out)?;
-    context.events.send(&Event::Ready {
-        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
-    });
-    let mut worker = Worker {
-        context,
-        spec,
+    let worker = Worker {
+        events: &context.events,
         session: &session,
         clock,
-        queue: &queue,
         ledger: &ledger,
-        sample_file,
+        sample_file: SampleFile::create(context.out)?,
         summary: Summary::default(),
         bad_messages: 0,
-        ticks: Ticks::start(),
-        last_report: Instant::now(),
     };
-    let result = worker.work(&mut results, &mut heard).await;
-    queue.close();
+    workers.tell_ready(context, factory);
+    let mut rounds = Rounds::new(context, heard, worker);
+    let result = work(&mut rounds, &workers.queue, spec.deadline_s).await;
+    let Worker {
+        mut sample_file,
+        mut summary,
+        bad_messages,
+        ..
+    } = rounds.role;
     if result.is_ok() {
         workers.join();
         let goodbye = async {
@@ -135,13 +121,35 @@ pub(crate) async fn run(
             () = context.stop.requested() => {}
         }
     }
-    let mut summary = worker.summary;
     summary.reconnects = session.reconnects();
-    summary.dropped = queue.dropped();
-    summary.bad_inputs += worker.bad_messages;
-    let written = worker.sample_file.check();
+    summary.dropped = workers.queue.dropped();
+    summary.bad_inputs += bad_messages;
+    let written = sample_file.check();
     context.events.send(&Event::Finished(summary));
     result.and(written)
+}
+
+/// Until all endpoints have ended, and everything of theirs is answered.
+async fn work(
+    rounds: &mut Rounds<'_, Worker<'_>>,
+    queue: &ByteQueue<Job<Header>>,
+    deadline_s: f64,
+) -> Result<(), RunError> {
+    let deadline = Instant::now() + Duration::from_secs_f64(deadline_s);
+    loop {
+        // Answers are small, and there are no more of them than photos that were taken.
+        rounds.until(tokio::time::sleep(TICK)).await?;
+        let open = lock(rounds.role.ledger).open();
+        if open.is_empty() && queue.is_idle() && rounds.is_idle() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(RunError::Deadline {
+                what: format!("endpoints to finish ({})", open.join(", ")),
+                seconds: deadline_s as u64,
+            });
+        }
+    }
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {
@@ -184,92 +192,11 @@ fn take(
     }
 }
 
-fn bad_message(events: &EventSink, why: String) {
-    events.send(&Event::BadInput {
-        what: "message".into(),
-        why,
-    });
-}
-
 impl Worker<'_> {
-    async fn work(
-        &mut self,
-        results: &mut mpsc::UnboundedReceiver<Classified<Header>>,
-        heard: &mut mpsc::UnboundedReceiver<Heard>,
-    ) -> Result<(), RunError> {
-        let deadline = Instant::now() + Duration::from_secs_f64(self.spec.deadline_s);
-        loop {
-            // Answers are small, and there are no more of them than photos that were taken.
-            tokio::select! {
-                () = self.context.stop.requested() => return Err(RunError::Stopped),
-                Some(result) = results.recv() => self.answer(result),
-                Some(heard) = heard.recv() => self.hear(heard),
-                () = tokio::time::sleep_until(self.ticks.next()) => {
-                    self.ticks.tick(&mut self.summary);
-                    let resent = self.session.take_resent();
-                    self.summary.resent += resent.iter().filter(|t| **t == Tag::Reply).count() as u64;
-                    if self.last_report.elapsed() >= Duration::from_secs(1) {
-                        self.last_report = Instant::now();
-                        let done = self.summary.sent;
-                        self.context.events.send(&Event::Progress { done, total: None });
-                    }
-                    let open = lock(self.ledger).open();
-                    if open.is_empty() && self.queue.is_idle() && results.is_empty() && heard.is_empty() {
-                        return Ok(());
-                    }
-                    if Instant::now() >= deadline {
-                        return Err(RunError::Deadline {
-                            what: format!("endpoints to finish ({})", open.join(", ")),
-                            seconds: self.spec.deadline_s as u64,
-                        });
-                    }
-                }
-            }
-        }
-    }
-
     fn say(&self, header: &Header, body: &[u8]) {
         let topic = format!("{TOPIC_REPLIES}/{}", header.endpoint);
         self.session
             .publish(&topic, header.encode(body), Tag::Reply);
-    }
-
-    fn hear(&mut self, heard: Heard) {
-        match heard {
-            Heard::Ask(header, ids) => {
-                let Header { endpoint, run, .. } = header;
-                let told = lock(self.ledger).asked(&endpoint, run, &ids);
-                let topic = format!("{TOPIC_REPLIES}/{endpoint}");
-                for answer in told.answers {
-                    self.summary.resent += 1;
-                    self.session.publish(&topic, answer, Tag::Reply);
-                }
-                for id in told.dropped {
-                    self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
-                }
-                let missing = Header::about(Kind::Missing, &endpoint, run, 0);
-                self.say(&missing, &told.missing.encode());
-            }
-            Heard::End(header) => {
-                lock(self.ledger).ended(&header.endpoint, header.run);
-                self.say(&header, &[]);
-            }
-            Heard::Dropped(header) => {
-                let Header {
-                    endpoint, run, id, ..
-                } = header;
-                self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
-            }
-            Heard::Bad(why) => {
-                self.bad_messages += 1;
-                bad_message(&self.context.events, why);
-            }
-            Heard::Reconnected => {
-                for endpoint in lock(self.ledger).open() {
-                    self.say(&Header::about(Kind::Hello, &endpoint, 0, 0), &[]);
-                }
-            }
-        }
     }
 
     fn answer(&mut self, result: Classified<Header>) {
@@ -304,5 +231,64 @@ impl Worker<'_> {
             probability: best.map_or(0.0, |s| s.probability),
             ..Sample::default()
         });
+    }
+}
+
+impl Role for Worker<'_> {
+    type Heard = Heard;
+
+    fn summary(&mut self) -> &mut Summary {
+        &mut self.summary
+    }
+
+    fn progress(&self) -> (u64, Option<u64>) {
+        (self.summary.sent, None)
+    }
+
+    fn tick(&mut self) {
+        let resent = self.session.take_resent();
+        self.summary.resent += resent.iter().filter(|t| **t == Tag::Reply).count() as u64;
+    }
+
+    fn take(&mut self, heard: Heard) {
+        match heard {
+            Heard::Classified(result) => self.answer(result),
+            Heard::Ask(header, ids) => {
+                let Header { endpoint, run, .. } = header;
+                let told = lock(self.ledger).asked(&endpoint, run, &ids);
+                let topic = format!("{TOPIC_REPLIES}/{endpoint}");
+                for answer in told.answers {
+                    self.summary.resent += 1;
+                    self.session.publish(&topic, answer, Tag::Reply);
+                }
+                for id in told.dropped {
+                    self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
+                }
+                let missing = Header::about(Kind::Missing, &endpoint, run, 0);
+                self.say(&missing, &told.missing.encode());
+            }
+            Heard::End(header) => {
+                lock(self.ledger).ended(&header.endpoint, header.run);
+                self.say(&header, &[]);
+            }
+            Heard::Dropped(header) => {
+                let Header {
+                    endpoint, run, id, ..
+                } = header;
+                self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
+            }
+            Heard::Bad(why) => {
+                self.bad_messages += 1;
+                self.events.send(&Event::BadInput {
+                    what: "message".into(),
+                    why,
+                });
+            }
+            Heard::Reconnected => {
+                for endpoint in lock(self.ledger).open() {
+                    self.say(&Header::about(Kind::Hello, &endpoint, 0, 0), &[]);
+                }
+            }
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Classifier threads between a queue of photos and a callback for results.
 
 use crate::{
+    MAX_MESSAGE_BYTES,
     classifier::{Classifier, ClassifierFactory},
     photo,
     queue::{ByteQueue, HasBytes},
 };
+use continuum_common::error::chain;
 use continuum_workload_core::{
-    application::RunError,
+    application::{RunContext, RunError},
     clock::AnchoredClock,
     error::chain,
     event::{Event, EventSink},
@@ -55,28 +57,33 @@ pub(crate) struct Classified<T> {
     pub(crate) scores: Vec<Score>,
 }
 
-pub(crate) struct Workers {
+/// Ends with its owner; what is in the queue then is classified for nobody.
+pub(crate) struct Workers<T> {
+    pub(crate) queue: Arc<ByteQueue<Job<T>>>,
     threads: Vec<std::thread::JoinHandle<()>>,
 }
 
 /// How long loading the network may take (minutes under emulation).
 const LOAD_DEADLINE: Duration = Duration::from_mins(5);
 
-impl Workers {
-    /// Starts `count` threads and returns when all have loaded their network.
-    pub(crate) async fn start<T: Tagged + Send + 'static>(
-        count: u32,
+impl<T: Tagged + Send + 'static> Workers<T> {
+    /// Starts so many threads with a queue of so many bytes and returns when all have loaded their network.
+    pub(crate) async fn start(
+        context: &RunContext<'_>,
+        (count, queue_bytes): (u32, u64),
         factory: &dyn ClassifierFactory,
-        queue: &Arc<ByteQueue<Job<T>>>,
         clock: AnchoredClock,
-        events: &EventSink,
         on_result: impl Fn(Classified<T>) + Clone + Send + 'static,
     ) -> Result<Self, RunError> {
-        let mut threads = Vec::new();
+        let queue = ByteQueue::new(queue_bytes.max(MAX_MESSAGE_BYTES as u64));
+        let mut workers = Self {
+            queue: Arc::new(queue),
+            threads: Vec::new(),
+        };
         let (ready_tx, mut ready) = tokio::sync::mpsc::unbounded_channel();
         for index in 0..count.max(1) {
-            let queue = Arc::clone(queue);
-            let events = events.clone();
+            let queue = Arc::clone(&workers.queue);
+            let events = context.events.clone();
             let on_result = on_result.clone();
             let ready_tx = ready_tx.clone();
             let make = factory.maker();
@@ -91,11 +98,16 @@ impl Workers {
                         ready_tx.send(Err(error)).ok();
                     }
                 });
-            threads.push(spawned.map_err(|e| RunError::other("start a classifier thread", e))?);
+            let spawned = spawned.map_err(|e| RunError::other("start a classifier thread", e));
+            workers.threads.push(spawned?);
         }
         drop(ready_tx);
-        for _ in 0..threads.len() {
-            match tokio::time::timeout(LOAD_DEADLINE, ready.recv()).await {
+        for _ in 0..workers.threads.len() {
+            let loaded = tokio::select! {
+                loaded = tokio::time::timeout(LOAD_DEADLINE, ready.recv()) => loaded,
+                () = context.stop.requested() => return Err(RunError::Stopped),
+            };
+            match loaded {
                 Ok(Some(result)) => result?,
                 Ok(None) => return Err(RunError::other("load the network", "its thread ended")),
                 Err(_) => {
@@ -106,16 +118,31 @@ impl Workers {
                 }
             }
         }
-        Ok(Self { threads })
+        Ok(workers)
     }
 
-    /// Waits for the threads to end; the queue must be closed.
-    pub(crate) fn join(self) {
-        for thread in self.threads {
+    pub(crate) fn tell_ready(&self, context: &RunContext<'_>, factory: &dyn ClassifierFactory) {
+        context.events.send(&Event::Ready {
+            detail: format!("{}; {}", factory.describe(), photo::CHOICES),
+        });
+    }
+}
+
+impl<T> Workers<T> {
+    /// Waits until what is in the queue is classified.
+    pub(crate) fn join(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a classifier thread panicked");
             }
         }
+    }
+}
+
+impl<T> Drop for Workers<T> {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 
