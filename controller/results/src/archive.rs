@@ -1,6 +1,7 @@
 //! A result directory as one file, for another machine.
 
 use crate::error::ResultsError;
+use continuum_common::files::NewFile;
 use continuum_host::error::Error;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use std::{
@@ -20,20 +21,15 @@ pub fn pack(dir: &Path, file: &Path) -> Result<(), Error> {
     // Of `.` too.
     let dir = dir.canonicalize().map_err(Error::file("find", dir))?;
     let name = dir.file_name().unwrap_or(dir.as_os_str());
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
     let write = || {
-        let archive = GzEncoder::new(File::create(&part)?, Compression::default());
+        let mut new = NewFile::of(file, None)?;
+        let archive = GzEncoder::new(new.file(), Compression::default());
         let mut archive = tar::Builder::new(archive);
         archive.append_dir_all(name, &dir)?;
-        archive.into_inner()?.finish()?.sync_all()?;
-        std::fs::rename(&part, file)
+        archive.into_inner()?.finish()?;
+        new.put()
     };
-    write().map_err(|error| {
-        std::fs::remove_file(&part).ok();
-        Error::file("write", file)(error)
-    })
+    write().map_err(Error::file("write", file))
 }
 
 /// Takes such a file apart below a directory, and says where the result is. What is neither a file nor a directory of the
