@@ -84,7 +84,7 @@ fn samples(kind: Kind, unit: CfgUnit) -> Vec<(String, String)> {
                 .map(|n| (written(n), (*n).to_owned()))
                 .collect()
         }
-        Kind::Text => same(vec!["10.20".to_owned()]),
+        Kind::Text | Kind::Prefixes => same(vec!["10.20".to_owned()]),
         Kind::List | Kind::Timeline | Kind::Functions => {
             vec![("one, two".into(), "[\"one\", \"two\"]".into())]
         }

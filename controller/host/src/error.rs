@@ -5,8 +5,6 @@ use continuum_common::wait::Late;
 use continuum_config::ConfigError;
 use std::{path::PathBuf, time::Duration};
 
-pub use continuum_workload_core::error::chain;
-
 /// The text fits after "failed to"; the cause is the source, said once.
 #[derive(Debug, thiserror::Error)]
 #[expect(clippy::error_impl_error, reason = "the one error of this crate")]

@@ -10,7 +10,6 @@ pub mod application;
 pub mod call;
 pub mod clock;
 pub mod csv_records;
-pub mod error;
 pub mod event;
 pub mod header;
 pub mod ids;

@@ -10,7 +10,6 @@ use continuum_common::error::chain;
 use continuum_workload_core::{
     application::{RunContext, RunError},
     clock::AnchoredClock,
-    error::chain,
     event::{Event, EventSink},
     header::{Header, Score, WorkerStages},
 };

@@ -1,9 +1,9 @@
 //! Wire types to domain types and back.
 
 use super::super::types::{AppliedLink, ArtifactSource};
+use continuum_common::error::with_causes;
 use continuum_model::{LinkClass, MetricsSample, NodeTime};
 use continuum_proto as wire;
-use continuum_workload_core::error::with_causes;
 use tonic::Status;
 
 /// Status in words, with the transport's own cause.
