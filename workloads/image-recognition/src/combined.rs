@@ -5,7 +5,7 @@ use crate::{
     dataset::Dataset,
     rounds::{Role, Rounds, Source},
     sent::Sent,
-    workers::{Classified, Job, Workers},
+    workers::{Classified, Job, Workers, tell_ready},
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
@@ -32,7 +32,7 @@ pub(crate) async fn run(
         move |result| drop(result_tx.send(result)),
     )
     .await?;
-    workers.tell_ready(context, factory);
+    tell_ready(context, factory);
     let alone = Alone {
         sent: Sent::new(context, clock, dataset, spec.load)?,
         workers,

@@ -8,7 +8,7 @@ use crate::{
     queue::ByteQueue,
     rounds::{Role, Rounds, TICK},
     sample_file::SampleFile,
-    workers::{Classified, Job, Workers},
+    workers::{Classified, Job, Workers, tell_ready},
 };
 use continuum_workload_core::{
     application::{RunContext, RunError},
@@ -99,7 +99,7 @@ pub(crate) async fn run(
         summary: Summary::default(),
         bad_messages: 0,
     };
-    workers.tell_ready(context, factory);
+    tell_ready(context, factory);
     let mut rounds = Rounds::new(context, heard, worker);
     let result = work(&mut rounds, &workers.queue, spec.deadline_s).await;
     let Worker {

@@ -119,12 +119,13 @@ impl<T: Tagged + Send + 'static> Workers<T> {
         }
         Ok(workers)
     }
+}
 
-    pub(crate) fn tell_ready(&self, context: &RunContext<'_>, factory: &dyn ClassifierFactory) {
-        context.events.send(&Event::Ready {
-            detail: format!("{}; {}", factory.describe(), photo::CHOICES),
-        });
-    }
+/// All of them have loaded their network.
+pub(crate) fn tell_ready(context: &RunContext<'_>, factory: &dyn ClassifierFactory) {
+    context.events.send(&Event::Ready {
+        detail: format!("{}; {}", factory.describe(), photo::CHOICES),
+    });
 }
 
 impl<T> Workers<T> {

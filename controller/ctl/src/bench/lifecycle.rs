@@ -100,7 +100,8 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     deploy::end_timelines(&session).await?;
     let now = ControllerClock::start().now();
     let (live, _writer) = LiveRunFile::begin(&session, benchmark, now);
-    let ended = run(&session, benchmark, application, &live).await;
+    // Its future is large, and part of that of every command that benches.
+    let ended = Box::pin(run(&session, benchmark, application, &live)).await;
     live.end(
         ended
             .as_ref()
