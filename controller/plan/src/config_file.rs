@@ -25,6 +25,8 @@ mod bad_input_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod understood_tests;
+#[cfg(test)]
 mod upstream_plan_tests;
 #[cfg(test)]
 mod upstream_rules;
