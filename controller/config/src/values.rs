@@ -215,8 +215,9 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
         },
         Kind::Prefixes => {
             // The others belong to groups of machines, or to none.
-            let is_right = |prefixes: Prefixes| match prefixes.net().network().octets() {
-                [a, b, ..] => (1..=223).contains(&a) && (1..=254).contains(&b),
+            let is_right = |prefixes: Prefixes| {
+                let [a, b, ..] = prefixes.net().network().octets();
+                (1..=223).contains(&a) && (1..=254).contains(&b)
             };
             let is_text = matches!(value, Value::Text(_) | Value::Raw(_));
             if is_text && text.parse().is_ok_and(is_right) {
