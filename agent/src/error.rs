@@ -89,6 +89,14 @@ pub enum AgentError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A connection to another node.
+    #[error("{doing} {peer}")]
+    Peer {
+        doing: &'static str,
+        peer: std::net::SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("serve on {listen}")]
     Serve {
         listen: std::net::SocketAddr,

@@ -6,6 +6,7 @@
 //! network/  emulated links with `tc`
 //! broker/   the MQTT broker, a supervised child
 //! workload/ runs of applications, supervised children in control groups
+//! verify/   what this node and its ways really are, measured when asked
 //! metrics/  one sample a second, ten minutes kept
 //! machine   what kind of machine this is, and what follows from it
 //! process   the only place that starts programs: argv, never a shell
@@ -30,6 +31,7 @@ pub mod server;
 mod state;
 mod store;
 mod system;
+mod verify;
 mod workload;
 
 pub use install::kubeedge_rights;

@@ -47,7 +47,7 @@ async fn every_service_is_listed() {
     let mut names: Vec<_> = list.service.into_iter().map(|s| s.name).collect();
     names.sort();
     let ours = [
-        "Broker", "Clock", "Install", "Metrics", "Network", "Node", "Workload",
+        "Broker", "Clock", "Install", "Metrics", "Network", "Node", "Verify", "Workload",
     ];
     for name in ours.map(|n| format!("continuum.v1.{n}")) {
         assert!(names.contains(&name), "{name} is not in {names:?}");

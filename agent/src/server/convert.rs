@@ -20,6 +20,7 @@ impl From<AgentError> for Status {
             | AgentError::Start { .. }
             | AgentError::Program { .. }
             | AgentError::Tls { .. }
+            | AgentError::Peer { .. }
             | AgentError::Serve { .. } => Code::Internal,
         };
         let text = format!("failed to {}", chain(&error));

@@ -9,6 +9,7 @@ mod metrics;
 mod network;
 mod node;
 mod tls;
+mod verify;
 mod workload;
 
 use crate::{
@@ -164,6 +165,9 @@ async fn server(
         .add_service(wire::broker_server::BrokerServer::new(broker::Service(s())))
         .add_service(wire::workload_server::WorkloadServer::new(
             workload::Service(s()),
+        ))
+        .add_service(wire::verify_server::VerifyServer::new(
+            verify::Service::new(s()),
         ))
         .add_service(wire::metrics_server::MetricsServer::new(metrics::Service(
             s(),

@@ -3260,6 +3260,827 @@ pub mod node_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListenRequest {
+    /// The ports are closed after so long, at most two minutes.
+    #[prost(uint32, tag = "1")]
+    pub open_ms: u32,
+    /// Of one transfer; what is beyond is not taken.
+    #[prost(uint64, tag = "2")]
+    pub most_bytes: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListenResponse {
+    #[prost(uint32, tag = "1")]
+    pub tcp_port: u32,
+    #[prost(uint32, tag = "2")]
+    pub udp_port: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub token: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub tcp_port: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub token: ::prost::bytes::Bytes,
+    /// From the first byte: so long the way fills before anything is counted.
+    #[prost(uint32, tag = "4")]
+    pub skip_ms: u32,
+    /// So long it is counted then.
+    #[prost(uint32, tag = "5")]
+    pub count_ms: u32,
+    #[prost(uint64, tag = "6")]
+    pub most_bytes: u64,
+    /// Of the sender's buffer; bounds what waits in queues on the way.
+    #[prost(uint32, tag = "7")]
+    pub buffer_bytes: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TransferResponse {
+    /// Payload that the receiver took, all of it.
+    #[prost(uint64, tag = "1")]
+    pub received_bytes: u64,
+    /// Of it what came while it was counted, and how long that was by the receiver's clock.
+    #[prost(uint64, tag = "2")]
+    pub counted_bytes: u64,
+    #[prost(uint64, tag = "3")]
+    pub counted_ns: u64,
+    /// Of the sender's device, for the bytes of headers.
+    #[prost(uint32, tag = "4")]
+    pub mtu_bytes: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrainRequest {
+    #[prost(string, tag = "1")]
+    pub address: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub udp_port: u32,
+    /// Where the peer says what came.
+    #[prost(uint32, tag = "7")]
+    pub tcp_port: u32,
+    #[prost(bytes = "bytes", tag = "3")]
+    pub token: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "4")]
+    pub count: u32,
+    #[prost(uint32, tag = "5")]
+    pub interval_us: u32,
+    /// To the last one's arrival.
+    #[prost(uint32, tag = "6")]
+    pub wait_ms: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrainResponse {
+    #[prost(uint32, tag = "1")]
+    pub sent: u32,
+    /// Each counted once.
+    #[prost(uint32, tag = "2")]
+    pub received: u32,
+    /// Came after one with a higher number.
+    #[prost(uint32, tag = "3")]
+    pub reordered: u32,
+    #[prost(uint32, tag = "4")]
+    pub duplicates: u32,
+    /// On the wire.
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProcessorRequest {
+    #[prost(uint32, tag = "1")]
+    pub busy_ms: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProcessorResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub cores: ::prost::alloc::vec::Vec<CoreShare>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CoreShare {
+    #[prost(uint32, tag = "1")]
+    pub core: u32,
+    /// Of the time that passed, what the core worked: pieces of work done times what one takes undisturbed.
+    #[prost(double, tag = "2")]
+    pub work_share: f64,
+    /// The same as the kernel counts it for the thread; a guest's kernel does not see that its host held it up.
+    #[prost(double, tag = "3")]
+    pub kernel_share: f64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiskRequest {
+    #[prost(uint32, tag = "1")]
+    pub write_ms: u32,
+    #[prost(uint32, tag = "2")]
+    pub read_ms: u32,
+    /// Of the file; reading begins anew at its end.
+    #[prost(uint64, tag = "3")]
+    pub most_bytes: u64,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct DiskResponse {
+    /// After the first fifth of the time, in which a limit may lend some.
+    #[prost(double, tag = "1")]
+    pub write_bytes_per_s: f64,
+    #[prost(double, tag = "2")]
+    pub read_bytes_per_s: f64,
+    #[prost(uint64, tag = "3")]
+    pub written_bytes: u64,
+    #[prost(uint64, tag = "4")]
+    pub read_bytes: u64,
+    /// Past the page cache; a file system in memory cannot.
+    #[prost(bool, tag = "5")]
+    pub is_direct: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConditionRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ConditionResponse {
+    #[prost(uint64, tag = "1")]
+    pub memory_bytes: u64,
+    #[prost(uint32, tag = "2")]
+    pub cores: u32,
+    /// All cores together since boot, by the node's kernel.
+    #[prost(uint64, tag = "3")]
+    pub cpu_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub idle_ms: u64,
+    /// Wanted to run, and the host ran others.
+    #[prost(uint64, tag = "5")]
+    pub steal_ms: u64,
+    /// Of the control groups that the agent is in, since they were made.
+    #[prost(uint64, tag = "6")]
+    pub throttled_ms: u64,
+    /// Programs that wanted to run, mean of the last minute.
+    #[prost(double, tag = "7")]
+    pub load: f64,
+    /// Empty where the kernel has none.
+    #[prost(string, tag = "8")]
+    pub governor: ::prost::alloc::string::String,
+    /// How the kernel keeps time: `tsc`, `kvm-clock`, ….
+    #[prost(string, tag = "9")]
+    pub clock_source: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod verify_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What this node and its ways to others really are, measured when asked: whether they are what was asked for.
+    #[derive(Debug, Clone)]
+    pub struct VerifyClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl VerifyClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> VerifyClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> VerifyClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            VerifyClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Opens a TCP and a UDP port that peers measure with, for a while. Only the token admits.
+        pub async fn listen(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListenRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListenResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Verify/Listen",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("continuum.v1.Verify", "Listen"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends bytes to a peer that listens, as fast as the way takes them.
+        pub async fn transfer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Verify/Transfer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("continuum.v1.Verify", "Transfer"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends numbered datagrams to a peer that listens, and asks it which came.
+        pub async fn train(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrainResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Verify/Train",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Verify", "Train"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Keeps every core busy for a while.
+        pub async fn processor(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ProcessorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ProcessorResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Verify/Processor",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("continuum.v1.Verify", "Processor"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Writes and reads a file of its own, past the page cache.
+        pub async fn disk(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiskRequest>,
+        ) -> std::result::Result<tonic::Response<super::DiskResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/continuum.v1.Verify/Disk");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Verify", "Disk"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What the node's kernel says of itself.
+        pub async fn condition(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConditionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConditionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Verify/Condition",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("continuum.v1.Verify", "Condition"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod verify_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with VerifyServer.
+    #[async_trait]
+    pub trait Verify: std::marker::Send + std::marker::Sync + 'static {
+        /// Opens a TCP and a UDP port that peers measure with, for a while. Only the token admits.
+        async fn listen(
+            &self,
+            request: tonic::Request<super::ListenRequest>,
+        ) -> std::result::Result<tonic::Response<super::ListenResponse>, tonic::Status>;
+        /// Sends bytes to a peer that listens, as fast as the way takes them.
+        async fn transfer(
+            &self,
+            request: tonic::Request<super::TransferRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TransferResponse>,
+            tonic::Status,
+        >;
+        /// Sends numbered datagrams to a peer that listens, and asks it which came.
+        async fn train(
+            &self,
+            request: tonic::Request<super::TrainRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrainResponse>, tonic::Status>;
+        /// Keeps every core busy for a while.
+        async fn processor(
+            &self,
+            request: tonic::Request<super::ProcessorRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ProcessorResponse>,
+            tonic::Status,
+        >;
+        /// Writes and reads a file of its own, past the page cache.
+        async fn disk(
+            &self,
+            request: tonic::Request<super::DiskRequest>,
+        ) -> std::result::Result<tonic::Response<super::DiskResponse>, tonic::Status>;
+        /// What the node's kernel says of itself.
+        async fn condition(
+            &self,
+            request: tonic::Request<super::ConditionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConditionResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What this node and its ways to others really are, measured when asked: whether they are what was asked for.
+    #[derive(Debug)]
+    pub struct VerifyServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> VerifyServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for VerifyServer<T>
+    where
+        T: Verify,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/continuum.v1.Verify/Listen" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListenSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::ListenRequest>
+                    for ListenSvc<T> {
+                        type Response = super::ListenResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListenRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::listen(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListenSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Verify/Transfer" => {
+                    #[allow(non_camel_case_types)]
+                    struct TransferSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::TransferRequest>
+                    for TransferSvc<T> {
+                        type Response = super::TransferResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TransferRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::transfer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TransferSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Verify/Train" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrainSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::TrainRequest>
+                    for TrainSvc<T> {
+                        type Response = super::TrainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::train(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Verify/Processor" => {
+                    #[allow(non_camel_case_types)]
+                    struct ProcessorSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::ProcessorRequest>
+                    for ProcessorSvc<T> {
+                        type Response = super::ProcessorResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ProcessorRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::processor(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ProcessorSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Verify/Disk" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiskSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::DiskRequest>
+                    for DiskSvc<T> {
+                        type Response = super::DiskResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiskRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::disk(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiskSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Verify/Condition" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConditionSvc<T: Verify>(pub Arc<T>);
+                    impl<T: Verify> tonic::server::UnaryService<super::ConditionRequest>
+                    for ConditionSvc<T> {
+                        type Response = super::ConditionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConditionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Verify>::condition(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConditionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for VerifyServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "continuum.v1.Verify";
+    impl<T> tonic::server::NamedService for VerifyServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StartWorkloadRequest {
     /// Unique in the deployment; also the name of the control group.
