@@ -64,6 +64,14 @@ pub enum AgentError {
         /// The end of its output.
         said: String,
     },
+    /// The kernel refused.
+    #[error("{doing}")]
+    Kernel {
+        /// What was being done.
+        doing: String,
+        #[source]
+        source: std::io::Error,
+    },
     /// A wait ended without what it waited for.
     #[error("wait for {what}: gave up after {} s{}", after.as_secs_f64(), last(last_seen))]
     Deadline {

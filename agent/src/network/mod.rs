@@ -1,19 +1,28 @@
-//! Emulated links: on the egress side of this node, one HTB class per kind of peer with netem under it.
+//! Emulated links: on the egress side of this node, one HTB class per kind of peer, and what delays and loses its packets
+//! below.
 //!
 //! ```text
 //! device  root 1: htb (what matches no filter is not shaped: controller, internet)
-//!           class 1:1 rate of tier A ── netem 10: delay, jitter, loss     <- flower filters, one per prefix
-//!           class 1:2 rate of tier B ── netem 20:
+//!           class 1:1 rate of tier A ── tbf 2001: single packets ── netem 3001: delay, jitter, loss, queue
+//!           class 1:2 rate of tier B ── tbf 2002: ── netem 3002:
+//!           class 1:fff what goes to many at once ── tbf 2fff: ── netem 3fff:
+//!         clsact ffff: what comes from peers that are cut off is dropped
 //! ```
-//! Flower filters hash per prefix length, so the cost of a packet does not grow with the number of peers.
-//! Both ends shape what they send, so a round trip takes twice the latency, as upstream does it. What a packet's way takes
-//! by itself, without netem, is measured by the controller and taken off the delay.
+//! Packets are told by the card that they go to, whatever their protocol. Filters hash, so the cost of a packet does not
+//! grow with the number of peers. Both ends shape what they send, so a round trip takes twice the latency, as upstream does
+//! it. What a packet's way takes by itself, without netem, is measured by the controller and taken off the delay.
 
+mod distribution;
+mod kernel;
+mod link;
+mod players;
 mod probe;
 mod saved_links;
-mod tc;
+mod trace;
 
 use crate::{error::AgentError, process};
+use kernel::Kernel;
+use players::Players;
 use serde::{Deserialize, Serialize};
 use std::{
     net::IpAddr,
@@ -22,37 +31,33 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use distribution::Distribution;
+pub(crate) use link::{LinkClass, Peer};
+pub(crate) use players::Progress;
 pub(crate) use probe::probe;
-pub(crate) use tc::queue_limit_packets;
+pub(crate) use trace::{Step, Trace};
 
-/// `nft` and `tc` answer within milliseconds; one `nft` took more than ten seconds while five emulated machines started.
+/// `tc` answers within milliseconds; while five emulated machines started, `nft` once took more than ten seconds.
 const DEADLINE: Duration = Duration::from_mins(1);
+/// Of a device that nobody changed.
+const USUAL_MTU_BYTES: u32 = 1500;
 
-/// One kind of peer and how far away it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct LinkClass {
-    /// Usually the peers' tier.
-    pub name: String,
-    /// One way.
-    pub latency_ms: f64,
-    /// Standard deviation of the latency.
-    pub jitter_ms: f64,
-    /// Share of packets lost.
-    pub loss_percent: f64,
-    /// Shared by all peers of the class.
-    pub rate_mbit: f64,
-    /// What a packet's way takes by itself; the emulated delay is shorter by it.
-    pub overhead_ms: f64,
-    /// Nodes with their prefixes.
-    pub peers: Vec<Peer>,
+/// What was asked of this node's device.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Links {
+    pub classes: Vec<LinkClass>,
+    /// Largest IP packet; 0 = as the device has it.
+    pub mtu_bytes: u32,
 }
 
-/// A node on the other side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Peer {
-    pub node: String,
-    /// Addresses that belong to it, as prefixes.
-    pub prefixes: Vec<ipnet::Ipv4Net>,
+impl Links {
+    fn packet_bytes(&self) -> u32 {
+        if self.mtu_bytes == 0 {
+            USUAL_MTU_BYTES
+        } else {
+            self.mtu_bytes
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -60,16 +65,19 @@ pub(crate) struct AppliedClass {
     pub link: LinkClass,
     /// Packets the netem queue holds.
     pub queue_limit_packets: u32,
+    /// Of its trace.
+    pub progress: Option<Progress>,
 }
 
 /// Links of this node.
 #[derive(Debug)]
 pub(crate) struct Network {
     address: IpAddr,
-    applied: Mutex<Vec<AppliedClass>>,
+    applied: Mutex<Links>,
     saved: saved_links::SavedLinks,
     /// One change after the other: what is remembered is what the kernel has.
     changing: tokio::sync::Mutex<()>,
+    players: Mutex<Players>,
 }
 
 impl Network {
@@ -80,102 +88,117 @@ impl Network {
             applied: Mutex::default(),
             saved: saved_links::SavedLinks::below(data_dir),
             changing: tokio::sync::Mutex::default(),
+            players: Mutex::default(),
         }
     }
 
     /// Applies what was applied before the agent, or the node, started again.
     pub(crate) async fn restore(&self) -> Result<(), AgentError> {
         let saved = self.saved.read();
-        if !saved.is_empty() {
+        if saved != Links::default() {
             self.apply(saved).await?;
         }
         Ok(())
     }
 
-    /// Name of the device that carries the node's address.
-    pub(crate) async fn device(&self) -> Result<String, AgentError> {
-        let output = process::run(&["ip", "-json", "address", "show"], None, DEADLINE).await?;
-        find_device(&output.stdout, self.address).ok_or_else(|| AgentError::NotFound {
-            what: "network device with address",
-            name: self.address.to_string(),
-            known: Vec::new(),
-        })
-    }
-
     pub(crate) async fn apply(
         &self,
-        classes: Vec<LinkClass>,
+        links: Links,
     ) -> Result<(String, Vec<AppliedClass>), AgentError> {
-        for class in &classes {
-            tc::check(class)?;
+        for class in &links.classes {
+            class.check()?;
         }
         let _changing = self.changing.lock().await;
-        let device = self.device().await?;
-        // Deleting a root that is not there fails, which is fine.
-        process::run_unchecked(
-            &["tc", "qdisc", "del", "dev", &device, "root"],
-            None,
-            DEADLINE,
-        )
-        .await?;
-        if !classes.is_empty() {
-            let script = tc::script(&device, &classes);
-            process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
+        self.players().pause();
+        let kernel = Kernel::open(self.address).await?;
+        if links.mtu_bytes > 0 {
+            kernel.set_mtu(links.mtu_bytes).await?;
         }
-        let applied: Vec<AppliedClass> = classes
-            .into_iter()
-            .map(|link| AppliedClass {
-                queue_limit_packets: queue_limit_packets(&link),
-                link,
-            })
-            .collect();
-        self.remember(applied.clone());
-        tracing::info!("links applied on {device}: {} classes", applied.len());
-        Ok((device, applied))
+        let made = kernel.replace(&links.classes, links.packet_bytes()).await;
+        if made.is_err() {
+            self.remember(Links::default());
+        }
+        made?;
+        tracing::info!(
+            "links applied on {}: {} classes",
+            kernel.name,
+            links.classes.len()
+        );
+        self.players().start(&links.classes, self.address);
+        self.remember(links);
+        Ok((kernel.name.clone(), self.applied()))
     }
 
-    /// Changes latency, jitter, loss and rate of one class.
+    /// Changes the numbers of one class, and whether its peers are cut off.
     pub(crate) async fn set(&self, link: LinkClass) -> Result<AppliedClass, AgentError> {
-        tc::check(&link)?;
+        link.check()?;
         let _changing = self.changing.lock().await;
-        let mut applied = self.applied();
-        let known: Vec<String> = applied.iter().map(|c| c.link.name.clone()).collect();
-        let Some((index, class)) = applied
-            .iter_mut()
-            .enumerate()
-            .find(|(_, c)| c.link.name == link.name)
-        else {
+        let old = self.lock().clone();
+        let mut new = old.clone();
+        let known: Vec<String> = old.classes.iter().map(|c| c.name.clone()).collect();
+        let found = new.classes.iter_mut().enumerate();
+        let Some((index, class)) = found.into_iter().find(|(_, c)| c.name == link.name) else {
             return Err(AgentError::NotFound {
                 what: "link class",
                 name: link.name,
                 known,
             });
         };
-        class.queue_limit_packets = queue_limit_packets(&link);
-        class.link = LinkClass {
-            peers: class.link.peers.clone(),
-            ..link
-        };
-        let changed = class.clone();
-        let device = self.device().await?;
-        let script = tc::change_script(&device, index, &changed.link);
-        process::run(&["tc", "-batch", "-"], Some(script.as_bytes()), DEADLINE).await?;
-        self.remember(applied);
-        Ok(changed)
+        let nodes = |class: &LinkClass| class.peers.iter().map(|p| p.node.clone()).collect();
+        let (has, asked): (Vec<String>, Vec<String>) = (nodes(class), nodes(&link));
+        if has != asked {
+            return Err(AgentError::Invalid(format!(
+                "link class `{}` has the peers {}, not {}",
+                link.name,
+                has.join(" "),
+                asked.join(" ")
+            )));
+        }
+        *class = link;
+        self.players().pause();
+        let kernel = Kernel::open(self.address).await?;
+        let classes = (&old.classes[..], &new.classes[..]);
+        let changed = kernel.update(classes, old.packet_bytes()).await;
+        self.players().resume(
+            changed.as_ref().map_or(&old, |()| &new).classes.as_slice(),
+            self.address,
+        );
+        changed?;
+        self.remember(new);
+        let mut applied = self.applied();
+        Ok(applied.swap_remove(index))
+    }
+
+    /// Starts all traces from where they begin; how many there are.
+    pub(crate) async fn start_traces(&self) -> u32 {
+        let _changing = self.changing.lock().await;
+        let classes = self.lock().classes.clone();
+        self.players().start(&classes, self.address)
     }
 
     /// What was applied last.
     pub(crate) fn applied(&self) -> Vec<AppliedClass> {
-        self.lock().clone()
+        let (links, players) = (self.lock().clone(), self.players());
+        let classes = links.classes.into_iter().enumerate();
+        classes
+            .map(|(index, link)| AppliedClass {
+                queue_limit_packets: link.queue_limit_packets(),
+                progress: players.progress(index),
+                link,
+            })
+            .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<AppliedClass>> {
+    fn lock(&self) -> MutexGuard<'_, Links> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn players(&self) -> MutexGuard<'_, Players> {
+        self.players.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the kernel has, whether or not there is room to keep it.
-    fn remember(&self, classes: Vec<AppliedClass>) {
-        let links: Vec<&LinkClass> = classes.iter().map(|class| &class.link).collect();
+    fn remember(&self, links: Links) {
         if let Err(error) = self.saved.write(&links) {
             tracing::error!(
                 "links are lost when this node starts again: {}",
@@ -183,64 +206,21 @@ impl Network {
             );
             self.saved.forget();
         }
-        *self.lock() = classes;
+        *self.lock() = links;
     }
 
     /// What `tc` says, with counters.
     pub(crate) async fn tc_text(&self) -> Result<(String, String), AgentError> {
-        let device = self.device().await?;
-        let qdisc = process::run(
-            &["tc", "-s", "qdisc", "show", "dev", &device],
-            None,
-            DEADLINE,
-        )
-        .await?;
-        let class = process::run(
-            &["tc", "-s", "class", "show", "dev", &device],
-            None,
-            DEADLINE,
-        )
-        .await?;
-        let text = [qdisc.stdout, class.stdout].concat();
+        let device = Kernel::open(self.address).await?.name.clone();
+        let mut text = Vec::new();
+        for what in ["qdisc", "class", "filter"] {
+            let argv = ["tc", "-s", what, "show", "dev", &device];
+            text.extend(process::run(&argv, None, DEADLINE).await?.stdout);
+        }
+        let argv = ["tc", "-s", "filter", "show", "dev", &device, "ingress"];
+        // Without links there is nowhere to look.
+        let incoming = process::run_unchecked(&argv, None, DEADLINE).await?;
+        text.extend(incoming.stdout);
         Ok((device, String::from_utf8_lossy(&text).into_owned()))
-    }
-}
-
-fn find_device(json: &[u8], address: IpAddr) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Device {
-        ifname: String,
-        #[serde(default)]
-        addr_info: Vec<Address>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Address {
-        #[serde(default)]
-        local: Option<IpAddr>,
-    }
-    let devices: Vec<Device> = serde_json::from_slice(json).ok()?;
-    devices
-        .into_iter()
-        .find(|d| d.addr_info.iter().any(|a| a.local == Some(address)))
-        .map(|d| d.ifname)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_device_is_found_by_its_address() {
-        let json = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1"}]},{},
-            {"ifname":"ens2","addr_info":[{"family":"inet","local":"192.168.100.2","prefixlen":16}]}]"#;
-        // One entry is not a device, as `ip` prints for filtered ones: the whole answer is refused then.
-        assert_eq!(find_device(json, "192.168.100.2".parse().unwrap()), None);
-        let json = br#"[{"ifname":"lo","addr_info":[{"local":"127.0.0.1"}]},
-            {"ifname":"ens2","addr_info":[{"family":"inet","local":"192.168.100.2","prefixlen":16}]}]"#;
-        assert_eq!(
-            find_device(json, "192.168.100.2".parse().unwrap()).unwrap(),
-            "ens2"
-        );
-        assert_eq!(find_device(json, "192.168.100.3".parse().unwrap()), None);
     }
 }

@@ -19,6 +19,7 @@ impl From<AgentError> for Status {
             | AgentError::Config { .. }
             | AgentError::Start { .. }
             | AgentError::Program { .. }
+            | AgentError::Kernel { .. }
             | AgentError::Tls { .. }
             | AgentError::Peer { .. }
             | AgentError::Serve { .. } => Code::Internal,

@@ -8,6 +8,7 @@ mod types;
 pub use grpc::GrpcAgent;
 pub use runner::{OUT_DIR, Runner, workload_arguments};
 pub use types::{
-    Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, Container, ExecOutput, Info,
-    InstallStep, MetricsFrom, ProbeResult, RunEvent, RunEventKind, RunStart,
+    Agent, AppliedLink, AppliedTrace, ArtifactSource, BrokerSpec, BrokerStats, Container,
+    ExecOutput, Info, InstallStep, MetricsFrom, ProbeResult, RunEvent, RunEventKind, RunStart,
+    cut_off,
 };

@@ -2,7 +2,8 @@
 
 use continuum_host::error::Error;
 use continuum_model::{
-    ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodeTime, RunExit, StartedRun,
+    ClockOffset, Link, LinkClass, MetricsBatch, MetricsSample, NodeTime, Peer, RunExit, StartedRun,
+    TraceProgress,
 };
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tokio::sync::mpsc;
@@ -133,20 +134,56 @@ pub struct BrokerStats {
 pub struct AppliedLink {
     /// Tier of the peers.
     pub name: String,
-    /// One way.
-    pub latency_ms: f64,
-    /// Deviation.
-    pub jitter_ms: f64,
-    /// Lost.
-    pub loss_percent: f64,
-    /// Rate.
-    pub rate_mbit: f64,
+    /// Its numbers.
+    #[serde(flatten)]
+    pub link: Link,
     /// By so much the emulated delay is shorter than the latency.
     pub overhead_ms: f64,
     /// Queue.
     pub queue_limit_packets: u32,
     /// Peers.
     pub peers: Vec<String>,
+    /// Those of them of which nothing is taken.
+    pub cut_off: Vec<String>,
+    /// What changes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<AppliedTrace>,
+}
+
+/// A trace that a link follows.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct AppliedTrace {
+    /// File name.
+    pub name: String,
+    /// Where in it the link begins.
+    pub begin_ms: u32,
+    /// When it begins again.
+    pub loop_after_ms: Option<u32>,
+    /// How it was followed.
+    #[serde(flatten)]
+    pub progress: TraceProgress,
+}
+
+impl AppliedTrace {
+    /// How it was followed, in words.
+    pub fn followed(&self) -> String {
+        let TraceProgress {
+            steps,
+            late_mean_ms,
+            late_max_ms,
+            missed,
+        } = self.progress;
+        format!(
+            "{steps} steps of {}, late by {late_mean_ms:.2} ms on average and {late_max_ms:.2} ms at most, {missed} missed",
+            self.name
+        )
+    }
+}
+
+/// Peers of which nothing is taken.
+pub fn cut_off(peers: &[Peer]) -> Vec<String> {
+    let cut = peers.iter().filter(|peer| peer.is_cut_off);
+    cut.map(|peer| peer.node.clone()).collect()
 }
 
 /// Round trips.
@@ -257,12 +294,20 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error>;
     /// How the broker is doing.
     async fn broker_stats(&self) -> Result<BrokerStats, Error>;
-    /// Replaces all links.
-    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error>;
-    /// Changes the numbers of one class; packets on the others are not touched.
+    /// Replaces all links, and the size of the largest packet where one is given.
+    async fn apply_links(
+        &self,
+        classes: &[LinkClass],
+        mtu_bytes: Option<u32>,
+    ) -> Result<Vec<AppliedLink>, Error>;
+    /// Changes the numbers of one class of the same peers; packets on the others are not touched.
     async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
-    /// Links as applied, and what `tc` says.
-    async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error>;
+    /// Links as applied.
+    async fn links(&self) -> Result<Vec<AppliedLink>, Error>;
+    /// What `tc` says of them.
+    async fn tc_text(&self) -> Result<String, Error>;
+    /// Starts the traces of links from where they begin.
+    async fn start_traces(&self) -> Result<(), Error>;
     /// Round trips to an address.
     async fn probe(
         &self,

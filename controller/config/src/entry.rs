@@ -1,6 +1,6 @@
 //! One option as written, in either spelling.
 
-use super::{function_load::FunctionLoad, timeline::TimelineStep};
+use super::{function_load::FunctionLoad, link_override::LinkOverride, timeline::TimelineStep};
 
 /// Where an option stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub enum Value {
     Timeline(Vec<TimelineStep>),
     /// Rows of functions, read.
     Functions(Vec<FunctionLoad>),
+    /// Rows of links of nodes, read.
+    Overrides(Vec<LinkOverride>),
 }
 
 /// One of several tables.
@@ -62,6 +64,7 @@ impl std::fmt::Display for Value {
             Self::Rows(rows) => write!(f, "{} rows", rows.len()),
             Self::Timeline(steps) => write!(f, "{} steps", steps.len()),
             Self::Functions(loads) => write!(f, "{} functions", loads.len()),
+            Self::Overrides(rows) => write!(f, "{} links", rows.len()),
         }
     }
 }

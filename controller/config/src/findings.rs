@@ -90,6 +90,7 @@ impl<'a> Findings<'a> {
             Value::List(all) => !all.is_empty(),
             Value::Timeline(all) => !all.is_empty(),
             Value::Functions(all) => !all.is_empty(),
+            Value::Overrides(all) => !all.is_empty(),
             _ => true,
         };
         let of_table = options::KEYS.iter().filter(|k| k.path.starts_with(table));

@@ -16,6 +16,8 @@ mod entry;
 mod fault;
 mod findings;
 mod function_load;
+mod link_override;
+mod links;
 mod model;
 mod option_rules;
 mod options;
@@ -24,6 +26,7 @@ mod suggest;
 mod timeline;
 mod toml_source;
 mod toml_text;
+mod trace_file;
 mod upstream;
 mod values;
 
@@ -35,19 +38,23 @@ pub use entry::{Entry, Place, Row, Value};
 pub use fault::{ConfigError, Fault};
 pub use findings::{Findings, Rules};
 pub use function_load::FunctionLoad;
+pub use link_override::{LinkOverride, Which};
 pub use model::{
-    ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Empty, FunctionSpec,
-    Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, MemUsage, Network,
-    OpenFaas, Qemu, Software, Stress, TierSpec,
+    ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Direction, Empty,
+    FunctionSpec, Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, LinkTable,
+    MemUsage, Network, OneWay, OpenFaas, Qemu, Software, Stress, TierSpec, TraceSource,
     keys::{Key, Kind},
 };
 pub use options::KEYS;
 pub use printable::printable;
 pub use suggest::nearest;
-pub use timeline::{Action, Change, LinkChange, TimelineStep, UNITS};
+pub use timeline::{Action, Change, Ends, LinkChange, TimelineStep, UNITS};
 pub use toml_text::to_toml;
 
 use std::path::Path;
+
+/// Name of a config that was checked before, and is kept with its deployment: what its files were is not asked again.
+pub const KEPT_CONFIG: &str = "state.json";
 
 /// Larger files are not configs.
 const LONGEST_FILE_BYTES: u64 = 256 << 10;

@@ -4,12 +4,12 @@
 use super::{
     choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime},
     model::{
-        self,
+        self, LinkTable,
         field::{Access, Field, field},
-        keys::{CfgUnit, Key, Kind, both, key, unit},
+        keys::{Cfg, CfgUnit, Key, Kind, OfLink, TRACE_OPTIONS, both, key, unit},
     },
 };
-use continuum_model::Tier;
+use continuum_model::{SETTINGS, Setting, TierPair};
 
 const MANY: i64 = 1_000_000;
 const MIB: Kind = Kind::Mib(64.0, 16_777_216.0);
@@ -24,13 +24,6 @@ macro_rules! of_tier {
                 (tier.nodes > 0).then(|| tier.$field.get())?
             },
         }
-    };
-}
-
-/// Links are put in all at once, as they begin with their preset.
-macro_rules! of_pair {
-    ($a:ident, $b:ident, $field:ident) => {
-        Access::shown(|config| config.network.link(Tier::$a, Tier::$b)?.$field.get())
     };
 }
 
@@ -86,43 +79,6 @@ macro_rules! tier {
                 "disk write limit in MB/s, 0 = none (0)",
             )
             .at(of_tier!($tier, disk_write_mb_s)),
-        ]
-    };
-}
-
-macro_rules! pair {
-    ($a:ident, $b:ident, $pair:literal, $cfg:literal) => {
-        [
-            both(
-                concat!("network.", $pair, ".latency_ms"),
-                "infrastructure",
-                concat!($cfg, "_latency_avg"),
-                Kind::Float(0.0, 60_000.0),
-                "one-way latency (by preset)",
-            )
-            .at(of_pair!($a, $b, latency_ms)),
-            both(
-                concat!("network.", $pair, ".jitter_ms"),
-                "infrastructure",
-                concat!($cfg, "_latency_var"),
-                Kind::Float(0.0, 60_000.0),
-                "standard deviation of the latency (by preset)",
-            )
-            .at(of_pair!($a, $b, jitter_ms)),
-            key(
-                concat!("network.", $pair, ".loss_percent"),
-                Kind::Float(0.0, 100.0),
-                "packets lost in percent (0)",
-            )
-            .at(of_pair!($a, $b, loss_percent)),
-            both(
-                concat!("network.", $pair, ".rate_mbit"),
-                "infrastructure",
-                concat!($cfg, "_throughput"),
-                Kind::Float(0.001, 1_000_000.0),
-                "rate in Mbit/s (by preset)",
-            )
-            .at(of_pair!($a, $b, rate_mbit)),
         ]
     };
 }
@@ -266,7 +222,7 @@ const CONTROLLER: [Key; 3] = [
     .at(field!(infrastructure.controller.quota)),
 ];
 
-const NETWORK: [Key; 2] = [
+const NETWORK: [Key; 4] = [
     both(
         "network.emulation",
         "infrastructure",
@@ -287,6 +243,18 @@ const NETWORK: [Key; 2] = [
         let network = &config.network;
         network.is_emulated().then(|| network.preset.get())?
     })),
+    key(
+        "network.mtu_bytes",
+        Kind::Int(576, 1500),
+        "largest IP packet of every node; IPv6 needs 1280 (1500)",
+    )
+    .at(field!(network.mtu_bytes)),
+    key(
+        "network.override",
+        Kind::Overrides,
+        "what is different for the links of one node, or between two nodes (nothing)",
+    )
+    .at(field!(network.overrides)),
 ];
 
 const SOFTWARE: [Key; 8] = [
@@ -353,42 +321,83 @@ const SOFTWARE: [Key; 8] = [
     .quiet(),
 ];
 
-const GROUPS: &[&[Key]] = &[
-    &INFRASTRUCTURE,
-    &model::QEMU,
-    &HOST,
-    &const { tier!(cloud) },
-    &CONTROLLER,
-    &const { tier!(edge) },
-    &const { tier!(endpoint) },
-    &NETWORK,
-    &const { pair!(Cloud, Cloud, "cloud_cloud", "cloud") },
-    &const { pair!(Edge, Edge, "edge_edge", "edge") },
-    &const { pair!(Cloud, Edge, "cloud_edge", "cloud_edge") },
-    &const { pair!(Cloud, Endpoint, "cloud_endpoint", "cloud_endpoint") },
-    &const { pair!(Edge, Endpoint, "edge_endpoint", "edge_endpoint") },
-    &SOFTWARE,
-    &model::OPENFAAS,
-    &model::KUBERNETES,
-    &model::KUBEEDGE,
-    &model::RUN,
-    &model::KUBECONTROL,
-    &model::LOAD,
-    &model::LENGTH,
-    &model::EMPTY,
-    &model::STRESS,
-    &model::PHOTOS,
-    &model::CONTAINER,
-    &model::TIMELINE,
-    &model::FUNCTIONS,
-    &model::IDLE,
+/// Options of one thing, or those of all links.
+enum Group {
+    Own(&'static [Key]),
+    Links,
+}
+
+const GROUPS: &[Group] = &[
+    Group::Own(&INFRASTRUCTURE),
+    Group::Own(&model::QEMU),
+    Group::Own(&HOST),
+    Group::Own(&const { tier!(cloud) }),
+    Group::Own(&CONTROLLER),
+    Group::Own(&const { tier!(edge) }),
+    Group::Own(&const { tier!(endpoint) }),
+    Group::Own(&NETWORK),
+    Group::Links,
+    Group::Own(&SOFTWARE),
+    Group::Own(&model::OPENFAAS),
+    Group::Own(&model::KUBERNETES),
+    Group::Own(&model::KUBEEDGE),
+    Group::Own(&model::RUN),
+    Group::Own(&model::KUBECONTROL),
+    Group::Own(&model::LOAD),
+    Group::Own(&model::LENGTH),
+    Group::Own(&model::EMPTY),
+    Group::Own(&model::STRESS),
+    Group::Own(&model::PHOTOS),
+    Group::Own(&model::CONTAINER),
+    Group::Own(&model::TIMELINE),
+    Group::Own(&model::FUNCTIONS),
+    Group::Own(&model::IDLE),
 ];
 
+/// Upstream's spelling of a setting of both directions between two tiers.
+fn cfg_of_link(pair: TierPair, setting: &Setting) -> Option<Cfg> {
+    let TierPair(a, b) = pair;
+    let tiers = if a == b { a.to_string() } else { pair.name() };
+    let end = match setting.name {
+        "latency_ms" => "latency_avg",
+        "jitter_ms" => "latency_var",
+        "rate_mbit" => "throughput",
+        _ => return None,
+    };
+    Some(Cfg {
+        section: "infrastructure",
+        option: format!("{tiers}_{end}").leak(),
+        unit: CfgUnit::Same,
+    })
+}
+
+fn of_links() -> impl Iterator<Item = Key> {
+    LinkTable::all().flat_map(|table| {
+        let settings = SETTINGS.iter().map(move |setting| {
+            let cfg = match table {
+                LinkTable::Pair(pair) => cfg_of_link(pair, setting),
+                LinkTable::Direction(_) => None,
+            };
+            Key::of_link(table, OfLink::Setting(setting), cfg)
+        });
+        let traces = TRACE_OPTIONS.iter();
+        settings.chain(traces.map(move |option| Key::of_link(table, OfLink::Trace(option), None)))
+    })
+}
+
 /// Every option.
-pub static KEYS: std::sync::LazyLock<Vec<&'static Key>> =
-    std::sync::LazyLock::new(|| GROUPS.iter().copied().flatten().collect());
+pub static KEYS: std::sync::LazyLock<Vec<Key>> = std::sync::LazyLock::new(|| {
+    let mut keys = Vec::new();
+    for group in GROUPS {
+        match group {
+            Group::Own(own) => keys.extend(own.iter().copied()),
+            Group::Links => keys.extend(of_links()),
+        }
+    }
+    keys
+});
 
 /// Finds an option by its TOML path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().copied().find(|k| k.path == path)
+    KEYS.iter().find(|k| k.path == path)
 }

@@ -28,10 +28,10 @@ that their name ends with.
 ";
 
 /// Both forms of what is a list of tables, each pair the same.
-const ROWS: [(&str, &str, &str); 2] = [
+const ROWS: [(&str, &str, &str); 3] = [
     (
-        "`timeline`: `at_s` (0 to 864000), and one of `cut` or `restore` (two tiers or nodes), `set` (the same, with `latency_ms`, \
-         `jitter_ms`, `loss_percent` or `rate_mbit`) and `restart` (node and unit: cloudcore, containerd, edgecore, \
+        "`timeline`: `at_s` (0 to 864000), and one of `cut` or `restore` (two tiers or nodes), `set` (the same, with settings of a \
+         [link](#links)), each of these with `one_way = true` from the first to the second alone, and `restart` (node and unit: cloudcore, containerd, edgecore, \
          kubelet). As a text: `SECONDS ACTION`.",
         r#"[[benchmark.timeline]]
 at_s = 20
@@ -57,6 +57,32 @@ timeline = [
     "60 set edge0 endpoint latency_ms=20 loss_percent=1.5",
     "120 restart edge0 edgecore",
     "160 restore cloud edge",
+]
+"#,
+    ),
+    (
+        "`override`: `node` (all links of a node), `between` (two tiers or nodes), or `from` and `to` (one direction), with \
+         settings of a [link](#links); later ones win. As a text: `node NODE`, `between A B` or `from A to B`, then \
+         `name=value` for each.",
+        r#"[[network.override]]
+between = ["edge0", "endpoint"]
+latency_ms = 40
+
+[[network.override]]
+from = "endpoint"
+to = "edge0"
+rate_mbit = 2.5
+jitter_distribution = "pareto"
+
+[[network.override]]
+node = "edge0"
+loss_percent = 0.5
+"#,
+        r#"[network]
+override = [
+    "between edge0 endpoint latency_ms=40",
+    "from endpoint to edge0 rate_mbit=2.5 jitter_distribution=pareto",
+    "node edge0 loss_percent=0.5",
 ]
 "#,
     ),
@@ -111,7 +137,7 @@ fn value(kind: Kind) -> String {
     match kind {
         Kind::Text | Kind::Prefixes => "text".to_owned(),
         Kind::List => "list of texts".to_owned(),
-        Kind::Timeline | Kind::Functions => {
+        Kind::Timeline | Kind::Functions | Kind::Overrides => {
             "list of tables, or of texts: see [below](#lists-of-tables)".to_owned()
         }
         Kind::Bool => "`true` or `false`".to_owned(),
@@ -149,17 +175,51 @@ fn cfg(cfg: Option<Cfg>) -> String {
     format!("`[{}] {}`{unit}", cfg.section, cfg.option)
 }
 
-fn row(key: &Key) -> String {
+fn row(key: &Key, cfg: String) -> String {
     let (meaning, default) = meaning(key.doc);
     let cells = [
         format!("`{}`", split(key.path).1),
         value(key.kind),
         default.to_owned(),
         meaning.to_owned(),
-        cfg(key.cfg),
+        cfg,
     ];
     let cells = cells.map(|cell| cell.replace('|', "\\|"));
     format!("| {} |\n", cells.join(" | "))
+}
+
+fn is_of_link(key: &Key) -> bool {
+    split(key.path).0.starts_with("network.")
+}
+
+/// Tables of links have the same keys: they are told once.
+fn links() -> String {
+    let of_links = || KEYS.iter().filter(|key| is_of_link(key));
+    let mut tables: Vec<&str> = of_links().map(|key| split(key.path).0).collect();
+    tables.dedup();
+    let (directions, pairs): (Vec<&str>, Vec<&str>) =
+        tables.iter().partition(|table| table.contains("_to_"));
+    let brackets = |tables: &[&str]| {
+        let all: Vec<String> = tables.iter().map(|table| format!("`[{table}]`")).collect();
+        all.join(", ")
+    };
+    let mut text = format!(
+        "\n## Links\n\nThe same keys are in the tables of two tiers, for both directions: {}; and in those of one direction, \
+         where what is given wins: {}. [Network](network.md) says what they do. In a .cfg they are in `[infrastructure]`, as \
+         in `cloud_edge_latency_avg`, with `cloud` and `edge` alone for links within those tiers.\n\n\
+         | key | value | default | meaning | in a .cfg |\n|---|---|---|---|---|\n",
+        brackets(&pairs),
+        brackets(&directions)
+    );
+    let first = pairs.first().copied().unwrap_or_default();
+    for key in of_links().filter(|key| split(key.path).0 == first) {
+        let cfg = key
+            .cfg
+            .map(|cfg| cfg.option.split_once('_').map_or("", |(_, end)| end));
+        let cfg = cfg.map_or_else(String::new, |end| format!("`…_{end}`"));
+        text.push_str(&row(key, cfg));
+    }
+    text
 }
 
 /// The whole file.
@@ -167,7 +227,7 @@ fn document() -> String {
     let top = |table: &str| table.split('.').next().unwrap_or_default().to_owned();
     let mut tables: Vec<&str> = Vec::new();
     let mut tops: Vec<String> = Vec::new();
-    for key in KEYS.iter() {
+    for key in KEYS.iter().filter(|key| !is_of_link(key)) {
         let table = split(key.path).0;
         if !tables.contains(&table) {
             tables.push(table);
@@ -190,7 +250,10 @@ fn document() -> String {
         )
         .ok();
         let own = KEYS.iter().filter(|key| split(key.path).0 == table);
-        text.extend(own.map(|key| row(key)));
+        text.extend(own.map(|key| row(key, cfg(key.cfg))));
+        if table == "network" {
+            text.push_str(&links());
+        }
     }
     text.push_str("\n## Lists of tables\n\nEach may be written as a table or as a text; `config show` prints texts.\n");
     for (what, tables, texts) in ROWS {
@@ -250,7 +313,11 @@ fn both_forms_in_the_document_are_the_same() -> Result<(), super::ConfigError> {
         let (of_tables, of_texts) = (shown(tables)?, shown(texts)?);
         assert_eq!(of_tables, of_texts, "{what}");
         let rows = |shown: String| {
-            shown.matches("timeline").count() + shown.matches("functions = [").count()
+            let texts = ["timeline", "functions = [", "override = ["];
+            texts
+                .iter()
+                .map(|text| shown.matches(text).count())
+                .sum::<usize>()
         };
         assert_eq!(rows(of_tables), 1, "{what}");
     }

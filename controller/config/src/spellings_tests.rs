@@ -85,7 +85,7 @@ fn samples(kind: Kind, unit: CfgUnit) -> Vec<(String, String)> {
                 .collect()
         }
         Kind::Text | Kind::Prefixes => same(vec!["10.20".to_owned()]),
-        Kind::List | Kind::Timeline | Kind::Functions => {
+        Kind::List | Kind::Timeline | Kind::Functions | Kind::Overrides => {
             vec![("one, two".into(), "[\"one\", \"two\"]".into())]
         }
     }

@@ -2,63 +2,56 @@
 //! or one line; in results it is one line.
 
 use super::printable::printable;
+use continuum_model::{LinkSettings, SETTINGS, Setting};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 use std::str::FromStr;
 
 /// What becomes of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Nothing gets through.
     Cut,
     /// Other numbers; what is not given stays.
-    Set {
-        /// One way.
-        latency_ms: Option<f64>,
-        /// Standard deviation.
-        jitter_ms: Option<f64>,
-        /// Share of packets lost.
-        loss_percent: Option<f64>,
-        /// For all peers of a tier together, or for the one node.
-        rate_mbit: Option<f64>,
-    },
+    Set(LinkSettings),
 }
 
-/// A change with the two places that it lies between, in either order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LinkChange {
+/// Two places with a link between them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Ends {
     /// Tier or node.
     pub a: String,
     /// Tier or node.
     pub b: String,
+    /// Only from `a` to `b`.
+    #[serde(default)]
+    pub is_one_way: bool,
+}
+
+impl std::fmt::Display for Ends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let to = if self.is_one_way { "to " } else { "" };
+        write!(f, "{} {to}{}", self.a, self.b)
+    }
+}
+
+/// A change with the link that it is about.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LinkChange {
+    /// Where.
+    #[serde(flatten)]
+    pub ends: Ends,
     /// What becomes of it.
     pub change: Change,
 }
 
 impl std::fmt::Display for LinkChange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { a, b, change } = self;
+        let Self { ends, change } = self;
         match change {
-            Change::Cut => write!(f, "cut {a} {b}"),
-            Change::Set {
-                latency_ms,
-                jitter_ms,
-                loss_percent,
-                rate_mbit,
-            } => {
-                write!(f, "set {a} {b}")?;
-                for (name, value) in [
-                    ("latency_ms", latency_ms),
-                    ("jitter_ms", jitter_ms),
-                    ("loss_percent", loss_percent),
-                    ("rate_mbit", rate_mbit),
-                ] {
-                    if let Some(value) = value {
-                        write!(f, " {name}={value}")?;
-                    }
-                }
-                Ok(())
-            }
+            Change::Cut => write!(f, "cut {ends}"),
+            Change::Set(settings) => write!(f, "set {ends} {settings}"),
         }
     }
 }
@@ -72,12 +65,7 @@ pub enum Action {
     /// A link becomes another.
     Change(LinkChange),
     /// A link becomes what the config says.
-    Restore {
-        /// Tier or node.
-        a: String,
-        /// Tier or node.
-        b: String,
-    },
+    Restore(Ends),
     /// A unit of a node starts again.
     Restart {
         /// Node.
@@ -85,6 +73,17 @@ pub enum Action {
         /// One of [`UNITS`].
         unit: String,
     },
+}
+
+impl Action {
+    /// The link that it is about, if it is about one.
+    pub fn ends(&self) -> Option<&Ends> {
+        match self {
+            Self::Change(change) => Some(&change.ends),
+            Self::Restore(ends) => Some(ends),
+            Self::Restart { .. } => None,
+        }
+    }
 }
 
 /// When it happens.
@@ -113,82 +112,30 @@ impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Change(change) => change.fmt(f),
-            Self::Restore { a, b } => write!(f, "restore {a} {b}"),
+            Self::Restore(ends) => write!(f, "restore {ends}"),
             Self::Restart { node, unit } => write!(f, "restart {node} {unit}"),
         }
     }
 }
 
-/// Numbers of a link, as far as they are given.
-#[derive(Debug, Default)]
-struct Numbers {
-    latency_ms: Option<f64>,
-    jitter_ms: Option<f64>,
-    loss_percent: Option<f64>,
-    rate_mbit: Option<f64>,
+/// Of words as `name=value`; at least one.
+fn settings(words: &[&str]) -> Result<Change, String> {
+    let mut all = LinkSettings::default();
+    for word in words {
+        let (name, value) = word
+            .split_once('=')
+            .ok_or_else(|| format!("`{}` is not name=value", printable(word)))?;
+        all.add(name, value)?;
+    }
+    some(all)
 }
 
-impl Numbers {
-    /// From `name=number …`.
-    fn of_words(words: &[&str]) -> Result<Self, String> {
-        let mut numbers = Self::default();
-        for word in words {
-            let (name, text) = word
-                .split_once('=')
-                .ok_or_else(|| format!("`{word}` is not name=number"))?;
-            let value = text
-                .parse()
-                .map_err(|_| format!("`{text}` is not a number"))?;
-            let slot = match name {
-                "latency_ms" => &mut numbers.latency_ms,
-                "jitter_ms" => &mut numbers.jitter_ms,
-                "loss_percent" => &mut numbers.loss_percent,
-                "rate_mbit" => &mut numbers.rate_mbit,
-                _ => {
-                    return Err(format!(
-                        "`{name}` is not latency_ms, jitter_ms, loss_percent or rate_mbit"
-                    ));
-                }
-            };
-            *slot = Some(value);
-        }
-        Ok(numbers)
+fn some(settings: LinkSettings) -> Result<Change, String> {
+    if settings.is_empty() {
+        let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
+        return Err(format!("`set` needs at least one of {}", names.join(", ")));
     }
-
-    /// At least one, each in its range.
-    fn change(self) -> Result<Change, String> {
-        let Self {
-            latency_ms,
-            jitter_ms,
-            loss_percent,
-            rate_mbit,
-        } = self;
-        let all = [
-            ("latency_ms", latency_ms, 0.0, 60_000.0),
-            ("jitter_ms", jitter_ms, 0.0, 60_000.0),
-            ("loss_percent", loss_percent, 0.0, 100.0),
-            ("rate_mbit", rate_mbit, 0.001, 1_000_000.0),
-        ];
-        let mut given = all
-            .iter()
-            .filter_map(|(name, v, low, high)| Some((name, (*v)?, *low, *high)));
-        if all.iter().all(|(_, value, ..)| value.is_none()) {
-            return Err(
-                "`set` needs at least one of latency_ms, jitter_ms, loss_percent, rate_mbit".into(),
-            );
-        }
-        if let Some((name, value, _, high)) =
-            given.find(|(_, value, low, high)| !(*low..=*high).contains(value))
-        {
-            return Err(format!("{name} is {value}, allowed are 0 to {high}"));
-        }
-        Ok(Change::Set {
-            latency_ms,
-            jitter_ms,
-            loss_percent,
-            rate_mbit,
-        })
-    }
+    Ok(Change::Set(settings))
 }
 
 fn restart(node: &str, unit: &str) -> Result<Action, String> {
@@ -201,12 +148,16 @@ fn restart(node: &str, unit: &str) -> Result<Action, String> {
     })
 }
 
-fn link(a: &str, b: &str, change: Change) -> Action {
-    Action::Change(LinkChange {
+fn link(ends: Ends, change: Change) -> Action {
+    Action::Change(LinkChange { ends, change })
+}
+
+fn ends(a: &str, b: &str, is_one_way: bool) -> Ends {
+    Ends {
         a: a.to_owned(),
         b: b.to_owned(),
-        change,
-    })
+        is_one_way,
+    }
 }
 
 /// No run is longer; larger numbers are none of a clock.
@@ -227,16 +178,19 @@ impl FromStr for Action {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        match words.as_slice() {
-            ["cut", a, b] => Ok(link(a, b, Change::Cut)),
-            ["set", a, b, rest @ ..] => Ok(link(a, b, Numbers::of_words(rest)?.change()?)),
-            ["restore", a, b] => Ok(Self::Restore {
-                a: (*a).to_owned(),
-                b: (*b).to_owned(),
-            }),
-            ["restart", node, unit] => restart(node, unit),
+        let (verb, ends, rest) = match words.as_slice() {
+            ["restart", node, unit] => return restart(node, unit),
+            [verb, a, "to", b, rest @ ..] => (*verb, ends(a, b, true), rest),
+            [verb, a, b, rest @ ..] => (*verb, ends(a, b, false), rest),
+            _ => ("", ends("", "", false), &[][..]),
+        };
+        match (verb, rest) {
+            ("cut", []) => Ok(link(ends, Change::Cut)),
+            ("set", rest) => Ok(link(ends, settings(rest)?)),
+            ("restore", []) => Ok(Self::Restore(ends)),
             _ => Err(format!(
-                "`{text}` is none of: cut A B, restore A B, set A B name=number …, restart NODE UNIT"
+                "`{}` is none of: cut A B, restore A B, set A B name=value …, each also with A to B, restart NODE UNIT",
+                printable(text)
             )),
         }
     }
@@ -259,17 +213,17 @@ impl FromStr for TimelineStep {
 
 /// A step as a table.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct StepTable {
     at_s: f64,
     cut: Option<[String; 2]>,
     restore: Option<[String; 2]>,
     set: Option<[String; 2]>,
     restart: Option<[String; 2]>,
-    latency_ms: Option<f64>,
-    jitter_ms: Option<f64>,
-    loss_percent: Option<f64>,
-    rate_mbit: Option<f64>,
+    #[serde(default)]
+    one_way: bool,
+    /// Settings of a link.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 impl TryFrom<StepTable> for TimelineStep {
@@ -282,27 +236,24 @@ impl TryFrom<StepTable> for TimelineStep {
             restore,
             set,
             restart: again,
-            latency_ms,
-            jitter_ms,
-            loss_percent,
-            rate_mbit,
+            one_way,
+            others,
         } = table;
-        let numbers = Numbers {
-            latency_ms,
-            jitter_ms,
-            loss_percent,
-            rate_mbit,
-        };
-        let has_numbers = [latency_ms, jitter_ms, loss_percent, rate_mbit]
-            .iter()
-            .any(Option::is_some);
-        if has_numbers && set.is_none() {
+        if let Some(unknown) = others.keys().find(|name| Setting::of(name).is_none()) {
+            return Err(format!(
+                "unknown field `{}`, expected at_s, cut, restore, set, restart, one_way or a setting of a link",
+                printable(unknown)
+            ));
+        }
+        let settings = LinkSettings::try_from(others)?;
+        if !settings.is_empty() && set.is_none() {
             return Err("numbers of a link are for `set` only".into());
         }
+        let ends = |[a, b]: [String; 2]| ends(&a, &b, one_way);
         let action = match (cut, restore, set, again) {
-            (Some([a, b]), None, None, None) => link(&a, &b, Change::Cut),
-            (None, Some([a, b]), None, None) => Action::Restore { a, b },
-            (None, None, Some([a, b]), None) => link(&a, &b, numbers.change()?),
+            (Some(both), None, None, None) => link(ends(both), Change::Cut),
+            (None, Some(both), None, None) => Action::Restore(ends(both)),
+            (None, None, Some(both), None) => link(ends(both), some(settings)?),
             (None, None, None, Some([node, unit])) => restart(&node, &unit)?,
             _ => return Err("is not exactly one of cut, restore, set and restart".into()),
         };
@@ -324,6 +275,9 @@ mod tests {
             "cut cloud edge",
             "restore cloud edge0",
             "set edge0 endpoint1 latency_ms=20 rate_mbit=7.5",
+            "set endpoint to edge jitter_distribution=pareto jitter_reorders=true",
+            "cut cloud to edge0",
+            "restore cloud to edge0",
             "restart edge0 edgecore",
         ] {
             let action: Action = text.parse().unwrap();
@@ -347,6 +301,10 @@ mod tests {
             (
                 json!({ "at_s": 2, "set": ["edge0", "endpoint1"], "latency_ms": 20, "rate_mbit": 7.5 }),
                 "2 set edge0 endpoint1 latency_ms=20 rate_mbit=7.5",
+            ),
+            (
+                json!({ "at_s": 2, "set": ["edge", "cloud"], "one_way": true, "jitter_distribution": "none" }),
+                "2 set edge to cloud jitter_distribution=none",
             ),
             (
                 json!({ "at_s": 3, "restart": ["edge0", "edgecore"] }),
@@ -382,7 +340,7 @@ mod tests {
             (json!({ "at_s": 1, "set": ab }), "at least one of"),
             (
                 json!({ "at_s": 1, "set": ab, "rate_mbit": 0 }),
-                "rate_mbit is 0, allowed",
+                "rate_mbit is 0, allowed are 0.001 to",
             ),
             (
                 json!({ "at_s": 1, "restart": ["edge0", "sshd"] }),
@@ -426,7 +384,10 @@ mod tests {
             ("5 sever cloud edge", "none of: cut A B"),
             ("5 restart edge0 sshd", "`sshd` is not one of cloudcore"),
             ("5 set cloud edge", "at least one of"),
-            ("5 set cloud edge speed=1", "`speed` is not latency_ms"),
+            (
+                "5 set cloud edge speed=1",
+                "`speed` is not one of latency_ms",
+            ),
             ("5 set cloud edge loss_percent=101", "allowed are 0 to 100"),
         ];
         for (text, want) in cases {

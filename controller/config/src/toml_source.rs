@@ -113,7 +113,7 @@ impl Walk<'_> {
 
     fn unknown(&self, what: &str, path: &str) -> String {
         let known: Vec<&str> = if what == "table" {
-            let parent = |k: &&'static Key| k.path.rsplit_once('.').map(|(table, _)| table);
+            let parent = |k: &'static Key| k.path.rsplit_once('.').map(|(table, _)| table);
             KEYS.iter().filter_map(parent).collect()
         } else {
             KEYS.iter().map(|k| k.path).collect()
@@ -179,7 +179,7 @@ impl Walk<'_> {
 /// Whether an option is a list of tables.
 fn has_rows(path: &str) -> bool {
     let key = KEYS.iter().find(|k| k.path == path);
-    key.is_some_and(|k| matches!(k.kind, Kind::Timeline | Kind::Functions))
+    key.is_some_and(|k| matches!(k.kind, Kind::Timeline | Kind::Functions | Kind::Overrides))
 }
 
 /// A table for who reads it by serde.

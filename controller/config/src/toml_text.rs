@@ -7,7 +7,7 @@ pub fn to_toml(config: &Config) -> String {
     let mut out = String::new();
     let mut open_table = "";
     for key in KEYS.iter() {
-        let Some(value) = key.access.and_then(|access| (access.get)(config)) else {
+        let Some(value) = key.get(config) else {
             continue;
         };
         if key.is_quiet && matches!(value, Value::Bool(false) | Value::Float(0.0)) {

@@ -48,6 +48,10 @@ impl<'a> Options<'a> {
                     all_rows.push((entry.path.as_str(), lines));
                     Value::Functions(loads)
                 }),
+                Kind::Overrides => rows(entry, of_rows).map(|(links, lines)| {
+                    all_rows.push((entry.path.as_str(), lines));
+                    Value::Overrides(links)
+                }),
                 kind => typed(&entry.value, kind),
             };
             match value {
@@ -236,7 +240,7 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
             )),
             _ => wrong("a list of texts"),
         },
-        Kind::Timeline | Kind::Functions => Ok(value.clone()),
+        Kind::Timeline | Kind::Functions | Kind::Overrides => Ok(value.clone()),
         Kind::Bool => match value {
             Value::Bool(_) => Ok(value.clone()),
             // As Python's configparser reads truth values.

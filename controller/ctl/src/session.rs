@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use continuum_agents::Agent;
-use continuum_config::Config;
+use continuum_config::{Config, KEPT_CONFIG};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan};
 use continuum_plan::managers::{self, Cluster, ResourceManager};
@@ -99,6 +99,6 @@ pub fn open(context: &Context, name: &str) -> Result<(Deployment, Config, Plan),
 /// The config that a deployment was made with, or was upgraded to.
 pub(crate) fn config_of(deployment: &Deployment) -> Result<Config, Error> {
     let name = deployment.name();
-    let checked = continuum_plan::parse(deployment.config(), "state.json", false, name, &[])?;
+    let checked = continuum_plan::parse(deployment.config(), KEPT_CONFIG, false, name, &[])?;
     Ok(checked.config)
 }

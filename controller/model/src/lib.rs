@@ -15,16 +15,18 @@ mod plan;
 mod pod;
 mod report;
 mod run;
+mod setting;
 mod stage;
 mod table;
 mod tier;
 mod time;
+mod trace;
 
 pub use address::{Prefix, Prefixes, mac};
 pub use clock::{ClockOffset, ClockPair, Clocks, clock_offset};
 pub use deployment_name::{LONGEST_NAME, is_name};
 pub use facts::{Acceleration, ComponentFile, Facts, WrongFact};
-pub use link::{Link, LinkClass, Peer};
+pub use link::{Distribution, Link, LinkClass, Peer};
 pub use live_run::{LiveRun, TimelineMark};
 pub use metrics::{FunctionSample, MetricsBatch, MetricsSample, NodeEvent};
 pub use node::{AGENT_PORT, BROKER_PORT, GUEST_DATA_DIR, NodePlan, Role, node_name};
@@ -34,9 +36,11 @@ pub use plan::{Component, Installation, MAX_PAYLOAD_BYTES, Plan};
 pub use pod::{NodeTimes, PodRecord};
 pub use report::{Report, Validity};
 pub use run::{Phase, RunPlan, UserContainer, UserImage};
+pub use setting::{LinkSettings, SETTINGS, Setting, SettingKind};
 pub use stage::{END_TO_END, OF_TWO_CLOCKS, Way, is_classified, is_warm_up, stages_ns};
 pub use table::{Cell, Table};
 pub use tier::{Mode, PerTier, Tier, TierPair};
 pub use time::{
     ControllerClock, ControllerTime, EndpointTime, NodeClock, NodeTime, UnixTime, WorkerTime,
 };
+pub use trace::{Trace, TraceProgress, TraceStep};

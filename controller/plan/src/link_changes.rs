@@ -4,9 +4,9 @@
 //! another or a restore, whichever words were used for the same two nodes. Requests of a timeline go when it ends; what was
 //! asked by hand before and meanwhile stays.
 
-use super::links_of;
-use continuum_config::{Action, Change, LinkChange, Network};
-use continuum_model::{Link, LinkClass, NodePlan, Peer};
+use super::links;
+use continuum_config::{Action, Change, LinkChange, Network, OneWay};
+use continuum_model::{LinkClass, LinkSettings, NodePlan};
 use serde::{Deserialize, Serialize};
 
 /// One request, in the words of `network` and of timelines.
@@ -28,6 +28,7 @@ enum Stored {
         timeline: Option<String>,
     },
     /// Older format of `links.json`, read only.
+    #[serde(skip_serializing)]
     Change(LinkChange),
 }
 
@@ -68,60 +69,47 @@ impl std::fmt::Display for LinkRequest {
 }
 
 impl LinkRequest {
-    fn concerns(&self, one: &NodePlan, other: &NodePlan) -> bool {
-        let (Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b }) = &self.action
-        else {
+    fn concerns(&self, from: &NodePlan, to: &NodePlan) -> bool {
+        let Some(ends) = self.action.ends() else {
             return false;
         };
         let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
-        (is(a, one) && is(b, other)) || (is(a, other) && is(b, one))
+        let is_back = || is(&ends.a, to) && is(&ends.b, from);
+        (is(&ends.a, from) && is(&ends.b, to)) || (!ends.is_one_way && is_back())
     }
 }
 
-/// By how much the link between two nodes is not that of the config.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// By how much the link from one node to another is not that of the config.
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Difference {
     is_cut: bool,
-    latency_ms: Option<f64>,
-    jitter_ms: Option<f64>,
-    loss_percent: Option<f64>,
-    rate_mbit: Option<f64>,
+    settings: LinkSettings,
 }
 
 impl Difference {
     fn after(self, action: &Action) -> Self {
         match action {
-            Action::Restore { .. } => Self::default(),
+            Action::Restore(_) => Self::default(),
             Action::Restart { .. } => self,
-            Action::Change(change) => match change.change {
+            Action::Change(change) => match &change.change {
                 Change::Cut => Self {
                     is_cut: true,
                     ..self
                 },
-                Change::Set {
-                    latency_ms,
-                    jitter_ms,
-                    loss_percent,
-                    rate_mbit,
-                } => Self {
-                    is_cut: self.is_cut,
-                    latency_ms: latency_ms.or(self.latency_ms),
-                    jitter_ms: jitter_ms.or(self.jitter_ms),
-                    loss_percent: loss_percent.or(self.loss_percent),
-                    rate_mbit: rate_mbit.or(self.rate_mbit),
+                Change::Set(settings) => Self {
+                    settings: settings.after(&self.settings),
+                    ..self
                 },
             },
         }
     }
 
-    fn of(self, link: Link) -> Link {
-        let loss_percent = self.loss_percent.unwrap_or(link.loss_percent);
-        Link {
-            latency_ms: self.latency_ms.unwrap_or(link.latency_ms),
-            jitter_ms: self.jitter_ms.unwrap_or(link.jitter_ms),
-            loss_percent: if self.is_cut { 100.0 } else { loss_percent },
-            rate_mbit: self.rate_mbit.unwrap_or(link.rate_mbit),
+    fn of(&self, way: OneWay) -> OneWay {
+        let mut way = way.with(&self.settings);
+        if self.is_cut {
+            way.link.loss_percent = 100.0;
         }
+        way
     }
 }
 
@@ -170,13 +158,13 @@ impl LinkRequests {
                 all.filter(move |(at, _)| *at != index).map(|(_, r)| r)
             };
             let by_hand = |request: &&LinkRequest| request.timeline.is_none();
-            let is_void = pairs(nodes)
-                .filter(|(one, other)| request.concerns(one, other))
-                .all(|(one, other)| {
-                    let now = difference(self.iter(), one, other);
-                    let afterwards = difference(self.iter().filter(by_hand), one, other);
-                    now == difference(others(), one, other)
-                        && afterwards == difference(others().filter(by_hand), one, other)
+            let is_void = ways(nodes)
+                .filter(|(from, to)| request.concerns(from, to))
+                .all(|(from, to)| {
+                    let now = difference(self.iter(), from, to);
+                    let afterwards = difference(self.iter().filter(by_hand), from, to);
+                    now == difference(others(), from, to)
+                        && afterwards == difference(others().filter(by_hand), from, to)
                 });
             if is_void {
                 self.0.remove(index);
@@ -186,79 +174,41 @@ impl LinkRequests {
         }
     }
 
-    /// Classes of one node. Peers of a tier stay one class as long as their links are alike; one whose link is another
-    /// gets a class of its own, with its name.
+    /// Classes of one node, with all that holds.
     pub fn links_of(
         &self,
         node: &NodePlan,
         nodes: &[NodePlan],
         network: &Network,
     ) -> Vec<LinkClass> {
-        let mut classes: Vec<LinkClass> = Vec::new();
-        for mut tier in links_of(node, nodes, network) {
-            let base = Link {
-                latency_ms: tier.latency_ms,
-                jitter_ms: tier.jitter_ms,
-                loss_percent: tier.loss_percent,
-                rate_mbit: tier.rate_mbit,
-            };
-            let link_to = |peer: &Peer| {
-                let other = nodes.iter().find(|n| n.name == peer.node);
-                other.map_or(base, |other| difference(self.iter(), node, other).of(base))
-            };
-            let links: Vec<Link> = tier.peers.iter().map(link_to).collect();
-            let peers = std::mem::take(&mut tier.peers);
-            if links.windows(2).all(|w| w.first() == w.last()) {
-                let link = links.first().copied().unwrap_or(base);
-                classes.push(class(&tier.name, link, peers));
-                continue;
-            }
-            let mut alike = Vec::new();
-            let mut own = Vec::new();
-            for (peer, link) in peers.into_iter().zip(links) {
-                if link == base {
-                    alike.push(peer);
-                } else {
-                    own.push(class(&peer.node.clone(), link, vec![peer]));
-                }
-            }
-            if !alike.is_empty() {
-                classes.push(class(&tier.name, base, alike));
-            }
-            classes.extend(own);
-        }
-        classes
+        links::classes(node, nodes, network, &|from, to| {
+            let way = network.between(from, to)?;
+            Some(difference(self.iter(), from, to).of(way))
+        })
     }
 }
 
-fn pairs(nodes: &[NodePlan]) -> impl Iterator<Item = (&NodePlan, &NodePlan)> {
-    let later = |index| nodes.iter().skip(index + 1);
-    let each = nodes.iter().enumerate();
-    each.flat_map(move |(index, one)| later(index).map(move |other| (one, other)))
+/// Each two nodes, both ways.
+fn ways(nodes: &[NodePlan]) -> impl Iterator<Item = (&NodePlan, &NodePlan)> {
+    let others = |one: &NodePlan| {
+        let slot = one.slot;
+        nodes.iter().filter(move |other| other.slot != slot)
+    };
+    nodes
+        .iter()
+        .flat_map(move |from| others(from).map(move |to| (from, to)))
 }
 
 fn difference<'a>(
     requests: impl Iterator<Item = &'a LinkRequest>,
-    one: &NodePlan,
-    other: &NodePlan,
+    from: &NodePlan,
+    to: &NodePlan,
 ) -> Difference {
     requests
-        .filter(|request| request.concerns(one, other))
+        .filter(|request| request.concerns(from, to))
         .fold(Difference::default(), |so_far, request| {
             so_far.after(&request.action)
         })
-}
-
-fn class(name: &str, link: Link, peers: Vec<Peer>) -> LinkClass {
-    LinkClass {
-        overhead_ms: 0.0,
-        name: name.to_owned(),
-        latency_ms: link.latency_ms,
-        jitter_ms: link.jitter_ms,
-        loss_percent: link.loss_percent,
-        rate_mbit: link.rate_mbit,
-        peers,
-    }
 }
 
 #[cfg(test)]

@@ -21,10 +21,11 @@ pub fn not_yet(config: &Config) -> Vec<String> {
             ),
         ),
         (
-            preset.is_trace(),
+            preset.is_trace() && config.network.traces.is_empty(),
             format!(
-                "network.preset {preset}: this version has no links that follow a recorded trace yet; give --set \
-                 network.preset={}",
+                "network.preset {preset}: its recordings are not part of this; name their files in \
+                 network.endpoint_to_edge.trace (up) and network.edge_to_endpoint.trace (down), or with cloud for edge, or \
+                 give --set network.preset={}",
                 Preset::FourthGeneration
             ),
         ),

@@ -2,12 +2,12 @@
 
 use super::{
     applications::{self, Application},
-    execution_models, managers, services, timelines, unused_options,
+    execution_models, link_ends, links_of, managers, planner, services, timelines, unused_options,
 };
 use continuum_config::{
-    ApplicationKind, Benchmark, Config, Findings, FunctionSpec, KubeDeployment, ManagerKind,
+    ApplicationKind, Benchmark, Config, Findings, FunctionSpec, KubeDeployment, ManagerKind, Which,
 };
-use continuum_model::Tier;
+use continuum_model::{Prefix, Tier};
 
 /// More have no addresses; that is a fault of its own.
 const MOST_NODES: u32 = 250;
@@ -32,6 +32,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
                 format!("`{service}` is not one of {}", services::names().join(", ")),
             );
         }
+    }
+    if are_counts_right {
+        check_overrides(config, findings);
     }
     if infra_only {
         return;
@@ -119,6 +122,42 @@ fn check_deployment(
             ));
         }
         _ => {}
+    }
+}
+
+/// Links of nodes that are not there, or that have none.
+fn check_overrides(config: &Config, findings: &mut Findings<'_>) {
+    let tiers = &config.infrastructure.tiers;
+    let nodes: u32 = Tier::ALL.iter().map(|t| tiers.get(*t).nodes).sum();
+    if !config.network.is_emulated() || !(1..=MOST_NODES).contains(&nodes) {
+        return;
+    }
+    // Names are the same with any addresses.
+    let plan = planner::plan(config, Prefix::from([10, 0, 0]));
+    for (row, own) in config.network.overrides.iter().enumerate() {
+        let checked = match &own.which {
+            Which::Node(name) => link_ends::node(&plan.nodes, name).map(|_| ()),
+            Which::Between(a, b) | Which::OneWay(a, b) => {
+                link_ends::check_places(&plan.nodes, &config.network, a, b)
+            }
+        };
+        if let Err(why) = checked {
+            findings.fault_in_row("network.override", row, format!("`{own}`: {why}"));
+        }
+    }
+    // Each is right by itself; together they may be none.
+    let mut told = Vec::new();
+    for node in &plan.nodes {
+        for class in links_of(node, &plan.nodes, &config.network) {
+            if let Some(why) = class.link.impossible()
+                && !told.contains(&why)
+                && !config.network.overrides.is_empty()
+            {
+                let text = format!("from {} to {}: {why}", node.name, class.name);
+                findings.fault("network.override", text);
+                told.push(why);
+            }
+        }
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) fn check(config: &Config, benchmark: &Benchmark, findings: &mut Findi
     let plan = planner::plan(config, Prefix::from([10, 0, 0]));
     for (row, step) in benchmark.timeline.iter().enumerate() {
         let checked = match &step.action {
-            Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b } => {
-                check_link(config, &plan, a, b)
+            Action::Change(LinkChange { ends, .. }) | Action::Restore(ends) => {
+                check_link(config, &plan, &ends.a, &ends.b)
             }
             Action::Restart { node, unit } => check_restart(config, &plan, node, unit),
         };

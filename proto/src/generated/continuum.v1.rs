@@ -1809,9 +1809,10 @@ pub struct LinkClass {
     /// Usually the tier of the peers: `cloud`, `edge`, `endpoint`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// One way.
+    /// One way, mean.
     #[prost(double, tag = "2")]
     pub latency_ms: f64,
+    /// Standard deviation, whatever the distribution.
     #[prost(double, tag = "3")]
     pub jitter_ms: f64,
     #[prost(double, tag = "4")]
@@ -1824,6 +1825,29 @@ pub struct LinkClass {
     /// emulated delay is shorter than the latency by so much.
     #[prost(double, tag = "7")]
     pub overhead_ms: f64,
+    #[prost(enumeration = "JitterDistribution", tag = "8")]
+    pub jitter_distribution: i32,
+    /// Packets overtake each other as their delays have it; otherwise none leaves before the one ahead of it.
+    #[prost(bool, tag = "9")]
+    pub jitter_reorders: bool,
+    /// Of the loss of a packet with that of the one before; the share lost stays `loss_percent`. Below 100.
+    #[prost(double, tag = "10")]
+    pub loss_correlation_percent: f64,
+    /// Packets with one bit flipped.
+    #[prost(double, tag = "11")]
+    pub corruption_percent: f64,
+    /// Packets sent twice.
+    #[prost(double, tag = "12")]
+    pub duplication_percent: f64,
+    /// Packets sent ahead of all that wait.
+    #[prost(double, tag = "13")]
+    pub reordering_percent: f64,
+    /// How long the queue is, at the rate and in full packets.
+    #[prost(double, tag = "14")]
+    pub queue_ms: f64,
+    /// Numbers that change by themselves; they replace those above while they last.
+    #[prost(message, optional, tag = "15")]
+    pub trace: ::core::option::Option<Trace>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Peer {
@@ -1832,6 +1856,54 @@ pub struct Peer {
     /// Address prefixes such as 192.168.100.3/32; later also pod networks.
     #[prost(string, repeated, tag = "2")]
     pub prefixes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of its network card, such as 52:54:00:12:34:56: whatever is not IPv4 is told by it.
+    #[prost(string, tag = "3")]
+    pub mac: ::prost::alloc::string::String,
+    /// The link from it to this node is cut: what comes all the same, as to many at once, is dropped here.
+    #[prost(bool, tag = "4")]
+    pub is_cut_off: bool,
+}
+/// Links that were recorded somewhere.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Trace {
+    /// File name, for people.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// In the order of their times, from 0.
+    #[prost(message, repeated, tag = "2")]
+    pub steps: ::prost::alloc::vec::Vec<TraceStep>,
+    /// After so long it begins again; 0 = its last numbers stay.
+    #[prost(uint32, tag = "3")]
+    pub loop_after_ms: u32,
+    /// Where in it the link begins.
+    #[prost(uint32, tag = "4")]
+    pub begin_ms: u32,
+}
+/// What is not given is as the class has it.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct TraceStep {
+    #[prost(uint32, tag = "1")]
+    pub at_ms: u32,
+    #[prost(double, optional, tag = "2")]
+    pub rate_mbit: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "3")]
+    pub latency_ms: ::core::option::Option<f64>,
+    #[prost(double, optional, tag = "4")]
+    pub loss_percent: ::core::option::Option<f64>,
+}
+/// How a trace was followed since it was started last.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct TraceProgress {
+    #[prost(uint64, tag = "1")]
+    pub steps: u64,
+    /// How long after its time the kernel had a step.
+    #[prost(double, tag = "2")]
+    pub late_mean_ms: f64,
+    #[prost(double, tag = "3")]
+    pub late_max_ms: f64,
+    /// Steps that the kernel refused, or that were passed over because the next was due already.
+    #[prost(uint64, tag = "4")]
+    pub missed: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppliedClass {
@@ -1840,11 +1912,17 @@ pub struct AppliedClass {
     /// Packets that the netem queue holds.
     #[prost(uint32, tag = "2")]
     pub queue_limit_packets: u32,
+    /// Only where the class has a trace.
+    #[prost(message, optional, tag = "3")]
+    pub trace_progress: ::core::option::Option<TraceProgress>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyNetworkRequest {
     #[prost(message, repeated, tag = "1")]
     pub classes: ::prost::alloc::vec::Vec<LinkClass>,
+    /// Largest IP packet of the device; 0 = it stays as it is.
+    #[prost(uint32, tag = "2")]
+    pub mtu_bytes: u32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyNetworkResponse {
@@ -1854,14 +1932,19 @@ pub struct ApplyNetworkResponse {
     pub classes: ::prost::alloc::vec::Vec<AppliedClass>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ShowNetworkRequest {}
+pub struct ShowNetworkRequest {
+    /// Also what `tc` says.
+    #[prost(bool, tag = "1")]
+    pub with_tc_text: bool,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ShowNetworkResponse {
+    /// Empty unless what `tc` says was asked for.
     #[prost(string, tag = "1")]
     pub device: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "2")]
     pub classes: ::prost::alloc::vec::Vec<AppliedClass>,
-    /// What `tc` itself says, for people.
+    /// What `tc` itself says, for people; empty unless it was asked for.
     #[prost(string, tag = "3")]
     pub tc_text: ::prost::alloc::string::String,
 }
@@ -1874,6 +1957,14 @@ pub struct SetLinkRequest {
 pub struct SetLinkResponse {
     #[prost(message, optional, tag = "1")]
     pub applied: ::core::option::Option<AppliedClass>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartTracesRequest {}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartTracesResponse {
+    /// Classes that have one.
+    #[prost(uint32, tag = "1")]
+    pub traces: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProbeRequest {
@@ -1892,6 +1983,36 @@ pub struct ProbeResponse {
     pub sent: u32,
     #[prost(uint32, tag = "3")]
     pub lost: u32,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum JitterDistribution {
+    /// Evenly around the mean.
+    None = 0,
+    Normal = 1,
+    Pareto = 2,
+}
+impl JitterDistribution {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "JITTER_DISTRIBUTION_NONE",
+            Self::Normal => "JITTER_DISTRIBUTION_NORMAL",
+            Self::Pareto => "JITTER_DISTRIBUTION_PARETO",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "JITTER_DISTRIBUTION_NONE" => Some(Self::None),
+            "JITTER_DISTRIBUTION_NORMAL" => Some(Self::Normal),
+            "JITTER_DISTRIBUTION_PARETO" => Some(Self::Pareto),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod network_client {
@@ -2059,6 +2180,31 @@ pub mod network_client {
                 .insert(GrpcMethod::new("continuum.v1.Network", "SetLink"));
             self.inner.unary(req, path, codec).await
         }
+        /// Starts all traces from where they begin, so that runs see the same.
+        pub async fn start_traces(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartTracesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartTracesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Network/StartTraces",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("continuum.v1.Network", "StartTraces"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Round-trip times to a peer.
         pub async fn probe(
             &mut self,
@@ -2117,6 +2263,14 @@ pub mod network_server {
             &self,
             request: tonic::Request<super::SetLinkRequest>,
         ) -> std::result::Result<tonic::Response<super::SetLinkResponse>, tonic::Status>;
+        /// Starts all traces from where they begin, so that runs see the same.
+        async fn start_traces(
+            &self,
+            request: tonic::Request<super::StartTracesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartTracesResponse>,
+            tonic::Status,
+        >;
         /// Round-trip times to a peer.
         async fn probe(
             &self,
@@ -2318,6 +2472,51 @@ pub mod network_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Network/StartTraces" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartTracesSvc<T: Network>(pub Arc<T>);
+                    impl<
+                        T: Network,
+                    > tonic::server::UnaryService<super::StartTracesRequest>
+                    for StartTracesSvc<T> {
+                        type Response = super::StartTracesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartTracesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Network>::start_traces(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartTracesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -1,8 +1,8 @@
 //! Wire types to domain types and back.
 
-use super::super::types::{AppliedLink, ArtifactSource};
+use super::super::types::ArtifactSource;
 use continuum_common::error::with_causes;
-use continuum_model::{LinkClass, MetricsSample, NodeTime};
+use continuum_model::{MetricsSample, NodeTime};
 use continuum_proto as wire;
 use tonic::Status;
 
@@ -28,39 +28,6 @@ pub(super) fn to_artifact(a: &ArtifactSource) -> wire::Artifact {
         sha256: a.sha256.clone(),
         size_bytes: a.size_bytes,
         image: a.image.clone().unwrap_or_default(),
-    }
-}
-
-pub(super) fn to_link(class: &LinkClass) -> wire::LinkClass {
-    wire::LinkClass {
-        name: class.name.clone(),
-        latency_ms: class.latency_ms,
-        jitter_ms: class.jitter_ms,
-        loss_percent: class.loss_percent,
-        rate_mbit: class.rate_mbit,
-        overhead_ms: class.overhead_ms,
-        peers: class
-            .peers
-            .iter()
-            .map(|p| wire::Peer {
-                node: p.node.clone(),
-                prefixes: p.prefixes.iter().map(ToString::to_string).collect(),
-            })
-            .collect(),
-    }
-}
-
-pub(super) fn from_applied(class: wire::AppliedClass) -> AppliedLink {
-    let link = class.link.unwrap_or_default();
-    AppliedLink {
-        name: link.name,
-        latency_ms: link.latency_ms,
-        jitter_ms: link.jitter_ms,
-        loss_percent: link.loss_percent,
-        rate_mbit: link.rate_mbit,
-        overhead_ms: link.overhead_ms,
-        queue_limit_packets: class.queue_limit_packets,
-        peers: link.peers.into_iter().map(|p| p.node).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod clock;
 mod convert;
+mod link;
 mod retry;
 mod streams;
 mod transfer;
@@ -19,7 +20,8 @@ use continuum_model::{
     AGENT_PORT, ClockOffset, LinkClass, MetricsBatch, MetricsSample, NodePlan, StartedRun,
 };
 use continuum_proto as wire;
-use convert::{explain, from_applied, from_sample, to_artifact, to_link};
+use convert::{explain, from_sample, to_artifact};
+use link::{from_applied, to_link};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
@@ -122,6 +124,13 @@ impl GrpcAgent {
 
     fn node_client(&self) -> wire::node_client::NodeClient<Channel> {
         wire::node_client::NodeClient::new(self.channel.clone())
+    }
+
+    async fn show_network(&self, with_tc_text: bool) -> Result<wire::ShowNetworkResponse, Error> {
+        let mut client = self.network();
+        let call = client.show(wire::ShowNetworkRequest { with_tc_text });
+        let answer = self.call("show its links", PROGRAM_DEADLINE, call).await?;
+        Ok(answer.into_inner())
     }
 
     fn network(&self) -> wire::network_client::NetworkClient<Channel> {
@@ -304,9 +313,14 @@ impl Agent for GrpcAgent {
         })
     }
 
-    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error> {
+    async fn apply_links(
+        &self,
+        classes: &[LinkClass],
+        mtu_bytes: Option<u32>,
+    ) -> Result<Vec<AppliedLink>, Error> {
         let request = wire::ApplyNetworkRequest {
             classes: classes.iter().map(to_link).collect(),
+            mtu_bytes: mtu_bytes.unwrap_or(0),
         };
         let call = || {
             let (mut client, request) = (self.network(), request.clone());
@@ -332,17 +346,20 @@ impl Agent for GrpcAgent {
             .map(|_| ())
     }
 
-    async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error> {
+    async fn links(&self) -> Result<Vec<AppliedLink>, Error> {
+        let answer = self.show_network(false).await?;
+        Ok(answer.classes.into_iter().map(from_applied).collect())
+    }
+
+    async fn tc_text(&self) -> Result<String, Error> {
+        Ok(self.show_network(true).await?.tc_text)
+    }
+
+    async fn start_traces(&self) -> Result<(), Error> {
         let mut client = self.network();
-        let call = client.show(wire::ShowNetworkRequest {});
-        let answer = self
-            .call("show its links", PROGRAM_DEADLINE, call)
-            .await?
-            .into_inner();
-        Ok((
-            answer.classes.into_iter().map(from_applied).collect(),
-            answer.tc_text,
-        ))
+        let call = client.start_traces(wire::StartTracesRequest {});
+        let answer = self.call("start traces of links", CALL_DEADLINE, call);
+        answer.await.map(|_| ())
     }
 
     async fn probe(

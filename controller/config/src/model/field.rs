@@ -1,7 +1,10 @@
 //! How an option gets into a config and out of it again.
 
 use super::Config;
-use crate::{choices::Choice, entry::Value, function_load::FunctionLoad, timeline::TimelineStep};
+use crate::{
+    choices::Choice, entry::Value, function_load::FunctionLoad, link_override::LinkOverride,
+    timeline::TimelineStep,
+};
 use continuum_model::Prefixes;
 
 /// Both ways.
@@ -89,6 +92,7 @@ fields! {
     Vec<String>: List(it) => it.clone(), own => texts(own);
     Vec<TimelineStep>: Timeline(it) => it.clone(), own => texts(own);
     Vec<FunctionLoad>: Functions(it) => it.clone(), own => texts(own);
+    Vec<LinkOverride>: Overrides(it) => it.clone(), own => texts(own);
 }
 
 fn texts<T: std::fmt::Display>(all: &[T]) -> Option<Value> {

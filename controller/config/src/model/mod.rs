@@ -12,6 +12,7 @@ mod kubecontrol;
 mod kubeedge;
 mod kubernetes;
 mod mem_usage;
+mod network;
 mod openfaas;
 mod qemu;
 mod stress;
@@ -24,6 +25,7 @@ pub use image_classification::ImageClassification;
 pub use kubeedge::KubeEdge;
 pub use kubernetes::Kubernetes;
 pub use mem_usage::MemUsage;
+pub use network::{Direction, LinkTable, Network, OneWay, TraceSource};
 pub use openfaas::OpenFaas;
 pub use qemu::Qemu;
 pub use stress::Stress;
@@ -40,8 +42,8 @@ pub(crate) use openfaas::OPTIONS as OPENFAAS;
 pub(crate) use qemu::OPTIONS as QEMU;
 pub(crate) use stress::OPTIONS as STRESS;
 
-use crate::choices::{Broker, ExecutionModelKind, ManagerKind, Preset, ProviderKind, Runtime};
-use continuum_model::{Link, Mode, PerTier, Prefixes, Tier, TierPair};
+use crate::choices::{Broker, ExecutionModelKind, ManagerKind, ProviderKind, Runtime};
+use continuum_model::{Mode, PerTier, Prefixes};
 use serde::Serialize;
 
 /// The whole config.
@@ -134,30 +136,6 @@ pub struct ControllerSpec {
     pub memory_mib: Option<u64>,
     /// Share of each core.
     pub quota: Option<f64>,
-}
-
-/// Links between tiers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Network {
-    /// Where the numbers of links come from.
-    pub preset: Preset,
-    /// One per pair, in the order of [`TierPair::ALL`]; empty = no emulation.
-    pub links: Vec<(TierPair, Link)>,
-}
-
-impl Network {
-    /// Whether links are emulated.
-    pub fn is_emulated(&self) -> bool {
-        !self.links.is_empty()
-    }
-
-    /// Between two tiers, in either order.
-    pub fn link(&self, a: Tier, b: Tier) -> Option<&Link> {
-        self.links
-            .iter()
-            .find(|(pair, _)| *pair == TierPair(a, b) || *pair == TierPair(b, a))
-            .map(|(_, link)| link)
-    }
 }
 
 /// What is installed.

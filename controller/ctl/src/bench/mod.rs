@@ -14,6 +14,7 @@ mod placement;
 mod run;
 mod run_watch;
 mod timeline;
+mod traces;
 mod validity;
 mod warm_up;
 

@@ -9,6 +9,7 @@ use super::{
     placement::RunPlacement,
     run_watch::{Watched, start, stop, wait_ended, wait_ready},
     timeline::Timeline,
+    traces,
     validity::assess_validity,
     warm_up::warm_up,
 };
@@ -87,12 +88,16 @@ pub(super) async fn run(
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
+        failure = traces::start(session).await.err();
+    }
+    if failure.is_none() {
         load_unix_ns = clock.now();
         live.load_began(load_unix_ns);
         timeline.begin();
         let ends = wait_ended(session, &mut watched, measurement.deadline);
         failure = progress.stage("run", ends).await.err();
     }
+    let followed = traces::followed(session).await;
     let (controller_events, untimely) = timeline.finish(failure.is_some()).await;
     failure = failure.or(untimely);
     if failure.is_none() {
@@ -139,6 +144,7 @@ pub(super) async fn run(
     report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
     same_boots(&mut report, &boots, &boots_of(session).await);
     assess_validity(&mut report, session);
+    traces::tell(&followed, &mut report);
     Ok(Bench {
         report,
         runs,
@@ -149,6 +155,7 @@ pub(super) async fn run(
         interrupted: context.cancel.is_cancelled(),
         controller_events,
         consoles,
+        traces: followed,
         functions: function_samples,
         function_pods,
     })

@@ -45,11 +45,9 @@ impl Notes {
 
 async fn act(session: &Session, action: &Action, run: &str) -> Result<(), Error> {
     match action {
-        Action::Change(LinkChange { a, b, .. }) | Action::Restore { a, b } => {
-            deploy::change_link(session, (a, b), action, Some(run))
-                .await
-                .map(|_| ())
-        }
+        Action::Change(_) | Action::Restore(_) => deploy::change_link(session, action, Some(run))
+            .await
+            .map(|_| ()),
         Action::Restart { node, unit } => restart(session, node, unit).await,
     }
 }
@@ -131,11 +129,8 @@ impl Timeline {
         let mut steps = benchmark.timeline.clone();
         for step in &steps {
             match &step.action {
-                Action::Change(change) => {
-                    deploy::check_places(&session.plan, &session.config, &change.a, &change.b)?;
-                }
-                Action::Restore { a, b } => {
-                    deploy::check_places(&session.plan, &session.config, a, b)?;
+                Action::Change(LinkChange { ends, .. }) | Action::Restore(ends) => {
+                    deploy::check_places(&session.plan, &session.config, &ends.a, &ends.b)?;
                 }
                 Action::Restart { node, .. } => {
                     session.deployment.node(node)?;
@@ -220,7 +215,7 @@ impl Timeline {
         let costs_nodes = |step: &&TimelineStep| match &step.action {
             Action::Change(change) => change.change == Change::Cut,
             Action::Restart { .. } => true,
-            Action::Restore { .. } => false,
+            Action::Restore(_) => false,
         };
         let steps = self.steps.iter().filter(costs_nodes);
         let times = steps.map(|step| begun + Duration::from_secs_f64(step.at_s));

@@ -193,7 +193,7 @@ pub(crate) enum Command {
     },
     /// Emulated links
     #[command(
-        after_help = "A cut holds until a restore, a number until another one or a restore, whether tiers or nodes were named.\nExamples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw\n  continuum-ctl network mist-edge set edge endpoint latency_ms=100 rate_mbit=2\n  continuum-ctl network mist-edge cut edge0 endpoint0\n  continuum-ctl network mist-edge restore edge0 endpoint0"
+        after_help = "A cut holds until a restore, a number until another one or a restore, whether tiers or nodes were named.\nExamples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw\n  continuum-ctl network mist-edge set edge endpoint latency_ms=100 rate_mbit=2\n  continuum-ctl network mist-edge set endpoint to edge0 loss_percent=1 jitter_distribution=pareto\n  continuum-ctl network mist-edge cut edge0 endpoint0\n  continuum-ctl network mist-edge restore edge0 endpoint0"
     )]
     Network {
         /// Name of the deployment

@@ -1,6 +1,7 @@
 //! up --dry-run: what would be made, of what, and how long it takes.
 
 use super::{
+    link_cells::{latency, rate, without_empty_column},
     nodes::{NODE_COLUMNS, node_rows},
     output::{Output, warn},
 };
@@ -23,17 +24,26 @@ fn link_rows(plan: &Plan, config: &Config) -> Vec<Vec<String>> {
             rows.push(vec![
                 node.name.clone(),
                 class.name.clone(),
-                format!("{:?} ± {:?} ms", class.latency_ms, class.jitter_ms),
-                format!("{:?} %", class.loss_percent),
-                format!("{:?} Mbit/s", class.rate_mbit),
+                latency(&class.link),
+                format!("{:?} %", class.link.loss_percent),
+                rate(&class.link, class.trace.as_deref().map(|t| &*t.name)),
                 class.peers.len().to_string(),
+                class.link.extras().join(" "),
             ]);
         }
     }
     rows
 }
 
-const LINK_COLUMNS: [&str; 6] = ["from", "to", "latency (one way)", "loss", "rate", "peers"];
+const LINK_COLUMNS: [&str; 7] = [
+    "from",
+    "to",
+    "latency (one way)",
+    "loss",
+    "rate",
+    "peers",
+    "also",
+];
 
 fn install_rows(plan: &Plan) -> Vec<Vec<String>> {
     plan.installations
@@ -96,7 +106,8 @@ pub(super) async fn dry_run(
     if links.is_empty() {
         output.text("links are not emulated");
     } else {
-        output.table(&LINK_COLUMNS, links);
+        let (columns, rows) = without_empty_column(&LINK_COLUMNS, links);
+        output.table(columns, rows);
     }
     if !plan.installations.is_empty() {
         output.table(&["node", "installs", "with"], install_rows(plan));

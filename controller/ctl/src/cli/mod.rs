@@ -12,6 +12,7 @@ mod functions;
 mod image;
 mod inspect;
 mod lifecycle;
+mod link_cells;
 mod namespace;
 mod network;
 pub(crate) mod nodes;

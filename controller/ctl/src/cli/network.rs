@@ -1,6 +1,9 @@
 //! network: links of a deployment, shown and changed. It locks nothing: links may change during a bench.
 
-use super::output::Output;
+use super::{
+    link_cells::{latency, rate, without_empty_column},
+    output::{Output, warn},
+};
 use crate::{deploy, session::Session};
 use clap::Subcommand;
 use continuum_config::Action;
@@ -17,27 +20,21 @@ pub(crate) enum NetworkAction {
     },
     /// Give a link other numbers; what is not given stays
     Set {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
-        /// `latency_ms=…`, `jitter_ms=…`, `loss_percent=…`, `rate_mbit=…`
-        #[arg(required = true)]
-        numbers: Vec<String>,
+        /// Two tiers or nodes, with `to` between them for one direction, then settings of a link as in configs: `latency_ms=…`
+        #[arg(required = true, num_args = 3.., value_name = "A [to] B NAME=VALUE")]
+        words: Vec<String>,
     },
     /// Let nothing through between two tiers or nodes
     Cut {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
+        /// Two tiers or nodes, with `to` between them for one direction
+        #[arg(required = true, num_args = 2..=3, value_name = "A [to] B")]
+        ends: Vec<String>,
     },
     /// Make a link what the config says; `up` does it for all
     Restore {
-        /// Tier or node
-        a: String,
-        /// Tier or node
-        b: String,
+        /// Two tiers or nodes, with `to` between them for one direction
+        #[arg(required = true, num_args = 2..=3, value_name = "A [to] B")]
+        ends: Vec<String>,
     },
 }
 
@@ -48,20 +45,18 @@ pub(super) async fn run(
     action: &NetworkAction,
 ) -> Result<(), Error> {
     let session = Session::open(context, name)?;
-    let (words, places) = match action {
+    let words = match action {
         NetworkAction::Show { raw } => return show_links(output, &session, *raw).await,
-        NetworkAction::Set { a, b, numbers } => {
-            (format!("set {a} {b} {}", numbers.join(" ")), (a, b))
-        }
-        NetworkAction::Cut { a, b } => (format!("cut {a} {b}"), (a, b)),
-        NetworkAction::Restore { a, b } => (format!("restore {a} {b}"), (a, b)),
+        NetworkAction::Set { words } => format!("set {}", words.join(" ")),
+        NetworkAction::Cut { ends } => format!("cut {}", ends.join(" ")),
+        NetworkAction::Restore { ends } => format!("restore {}", ends.join(" ")),
     };
-    let (a, b) = places;
     let action: Action = words.parse().map_err(|why| Error::Words {
         doing: format!("read `{words}`"),
         why,
     })?;
-    let changed = deploy::change_link(&session, (a, b), &action, None).await?;
+    let changed = deploy::change_link(&session, &action, None).await?;
+    warn(&deploy::moved_means(&session)?);
     let text = if changed.is_empty() {
         format!("{words}: it was so already")
     } else {
@@ -74,45 +69,56 @@ pub(super) async fn run(
 }
 
 async fn show_links(output: &Output, session: &Session, raw: bool) -> Result<(), Error> {
-    let (mut rows, mut all, mut texts) = (Vec::new(), serde_json::Map::new(), Vec::new());
+    let (mut rows, mut all) = (Vec::new(), serde_json::Map::new());
+    let (mut texts, mut followed) = (Vec::new(), Vec::new());
     for agent in session.agents() {
-        let (links, text) = agent.links().await?;
+        let links = agent.links().await?;
         for link in &links {
+            let trace = link.trace.as_ref();
             rows.push(vec![
                 agent.node().to_owned(),
                 link.name.clone(),
-                format!("{:?} ± {:?} ms", link.latency_ms, link.jitter_ms),
+                latency(&link.link),
                 format!("{:.2} ms", link.overhead_ms),
-                format!("{:?} %", link.loss_percent),
-                format!("{:?} Mbit/s", link.rate_mbit),
+                format!("{:?} %", link.link.loss_percent),
+                rate(&link.link, trace.map(|trace| &*trace.name)),
                 link.queue_limit_packets.to_string(),
                 link.peers.join(" "),
+                link.link.extras().join(" "),
             ]);
+            followed.extend(
+                trace.map(|trace| {
+                    format!("{} to {}: {}", agent.node(), link.name, trace.followed())
+                }),
+            );
         }
         all.insert(agent.node().to_owned(), json!(links));
-        texts.push(format!("{}:\n{text}", agent.node()));
+        if raw {
+            texts.push(format!("{}:\n{}", agent.node(), agent.tc_text().await?));
+        }
     }
-    output.table(
-        &[
-            "from",
-            "to",
-            "latency (one way)",
-            "host's own",
-            "loss",
-            "rate",
-            "queue (packets)",
-            "peers",
-        ],
-        rows,
-    );
+    let columns = [
+        "from",
+        "to",
+        "latency (one way)",
+        "host's own",
+        "loss",
+        "rate",
+        "queue (packets)",
+        "peers",
+        "also",
+    ];
+    let (columns, rows) = without_empty_column(&columns, rows);
+    output.table(columns, rows);
+    for text in &followed {
+        output.text(text);
+    }
     let in_force = deploy::link_requests(&session.deployment)?;
     for request in in_force.iter() {
         output.text(&format!("in force: {request}"));
     }
-    if raw {
-        for text in &texts {
-            output.text(text);
-        }
+    for text in &texts {
+        output.text(text);
     }
     output.json(&json!({ "links": all, "in_force": in_force }));
     Ok(())

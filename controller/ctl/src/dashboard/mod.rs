@@ -169,7 +169,7 @@ fn cut_links(requests: &LinkRequests, plan: &Plan, session: &Session) -> Vec<Cut
     let mut cut = Vec::new();
     for node in &plan.nodes {
         let classes = requests.links_of(node, &plan.nodes, &session.config.network);
-        let closed = classes.into_iter().filter(|c| c.loss_percent >= 100.0);
+        let closed = classes.into_iter().filter(|c| c.link.is_cut());
         for peer in closed.flat_map(|class| class.peers) {
             let is_later = plan.node(&peer.node).is_some_and(|p| p.slot > node.slot);
             if is_later {

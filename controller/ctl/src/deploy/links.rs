@@ -3,16 +3,16 @@
 
 use super::network::measured_overhead_ms;
 use crate::{error::CommandError, session::Session};
-use continuum_agents::{Agent, AppliedLink};
+use continuum_agents::{Agent, AppliedLink, cut_off};
 use continuum_common::wait::Patience;
-use continuum_config::{Action, Config};
+use continuum_config::{Action, Config, Ends};
 use continuum_host::{
     error::Error,
     state::{Deployment, Lock, LockKind, write_secret},
 };
-use continuum_model::{LinkClass, Plan};
-use continuum_plan::LinkRequests;
-use std::{path::PathBuf, time::Duration};
+use continuum_model::{LinkClass, NodePlan, Plan, SETTINGS};
+use continuum_plan::{LinkRequests, links_of};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 /// For another change of links of the same deployment.
 const OTHER_DEADLINE: Duration = Duration::from_mins(2);
@@ -98,29 +98,34 @@ pub fn check_places(plan: &Plan, config: &Config, a: &str, b: &str) -> Result<()
 fn is_as(class: &LinkClass, applied: &AppliedLink) -> (bool, bool) {
     let peers: Vec<&str> = class.peers.iter().map(|p| &*p.node).collect();
     let same_peers = class.name == applied.name && peers == applied.peers;
-    let numbers = [
-        (class.latency_ms, applied.latency_ms),
-        (class.jitter_ms, applied.jitter_ms),
-        (class.loss_percent, applied.loss_percent),
-        (class.rate_mbit, applied.rate_mbit),
-        (class.overhead_ms, applied.overhead_ms),
-    ];
-    (
-        same_peers,
-        numbers.iter().all(|(a, b)| (a - b).abs() < 1e-9),
-    )
+    let is_same = |a: f64, b: f64| (a - b).abs() < 1e-9;
+    let same_settings = SETTINGS
+        .iter()
+        .all(|setting| is_same((setting.get)(&class.link), (setting.get)(&applied.link)));
+    let trace = |name: &str, begin_ms: u32| (name.to_owned(), begin_ms);
+    let wanted_trace = class.trace.as_ref().map(|t| trace(&t.name, t.begin_ms));
+    let applied_trace = applied.trace.as_ref().map(|t| trace(&t.name, t.begin_ms));
+    let same_numbers = same_settings
+        && is_same(class.overhead_ms, applied.overhead_ms)
+        && cut_off(&class.peers) == applied.cut_off
+        && wanted_trace == applied_trace;
+    (same_peers, same_numbers)
 }
 
 /// Makes a node's links as they shall be. As long as its classes have the same peers, packets under way stay there.
-async fn reconcile(agent: &dyn Agent, wanted: &[LinkClass]) -> Result<bool, Error> {
-    let (applied, _) = agent.links().await?;
+async fn reconcile(
+    agent: &dyn Agent,
+    wanted: &[LinkClass],
+    mtu_bytes: Option<u32>,
+) -> Result<bool, Error> {
+    let applied = agent.links().await?;
     let pairs: Vec<_> = wanted
         .iter()
         .zip(&applied)
         .map(|(w, a)| is_as(w, a))
         .collect();
     if wanted.len() != applied.len() || pairs.iter().any(|(same_peers, _)| !same_peers) {
-        agent.apply_links(wanted).await?;
+        agent.apply_links(wanted, mtu_bytes).await?;
         return Ok(true);
     }
     let mut changed = false;
@@ -137,10 +142,12 @@ async fn reconcile(agent: &dyn Agent, wanted: &[LinkClass]) -> Result<bool, Erro
 /// the nodes whose links are others now.
 pub async fn change_link(
     session: &Session,
-    (a, b): (&str, &str),
     action: &Action,
     timeline: Option<&str>,
 ) -> Result<Vec<String>, Error> {
+    let Some(Ends { a, b, .. }) = action.ends() else {
+        return Ok(Vec::new());
+    };
     if !session.provider.capabilities().emulates_network {
         return Err(CommandError::NoEmulatedLinks {
             a: a.to_owned(),
@@ -154,6 +161,26 @@ pub async fn change_link(
         requests.add(action.clone(), timeline, &session.plan.nodes);
     })
     .await
+}
+
+/// Links whose mean delay is not their latency, by what holds now and not by the config, which told of its own.
+pub fn moved_means(session: &Session) -> Result<Vec<String>, Error> {
+    let (nodes, network) = (&session.plan.nodes, &session.config.network);
+    let requests = link_requests(&session.deployment)?;
+    let moved = |node: &NodePlan, classes: Vec<LinkClass>| -> BTreeSet<String> {
+        let moved = classes.iter().filter_map(|class| {
+            let why = class.link.moved_mean()?;
+            Some(format!("{} to {}: {why}", node.name, class.name))
+        });
+        moved.collect()
+    };
+    let mut all = Vec::new();
+    for node in nodes {
+        let told = moved(node, links_of(node, nodes, network));
+        let now = moved(node, requests.links_of(node, nodes, network));
+        all.extend(now.difference(&told).cloned());
+    }
+    Ok(all)
 }
 
 /// Takes back what timelines asked for: that of the run which ends, or of one that was killed.
@@ -170,6 +197,22 @@ pub async fn end_timelines(session: &Session) -> Result<(), Error> {
     .map(|_| ())
 }
 
+/// Fails where links could not be made.
+fn check_possible(session: &Session, requests: &LinkRequests) -> Result<(), Error> {
+    let (nodes, network) = (&session.plan.nodes, &session.config.network);
+    for node in nodes {
+        for class in requests.links_of(node, nodes, network) {
+            let unread = class.trace.as_ref().filter(|trace| trace.steps.is_empty());
+            let unread = unread.map(|trace| format!("the file of trace {} is gone", trace.name));
+            if let Some(why) = class.link.impossible().or(unread) {
+                let (a, b) = (node.name.clone(), class.name);
+                return Err(CommandError::NoSuchLink { a, b, why }.into());
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Changes what holds, and makes links so. Both ends change at the same time, as far as two calls do.
 async fn edit(
     session: &Session,
@@ -184,6 +227,7 @@ async fn edit(
     let _alone = alone(deployment).await?;
     let mut requests = link_requests(deployment)?;
     edit(&mut requests);
+    check_possible(session, &requests)?;
     // Noted first: what a crash or a node out of reach leaves half done is known, and `up` puts it right.
     write_secret(&unfinished(deployment), b"")?;
     let text = serde_json::to_vec_pretty(&requests).map_err(Error::encode("a change of links"))?;
@@ -195,7 +239,7 @@ async fn edit(
             class.overhead_ms = overhead_ms;
         }
         async move {
-            let changed = reconcile(&**agent, &wanted).await?;
+            let changed = reconcile(&**agent, &wanted, config.network.mtu_bytes).await?;
             Ok::<_, Error>(changed.then(|| node.name.clone()))
         }
     });

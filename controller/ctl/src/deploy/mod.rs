@@ -25,7 +25,9 @@ mod versions;
 pub use difference::difference;
 pub use down::{destroy_orphans_of, down};
 pub use files::{PlannedFile, planned_files};
-pub use links::{change_link, check_links, check_places, end_timelines, link_requests};
+pub use links::{
+    change_link, check_links, check_places, end_timelines, link_requests, moved_means,
+};
 pub use preflight::preflight;
 pub use unready::unready_nodes;
 pub use up::{Planned, Up, plan_of, up};

@@ -11,7 +11,7 @@ use continuum_host::{
     error::{Error, chain},
     state::Deployment,
 };
-use continuum_model::{Facts, LinkClass, NodePlan, Plan, Tier};
+use continuum_model::{Facts, Link, LinkClass, NodePlan, Plan, Tier};
 use continuum_plan::links_of;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,9 +54,12 @@ pub(super) async fn apply_network(session: &Session) -> Result<Facts, Error> {
     if !pairs.is_empty() {
         // Without what would scatter the probes, thin them out, or make them wait for each other.
         let plain = |_: Tier, class: LinkClass| LinkClass {
-            jitter_ms: 0.0,
-            loss_percent: 0.0,
-            rate_mbit: class.rate_mbit.max(1.0),
+            link: Link {
+                latency_ms: class.link.latency_ms,
+                rate_mbit: class.link.rate_mbit.max(1.0),
+                ..Link::PLAIN
+            },
+            trace: None,
             ..class
         };
         apply(session, &plain).await?;
@@ -89,7 +92,7 @@ async fn apply(
     let nodes = session.nodes().map(|(node, agent)| async move {
         let classes = links_of(node, all, network).into_iter();
         let classes: Vec<LinkClass> = classes.map(|class| change(node.tier, class)).collect();
-        agent.apply_links(&classes).await
+        agent.apply_links(&classes, network.mtu_bytes).await
     });
     futures_util::future::try_join_all(nodes).await.map(|_| ())
 }
@@ -144,15 +147,19 @@ fn pairs<'a>(config: &Config, plan: &'a Plan) -> Vec<Pair<'a>> {
                 continue;
             };
             let is_other = |node: &&NodePlan| node.tier == second && node.slot != from.slot;
-            let link = config.network.link(first, second);
-            if let (Some(to), Some(link)) = (plan.nodes.iter().find(is_other), link)
-                && link.latency_ms > 0.0
+            let Some(to) = plan.nodes.iter().find(is_other) else {
+                continue;
+            };
+            let way = |from, to| config.network.between(from, to);
+            if let (Some(there), Some(back)) = (way(from, to), way(to, from))
+                // A way without a delay has nothing that could be taken off.
+                && there.link.latency_ms.min(back.link.latency_ms) > 0.0
             {
                 pairs.push(Pair {
                     from,
                     to,
                     // Both ends shape what they send.
-                    asked_ms: 2.0 * link.latency_ms,
+                    asked_ms: there.link.latency_ms + back.link.latency_ms,
                 });
             }
         }

@@ -1,5 +1,6 @@
 //! Everything that a run left.
 
+use continuum_agents::AppliedTrace;
 use continuum_model::{
     Clocks, ControllerTime, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report,
 };
@@ -26,10 +27,24 @@ pub struct Bench {
     pub controller_events: Vec<ControllerEvent>,
     /// The end of the consoles of nodes that did not answer at the end.
     pub consoles: BTreeMap<String, String>,
+    /// How recorded links were followed.
+    pub traces: Vec<FollowedTrace>,
     /// Functions over time.
     pub functions: Vec<FunctionSample>,
     /// Their replicas.
     pub function_pods: Vec<PodRecord>,
+}
+
+/// How a link followed its trace.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FollowedTrace {
+    /// Node that sends.
+    pub from: String,
+    /// Tier or node that receives.
+    pub to: String,
+    /// The trace.
+    #[serde(flatten)]
+    pub trace: AppliedTrace,
 }
 
 /// What the metric stream of one node brought.

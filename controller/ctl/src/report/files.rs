@@ -149,6 +149,7 @@ fn write(
             "dropped": m.batch.dropped,
             "broken": m.broken,
         })).collect::<Vec<_>>(),
+        "traces": bench.traces,
         "function_pods": bench.function_pods,
         "runs": bench.runs.iter().map(|run| run_json(run, &bench.runs)).collect::<Vec<_>>(),
     });

@@ -7,7 +7,7 @@ use super::{
 };
 use continuum_agents::{
     Agent, AppliedLink, ArtifactSource, BrokerSpec, BrokerStats, ExecOutput, Info, InstallStep,
-    MetricsFrom, ProbeResult, RunEvent, RunStart,
+    MetricsFrom, ProbeResult, RunEvent, RunStart, cut_off,
 };
 use continuum_host::error::Error;
 use continuum_model::{
@@ -129,13 +129,12 @@ fn writes(machine: &Machine) -> Result<(), Refusal> {
 fn applied(class: &LinkClass) -> AppliedLink {
     AppliedLink {
         name: class.name.clone(),
-        latency_ms: class.latency_ms,
-        jitter_ms: class.jitter_ms,
-        loss_percent: class.loss_percent,
-        rate_mbit: class.rate_mbit,
+        link: class.link,
         overhead_ms: class.overhead_ms,
         queue_limit_packets: 1000,
         peers: class.peers.iter().map(|p| p.node.clone()).collect(),
+        cut_off: cut_off(&class.peers),
+        trace: None,
     }
 }
 
@@ -248,7 +247,11 @@ impl Agent for SimulatedAgent {
         .await
     }
 
-    async fn apply_links(&self, classes: &[LinkClass]) -> Result<Vec<AppliedLink>, Error> {
+    async fn apply_links(
+        &self,
+        classes: &[LinkClass],
+        _mtu_bytes: Option<u32>,
+    ) -> Result<Vec<AppliedLink>, Error> {
         self.call("emulate links", PROGRAM_DEADLINE, |machine, _, _| {
             machine.volatile.links = classes.to_vec();
             Ok(classes.iter().map(applied).collect())
@@ -261,21 +264,27 @@ impl Agent for SimulatedAgent {
             let mut links = machine.volatile.links.iter_mut();
             let known = links.find(|l| l.name == class.name);
             let known = known.ok_or_else(|| format!("there is no link {}", class.name))?;
-            // Numbers only, as the real one does.
-            let peers = std::mem::take(&mut known.peers);
-            *known = LinkClass {
-                peers,
-                ..class.clone()
-            };
+            *known = class.clone();
             Ok(())
         })
         .await
     }
 
-    async fn links(&self) -> Result<(Vec<AppliedLink>, String), Error> {
+    async fn links(&self) -> Result<Vec<AppliedLink>, Error> {
         self.call("show its links", PROGRAM_DEADLINE, |machine, _, _| {
-            let links = machine.volatile.links.iter().map(applied).collect();
-            Ok((links, String::new()))
+            Ok(machine.volatile.links.iter().map(applied).collect())
+        })
+        .await
+    }
+
+    async fn start_traces(&self) -> Result<(), Error> {
+        self.call("start traces of links", CALL_DEADLINE, |_, _, _| Ok(()))
+            .await
+    }
+
+    async fn tc_text(&self) -> Result<String, Error> {
+        self.call("show its links", PROGRAM_DEADLINE, |_, _, _| {
+            Ok(String::new())
         })
         .await
     }

@@ -22,10 +22,10 @@ fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> 
 pub(super) fn round_trip_ms(machines: &Machines, one: Ipv4Addr, other: Ipv4Addr) -> Option<f64> {
     let mut all = 0.6;
     for class in [way(machines, one, other), way(machines, other, one)] {
-        if class.is_some_and(|c| c.loss_percent >= 100.0) {
+        if class.is_some_and(|c| c.link.is_cut()) {
             return None;
         }
-        all += class.map_or(0.0, |c| c.latency_ms - c.overhead_ms);
+        all += class.map_or(0.0, |c| c.link.latency_ms - c.overhead_ms);
     }
     Some(all)
 }

@@ -249,14 +249,9 @@ impl Simulation {
     pub(super) fn network(&mut self, words: &str, stop: Stop) -> End<Vec<String>> {
         let name = self.config.name.clone();
         let action: Action = must(words, words.parse());
-        let (a, b) = match &action {
-            Action::Change(change) => (change.a.clone(), change.b.clone()),
-            Action::Restore { a, b } => (a.clone(), b.clone()),
-            Action::Restart { .. } => panic!("{words} changes no link"),
-        };
         self.command(stop, async move |context| {
             let session = Session::open(&context, &name)?;
-            deploy::change_link(&session, (&a, &b), &action, None).await
+            deploy::change_link(&session, &action, None).await
         })
     }
 
@@ -360,16 +355,9 @@ impl Simulation {
             };
             let text = |all: &[LinkClass], off: f64| {
                 let one = |c: &LinkClass| {
-                    let peers: Vec<_> = c.peers.iter().map(|p| &*p.node).collect();
-                    format!(
-                        "{} {peers:?} {} {} {} {} {:.3}",
-                        c.name,
-                        c.latency_ms,
-                        c.jitter_ms,
-                        c.loss_percent,
-                        c.rate_mbit,
-                        c.overhead_ms + off
-                    )
+                    let peers: Vec<_> = c.peers.iter().map(|p| (&*p.node, p.is_cut_off)).collect();
+                    let (link, overhead_ms) = (&c.link, c.overhead_ms + off);
+                    format!("{} {peers:?} {link:?} {overhead_ms:.3}", c.name)
                 };
                 all.iter().map(one).collect::<Vec<_>>().join("; ")
             };

@@ -349,7 +349,7 @@ fn each_bad_row_is_one_fault_with_its_own_line() {
         (
             &found[0],
             first + 4,
-            "unknown field `sever`, expected one of `at_s`, `cut`",
+            "unknown field `sever`, expected at_s, cut",
         ),
         (&found[1], first + 8, "invalid type: string \"soon\""),
     ] {

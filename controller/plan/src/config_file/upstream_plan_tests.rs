@@ -67,9 +67,9 @@ fn classes_of(plan: &Plan, config: &Config) -> BTreeSet<Class> {
             all.insert((
                 node.name.clone(),
                 tier.unwrap().name(),
-                thousandths(class.latency_ms),
-                thousandths(class.jitter_ms),
-                thousandths(class.rate_mbit),
+                thousandths(class.link.latency_ms),
+                thousandths(class.link.jitter_ms),
+                thousandths(class.link.rate_mbit),
                 class.peers.len(),
             ));
         }

@@ -31,7 +31,7 @@ fn texts(requests: &LinkRequests) -> Vec<String> {
 fn losses(classes: &[LinkClass]) -> Vec<(&str, f64, usize)> {
     classes
         .iter()
-        .map(|c| (&*c.name, c.loss_percent, c.peers.len()))
+        .map(|c| (&*c.name, c.link.loss_percent, c.peers.len()))
         .collect()
 }
 
@@ -70,7 +70,10 @@ fn link(words: &[&str]) -> (f64, f64, f64) {
     let classes = asked(&plan, words).links_of(&plan.nodes[0], &plan.nodes, &network);
     let to = |c: &&LinkClass| c.peers.iter().any(|p| p.node == "endpoint0");
     let class = classes.iter().find(to).unwrap();
-    (class.latency_ms, class.loss_percent, class.rate_mbit)
+    {
+        let link = &class.link;
+        (link.latency_ms, link.loss_percent, link.rate_mbit)
+    }
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn restore_undoes_what_it_names_whichever_words_made_it() {
         let classes = requests.links_of(&plan.nodes[index], &plan.nodes, &network);
         classes
             .into_iter()
-            .map(|c| (c.name, c.loss_percent))
+            .map(|c| (c.name, c.link.loss_percent))
             .collect::<Vec<_>>()
     };
     assert_eq!(
@@ -124,6 +127,36 @@ fn restore_undoes_what_it_names_whichever_words_made_it() {
         ]
     );
     assert_eq!(of(1), [("edge".into(), 0.0), ("endpoint".into(), 100.0)]);
+}
+
+#[test]
+fn one_direction_changes_alone_and_comes_back_with_both() {
+    let (plan, network) = plan();
+    let of = |words: &[&str]| {
+        let requests = asked(&plan, words);
+        let class = |index: usize, name: &str| {
+            let classes = requests.links_of(&plan.nodes[index], &plan.nodes, &network);
+            let class = classes.into_iter().find(|c| c.name == name).unwrap();
+            let is_cut_off = class.peers.iter().any(|p| p.is_cut_off);
+            (class.link.loss_percent, class.link.rate_mbit, is_cut_off)
+        };
+        (class(0, "endpoint"), class(2, "edge"))
+    };
+    assert_eq!(
+        of(&["cut endpoint to edge", "set edge to endpoint rate_mbit=9"]),
+        ((0.0, 9.0, true), (100.0, 7.21, false))
+    );
+    assert_eq!(
+        of(&["cut endpoint to edge", "restore edge endpoint"]),
+        ((0.0, 7.21, false), (0.0, 7.21, false))
+    );
+    assert_eq!(
+        texts(&asked(
+            &plan,
+            &["cut edge endpoint", "restore endpoint to edge"]
+        )),
+        ["cut edge endpoint", "restore endpoint to edge"]
+    );
 }
 
 #[test]
@@ -209,10 +242,12 @@ fn step() -> impl Strategy<Value = Step> {
         ("set", " latency_ms=2 rate_mbit=3"),
         ("set", " loss_percent=4"),
         ("set", " jitter_ms=5 loss_percent=0"),
+        ("set", " jitter_distribution=pareto queue_ms=50"),
     ]);
-    let ask = (what, place.clone(), place, any::<bool>()).prop_map(
-        |((verb, numbers), a, b, by_timeline)| Step::Ask {
-            words: format!("{verb} {a} {b}{numbers}"),
+    let to = prop::sample::select(vec!["", "to "]);
+    let ask = (what, place.clone(), to, place, any::<bool>()).prop_map(
+        |((verb, settings), a, to, b, by_timeline)| Step::Ask {
+            words: format!("{verb} {a} {to}{b}{settings}"),
             by_timeline,
         },
     );
@@ -232,7 +267,7 @@ fn note(reference: &mut Reference, plan: &Plan, action: &Action) {
             if one.name != other.name && request.concerns(one, other) {
                 let entry = reference.entry((one.name.clone(), other.name.clone()));
                 let now = entry.or_default();
-                *now = now.after(action);
+                *now = std::mem::take(now).after(action);
             }
         }
     }
@@ -264,7 +299,7 @@ proptest! {
                     let want = all.get(&(one.name.clone(), other.name.clone()));
                     prop_assert_eq!(
                         difference(requests.iter(), one, other),
-                        want.copied().unwrap_or_default(),
+                        want.cloned().unwrap_or_default(),
                         "{} {}: {:?}", one.name, other.name, texts(&requests)
                     );
                 }

@@ -35,7 +35,7 @@ impl Figure for Network {
         let lines = run.nodes.iter().map(|node| {
             let rates = links_of(&node.node).iter();
             let rates: Vec<String> = rates
-                .map(|class| format!("{} Mbit/s to {}", class.rate_mbit, class.name))
+                .map(|class| format!("{} Mbit/s to {}", class.link.rate_mbit, class.name))
                 .collect();
             let limit = if rates.is_empty() {
                 NONE.to_owned()
@@ -53,8 +53,8 @@ impl Figure for Network {
         let mut rates: Vec<f64> = Vec::new();
         for class in run.result.plan.links.iter().flat_map(|links| &links.to) {
             // Far above what was sent it would press the data to the ground.
-            if class.rate_mbit < most * 3.0 && !rates.contains(&class.rate_mbit) {
-                rates.push(class.rate_mbit);
+            if class.link.rate_mbit < most * 3.0 && !rates.contains(&class.link.rate_mbit) {
+                rates.push(class.link.rate_mbit);
             }
         }
         rates.truncate(MOST_RATES);

@@ -86,16 +86,24 @@ fn links(result: &ResultFile) -> DataTable {
         "jitter (ms)",
         "loss (%)",
         "rate (Mbit/s)",
+        "also",
     ];
     let mut table = DataTable::new("Links as asked for", &columns);
     for from in &result.plan.links {
         for to in &from.to {
-            let numbers = [to.latency_ms, to.jitter_ms, to.loss_percent, to.rate_mbit];
+            let link = &to.link;
+            let numbers = [
+                link.latency_ms,
+                link.jitter_ms,
+                link.loss_percent,
+                link.rate_mbit,
+            ];
             let numbers = numbers.map(|n| n.to_string());
             table.row(
                 [from.from.clone(), to.name.clone()]
                     .into_iter()
-                    .chain(numbers),
+                    .chain(numbers)
+                    .chain([link.extras().join(" ")]),
             );
         }
     }
