@@ -23,6 +23,7 @@ mod machines;
 mod many;
 mod openfaas;
 mod openfaas_suite;
+mod packets;
 mod pods;
 mod side_by_side;
 mod table;
@@ -137,6 +138,7 @@ fn tests() -> Vec<Test> {
     [
         &demo::TESTS[..],
         &machines::TESTS,
+        &packets::TESTS,
         &guest_faults::TESTS,
         &guest_disks::TESTS,
         &user::TESTS,
