@@ -15,21 +15,19 @@ use std::{
 };
 
 /// What the programs are made of; a change elsewhere does not rebuild them.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 6] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "proto",
-    "common",
     "agent",
     "workloads",
 ];
 /// Likewise of those that are linked statically.
-const STATIC_SOURCES: [&str; 5] = [
+const STATIC_SOURCES: [&str; 4] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
-    "common",
     "workloads",
 ];
 /// Grows when other programs are made of the same sources.
