@@ -238,6 +238,8 @@ fn document() -> String {
     }
     // What belongs together stands together, in the order in which a config has it.
     tables.sort_by_key(|table| (tops.iter().position(|t| *t == top(table)), *table));
+    let of_link = KEYS.iter().find(|key| is_of_link(key));
+    let above_links = of_link.map_or("", |key| split(split(key.path).0).0);
     let mut text = HEAD.to_owned();
     for table in tables {
         let title = match table {
@@ -251,7 +253,7 @@ fn document() -> String {
         .ok();
         let own = KEYS.iter().filter(|key| split(key.path).0 == table);
         text.extend(own.map(|key| row(key, cfg(key.cfg))));
-        if table == "network" {
+        if table == above_links {
             text.push_str(&links());
         }
     }
