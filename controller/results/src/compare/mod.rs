@@ -165,7 +165,7 @@ impl Comparison {
         "stage (ms)",
         "first",
         "other",
-        "difference",
+        "change",
         "interval",
         "significant",
     ];
