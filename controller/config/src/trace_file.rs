@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path) -> Result<TraceFile, String> {
     Ok(TraceFile {
         steps,
         length_ms,
-        sha256: sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: data_encoding::HEXLOWER.encode(&sha256),
     })
 }
 
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn opportunities_become_rates_of_a_tenth_of_a_second() {
         // Ten packets, then two, in 250 ms.
-        let text: String = (0..10).map(|n| format!("{}\n", n * 10)).collect();
+        let text: String = (0..10).map(|n| (n * 10).to_string() + "\n").collect();
         let text = format!("{text}120\n250\n");
         assert_eq!(rates(&text), [(0, 1.211), (100, 0.121), (200, 0.242)]);
         assert_eq!(stamps(&text).unwrap().1, 250);
