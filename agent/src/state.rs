@@ -71,9 +71,9 @@ impl AgentState {
 
     /// What this node can do, for the controller.
     pub(crate) fn capabilities(&self) -> Vec<&'static str> {
-        let mut names = vec!["broker", "workload"];
+        let mut names = vec!["broker", "workload", "exec-stdin"];
         if self.config.own_machine {
-            names.extend(["network", "install"]);
+            names.extend(["network", "install", "clock"]);
         }
         if self.workloads.enforces_limits() {
             names.push("cgroup");

@@ -113,6 +113,15 @@ async fn nothing_is_installed_on_a_machine_that_is_shared() {
 }
 
 #[tokio::test]
+async fn a_setting_that_a_component_does_not_have_is_refused() {
+    let agent = Agent::start().await;
+    let status = apply(&agent, "mqtt", &[("a", "b")], &[]).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{status}");
+    let text = status.message();
+    assert!(text.contains("setting `a` (there are: backend)"), "{text}");
+}
+
+#[tokio::test]
 async fn the_agent_names_what_it_lacks_until_it_has_it() {
     let agent = Agent::start().await;
     let (one, two) = (

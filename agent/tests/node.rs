@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Agent, files_below, info, wait::within};
-use continuum_proto::{self as wire, node_client::NodeClient};
+use continuum_proto::{self as wire, clock_client::ClockClient, node_client::NodeClient};
 use sha2::{Digest, Sha256};
 use tonic::{Code, Status};
 use tonic_health::pb::{
@@ -71,7 +71,23 @@ async fn info_says_who_and_what_the_agent_is() {
     assert!(info.cpus > 0 && info.memory_bytes > 0 && info.uptime_s > 0);
     assert!(!info.boot_id.is_empty() && !info.kernel.is_empty());
     // It shares its machine: neither links nor limits nor software.
-    assert_eq!(info.capabilities, ["broker", "workload"]);
+    assert_eq!(info.capabilities, ["broker", "workload", "exec-stdin"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_shared_is_told_and_not_set() {
+    let agent = Agent::start().await;
+    let mut client = ClockClient::new(agent.connect().await);
+    let told = within("Exchange", client.exchange(wire::ClockExchangeRequest {})).await;
+    let told = told.unwrap().into_inner();
+    assert!(told.received_unix_ns > 0 && told.sent_unix_ns >= told.received_unix_ns);
+    let request = wire::ClockAdjustRequest { by_ns: 1 };
+    let refused = within("Adjust", client.adjust(request)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(
+        refused.message().contains("shares its machine"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

@@ -51,6 +51,10 @@ impl Installer for Containerd {
         "containerd"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &["sandbox_image"]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

@@ -20,6 +20,10 @@ impl Installer for Docker {
         "docker"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

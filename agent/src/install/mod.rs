@@ -53,6 +53,8 @@ pub(crate) struct InstallSpec {
 pub(crate) trait Installer: Sync {
     /// Name on the wire and in configs.
     fn name(&self) -> &'static str;
+    /// Names of its settings; it is asked for no others.
+    fn options(&self) -> &'static [&'static str];
     /// Whether it needs a machine of its own (root, systemd, packages).
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool;
     /// Whether it is there.
@@ -77,6 +79,22 @@ pub(crate) fn find(name: &str) -> Result<&'static dyn Installer, AgentError> {
             name: name.to_owned(),
             known: INSTALLERS.iter().map(|i| i.name().to_owned()).collect(),
         })
+}
+
+/// Settings that it does not know would be without effect.
+pub(crate) fn check_options(
+    installer: &dyn Installer,
+    spec: &InstallSpec,
+) -> Result<(), AgentError> {
+    let known = installer.options();
+    match spec.options.keys().find(|name| !known.contains(&&***name)) {
+        None => Ok(()),
+        Some(unknown) => Err(AgentError::NotFound {
+            what: "setting",
+            name: unknown.clone(),
+            known: known.iter().map(|name| (*name).to_owned()).collect(),
+        }),
+    }
 }
 
 /// How a step went.
@@ -159,6 +177,17 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_setting_that_a_component_does_not_have_is_refused_with_those_it_has() {
+        let spec = |name: &str| InstallSpec {
+            options: [(name.to_owned(), "x".to_owned())].into(),
+            artifacts: Vec::new(),
+        };
+        check_options(&Mqtt, &spec("backend")).unwrap();
+        let error = check_options(&Mqtt, &spec("a")).unwrap_err().to_string();
+        assert_eq!(error, "find setting `a` (there are: backend)");
+    }
+
     #[tokio::test]
     async fn applying_twice_is_harmless() {
         for installer in INSTALLERS {
@@ -169,36 +198,17 @@ mod tests {
             let (sender, _keep) = mpsc::unbounded_channel();
             let progress = Progress::new(sender);
             let spec = InstallSpec {
-                // Whatever an installer asks for.
-                options: [
-                    "node",
-                    "address",
-                    "control_plane",
-                    "version",
-                    "etcd_tag",
-                    "coredns_tag",
-                    "token",
-                    "ca_hash",
-                    "ca_certificate",
-                    "ca_key",
-                    "pod_prefix",
-                    "pod_network",
-                    "edges",
-                    "event_bus",
-                    "broker_port",
-                    "pause",
-                    "edge_token",
-                    "edge_ca_certificate",
-                    "edge_ca_key",
-                    "cloudcore_certificate",
-                    "cloudcore_key",
-                    "cloudcore_client_certificate",
-                    "cloudcore_client_key",
-                ]
-                .map(|name| (name.to_owned(), "x".to_owned()))
-                .into_iter()
-                .chain([("routes".to_owned(), String::new())])
-                .collect(),
+                // Nothing but what it says that it takes.
+                options: installer
+                    .options()
+                    .iter()
+                    .map(|name| {
+                        let value = if *name == "routes" { "" } else { "x" };
+                        ((*name).to_owned(), value.to_owned())
+                    })
+                    // These are names of what there is.
+                    .filter(|(name, _)| !["backend", "runtime"].contains(&&**name))
+                    .collect(),
                 artifacts: vec![(
                     Artifact {
                         name: "some.deb".into(),

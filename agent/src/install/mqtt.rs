@@ -17,6 +17,10 @@ impl Installer for Mqtt {
         "mqtt"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &["backend"]
+    }
+
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool {
         matches!(backend(spec), Ok(Backend::Mosquitto))
     }

@@ -60,7 +60,7 @@ impl Service {
                 why: "it shares its machine with others",
             });
         }
-        Ok(())
+        install::check_options(installer, spec)
     }
 
     /// Runs `work` and streams its steps, then its error if there is one.

@@ -51,9 +51,12 @@ pub async fn serve(
     let listen = config.listen;
     let listener = TcpListener::bind(listen)
         .await
-        .map_err(|e| AgentError::Serve {
-            listen,
-            source: Box::new(e),
+        .map_err(|e| match e.kind() {
+            std::io::ErrorKind::AddrInUse => AgentError::InUse(listen),
+            _ => AgentError::Serve {
+                listen,
+                source: Box::new(e),
+            },
         })?;
     std::fs::create_dir_all(&config.data_dir)
         .map_err(AgentError::file("create", &config.data_dir))?;
@@ -154,7 +157,7 @@ async fn server(
             wire::node_server::NodeServer::new(node::Service(s()))
                 .max_decoding_message_size(MESSAGE_BYTES),
         )
-        .add_service(wire::clock_server::ClockServer::new(clock::Service))
+        .add_service(wire::clock_server::ClockServer::new(clock::Service(s())))
         .add_service(
             wire::install_server::InstallServer::new(install::Service(s()))
                 .max_decoding_message_size(MESSAGE_BYTES),

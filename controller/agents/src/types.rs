@@ -39,7 +39,15 @@ pub struct Info {
     pub components: Vec<String>,
 }
 
+/// Capability of agents that hand standard input to programs: older ones drop it.
+const TAKES_INPUT: &str = "exec-stdin";
+
 impl Info {
+    /// Whether a program that it runs gets standard input.
+    pub fn takes_input(&self) -> bool {
+        self.capabilities.iter().any(|name| name == TAKES_INPUT)
+    }
+
     /// Names this life of the agent on this boot of its machine.
     pub fn boot(&self) -> String {
         format!("{} {}", self.boot_id, self.pid)
@@ -268,6 +276,8 @@ pub trait Agent: Send + Sync + std::fmt::Debug {
     async fn info(&self) -> Result<Info, Error>;
     /// Clock difference, the best of several exchanges.
     async fn clock_offset(&self) -> Result<ClockOffset, Error>;
+    /// Moves its clock by so many nanoseconds; refused where that is not its own.
+    async fn adjust_clock(&self, by_ns: i64) -> Result<(), Error>;
     /// Runs a program.
     async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error>;
     /// Last log lines.

@@ -505,6 +505,14 @@ pub struct ClockExchangeResponse {
     #[prost(int64, tag = "2")]
     pub sent_unix_ns: i64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClockAdjustRequest {
+    /// Added to the clock, nanoseconds; negative = backwards.
+    #[prost(int64, tag = "1")]
+    pub by_ns: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClockAdjustResponse {}
 /// Generated client implementations.
 pub mod clock_client {
     #![allow(
@@ -516,7 +524,7 @@ pub mod clock_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Offset between the controller's clock and the node's.
+    /// The node's clock beside the controller's.
     #[derive(Debug, Clone)]
     pub struct ClockClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -622,6 +630,30 @@ pub mod clock_client {
                 .insert(GrpcMethod::new("continuum.v1.Clock", "Exchange"));
             self.inner.unary(req, path, codec).await
         }
+        /// Moves the node's wall clock, at once. Refused by nodes that share their clock with others.
+        pub async fn adjust(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClockAdjustRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClockAdjustResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/continuum.v1.Clock/Adjust",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("continuum.v1.Clock", "Adjust"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -645,8 +677,16 @@ pub mod clock_server {
             tonic::Response<super::ClockExchangeResponse>,
             tonic::Status,
         >;
+        /// Moves the node's wall clock, at once. Refused by nodes that share their clock with others.
+        async fn adjust(
+            &self,
+            request: tonic::Request<super::ClockAdjustRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClockAdjustResponse>,
+            tonic::Status,
+        >;
     }
-    /// Offset between the controller's clock and the node's.
+    /// The node's clock beside the controller's.
     #[derive(Debug)]
     pub struct ClockServer<T> {
         inner: Arc<T>,
@@ -753,6 +793,49 @@ pub mod clock_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExchangeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/continuum.v1.Clock/Adjust" => {
+                    #[allow(non_camel_case_types)]
+                    struct AdjustSvc<T: Clock>(pub Arc<T>);
+                    impl<T: Clock> tonic::server::UnaryService<super::ClockAdjustRequest>
+                    for AdjustSvc<T> {
+                        type Response = super::ClockAdjustResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClockAdjustRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Clock>::adjust(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AdjustSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2649,7 +2732,8 @@ pub struct InfoResponse {
     /// Changes at every boot of the machine.
     #[prost(string, tag = "11")]
     pub boot_id: ::prost::alloc::string::String,
-    /// What this agent can enforce here: `network`, `cgroup`, `install`, `broker`, `workload`.
+    /// What this agent can do here: `network`, `cgroup`, `clock` (it may be moved), `install`, `broker`, `workload`,
+    /// `exec-stdin` (programs get standard input).
     #[prost(string, repeated, tag = "12")]
     pub capabilities: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Names of components installed by this agent.

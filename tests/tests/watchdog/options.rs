@@ -173,3 +173,22 @@ fn a_caller_may_ask_for_less_time_than_calls_have() -> anyhow::Result<()> {
     ensure!(answer.starts_with("HTTP/1.1 504"), "{answer}");
     Ok(())
 }
+
+#[test]
+fn callers_come_by_ipv6_as_by_ipv4() -> anyhow::Result<()> {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no IPv6");
+        return Ok(());
+    }
+    let watchdog = start(&[("fprocess", "cat")])?;
+    let mut stream = TcpStream::connect(("::1", watchdog.port))?;
+    stream.set_read_timeout(Some(GRACE))?;
+    write!(
+        stream,
+        "GET /_/health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Ok(())
+}

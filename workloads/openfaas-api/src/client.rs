@@ -41,6 +41,17 @@ impl ClientError {
         Self::NoAnswer(format!("{:#}", error.into()))
     }
 
+    /// In a few plain words, for who waits until it answers.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Refused { status, .. } if status.is_server_error() => {
+                "the gateway answers, and is not ready yet".to_owned()
+            }
+            Self::Refused { .. } => self.to_string(),
+            Self::NoAnswer(_) => "the gateway does not answer yet".to_owned(),
+        }
+    }
+
     /// The status, if it refused.
     pub fn status(&self) -> Option<StatusCode> {
         match self {

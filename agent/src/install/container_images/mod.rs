@@ -41,6 +41,10 @@ impl Installer for ContainerImages {
         "container-images"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &["runtime"]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

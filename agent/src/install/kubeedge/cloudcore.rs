@@ -65,6 +65,20 @@ impl Installer for CloudCore {
         "kubeedge-cloudcore"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &[
+            "address",
+            "edges",
+            "ca_certificate",
+            "edge_ca_certificate",
+            "edge_ca_key",
+            "cloudcore_certificate",
+            "cloudcore_key",
+            "cloudcore_client_certificate",
+            "cloudcore_client_key",
+        ]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

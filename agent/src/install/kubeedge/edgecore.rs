@@ -43,6 +43,20 @@ impl Installer for EdgeCore {
         "kubeedge-edgecore"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &[
+            "node",
+            "address",
+            "control_plane",
+            "pod_prefix",
+            "routes",
+            "event_bus",
+            "broker_port",
+            "pause",
+            "edge_token",
+        ]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

@@ -79,6 +79,23 @@ async fn init(
     node::kubeadm(&rest, CONFIG, again, patience, system, progress).await
 }
 
+/// What an API server is waited for, in a line. It lists each of its parts: `[+]ping ok`, `[-]etcd failed: …`.
+fn plain(seen: &str) -> String {
+    let missing = seen.lines().filter_map(|line| {
+        let part = line.trim().split_once("[-]")?.1;
+        part.split_whitespace().next()
+    });
+    let missing: Vec<&str> = missing.collect();
+    if !missing.is_empty() {
+        let parts = missing.join(", ");
+        return format!("these parts of it are not ready yet: {parts}");
+    }
+    if seen.contains("refused") {
+        return "it does not listen yet".to_owned();
+    }
+    seen.lines().next().unwrap_or_default().to_owned()
+}
+
 /// Waits until it says that it is healthy, which it does when the rights of everybody are written.
 async fn wait_for_api_server(
     settings: &Settings<'_>,
@@ -95,15 +112,20 @@ async fn wait_for_api_server(
     let say = |text| progress.report("kubeadm init", StepState::Running, text);
     say(format!("waits until the API server at {socket} is healthy"));
     let mut say_at = Instant::now() + SAY_EVERY;
+    let mut said = String::new();
     loop {
         let Err(seen) = system.answers(&socket, "/livez", ca).await else {
             return Ok(());
         };
         if Instant::now() >= say_at {
-            say(format!(
-                "still waits for the API server at {socket}: {seen}"
-            ));
             say_at += SAY_EVERY;
+            let why = plain(&seen);
+            if said != why {
+                say(format!(
+                    "still waits for the API server at {socket}: {why}"
+                ));
+                said = why;
+            }
         }
         wait.again(seen).await?;
     }
@@ -113,6 +135,24 @@ async fn wait_for_api_server(
 impl Installer for ControlPlane {
     fn name(&self) -> &'static str {
         "kubernetes-control-plane"
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        &[
+            "node",
+            "address",
+            "control_plane",
+            "version",
+            "etcd_tag",
+            "coredns_tag",
+            "token",
+            "ca_hash",
+            "pod_prefix",
+            "pod_network",
+            "routes",
+            "ca_certificate",
+            "ca_key",
+        ]
     }
 
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
@@ -183,5 +223,27 @@ impl Installer for ControlPlane {
         system.write(DONE, settings.version, 0o644).await?;
         progress.report("kubeadm init", StepState::Done, "the API server answers");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_server_that_is_not_healthy_is_told_by_its_parts_in_a_line() {
+        let livez = "answered 500: [+]ping ok\n[-]etcd failed: reason withheld\n[+]log ok\n\
+                     [-]poststarthook/rbac/bootstrap-roles failed: reason withheld\nlivez check failed";
+        assert_eq!(
+            plain(livez),
+            "these parts of it are not ready yet: etcd, poststarthook/rbac/bootstrap-roles"
+        );
+        let refused =
+            "error trying to connect: tcp connect error: Connection refused (os error 111)";
+        assert_eq!(plain(refused), "it does not listen yet");
+        assert_eq!(
+            plain("no answer within 20 s\nmore"),
+            "no answer within 20 s"
+        );
     }
 }

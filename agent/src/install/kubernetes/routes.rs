@@ -31,6 +31,10 @@ impl Installer for PodRoutes {
         "pod-routes"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &["routes"]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

@@ -37,6 +37,22 @@ impl Installer for Worker {
         "kubernetes-worker"
     }
 
+    fn options(&self) -> &'static [&'static str] {
+        &[
+            "node",
+            "address",
+            "control_plane",
+            "version",
+            "etcd_tag",
+            "coredns_tag",
+            "token",
+            "ca_hash",
+            "pod_prefix",
+            "pod_network",
+            "routes",
+        ]
+    }
+
     fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
         true
     }

@@ -183,6 +183,14 @@ impl Agent for GrpcAgent {
         self.measure_clock_offset().await
     }
 
+    async fn adjust_clock(&self, by_ns: i64) -> Result<(), Error> {
+        let mut client = wire::clock_client::ClockClient::new(self.channel.clone());
+        let call = client.adjust(wire::ClockAdjustRequest { by_ns });
+        self.call("set its clock", CALL_DEADLINE, call)
+            .await
+            .map(|_| ())
+    }
+
     async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error> {
         self.exec_with(argv, timeout, tokio_stream::empty()).await
     }
@@ -259,7 +267,12 @@ impl Agent for GrpcAgent {
         let work = || {
             let (mut client, request) = (client.clone(), request.clone());
             async move {
-                let mut stream = client.apply(request).await?.into_inner();
+                let mut stream = match client.apply(request).await {
+                    Ok(answer) => answer.into_inner(),
+                    // Of words that the agent does not know.
+                    Err(status) if status.code() == Code::NotFound => return Ok(Err(status)),
+                    Err(status) => return Err(status),
+                };
                 while let Some(step) = stream.message().await? {
                     let state = match step.state() {
                         wire::InstallState::Done => "done",
@@ -272,10 +285,16 @@ impl Agent for GrpcAgent {
                         detail: step.detail,
                     });
                 }
-                Ok(())
+                Ok(Ok(()))
             }
         };
-        self.call_with_retry(&doing, LONG_CALL_DEADLINE, work).await
+        let installed = self
+            .call_with_retry(&doing, LONG_CALL_DEADLINE, work)
+            .await?;
+        installed.map_err(|status| Error::Words {
+            doing: format!("{doing} on node {}", self.node),
+            why: explain(&status),
+        })
     }
 
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error> {

@@ -172,6 +172,14 @@ impl Agent for SimulatedAgent {
         .await
     }
 
+    async fn adjust_clock(&self, by_ns: i64) -> Result<(), Error> {
+        self.call("set its clock", CALL_DEADLINE, |machine, _, _| {
+            machine.offset_ns += by_ns;
+            Ok(())
+        })
+        .await
+    }
+
     async fn exec(&self, argv: &[String], timeout: Duration) -> Result<ExecOutput, Error> {
         let doing = format!("run `{}`", argv.join(" "));
         self.call(&doing, timeout, |_, _, _| {
