@@ -16,6 +16,7 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::{
@@ -312,7 +313,14 @@ impl Testbed {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
-        end_guests(&self.dir);
+        let ended = end_guests(&self.dir);
+        if ended > 0 {
+            let text = format!(
+                "testbed: {ended} machines ended with it; `continuum-ctl up NAME` in another one makes them anew, `down NAME` \
+                 removes their disks"
+            );
+            writeln!(std::io::stderr(), "{text}").ok();
+        }
         end_recorded(&self.dir);
         for controller in ["cpu", "cpuacct", "blkio", "unified"] {
             std::fs::remove_dir(Path::new("/sys/fs/cgroup").join(controller).join("machine")).ok();
@@ -331,11 +339,12 @@ fn end_recorded(dir: &Path) {
     std::fs::remove_file(path).ok();
 }
 
-/// QEMU processes write their pids below `run`, which only this libvirt uses.
-fn end_guests(dir: &Path) {
+/// QEMU processes write their pids below `run`, which only this libvirt uses. Returns how many there were.
+fn end_guests(dir: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(dir.join("run/qemu")) else {
-        return;
+        return 0;
     };
+    let mut ended = 0;
     for entry in entries.flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|e| e != "pid") {
@@ -350,7 +359,9 @@ fn end_guests(dir: &Path) {
             && let Some(started) = start_time(pid)
         {
             end(pid, started, Duration::from_secs(5));
+            ended += 1;
         }
         std::fs::remove_file(path).ok();
     }
+    ended
 }

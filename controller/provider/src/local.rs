@@ -1,5 +1,7 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
+mod ports;
+
 use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
 use crate::error::ProviderError;
 use continuum_common::wait::Patience;
@@ -11,7 +13,10 @@ use continuum_host::{
     process,
     state::{Deployment, ResourceKind, write_secret},
 };
-use continuum_model::{AGENT_PORT, Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
+use continuum_model::{
+    AGENT_PORT, Acceleration, BROKER_PORT, Facts, NodePlan, Plan, Prefix, Prefixes,
+};
+use ports::{is_open, taken_everywhere};
 use std::{
     ffi::OsStr,
     net::Ipv4Addr,
@@ -20,7 +25,6 @@ use std::{
     process::Stdio,
     time::Duration,
 };
-use tokio::net::TcpStream;
 
 /// For an agent to end by itself, with its children.
 const STOP_DEADLINE: Duration = Duration::from_secs(8);
@@ -29,8 +33,6 @@ const KILL_DEADLINE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// On loopback an answer takes microseconds.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// As many as one prefix holds.
 const MOST_NODES: u32 = 250;
 
@@ -111,11 +113,7 @@ async fn end(pid: u32, started: u64) {
 
 /// Whether somebody listens on an agent's port of a loopback address.
 async fn is_listening(address: Ipv4Addr) -> bool {
-    let connect = TcpStream::connect((address, AGENT_PORT));
-    matches!(
-        tokio::time::timeout(CONNECT_DEADLINE, connect).await,
-        Ok(Ok(_))
-    )
+    is_open(address, AGENT_PORT).await
 }
 
 /// Ends agents side by side; one that does not go is an error.
@@ -273,6 +271,10 @@ impl Provider for Local {
                 "provider local has the embedded broker only; set software.broker=rumqttd".into(),
             );
         }
+        reasons.extend(taken_everywhere(AGENT_PORT, "agents").await);
+        if !plan.brokers.is_empty() {
+            reasons.extend(taken_everywhere(BROKER_PORT, "brokers").await);
+        }
         if config.benchmark.is_some()
             && let Err(error) = continuum_images::store::current_bundle(&context.cache)
         {
@@ -301,14 +303,21 @@ impl Provider for Local {
             if process::is_alive(pid, started) && patience.again(()).await.is_ok() {
                 continue;
             }
-            let console = self.console(context, deployment, &node.name).await;
+            let said = self.console(context, deployment, &node.name).await;
+            let said = said.map_or_else(String::new, |text| super::last_lines(&text));
+            if !process::is_alive(pid, started) {
+                // Nothing of it is left that somebody had to remove.
+                deployment.forget(ResourceKind::Process, &node.name)?;
+                let (node, listen) = (node.name.clone(), format!("{address}:{AGENT_PORT}"));
+                return Err(ProviderError::AgentEnded { node, listen, said }.into());
+            }
             return Err(Error::Deadline {
                 what: format!(
                     "the agent of {} to listen on {address}:{AGENT_PORT}",
                     node.name
                 ),
                 after: LISTEN_DEADLINE,
-                last: console.map_or_else(String::new, |text| super::last_lines(&text)),
+                last: said,
             });
         }
         Ok(())

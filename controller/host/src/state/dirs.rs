@@ -91,21 +91,35 @@ impl StateRoot {
 
     /// Copies of images in the pool other than of those with these digests.
     pub fn unused_bases(&self, kept: &[&str]) -> Result<Vec<PathBuf>, Error> {
+        let kept: Vec<String> = kept.iter().map(|d| Self::base_stem(d)).collect();
+        self.of_pool(|name| {
+            name.starts_with("base-") && !kept.iter().any(|k| name.starts_with(k.as_str()))
+        })
+    }
+
+    /// Disks and seeds of machines in the pool, other than of deployments with these ids: those were removed without them, or
+    /// their state is lost.
+    pub fn orphaned_disks(&self, ids: &[String]) -> Result<Vec<PathBuf>, Error> {
+        let known: Vec<String> = ids.iter().map(|id| format!("ct-{id}-")).collect();
+        self.of_pool(|name| {
+            name.starts_with("ct-") && !known.iter().any(|k| name.starts_with(k.as_str()))
+        })
+    }
+
+    fn of_pool(&self, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Error> {
         let pool = self.pool();
         if !pool.exists() {
             return Ok(Vec::new());
         }
-        let kept: Vec<String> = kept.iter().map(|d| Self::base_stem(d)).collect();
-        let mut unused = Vec::new();
+        let mut found = Vec::new();
         for entry in std::fs::read_dir(&pool).map_err(Error::file("list", &pool))? {
             let path = entry.map_err(Error::file("list", &pool))?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            if name.starts_with("base-") && !kept.iter().any(|k| name.starts_with(k.as_str())) {
-                unused.push(path);
+            if is_wanted(&path.file_name().unwrap_or_default().to_string_lossy()) {
+                found.push(path);
             }
         }
-        unused.sort();
-        Ok(unused)
+        found.sort();
+        Ok(found)
     }
 
     /// Directory of guests of provider `uml`: one directory each.
@@ -196,6 +210,8 @@ mod tests {
             }
         }
         std::fs::write(root.pool().join("ct-1-edge0.qcow2"), "").unwrap();
+        let orphan = |ids: &[String]| root.orphaned_disks(ids).unwrap().len();
+        assert_eq!((orphan(&[]), orphan(&["1".into()])), (1, 0));
         let unused = root.unused_bases(&[&kept]).unwrap();
         let names: Vec<_> = unused
             .iter()

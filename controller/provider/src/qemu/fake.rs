@@ -58,6 +58,11 @@ impl FakeHypervisor {
         self.lock().knows_pool = false;
     }
 
+    /// A network of somebody's with that description.
+    pub(super) fn describe_network(&self, name: &str, xml: &str) {
+        self.lock().networks.insert(name.to_owned(), xml.to_owned());
+    }
+
     /// Calls so far, in words.
     pub(super) fn calls(&self) -> Vec<String> {
         self.lock().calls.clone()
@@ -129,11 +134,12 @@ impl Hypervisor for FakeHypervisor {
 
     fn domains(&self) -> Result<Vec<DomainInfo>, Error> {
         let state = self.enter("list domains")?;
-        let info = |(name, (text, _)): (&String, &(String, bool))| DomainInfo {
-            name: name.clone(),
-            tag: super::xml::OwnershipTag::read(text),
+        let info = |(name, (text, _)): (&String, &(String, bool))| {
+            let tag = super::xml::OwnershipTag::read(&format!("domain {name}"), text)?;
+            let name = name.clone();
+            Ok(DomainInfo { name, tag })
         };
-        Ok(state.domains.iter().map(info).collect())
+        state.domains.iter().map(info).collect()
     }
 
     fn domain_state(&self, name: &str) -> Result<MachineState, Error> {

@@ -1,6 +1,7 @@
 //! libvirt through the `virt` crate.
 
 use super::{
+    advice::Host,
     hypervisor::{DomainInfo, HostInfo, Hypervisor, NetworkInfo, Upload},
     xml,
 };
@@ -65,10 +66,7 @@ impl Libvirt {
         virt::error::clear_error_callback();
         let connection = Connect::open(Some(uri)).map_err(|e| ProviderError::Hypervisor {
             doing: format!("connect to libvirt at {uri}"),
-            why: format!(
-                "{}; start the daemon (systemctl start libvirtd), or look at `continuum-ctl doctor`",
-                e.message()
-            ),
+            why: format!("{}; {}", e.message(), Host::look().advice(e.message())),
         })?;
         Ok(Self {
             connection,
@@ -92,19 +90,31 @@ impl Libvirt {
         Ok(self.domain(name)?.ok_or_else(gone)?)
     }
 
-    /// The pool at a directory, if it is there and active.
-    fn existing_pool(&self, dir: &Path) -> Option<StoragePool> {
+    /// The pool at a directory, if libvirt knows it.
+    fn known_pool(&self, path: &str) -> Result<Option<StoragePool>, Error> {
+        found(
+            StoragePool::lookup_by_target_path(&self.connection, path),
+            ErrorNumber::NoStoragePool,
+            &format!("find storage pool {path}"),
+        )
+    }
+
+    /// Likewise, if it is active.
+    fn active_pool(&self, dir: &Path) -> Result<Option<StoragePool>, Error> {
         let path = dir.display().to_string();
-        let pool = StoragePool::lookup_by_target_path(&self.connection, &path).ok()?;
-        pool.is_active().unwrap_or(false).then_some(pool)
+        let Some(pool) = self.known_pool(&path)? else {
+            return Ok(None);
+        };
+        let doing = format!("look at storage pool {path}");
+        let is_active = pool.is_active().map_err(failed(doing))?;
+        Ok(is_active.then_some(pool))
     }
 
     /// The pool at a directory, made and started if need be.
     fn pool(&self, dir: &Path) -> Result<StoragePool, Error> {
         let path = dir.display().to_string();
         let doing = format!("prepare storage pool {path}");
-        let existing = StoragePool::lookup_by_target_path(&self.connection, &path).ok();
-        let pool = if let Some(pool) = existing {
+        let pool = if let Some(pool) = self.known_pool(&path)? {
             pool
         } else {
             let text = xml::pool(&path)?;
@@ -119,7 +129,7 @@ impl Libvirt {
     }
 
     fn volume(&self, dir: &Path, name: &str) -> Result<Option<StorageVol>, Error> {
-        let Some(pool) = self.existing_pool(dir) else {
+        let Some(pool) = self.active_pool(dir)? else {
             return Ok(None);
         };
         let look = || {
@@ -191,19 +201,18 @@ impl Hypervisor for Libvirt {
     fn domains(&self) -> Result<Vec<DomainInfo>, Error> {
         let doing = "list domains";
         let all = self.connection.list_all_domains(0).map_err(failed(doing))?;
-        let mut found = Vec::new();
+        let mut infos = Vec::new();
         for domain in all {
             let name = domain.get_name().map_err(failed(doing))?;
             // A domain may go while the list is read.
-            let Ok(text) = domain.get_xml_desc(0) else {
+            let text = domain.get_xml_desc(0);
+            let Some(text) = found(text, ErrorNumber::NoDomain, doing)? else {
                 continue;
             };
-            found.push(DomainInfo {
-                name,
-                tag: xml::OwnershipTag::read(&text),
-            });
+            let tag = xml::OwnershipTag::read(&format!("domain {name}"), &text)?;
+            infos.push(DomainInfo { name, tag });
         }
-        Ok(found)
+        Ok(infos)
     }
 
     fn domain_state(&self, name: &str) -> Result<MachineState, Error> {
@@ -239,10 +248,15 @@ impl Hypervisor for Libvirt {
             return Ok(false);
         };
         let doing = format!("remove domain {name}");
-        if domain.is_active().unwrap_or(false) {
+        // One that is not asked is not taken for ended: undefined, it would run on without a name.
+        let runs = || {
+            let active = found(domain.is_active(), ErrorNumber::NoDomain, &doing);
+            active.map(|active| active.unwrap_or(false))
+        };
+        if runs()? {
             // It may end by itself in between.
             let destroyed = domain.destroy();
-            if destroyed.is_err() && domain.is_active().unwrap_or(false) {
+            if destroyed.is_err() && runs()? {
                 destroyed.map_err(failed(&*doing))?;
             }
         }
@@ -326,15 +340,16 @@ impl Hypervisor for Libvirt {
             .connection
             .list_all_networks(0)
             .map_err(failed(doing))?;
-        let mut found = Vec::new();
+        let mut infos = Vec::new();
         for network in all {
             let name = network.get_name().map_err(failed(doing))?;
-            let Ok(xml) = network.get_xml_desc(0) else {
+            let xml = network.get_xml_desc(0);
+            let Some(xml) = found(xml, ErrorNumber::NoNetwork, doing)? else {
                 continue;
             };
-            found.push(NetworkInfo { name, xml });
+            infos.push(NetworkInfo { name, xml });
         }
-        Ok(found)
+        Ok(infos)
     }
 
     fn define_network(&self, xml: &str, name: &str) -> Result<(), Error> {
@@ -375,7 +390,7 @@ impl Hypervisor for Libvirt {
     }
 
     fn volumes(&self, pool: &Path) -> Result<Vec<String>, Error> {
-        let Some(pool) = self.existing_pool(pool) else {
+        let Some(pool) = self.active_pool(pool)? else {
             return Ok(Vec::new());
         };
         pool.refresh(0).ok();

@@ -103,6 +103,7 @@ pub(super) fn destroy(
     deployment: &mut Deployment,
 ) -> Result<Vec<String>, Error> {
     let mut removed = Vec::new();
+    know_pool(hypervisor, context, deployment)?;
     // Recorded things first, in the order that lets each go: machines, disks, network.
     for kind in [
         ResourceKind::Domain,
@@ -145,6 +146,20 @@ pub(super) fn destroy(
     Ok(removed)
 }
 
+/// A daemon that does not know the pool says that there are no volumes, and disks with keys on them would stay for good: one
+/// that was started anew, or another one than made the machines.
+fn know_pool(
+    hypervisor: &dyn Hypervisor,
+    context: &Context,
+    deployment: &Deployment,
+) -> Result<(), Error> {
+    let mut resources = deployment.resources().iter();
+    if resources.any(|r| r.kind == ResourceKind::Volume) {
+        hypervisor.prepare_pool(&context.root.pool())?;
+    }
+    Ok(())
+}
+
 fn remove_console(context: &Context, domain: &str) {
     let path = console_path(context, domain);
     // libvirt's log daemon keeps one older part.
@@ -172,7 +187,8 @@ pub(super) fn destroy_orphans(
         }
     }
     for network in hypervisor.networks()? {
-        if let Some(tag) = OwnershipTag::read(&network.xml).filter(ours) {
+        let what = format!("network {}", network.name);
+        if let Some(tag) = OwnershipTag::read(&what, &network.xml)?.filter(ours) {
             ids.push(tag.id());
             hypervisor.remove_network(&network.name)?;
             removed.push(format!("network {}", network.name));

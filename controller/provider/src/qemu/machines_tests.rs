@@ -2,7 +2,7 @@
 
 use super::{
     accelerator::Accelerator, fake::FakeHypervisor, hypervisor::Hypervisor, limits, machines,
-    xml::OwnershipTag,
+    network, xml::OwnershipTag,
 };
 use crate::MachineState;
 use continuum_config::Config;
@@ -201,6 +201,24 @@ fn removal_survives_failures_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn disks_go_although_the_daemon_does_not_know_their_pool() {
+    let fixture = Fixture::new();
+    let mut deployment = fixture.deployment();
+    fixture.create(&mut deployment).unwrap();
+    // As when a testbed ended with its machines: files are left, and a daemon without definitions.
+    for node in ["edge0", "endpoint0"] {
+        let domain = format!("ct-{}-{node}", deployment.id());
+        fixture.fake.undefine_by_hand(&domain);
+    }
+    fixture.fake.forget_pool();
+    let removed = fixture.destroy(&mut fixture.load());
+    let volumes = removed.iter().filter(|what| what.starts_with("volume "));
+    // A disk and a seed of each node.
+    assert_eq!(volumes.count(), 4, "{removed:?}");
+    assert_eq!(fixture.left(), Vec::<String>::new());
+}
+
+#[test]
 fn without_state_only_this_owners_things_go() {
     let (fixture, other) = (Fixture::new(), Fixture::new());
     // Another user's deployment of the same name, on the same hypervisor.
@@ -222,6 +240,20 @@ fn without_state_only_this_owners_things_go() {
     assert_eq!(fixture.left().len(), 8, "{:?}", fixture.left());
     theirs.destroy(&mut theirs.load());
     assert_eq!(fixture.left(), ["domain foreign"]);
+}
+
+#[test]
+fn a_network_that_is_not_understood_is_neither_free_nor_nobodys() {
+    let fixture = Fixture::new();
+    let broken = "<network><ip address='192.168.7.1'>";
+    fixture.fake.describe_network("lab", broken);
+    let prefix = Prefix([192, 168, 7]);
+    let looked = futures_util::FutureExt::now_or_never(fabric::is_taken(&fixture.fake, prefix));
+    let ours = |_: &OwnershipTag| true;
+    let removal = machines::destroy_orphans(&fixture.fake, &fixture.context, &ours, &[]);
+    for error in [looked.unwrap().unwrap_err(), removal.unwrap_err()] {
+        assert!(error.to_string().contains("network lab"), "{error}");
+    }
 }
 
 #[test]

@@ -8,9 +8,11 @@
 //! disks        base image, overlays and seeds in a storage pool
 //! xml          descriptions of domains, networks, pools and volumes
 //! accelerator  KVM if it really boots a kernel, else TCG
+//! advice       what helps where libvirt cannot be reached
 //! ```
 
 mod accelerator;
+mod advice;
 mod deadline;
 mod disks;
 #[cfg(test)]

@@ -22,9 +22,11 @@ pub(super) async fn is_taken(
     prefix: Prefix,
 ) -> Result<bool, Error> {
     let begin = format!("{}.", prefix.to_string().trim_end_matches(".0/24"));
-    let networks = hypervisor.networks()?;
-    if networks.iter().any(|n| xml::has_address(&n.xml, &begin)) {
-        return Ok(true);
+    for network in hypervisor.networks()? {
+        let what = format!("network {}", network.name);
+        if xml::has_address(&what, &network.xml, &begin)? {
+            return Ok(true);
+        }
     }
     routes::is_routed(prefix).await
 }

@@ -41,17 +41,19 @@ impl OwnershipTag {
         }
     }
 
-    /// In a description; `None` = it is none of ours.
-    pub(super) fn read(xml: &str) -> Option<Self> {
-        let document = Document::parse(xml).ok()?;
+    /// In the description of `what`; `None` = it is none of ours.
+    pub(super) fn read(what: &str, xml: &str) -> Result<Option<Self>, Error> {
+        let document = parse(what, xml)?;
         let ours = |node: &roxmltree::Node<'_, '_>| node.has_tag_name((NAMESPACE, "deployment"));
-        let tag = document.descendants().find(ours)?;
-        let attribute = |name| tag.attribute(name).map(str::to_owned);
-        Some(Self {
-            deployment: attribute("name")?,
-            uuid: attribute("uuid")?,
-            owner: attribute("owner")?,
-        })
+        let tag = document.descendants().find(ours);
+        Ok(tag.and_then(|tag| {
+            let attribute = |name| tag.attribute(name).map(str::to_owned);
+            Some(Self {
+                deployment: attribute("name")?,
+                uuid: attribute("uuid")?,
+                owner: attribute("owner")?,
+            })
+        }))
     }
 
     /// As names of domains, networks and volumes have it.
@@ -60,14 +62,21 @@ impl OwnershipTag {
     }
 }
 
-/// Whether a description of a network has an address that begins so.
-pub(super) fn has_address(xml: &str, begin: &str) -> bool {
-    Document::parse(xml).is_ok_and(|document| {
-        let mut addresses = document
-            .descendants()
-            .filter_map(|n| n.attribute("address"));
-        addresses.any(|address| address.starts_with(begin))
+/// One that is not understood is an error: taken for another's it would be left behind, and its address for free.
+fn parse<'a>(what: &str, xml: &'a str) -> Result<Document<'a>, Error> {
+    Document::parse(xml).map_err(|error| Error::Hypervisor {
+        doing: format!("read libvirt's description of {what}"),
+        why: error.to_string(),
     })
+}
+
+/// Whether the description of `what`, a network, has an address that begins so.
+pub(super) fn has_address(what: &str, xml: &str, begin: &str) -> Result<bool, Error> {
+    let document = parse(what, xml)?;
+    let mut addresses = document
+        .descendants()
+        .filter_map(|n| n.attribute("address"));
+    Ok(addresses.any(|address| address.starts_with(begin)))
 }
 
 /// Everything in a domain's description.
@@ -221,10 +230,26 @@ mod tests {
         })
         .unwrap();
         assert!(text.contains("<domain type='kvm'"), "{text}");
-        let found = OwnershipTag::read(&text).unwrap();
+        let found = OwnershipTag::read("domain x", &text).unwrap().unwrap();
         assert_eq!(found, tag("mist-edge"));
         assert_eq!(found.id(), "01234567");
-        assert!(OwnershipTag::read("<domain/>").is_none());
+        let none = OwnershipTag::read("domain x", "<domain/>").unwrap();
+        assert_eq!(none, None);
+    }
+
+    #[test]
+    fn a_description_that_is_not_understood_is_an_error_that_names_its_object() {
+        let broken = "<network><ip address='192.168.100.1'>";
+        for error in [
+            OwnershipTag::read("network lab", broken).unwrap_err(),
+            has_address("network lab", broken, "192.168.100.").unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("description of network lab"), "{text}");
+        }
+        let whole = "<network><ip address='192.168.100.1'/></network>";
+        assert!(has_address("network lab", whole, "192.168.100.").unwrap());
+        assert!(!has_address("network lab", whole, "192.168.101.").unwrap());
     }
 
     #[test]
@@ -241,7 +266,8 @@ mod tests {
             !text.contains("<forward") && text.contains("<dns enable='no'/>"),
             "{text}"
         );
-        assert_eq!(OwnershipTag::read(&text).unwrap(), tag("x"));
+        let found = OwnershipTag::read("network x", &text).unwrap();
+        assert_eq!(found, Some(tag("x")));
         let text = volume(&VolumeXml {
             name: "v".into(),
             format: "qcow2",
