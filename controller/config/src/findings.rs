@@ -60,6 +60,15 @@ impl<'a> Findings<'a> {
         self.warnings.push(text);
     }
 
+    /// The same about an option, given by its TOML path.
+    pub fn warn_at(&mut self, path: &str, text: impl Into<String>) {
+        let warning = Fault {
+            place: self.options.place(path),
+            text: text.into(),
+        };
+        self.warnings.push(warning.to_string());
+    }
+
     /// Whether an option is written down, right or wrong.
     pub fn is_given(&self, path: &str) -> bool {
         self.options.is_given(path)

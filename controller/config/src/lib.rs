@@ -21,6 +21,7 @@ mod links;
 mod model;
 mod option_rules;
 mod options;
+mod paths;
 mod printable;
 mod suggest;
 mod timeline;
@@ -46,6 +47,7 @@ pub use model::{
     keys::{Key, Kind},
 };
 pub use options::KEYS;
+pub use paths::is_file;
 pub use printable::printable;
 pub use suggest::nearest;
 pub use timeline::{Action, Change, Ends, LinkChange, TimelineStep, UNITS};
@@ -80,14 +82,15 @@ pub fn load(path: &Path, overrides: &[String], rules: Rules) -> Result<Checked, 
         .file_stem()
         .map(|s| s.to_string_lossy().into_owned())
         .unwrap_or_default();
-    parse(
-        &text,
-        &path.display().to_string(),
+    let whole = std::path::absolute(path).ok();
+    let source = Source {
+        text: &text,
+        file: &path.display().to_string(),
         is_cfg,
-        &stem,
-        overrides,
-        rules,
-    )
+        stem: &stem,
+        dir: whole.as_deref().and_then(Path::parent),
+    };
+    source.parse(overrides, rules)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -112,7 +115,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
         .map_or(text.clone(), str::to_owned))
 }
 
-/// Checks a text; `file` is for messages, `stem` the default name.
+/// Checks a text; `file` is for messages, `stem` the default name. Paths in it stay as they are.
 pub fn parse(
     text: &str,
     file: &str,
@@ -121,28 +124,61 @@ pub fn parse(
     overrides: &[String],
     rules: Rules,
 ) -> Result<Checked, ConfigError> {
-    let mut faults = Vec::new();
-    let mut warnings = Vec::new();
-    let mut entries = if is_cfg {
-        cfg_source::entries(text, file, &mut faults, &mut warnings)
-    } else {
-        match toml_source::entries(text, file, &mut faults) {
-            Some(entries) => entries,
-            // What could not be read cannot be checked either.
-            None => return Err(refused(file, faults)),
-        }
+    let source = Source {
+        text,
+        file,
+        is_cfg,
+        stem,
+        dir: None,
     };
-    for text in overrides {
-        toml_source::apply_override(text, &mut entries, &mut faults);
+    source.parse(overrides, rules)
+}
+
+/// A config before it is read.
+struct Source<'a> {
+    text: &'a str,
+    /// For messages.
+    file: &'a str,
+    is_cfg: bool,
+    /// The default name.
+    stem: &'a str,
+    /// From where its paths count.
+    dir: Option<&'a Path>,
+}
+
+impl Source<'_> {
+    fn parse(&self, overrides: &[String], rules: Rules) -> Result<Checked, ConfigError> {
+        let Self {
+            text,
+            file,
+            is_cfg,
+            stem,
+            dir,
+        } = *self;
+        let mut faults = Vec::new();
+        let mut warnings = Vec::new();
+        let mut entries = if is_cfg {
+            cfg_source::entries(text, file, &mut faults, &mut warnings)
+        } else {
+            match toml_source::entries(text, file, &mut faults) {
+                Some(entries) => entries,
+                // What could not be read cannot be checked either.
+                None => return Err(refused(file, faults)),
+            }
+        };
+        for text in overrides {
+            toml_source::apply_override(text, &mut entries, &mut faults);
+        }
+        paths::settle(&mut entries, dir);
+        if is_cfg {
+            upstream::understand(&mut entries, &mut warnings);
+        }
+        let checked = check::check(&entries, file, is_cfg, stem, rules, warnings, &mut faults);
+        if faults.is_empty() {
+            return Ok(checked);
+        }
+        Err(refused(file, faults))
     }
-    if is_cfg {
-        upstream::understand(&mut entries, &mut warnings);
-    }
-    let checked = check::check(&entries, file, is_cfg, stem, rules, warnings, &mut faults);
-    if faults.is_empty() {
-        return Ok(checked);
-    }
-    Err(refused(file, faults))
 }
 
 fn refused(file: &str, mut faults: Vec<Fault>) -> ConfigError {

@@ -33,7 +33,7 @@ pub(crate) const PHOTOS: [Key; 2] = [
     key(
         "benchmark.dataset",
         Kind::Text,
-        "directory of your own JPEG photos on this machine (the photos of the bundle)",
+        "directory of your own JPEG photos on this machine, from the directory of this file (the photos of the bundle)",
     )
     .at(own!(ImageClassification | Functions, own => own.dataset)),
     key(

@@ -4,7 +4,7 @@ mod report;
 
 use super::Application;
 use crate::managers;
-use continuum_config::{ApplicationKind, Benchmark, Config, Container, Findings, Runtime};
+use continuum_config::{ApplicationKind, Benchmark, Config, Container, Findings, Runtime, is_file};
 use continuum_model::{
     BROKER_PORT, Clocks, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
     UserContainer, UserImage,
@@ -49,12 +49,21 @@ impl Application for Container {
                 format!("`{}` are not all ports: 1 to 65535", self.ports.join(", ")),
             );
         }
+        for (option, own) in images {
+            let is_none = |image: &&String| is_file(image) && own.archive().is_none();
+            if let Some(image) = own.image.as_ref().filter(is_none) {
+                findings.fault(
+                    option,
+                    format!("`{image}` is no archive as `docker save` writes it, whose name ends in .tar"),
+                );
+            }
+        }
         let in_pods = managers::find(config.software.resource_manager)
             .is_some_and(managers::ResourceManager::runs_in_pods);
         let by_agents = self.endpoint.image.is_some() || !in_pods;
         let names = images
             .iter()
-            .filter(|(_, own)| own.image.is_some() && own.archive().is_none());
+            .filter(|(_, own)| own.image.as_ref().is_some_and(|image| !is_file(image)));
         if by_agents && config.software.container_runtime == Runtime::Containerd {
             for (option, _) in names {
                 findings.fault(option, "must be an archive (*.tar) with container_runtime containerd, which fetches nothing");
@@ -243,6 +252,25 @@ mod tests {
                 .iter()
                 .any(|i| i.node == "endpoint0" && i.component.name == "docker")
         );
+    }
+
+    #[test]
+    fn a_file_that_is_no_archive_is_refused_with_its_line_whatever_runs_it() {
+        for runtime in ["docker", "containerd"] {
+            for name in ["app.tar.gz", "app.TAR", "./app.tgz", "~/app.tar.xz"] {
+                let text = CONFIG
+                    .replace("runtime = \"docker\"", &format!("runtime = \"{runtime}\""))
+                    .replace("example.org/server:1", name)
+                    .replace("example.org/client:1", "client.tar");
+                let error = parse(&text, "own.toml", false, "own", &[]).unwrap_err();
+                let error = error.to_string();
+                let part = format!("benchmark.worker_image: `{name}` is no archive");
+                assert!(
+                    error.contains("1 fault\n") && error.contains(&part),
+                    "{error}"
+                );
+            }
+        }
     }
 
     #[test]

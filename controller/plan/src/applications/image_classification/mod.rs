@@ -1,10 +1,12 @@
 //! `image_classification`: endpoints send photos to the worker they belong to, or classify themselves.
 
+mod rate;
 mod report;
 
 use super::{Application, functions};
 use continuum_config::{
-    ApplicationKind, Benchmark, Config, Findings, FunctionLoad, ImageClassification,
+    ApplicationConfig, ApplicationKind, Benchmark, Config, Findings, FunctionLoad,
+    ImageClassification,
 };
 use continuum_model::{
     BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
@@ -42,6 +44,16 @@ fn run(node: &NodePlan, phase: Phase, role: Does, cpu_cores: f64, memory_mib: u6
         connected_to: None,
         own: None,
     }
+}
+
+/// What is too slow of the links of a config for photos of such a size, with its option.
+pub fn slow_link(config: &Config, photo_bytes: f64) -> Option<String> {
+    let benchmark = config.benchmark.as_ref()?;
+    let ApplicationConfig::ImageClassification(own) = &benchmark.application else {
+        return None;
+    };
+    let (option, why) = rate::too_slow(config, own, benchmark, photo_bytes)?;
+    Some(format!("{option}: {why}"))
 }
 
 /// Whole cores given, at least one: each classifier keeps one core busy.
@@ -92,6 +104,12 @@ impl Application for ImageClassification {
                 "infrastructure.endpoint.nodes",
                 "application image_classification needs an endpoint",
             );
+        }
+        // Sizes of the user's own are not known before they are looked at.
+        if self.dataset.is_none()
+            && let Some((option, why)) = rate::too_slow(config, self, benchmark, rate::PHOTO_BYTES)
+        {
+            findings.warn_at(&option, why);
         }
         if benchmark.cache_worker {
             findings.fault(

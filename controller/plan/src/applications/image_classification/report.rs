@@ -86,6 +86,7 @@ pub(crate) fn report(plan: &Plan, asked: Asked, runs: &[NodeRun], clocks: &Clock
         asked.warm_up_s,
     );
     counts::add(&mut report, asked.photos, runs, &endpoints);
+    overload::add(&mut report, runs);
     report
 }
 
@@ -162,6 +163,7 @@ fn worker_table(
 }
 
 mod counts;
+mod overload;
 
 fn latencies(samples: &[Sample]) -> Vec<f64> {
     samples
