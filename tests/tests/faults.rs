@@ -4,7 +4,7 @@
 use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::Ctl,
-    process::{command, pause},
+    process::{command, pause, workspace_program},
 };
 use rustix::process::Signal;
 use std::{
@@ -46,8 +46,19 @@ impl Fixture {
 
     /// An agent that never answers.
     fn silent_agent(&self) -> String {
-        let path = self.path("silent-agent");
-        std::fs::write(&path, "#!/bin/sh\nexec sleep 300\n").unwrap();
+        self.script("silent-agent", "exec sleep 300")
+    }
+
+    /// An agent that ends at once on the endpoint.
+    fn mortal_agent(&self) -> String {
+        let agent = workspace_program("continuum-agent").display().to_string();
+        let text = format!("case \"$3\" in *endpoint0*) exit 1;; esac\nexec {agent} \"$@\"");
+        self.script("mortal-agent", &text)
+    }
+
+    fn script(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
@@ -170,6 +181,38 @@ fn killed_at_any_moment_up_goes_on_or_down_is_clean() {
     }
 }
 
+#[test]
+fn keys_that_are_not_valid_yet_are_told_and_made_anew_by_up() {
+    let fixture = Fixture::new();
+    let config = fixture.path("lab.toml");
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2100, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2101, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let early = params.self_signed(&key).unwrap().pem();
+    let secrets = fixture.ctl.state().join("deployments/lab/secrets");
+    std::fs::write(secrets.join("ca.pem"), early).unwrap();
+    for argv in [
+        &["status", "lab"][..],
+        &["agent", "lab", "edge0", "info"],
+        &["logs", "lab"],
+    ] {
+        let errors = fixture.ctl.refused(5, argv).unwrap();
+        for part in ["not valid before 2100-01-01", "continuum-ctl up lab"] {
+            assert!(errors.contains(part), "{argv:?}: no {part} in {errors}");
+        }
+    }
+    fixture.ctl.expect(0, &["up", &config]).unwrap();
+    fixture
+        .ctl
+        .expect(0, &["agent", "lab", "edge0", "info"])
+        .unwrap();
+    assert_eq!(fixture.processes().len(), 2);
+    fixture.ctl.expect(0, &["down", "lab"]).unwrap();
+    fixture.assert_nothing_left();
+}
+
 /// Each with a state directory of its own, as two users of one host.
 #[test]
 fn several_ups_at_once_get_addresses_of_their_own() {
@@ -214,6 +257,17 @@ fn down_removes_what_is_meant_and_nothing_else() {
         .ctl
         .expect(0, &["down", &config, "--set", "name=other"])
         .unwrap();
+    assert_eq!(fixture.deployments(), ["lab"]);
+    // A deployment's name is one, whatever a file of that name here says.
+    fixture
+        .ctl
+        .expect(0, &["up", &config, "--set", "name=other"])
+        .unwrap();
+    let named = format!("name = \"lab\"\n{CONFIG}");
+    std::fs::write(fixture.path("other"), named).unwrap();
+    let program = workspace_program("continuum-ctl");
+    let here = Ctl::new(fixture.ctl.state()).installed(program, fixture.dir.path());
+    here.expect(0, &["down", "other"]).unwrap();
     assert_eq!(fixture.deployments(), ["lab"]);
     // A file that has become bad since.
     fixture.config("lab", "[infrastructure]\nprovider = 7\n");
@@ -317,7 +371,16 @@ fn what_is_not_about_machines_may_change() {
 fn a_failed_up_says_what_remains_and_rollback_removes_it() {
     let fixture = Fixture::new();
     let config = fixture.path("lab.toml");
-    let dead = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", "/bin/false");
+    // Of one that ended at once nothing is left.
+    let none = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", "/bin/false");
+    let errors = none.refused(1, &["up", &config]).unwrap();
+    let why = "start the agent of edge0";
+    assert!(
+        errors.contains(why) && !errors.contains("remain"),
+        "{errors}"
+    );
+    fixture.assert_nothing_left();
+    let dead = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", fixture.mortal_agent());
     let errors = dead.refused(2, &["up", &config]).unwrap();
     for part in ["these remain:", "process edge0", "continuum-ctl down lab"] {
         assert!(errors.contains(part), "no {part:?} in {errors}");

@@ -53,7 +53,7 @@ pub async fn with_reasons<T>(
 }
 
 /// Why pods of a namespace do not run.
-async fn not_running_reasons(client: &Client, namespace: &str) -> Vec<String> {
+pub async fn not_running_reasons(client: &Client, namespace: &str) -> Vec<String> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let none = ListParams::default();
     let Ok(list) = ask("list pods", || pods.list(&none)).await else {

@@ -1,5 +1,6 @@
 //! What can go wrong with an API server. A text fits after "failed to".
 
+use super::words;
 use continuum_host::error::Error;
 
 /// What was asked of a cluster, and why there is no good answer.
@@ -45,8 +46,8 @@ impl From<ClusterError> for Error {
 /// Why one question to the API server has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Unanswered {
-    #[error(transparent)]
+    #[error("{}", words::plain(.0))]
     Api(Box<kube::Error>),
-    #[error("no answer from the API server")]
+    #[error("{}", words::NO_ANSWER)]
     Silent,
 }

@@ -21,8 +21,9 @@ mod pod;
 mod pod_watcher;
 mod run;
 pub mod usage;
+mod words;
 
-pub use apply::{apply, with_reasons};
+pub use apply::{apply, not_running_reasons, with_reasons};
 pub use ask::ask;
 pub use client::{client, kubeconfig_path, write_kubeconfig};
 pub use delivery::Delivery;

@@ -35,6 +35,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let provider = continuum_provider::find(deployment.provider())?;
         let secrets = Secrets::open(&deployment)?;
+        check_keys(&deployment, &secrets)?;
         let connect = |node| provider.connect(context, node, &secrets);
         let agents = plan.nodes.iter().map(connect).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -80,6 +81,25 @@ impl Session {
             .filter(|_| !self.config.infrastructure.infra_only)
             .and_then(ResourceManager::cluster)
     }
+}
+
+/// Fails where keys are of no use now: no agent would be believed, and none would say why.
+pub fn check_keys(deployment: &Deployment, secrets: &Secrets) -> Result<(), Error> {
+    let Some(why) = secrets.fault()? else {
+        return Ok(());
+    };
+    let name = deployment.name();
+    let provider = continuum_provider::find(deployment.provider())?;
+    // Machines read theirs when they are made.
+    let way_out = if provider.capabilities().has_machines {
+        format!("`continuum-ctl down {name}` and `continuum-ctl up {name}` make new ones")
+    } else {
+        format!("`continuum-ctl up {name}` makes new ones")
+    };
+    Err(Error::Preflight {
+        name: name.to_owned(),
+        reasons: vec![format!("{why}; {way_out}")],
+    })
 }
 
 /// A live deployment with its config and plan, for who asks no agent.

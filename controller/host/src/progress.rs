@@ -4,9 +4,16 @@ use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     io::{IsTerminal, Write},
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+use tokio::time::Instant;
+
+/// Where lines cannot be taken back, a count is told so often until it is done.
+const TOLD_OF_A_COUNT: u64 = 10;
 
 /// One stage with its time.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -63,6 +70,10 @@ pub struct Progress {
     begun: Instant,
     state: Mutex<ProgressState>,
     quiet: bool,
+    /// What was said last.
+    said: Mutex<String>,
+    /// Of what is counted, in parts of [`TOLD_OF_A_COUNT`].
+    counted: AtomicU64,
 }
 
 impl Progress {
@@ -86,16 +97,28 @@ impl Progress {
             begun: Instant::now(),
             state: Mutex::default(),
             quiet,
+            said: Mutex::default(),
+            counted: AtomicU64::new(u64::MAX),
         }
     }
 
-    /// Something that is going on.
+    /// Something that is going on. Where lines cannot be taken back, one that says nothing new is left out.
     pub fn say(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
-        } else {
+            return;
+        }
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != text {
+            text.clone_into(&mut said);
             self.line(text);
         }
+    }
+
+    /// By another part of the whole.
+    fn has_grown(&self, done: u64, total: u64) -> bool {
+        let part = (done * TOLD_OF_A_COUNT).checked_div(total).unwrap_or(0);
+        self.counted.swap(part, Ordering::Relaxed) != part
     }
 
     /// Something worth keeping on the screen.
@@ -116,12 +139,29 @@ impl Progress {
         name: &str,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let begun = Instant::now();
+        let begun = self.begin(name);
+        let result = work.await;
+        self.end(name, begun, result.is_ok());
+        result
+    }
+
+    /// The same for one that does not fail.
+    pub async fn part<T>(&self, name: &str, work: impl Future<Output = T>) -> T {
+        let begun = self.begin(name);
+        let result = work.await;
+        self.end(name, begun, true);
+        result
+    }
+
+    fn begin(&self, name: &str) -> Instant {
         self.say(&format!("{name} …"));
         self.lock().stage = Some(name.to_owned());
-        let result = work.await;
+        Instant::now()
+    }
+
+    fn end(&self, name: &str, begun: Instant, is_ok: bool) {
         let seconds = begun.elapsed().as_secs_f64();
-        let word = if result.is_ok() { "done" } else { "failed" };
+        let word = if is_ok { "done" } else { "failed" };
         self.line(&format!("{name}: {word} in {seconds:.1} s"));
         let mut state = self.lock();
         state.stage = None;
@@ -129,8 +169,6 @@ impl Progress {
             stage: name.to_owned(),
             seconds,
         });
-        drop(state);
-        result
     }
 
     /// All stages so far.
@@ -147,13 +185,10 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Inputs that were answered so far. Where lines cannot be taken back, one that says nothing new is in the way.
+    /// Inputs that were answered so far; where lines cannot be taken back, told ten times or so.
     pub fn answered(&self, done: u64, total: u64) {
-        let mut state = self.lock();
-        let is_new = state.answered.0 != done || state.answered.1.is_none();
-        state.answered = (done, Some(total));
-        drop(state);
-        if is_new {
+        self.lock().answered = (done, Some(total));
+        if self.has_grown(done, total) || self.bar.is_some() {
             self.say(&format!("{done} of {total} answered"));
         }
     }
@@ -182,6 +217,37 @@ impl continuum_images::error::Report for Progress {
 mod tests {
     use super::*;
     use indicatif::{InMemoryTerm, ProgressDrawTarget, TermLike};
+
+    #[test]
+    fn a_count_is_told_ten_times_where_lines_cannot_be_taken_back() {
+        let progress = Progress::new(true);
+        let told = (0..=400).filter(|done| progress.has_grown(*done, 400));
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            (0..=10).map(|n| n * 40).collect::<Vec<_>>()
+        );
+        // Another one begins anew.
+        assert!(progress.has_grown(0, 10) && !progress.has_grown(0, 10));
+        assert!(progress.has_grown(10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_part_has_its_time_whatever_came_of_it() {
+        let progress = Progress::new(true);
+        let second = || tokio::time::sleep(Duration::from_secs(1));
+        progress.part("collect", second()).await;
+        let failed = async {
+            second().await;
+            Err::<(), _>(Error::Interrupted)
+        };
+        progress.stage("run", failed).await.unwrap_err();
+        let stages = progress.stages();
+        let seen: Vec<_> = stages
+            .iter()
+            .map(|s| (&*s.stage, s.seconds.round()))
+            .collect();
+        assert_eq!(seen, [("collect", 1.0), ("run", 1.0)]);
+    }
 
     #[test]
     fn nothing_of_the_spinner_stays_between_lines() {

@@ -47,6 +47,12 @@ pub enum ProviderError {
     NoProc { doing: String },
     #[error("end {what} process {pid}: it is still there after SIGKILL; it may be another user's")]
     Survivor { what: &'static str, pid: u32 },
+    #[error("start the agent of {node} on {listen}: it ended; it said: {said}")]
+    AgentEnded {
+        node: String,
+        listen: String,
+        said: String,
+    },
     #[error("start the guest of node {node}: {why}")]
     Guest {
         node: String,

@@ -121,9 +121,7 @@ async fn wait_for_api_server(
             say_at += SAY_EVERY;
             let why = plain(&seen);
             if said != why {
-                say(format!(
-                    "still waits for the API server at {socket}: {why}"
-                ));
+                say(format!("still waits for the API server at {socket}: {why}"));
                 said = why;
             }
         }

@@ -2,25 +2,10 @@
 
 use super::STOP_DEADLINE;
 use crate::session::Session;
-use continuum_host::error::Error;
 use continuum_model::ClockOffset;
 use std::collections::BTreeMap;
 
-/// Offset of each node's clock.
-pub(super) async fn clocks(session: &Session) -> Result<BTreeMap<String, ClockOffset>, Error> {
-    let offsets = session.agents().iter().map(|agent| async move {
-        agent
-            .clock_offset()
-            .await
-            .map(|offset| (agent.node().to_owned(), offset))
-    });
-    Ok(futures_util::future::try_join_all(offsets)
-        .await?
-        .into_iter()
-        .collect())
-}
-
-/// Likewise, without the nodes that do not answer.
+/// Offset of each node's clock, without the nodes that do not answer.
 pub(super) async fn clocks_of_answering(session: &Session) -> BTreeMap<String, ClockOffset> {
     let offsets = session.agents().iter().map(|agent| async move {
         let offset = tokio::time::timeout(STOP_DEADLINE, agent.clock_offset())

@@ -96,8 +96,6 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     let application = applications::of(benchmark);
     let session = Arc::new(Session::new(context, config, plan, deployment)?);
     let place = Place::look(results, &config.name)?;
-    // Of a run that was killed: there is no other now.
-    deploy::end_timelines(&session).await?;
     let now = ControllerClock::start().now();
     let (live, _writer) = LiveRunFile::begin(&session, benchmark, now);
     // Its future is large, and part of that of every command that benches.

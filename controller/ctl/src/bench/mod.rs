@@ -8,6 +8,7 @@ mod dataset;
 mod functions;
 mod lifecycle;
 mod live_run;
+mod load;
 mod measurement;
 mod node_health;
 mod placement;

@@ -2,9 +2,10 @@
 
 use super::{
     boots::{boots_of, check_boots, same_boots},
-    clock_offsets::{clocks, clocks_of_answering},
+    clock_offsets::clocks_of_answering,
     collect, dataset, functions,
     live_run::LiveRunFile,
+    load::Load,
     measurement::Measurement,
     placement::RunPlacement,
     run_watch::{Watched, start, stop, wait_ended, wait_ready},
@@ -13,7 +14,7 @@ use super::{
     validity::assess_validity,
     warm_up::warm_up,
 };
-use crate::{report::Bench, session::Session};
+use crate::{deploy, report::Bench, session::Session};
 use continuum_config::Benchmark;
 use continuum_host::error::Error;
 use continuum_model::{ClockPair, Clocks, ControllerClock, NodeRun, Phase, RunPlan, node_name};
@@ -36,9 +37,16 @@ pub(super) async fn run(
         ..
     } = &**session;
     let progress = &context.progress;
-    let boots = boots_of(session).await;
-    check_boots(session, &boots)?;
-    let before = progress.stage("clocks", clocks(session)).await?;
+    let nodes = async {
+        // Of a run that was killed: there is no other now.
+        deploy::end_timelines(session).await?;
+        let boots = boots_of(session).await;
+        check_boots(session, &boots).map(|()| boots)
+    };
+    let boots = progress.stage("nodes", nodes).await?;
+    let before = progress
+        .stage("clocks", deploy::set_clocks(session))
+        .await?;
     let placed = match benchmark.dataset() {
         Some(dir) => {
             progress
@@ -71,8 +79,8 @@ pub(super) async fn run(
         point_to(run, &placed);
     }
     let mut timeline = Timeline::new(session, benchmark, &measurement.id, live)?;
-    let placement = RunPlacement::open(session, &measurement, timeline.length());
-    let placement = progress.stage("places", placement).await?;
+    let prepare = RunPlacement::open(session, &measurement, timeline.length());
+    let placement = progress.stage("prepare", prepare).await?;
     if benchmark.cache_worker {
         let warm_up = warm_up(session, &measurement, &placement);
         progress.stage("warm-up", warm_up).await?;
@@ -94,11 +102,19 @@ pub(super) async fn run(
         load_unix_ns = clock.now();
         live.load_began(load_unix_ns);
         timeline.begin();
-        let ends = wait_ended(session, &mut watched, measurement.deadline);
+        let ends = wait_ended(
+            session,
+            &mut watched,
+            measurement.deadline,
+            Load::of(benchmark),
+        );
         failure = progress.stage("run", ends).await.err();
     }
-    let followed = traces::followed(session).await;
-    let (controller_events, untimely) = timeline.finish(failure.is_some()).await;
+    let restored = async {
+        let followed = traces::followed(session).await;
+        (followed, timeline.finish(failure.is_some()).await)
+    };
+    let (followed, (controller_events, untimely)) = progress.part("restore", restored).await;
     failure = failure.or(untimely);
     if failure.is_none() {
         // Services that are left: nobody needs them any more.
@@ -106,32 +122,42 @@ pub(super) async fn run(
             one.run.was_dismissed = true;
         }
     }
-    let mut runs = gather(session, watched).await;
-    let complete = placement.complete(session, &measurement, &mut runs, begun_unix_ns);
-    complete.await;
-    let after = clocks_of_answering(session).await;
-    let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
-    let mut consoles = BTreeMap::new();
-    for node in silent {
-        let console = provider.console(context, deployment, &node.name).await;
-        consoles.extend(console.map(|text| (node.name.clone(), text)));
-    }
-    let clocks: Clocks = measurement
-        .clocks
-        .iter()
-        .map(|(node, before)| {
+    let collected = async {
+        let mut runs = gather(session, watched).await;
+        let complete = placement.complete(session, &measurement, &mut runs, begun_unix_ns);
+        complete.await;
+        let after = clocks_of_answering(session).await;
+        let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
+        let mut consoles = BTreeMap::new();
+        for node in silent {
+            let console = provider.console(context, deployment, &node.name).await;
+            consoles.extend(console.map(|text| (node.name.clone(), text)));
+        }
+        let clocks = measurement.clocks.iter().map(|(node, before)| {
             let (before, after) = (*before, after.get(node).copied());
             (node.clone(), ClockPair { before, after })
-        })
-        .collect();
-    let metrics = metrics.finish().await;
-    let mut report = application.report(plan, benchmark, &runs, &clocks);
-    let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
-    application.add_samples(&mut report, &runs, &clocks, &samples.collect());
+        });
+        let clocks: Clocks = clocks.collect();
+        let metrics = metrics.finish().await;
+        let seen = match sampler {
+            Some(sampler) => Some(sampler.finish(session, &clocks, begun_unix_ns).await),
+            None => None,
+        };
+        let boots_after = boots_of(session).await;
+        (runs, consoles, clocks, metrics, seen, boots_after)
+    };
+    let (runs, consoles, clocks, metrics, seen, boots_after) =
+        progress.part("collect", collected).await;
+    let tables = async {
+        let mut report = application.report(plan, benchmark, &runs, &clocks);
+        let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
+        application.add_samples(&mut report, &runs, &clocks, &samples.collect());
+        report
+    };
+    let mut report = progress.part("report", tables).await;
     let mut function_samples = Vec::new();
     let mut function_pods = Vec::new();
-    if let Some(sampler) = sampler {
-        let seen = sampler.finish(session, &clocks, begun_unix_ns).await;
+    if let Some(seen) = seen {
         applications::add_function_table(&mut report, &runs, &seen.samples);
         applications::add_start_table(&mut report, &seen.pods);
         (function_samples, function_pods) = (seen.samples, seen.pods);
@@ -142,7 +168,7 @@ pub(super) async fn run(
             .insert(0, continuum_host::error::chain(error));
     }
     report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
-    same_boots(&mut report, &boots, &boots_of(session).await);
+    same_boots(&mut report, &boots, &boots_after);
     assess_validity(&mut report, session);
     traces::tell(&followed, &mut report);
     Ok(Bench {
@@ -169,44 +195,30 @@ async fn start_all(
 ) -> (Vec<Watched>, Option<Error>) {
     let mut watched = Vec::new();
     let mut failure = None;
-    for phase in [Phase::Worker, Phase::Endpoint] {
-        let mut started = Vec::new();
-        for run in measurement.runs.iter().filter(|r| r.phase == phase) {
-            let attempt = async {
-                let runner = placement.of(run, session)?;
-                start(runner, run, measurement).await
-            };
-            match attempt.await {
-                Ok(run) => started.push(run),
-                Err(error) => {
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
-        if phase == Phase::Worker && placement.is_together() {
-            // The first one asked for all of them.
-            let asked = started.first().map(|one| one.run.asked_unix_ns);
-            for one in &mut started {
-                one.run.asked_unix_ns = asked.unwrap_or(one.run.asked_unix_ns);
-            }
-        }
-        if started.is_empty() && failure.is_none() {
+    for (phase, name) in [(Phase::Worker, "workers"), (Phase::Endpoint, "endpoints")] {
+        let runs = measurement.runs.iter().filter(|r| r.phase == phase);
+        let runs: Vec<_> = runs.collect();
+        if runs.is_empty() {
             continue;
         }
-        let name = if phase == Phase::Worker {
-            "workers"
-        } else {
-            "endpoints"
+        let mut started = Vec::new();
+        let ready = async {
+            for run in runs {
+                let runner = placement.of(run, session)?;
+                started.push(start(runner, run, measurement).await?);
+            }
+            if phase == Phase::Worker && placement.is_together() {
+                // The first one asked for all of them.
+                let asked = started.first().map(|one| one.run.asked_unix_ns);
+                for one in &mut started {
+                    one.run.asked_unix_ns = asked.unwrap_or(one.run.asked_unix_ns);
+                }
+            }
+            wait_ready(session, measurement, &mut started).await
         };
-        let result = if failure.is_some() {
-            Ok(())
-        } else {
-            let ready = wait_ready(session, measurement, &mut started);
-            session.context.progress.stage(name, ready).await
-        };
+        let result = session.context.progress.stage(name, ready).await;
         watched.extend(started);
-        failure = failure.or(result.err());
+        failure = result.err();
         if failure.is_some() {
             break;
         }

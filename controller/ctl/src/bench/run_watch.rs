@@ -1,6 +1,6 @@
 //! Runs while they run: started, watched, waited for.
 
-use super::{measurement::Measurement, node_health::NodeHealth};
+use super::{load::Load, measurement::Measurement, node_health::NodeHealth};
 use crate::session::Session;
 use continuum_agents::{RunEvent, RunEventKind, Runner};
 use continuum_host::error::Error;
@@ -186,12 +186,14 @@ pub(super) async fn wait_ended(
     session: &Session,
     watched: &mut [Watched],
     after: Duration,
+    load: Load,
 ) -> Result<(), Error> {
     let context = &session.context;
     let deadline = Instant::now() + after;
     let mut health = NodeHealth::default();
     let mut health_tick = tokio::time::interval(HEALTH_EVERY);
     let mut first_failure: Option<(Error, Instant)> = None;
+    let (begun, mut has_warned) = (Instant::now(), false);
     loop {
         for one in &mut *watched {
             one.drain();
@@ -236,6 +238,10 @@ pub(super) async fn wait_ended(
                 let total: u64 = watched.iter().filter_map(|w| w.run.progress.1).sum();
                 if total > 0 {
                     context.progress.answered(done, total);
+                    let behind = load.falls_behind(done, total, begun.elapsed());
+                    if let Some(warning) = behind.filter(|_| !std::mem::replace(&mut has_warned, true)) {
+                        context.progress.line(&warning);
+                    }
                 }
                 for lost in health.lost_nodes(session).await {
                     if first_failure.is_none() {

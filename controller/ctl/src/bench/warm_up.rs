@@ -1,6 +1,7 @@
 //! A run before the run, so that nothing is read from a disk for the first time while it is measured.
 
 use super::{
+    load::Load,
     measurement::Measurement,
     placement::RunPlacement,
     run_watch::{start, stop, wait_ended, wait_ready},
@@ -27,7 +28,7 @@ pub(super) async fn warm_up(
             started.push(start(runner, &warm, measurement).await?);
         }
         wait_ready(session, measurement, &mut started).await?;
-        wait_ended(session, &mut started, measurement.deadline).await
+        wait_ended(session, &mut started, measurement.deadline, Load::NONE).await
     };
     let ends = run.await;
     // After a failure all of them, and services always: nobody else ends them, and they hold ports.

@@ -5,11 +5,12 @@ use crate::{error::CommandError, session};
 use clap::Subcommand;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
 use continuum_host::{context::Context, error::Error, keys::Secrets, progress::note};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
 use std::{
     io::{IsTerminal, Read},
     path::PathBuf,
+    pin::pin,
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
@@ -75,7 +76,9 @@ pub(super) async fn run(
     action: AgentAction,
 ) -> Result<(), Error> {
     let (deployment, _, _) = session::open(context, name)?;
-    let agent = GrpcAgent::of_node(deployment.node(node)?, &Secrets::open(&deployment)?)?;
+    let secrets = Secrets::open(&deployment)?;
+    session::check_keys(&deployment, &secrets)?;
+    let agent = GrpcAgent::of_node(deployment.node(node)?, &secrets)?;
     match action {
         AgentAction::Info => info(output, &agent).await?,
         AgentAction::Install { component, options } => {
@@ -173,9 +176,17 @@ async fn exec(
     argv: &[String],
 ) -> Result<(), Error> {
     let timeout = Duration::from_secs(timeout_s);
+    let takes_input = agent.info().await?.takes_input();
     let (input, unreadable) = standard_input();
+    let program = async {
+        if takes_input {
+            agent.exec_with(argv, timeout, input).await
+        } else {
+            without_input(agent.node(), input, agent.exec(argv, timeout)).await
+        }
+    };
     let done = tokio::select! {
-        done = agent.exec_with(argv, timeout, input) => done?,
+        done = program => done?,
         // The program is killed: an end of its input would have it work with a part of it.
         Ok(error) = unreadable => return Err(CommandError::StandardInput(error).into()),
     };
@@ -252,6 +263,29 @@ fn standard_input() -> (
     (input, unreadable)
 }
 
+/// Runs a program by an agent that would drop its input: none is as good as an empty one, any other is refused.
+async fn without_input<T>(
+    node: &str,
+    input: impl Stream<Item = Vec<u8>>,
+    program: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let given = async {
+        let mut input = pin!(input);
+        if input.next().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        done = program => done,
+        () = given => Err(Error::Foreign {
+            node: node.to_owned(),
+            why: "its agent is older and hands no standard input to programs; give none (`< /dev/null`) and `put` a file \
+                  instead, or build the guest image anew (continuum-ctl image build), then `down` and `up`"
+                .into(),
+        }),
+    }
+}
+
 async fn health(output: &Output, agent: &impl Agent) -> Result<(), Error> {
     let begun = Instant::now();
     agent.info().await?;
@@ -292,4 +326,25 @@ async fn health(output: &Output, agent: &impl Agent) -> Result<(), Error> {
         "broker": broker,
     }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn input_for_an_agent_that_would_drop_it_is_refused() {
+        let given = stream::iter([b"3 photos".to_vec()]);
+        let refused = without_input("edge0", given, std::future::pending::<Result<(), _>>());
+        let text = refused.await.unwrap_err().to_string();
+        assert!(
+            text.contains("edge0") && text.contains("image build"),
+            "{text}"
+        );
+        // Nothing was piped in, or a silent pipe.
+        let none = without_input("edge0", stream::empty(), async { Ok(7) });
+        assert_eq!(none.await.unwrap(), 7);
+        let silent = without_input("edge0", stream::pending(), async { Ok(7) });
+        assert_eq!(silent.await.unwrap(), 7);
+    }
 }

@@ -1,6 +1,9 @@
 //! doctor: looks at this machine and prints the fix for what is missing.
 
-use super::{find_config, output::Output};
+use super::{
+    find_config,
+    output::{Output, warn},
+};
 use crate::deploy;
 use continuum_host::{context::Context, error::Error};
 use continuum_provider::{Allow, Fitness, PROVIDERS};
@@ -188,7 +191,9 @@ pub(super) async fn run(
     findings.push(disk(context));
     if let Some(given) = config {
         let checked = find_config(context, given, set)?;
+        warn(&checked.warnings);
         let planned = deploy::plan_of(context, &checked.config, Allow::default()).await?;
+        warn(&planned.warnings);
         match planned.refused {
             None => findings.push(ok(given, "up would go ahead")),
             Some(error) => findings.push(bad(

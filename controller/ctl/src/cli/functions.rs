@@ -1,14 +1,15 @@
 //! functions: what a gateway has and does.
 
 use super::output::Output;
-use crate::{error::CommandError, session};
+use crate::{deploy::execution_models::FUNCTION_NAMESPACE, error::CommandError, session};
 use clap::Subcommand;
+use continuum_cluster::not_running_reasons;
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_images::components::Catalogue;
 use continuum_model::Plan;
 use continuum_openfaas_api::{
-    FunctionDeployment, LogMessage, Texts,
+    FunctionDeployment, FunctionStatus, LogMessage, Texts,
     client::{ClientError, Gateway, JSON},
 };
 use serde_json::json;
@@ -16,6 +17,7 @@ use std::{
     io::{IsTerminal, Read},
     path::PathBuf,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 #[derive(Debug, Subcommand)]
@@ -82,6 +84,8 @@ pub(crate) enum FunctionsAction {
     /// Where the gateway is, and the password of its user admin
     Gateway,
 }
+/// For the API server to say what its pods lack.
+const REASONS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What functions of the suite run in.
 fn suite_image() -> Result<Option<String>, Error> {
@@ -153,6 +157,21 @@ fn failed(doing: impl Into<String>) -> impl FnOnce(ClientError) -> Error {
     move |source| CommandError::Gateway { doing, source }.into()
 }
 
+/// Why replicas do not run, as their cluster says; no answer is one of the reasons.
+async fn not_running(deployment: &Deployment, plan: &Plan) -> Vec<String> {
+    let asked = async {
+        let client = continuum_cluster::client(deployment, plan)?;
+        Ok::<_, Error>(not_running_reasons(&client, FUNCTION_NAMESPACE).await)
+    };
+    match tokio::time::timeout(REASONS_DEADLINE, asked).await {
+        Ok(Ok(reasons)) => reasons,
+        Ok(Err(error)) => vec![continuum_host::error::chain(&error)],
+        Err(_) => {
+            vec!["why replicas do not run is not known: the API server does not answer".into()]
+        }
+    }
+}
+
 pub(super) async fn run(
     context: &Context,
     output: &Output,
@@ -162,7 +181,7 @@ pub(super) async fn run(
     let (deployment, config, plan) = session::open(context, name)?;
     let (gateway, address, password) = gateway(&deployment, &config, &plan)?;
     match action {
-        FunctionsAction::List => return list(output, &gateway).await,
+        FunctionsAction::List => return list(output, &gateway, &deployment, &plan).await,
         FunctionsAction::Deploy {
             function,
             image,
@@ -232,7 +251,12 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn list(output: &Output, gateway: &Gateway) -> Result<(), Error> {
+async fn list(
+    output: &Output,
+    gateway: &Gateway,
+    deployment: &Deployment,
+    plan: &Plan,
+) -> Result<(), Error> {
     let all = gateway.list().await.map_err(failed("list functions"))?;
     let rows = all.iter().map(|f| {
         vec![
@@ -243,7 +267,16 @@ async fn list(output: &Output, gateway: &Gateway) -> Result<(), Error> {
         ]
     });
     output.table(&["function", "replicas", "calls", "image"], rows.collect());
-    output.json(&json!({ "functions": all }));
+    let is_waiting = |f: &FunctionStatus| f.available_replicas < f.replicas;
+    let why = if all.iter().any(is_waiting) {
+        not_running(deployment, plan).await
+    } else {
+        Vec::new()
+    };
+    for reason in &why {
+        output.text(reason);
+    }
+    output.json(&json!({ "functions": all, "not_running": why }));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::output::Output;
 use crate::error::CommandError;
 use clap::Subcommand;
-use continuum_host::{context::Context, error::Error, state::Deployment};
+use continuum_host::{context::Context, error::Error, process, state::Deployment};
 use continuum_images::{
     archive::{self, Kind},
     binaries, build, cache as image_cache, leftovers, raw,
@@ -50,6 +50,9 @@ pub(crate) enum ImageAction {
     /// Remove images, their copies in the storage pool and bundles that are neither current nor used by a deployment, and
     /// what killed builds left half made
     Prune {
+        /// Also copies of the current image that no deployment uses; the next `up` makes them again
+        #[arg(long)]
+        copies: bool,
         /// Only say what would go
         #[arg(long)]
         dry_run: bool,
@@ -172,7 +175,7 @@ pub(super) fn run(context: &Context, output: &Output, action: ImageAction) -> Re
         }
         ImageAction::Export { file } => export(context, output, &file)?,
         ImageAction::Import { file } => import(context, output, &file)?,
-        ImageAction::Prune { dry_run } => prune(context, output, dry_run)?,
+        ImageAction::Prune { dry_run, copies } => prune(context, output, dry_run, copies)?,
         ImageAction::Cargo { source, arguments } => {
             need_root("image cargo")?;
             let source = source_tree(&source)?;
@@ -251,28 +254,66 @@ fn used(context: &Context) -> Result<BTreeSet<String>, Error> {
     Ok(kept)
 }
 
-fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error> {
+/// What machines start from beside the store: disks in the storage pool, and disks and kernels of guests of provider uml,
+/// but for those of these images.
+fn copies_but_of(
+    context: &Context,
+    stays: &BTreeSet<String>,
+) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let (images, _) = store::list(&context.cache)?;
+    let digests: Vec<&str> = images
+        .iter()
+        .filter(|i| stays.contains(&i.manifest.key))
+        .flat_map(|i| i.manifest.files.values().map(String::as_str))
+        .collect();
+    let mut copies = Vec::new();
+    for path in context.root.unused_bases(&digests)? {
+        let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
+        copies.push((path, bytes));
+    }
+    let of_uml = image_cache::Cache::at(context.root.uml())?;
+    copies.extend(raw::unused(&of_uml, stays)?);
+    Ok(copies)
+}
+
+/// Disks and seeds that no deployment knows any more and no machine has open: on a seed are keys.
+fn orphans(context: &Context) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let mut ids = Vec::new();
+    for name in context.root.names()? {
+        ids.extend(Deployment::load(&context.root, &name)?.map(|d| d.id()));
+    }
+    let mut orphans = Vec::new();
+    for path in context.root.orphaned_disks(&ids)? {
+        if !process::is_open(&path) {
+            let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
+            orphans.push((path, bytes));
+        }
+    }
+    Ok(orphans)
+}
+
+/// How much of what machines started from is used by no deployment and stays for the next one.
+pub(super) fn bytes_that_stay(context: &Context) -> Result<u64, Error> {
+    let copies = copies_but_of(context, &used(context)?)?;
+    Ok(copies.iter().map(|(_, bytes)| bytes).sum())
+}
+
+fn prune(
+    context: &Context,
+    output: &Output,
+    dry_run: bool,
+    with_copies: bool,
+) -> Result<(), Error> {
     let kept = used(context)?;
     let mut unused = store::unused(&context.cache, &kept)?;
     // Held, so that no `up` is bringing an image into the pool meanwhile.
     let _pool = context.root.pool_lock()?;
-    let (images, currents) = store::list(&context.cache)?;
-    let stays =
-        |i: &&store::Image| currents.contains(&i.manifest.key) || kept.contains(&i.manifest.key);
-    let digests: Vec<&str> = images
-        .iter()
-        .filter(stays)
-        .flat_map(|i| i.manifest.files.values().map(String::as_str))
-        .collect();
-    for path in context.root.unused_bases(&digests)? {
-        let bytes = std::fs::metadata(&path).map_or(0, |m| m.len());
-        unused.push((path, bytes));
+    let mut stays = kept;
+    if !with_copies {
+        stays.extend(store::list(&context.cache)?.1);
     }
-    // What guests of provider uml read: raw disks by image, kernels by component.
-    let copies = continuum_images::cache::Cache::at(context.root.uml())?;
-    let mut with_disks = kept.clone();
-    with_disks.extend(currents.iter().cloned());
-    unused.extend(raw::unused(&copies, &with_disks)?);
+    unused.extend(copies_but_of(context, &stays)?);
+    unused.extend(orphans(context)?);
     unused.extend(continuum_provider::uml::unused_kernels(context)?);
     let left = leftovers::all(&context.cache)?;
     if !dry_run {
@@ -302,4 +343,40 @@ fn prune(context: &Context, output: &Output, dry_run: bool) -> Result<(), Error>
 
 fn short(key: &str) -> String {
     key.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::output::Format;
+    use continuum_host::{progress::Progress, state::StateRoot};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    #[test]
+    fn copies_that_no_deployment_uses_are_counted_and_can_be_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context {
+            root: StateRoot::at(dir.path().join("state")).unwrap(),
+            cache: image_cache::Cache::at(dir.path().join("cache")).unwrap(),
+            progress: Arc::new(Progress::new(true)),
+            cancel: CancellationToken::new(),
+            chosen: None,
+        };
+        assert_eq!(bytes_that_stay(&context).unwrap(), 0);
+        std::fs::create_dir_all(context.root.pool()).unwrap();
+        let base = context.root.pool().join("base-aaaaaaaaaaaaaaaaaaaa.qcow2");
+        std::fs::write(&base, [0; 1000]).unwrap();
+        let seed = context.root.pool().join("ct-0123abcd-edge0-seed.img");
+        let machine = std::fs::File::create(&seed).unwrap();
+        assert_eq!(bytes_that_stay(&context).unwrap(), 1000);
+        let output = Output::new(Format::Json);
+        prune(&context, &output, true, true).unwrap();
+        assert!(base.exists(), "only asked");
+        prune(&context, &output, false, true).unwrap();
+        assert!(!base.exists() && seed.exists(), "a machine has it open");
+        drop(machine);
+        prune(&context, &output, false, false).unwrap();
+        assert!(!seed.exists());
+    }
 }

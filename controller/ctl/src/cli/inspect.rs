@@ -73,6 +73,7 @@ pub(super) async fn status(
     for (node, agent) in session.nodes() {
         let state = states.iter().find(|s| s.node == node.name);
         let state = state.map_or(MachineState::Gone, |s| s.state);
+        let machine = machine_word(state, deployment.boot(&node.name).is_some());
         let answer = tokio::time::timeout(ANSWER_DEADLINE, agent.metrics()).await;
         let answers = matches!(answer, Ok(Ok(_)));
         let (word, load) = match answer {
@@ -102,11 +103,11 @@ pub(super) async fn status(
         } else {
             "-".to_owned()
         };
-        nodes.push(json!({ "node": node.name, "address": node.address, "machine": state, "agent": word, "load": load, "broker": broker }));
+        nodes.push(json!({ "node": node.name, "address": node.address, "machine": machine, "agent": word, "load": load, "broker": broker }));
         rows.push(vec![
             node.name.clone(),
             node.address.to_string(),
-            state.to_string(),
+            machine,
             word,
             load,
             broker,
@@ -132,6 +133,14 @@ pub(super) async fn status(
         "facts": deployment.facts(),
     }));
     Ok(())
+}
+
+/// How a machine is. One that is not there and never answered was not made yet: `up` was stopped before.
+fn machine_word(state: MachineState, has_answered: bool) -> String {
+    match state {
+        MachineState::Gone if !has_answered => "not made".to_owned(),
+        state => state.to_string(),
+    }
 }
 
 pub(super) async fn logs(
@@ -169,4 +178,16 @@ pub(super) async fn logs(
     }
     output.json(&json!({ "logs": all, "errors": errors }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_was_never_made_is_not_gone() {
+        assert_eq!(machine_word(MachineState::Gone, false), "not made");
+        assert_eq!(machine_word(MachineState::Gone, true), "gone");
+        assert_eq!(machine_word(MachineState::Running, false), "running");
+    }
 }

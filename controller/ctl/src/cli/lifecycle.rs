@@ -306,7 +306,16 @@ pub(super) async fn down(
         }
         report.push(json!({ "name": name, "removed": removed }));
     }
-    output.json(&json!({ "down": report }));
+    let has_removed = report.iter().any(|r| r["removed"][0].is_string());
+    // What cannot be counted is no fault of what was removed.
+    let stays = super::image::bytes_that_stay(context).unwrap_or(0);
+    if has_removed && stays > 0 {
+        output.text(&format!(
+            "{} MB that machines start from stay for the next `up`; to remove them too: continuum-ctl image prune --copies",
+            stays / 1_000_000
+        ));
+    }
+    output.json(&json!({ "down": report, "copies_that_stay_bytes": stays }));
     failed.map_or(Ok(()), Err)
 }
 

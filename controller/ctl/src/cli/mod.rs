@@ -164,6 +164,14 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
     if format == Format::Svg && !matches!(arguments.command, Command::Report { .. }) {
         return Err(report::no_figures());
     }
+    if !arguments.set.is_empty() && !arguments.command.takes_config() {
+        return Err(Error::Words {
+            doing: "read --set".into(),
+            why: "it changes values of a config, and this command takes none; those of a deployment are changed by `up` and \
+                  `bench`, links by `network NAME set`"
+                .into(),
+        });
+    }
     let command = match arguments.command {
         // They need no state directory, so they make none.
         Command::Config { action } => return config::run(output, action, &arguments.set),
@@ -183,9 +191,6 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
     };
     watch_signals(context.cancel.clone())?;
     let set = &arguments.set;
-    if !set.is_empty() && !command.takes_config() {
-        note("warning: --set changes values of a config, and this command takes none");
-    }
     let result = match command {
         Command::Up {
             config,

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// Emulated guests on a busy host take a minute and more.
 const BOOT_DEADLINE: Duration = Duration::from_mins(7);
+/// Who waits longer is told what for.
+const USUAL: Duration = Duration::from_secs(45);
 const TRY_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(100);
 /// The provider is asked about the machine every so many tries.
@@ -76,6 +78,10 @@ async fn wait_for(session: &Session, agent: &dyn Agent) -> Result<String, Error>
         };
         tries += 1;
         if tries.is_multiple_of(STATE_EVERY) {
+            if begun.elapsed() > USUAL {
+                let progress = &context.progress;
+                progress.say(&format!("node {node} does not answer yet: {last}"));
+            }
             check_state().await?;
         }
         if let Err(mut late) = wait.again(last).await {

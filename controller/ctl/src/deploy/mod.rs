@@ -6,6 +6,7 @@
 //! ```
 //! Every phase is harmless to repeat: `up` of what is up changes nothing, `up` of what failed goes on there.
 
+mod clocks;
 mod cluster;
 mod difference;
 mod down;
@@ -22,6 +23,7 @@ mod up;
 mod upgrade;
 mod versions;
 
+pub use clocks::set_clocks;
 pub use difference::difference;
 pub use down::{destroy_orphans_of, down};
 pub use files::{PlannedFile, planned_files};

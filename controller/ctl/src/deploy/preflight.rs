@@ -5,7 +5,7 @@ use crate::artifacts;
 use continuum_config::{Benchmark, Config};
 use continuum_host::{context::Context, error::Error};
 use continuum_model::Plan;
-use continuum_plan::managers;
+use continuum_plan::{applications::slow_link, managers};
 use continuum_provider::{Allow, Provider};
 
 /// Fails with every reason; returns what the user should know otherwise.
@@ -95,8 +95,10 @@ pub(super) fn of_config(
     if let Some(dataset) = config.benchmark.as_ref().and_then(Benchmark::dataset) {
         let dataset_path = std::path::Path::new(dataset);
         if dataset_path.is_dir() {
-            let faults = crate::artifacts::photos_of(dataset_path).err();
-            reasons.extend(faults.unwrap_or_default());
+            match crate::artifacts::photos_of(dataset_path) {
+                Ok(photos) => warnings.extend(slow_link(config, mean_bytes(&photos))),
+                Err(faults) => reasons.extend(faults),
+            }
         } else {
             reasons.push(format!("benchmark.dataset `{dataset}` is not a directory"));
         }
@@ -115,4 +117,10 @@ pub(super) fn of_config(
         ));
     }
     (warnings, reasons)
+}
+
+fn mean_bytes(photos: &[std::path::PathBuf]) -> f64 {
+    let sizes = photos.iter().filter_map(|p| std::fs::metadata(p).ok());
+    let all: u64 = sizes.map(|m| m.len()).sum();
+    all as f64 / photos.len().max(1) as f64
 }

@@ -3,7 +3,7 @@
 use super::{
     execution_models, infrastructure, network, preflight, software, upgrade::upgrade_in_place,
 };
-use crate::session::Session;
+use crate::session::{Session, check_keys};
 use continuum_config::Config;
 use continuum_host::{
     context::{Choice, Context},
@@ -131,6 +131,7 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
         }
         Err(error) => return Err(remaining(&deployment, error)),
     };
+    renew_keys(context, provider, &mut deployment).await?;
     let names = deployment.resource_names();
     let opened = Secrets::ensure(&deployment)
         .and_then(|secrets| Ok((secrets, Session::new(context, config, plan, deployment)?)));
@@ -153,6 +154,30 @@ pub async fn up(context: &Context, config: &Config, allow: Allow) -> Result<Up, 
         }),
         Err(error) => Err(remaining(&session.deployment, error)),
     }
+}
+
+/// New keys where those that there are are of no use as this machine's clock has it. Nodes that are processes read theirs at
+/// each start; machines have to be made anew, which is for their user to say.
+async fn renew_keys(
+    context: &Context,
+    provider: &dyn Provider,
+    deployment: &mut Deployment,
+) -> Result<(), Error> {
+    let secrets = Secrets::ensure(deployment)?;
+    let Some(why) = secrets.fault()? else {
+        return Ok(());
+    };
+    if provider.capabilities().has_machines {
+        return check_keys(deployment, &secrets);
+    }
+    let progress = &context.progress;
+    progress.line(&format!("{why}; nodes start again with new ones"));
+    let renewed = async {
+        provider.destroy(context, deployment).await?;
+        secrets.renew(deployment)
+    };
+    let renewed = renewed.await;
+    renewed.map_err(|error| remaining(deployment, error))
 }
 
 /// A failure with things left behind.
@@ -219,6 +244,8 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
     }
     let answers = infrastructure::wait_for_agents(session);
     let boots = progress.stage("agents", answers).await?;
+    let set = super::clocks::set_clocks(session);
+    progress.stage("clocks", set).await?;
     let deployment = &mut session.deployment;
     deployment.set_done(Phase::Infrastructure)?;
     let is_same = |(node, boot): (&String, &String)| deployment.boot(node) == Some(boot);

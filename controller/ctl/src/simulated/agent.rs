@@ -174,7 +174,7 @@ impl Agent for SimulatedAgent {
 
     async fn adjust_clock(&self, by_ns: i64) -> Result<(), Error> {
         self.call("set its clock", CALL_DEADLINE, |machine, _, _| {
-            machine.offset_ns += by_ns;
+            machine.clock.offset_ns += by_ns;
             Ok(())
         })
         .await

@@ -5,6 +5,7 @@ use super::{
     interrupts::{SMALL, TIMELINE, check_gone, check_valid},
     simulation::{Simulation, Stop},
 };
+use continuum_host::{error::chain, exit::Exit};
 use continuum_model::Validity;
 use std::time::Duration;
 
@@ -58,6 +59,85 @@ fn what_is_only_late_or_shows_another_time_spoils_nothing() {
     );
     let notes = report.notes.join("\n");
     assert!(notes.contains("is known to ± 250"), "{notes}");
+}
+
+#[test]
+fn clocks_that_are_wrong_are_set_by_up_and_before_a_run() {
+    let mut simulation = Simulation::new(SMALL);
+    let wrong = Fault::WrongClock(-812_000_000);
+    simulation.plan(Duration::from_millis(100), "edge0", wrong);
+    simulation.up(Stop::Never).ok();
+    let off = |simulation: &Simulation| -> Vec<i64> {
+        let inner = simulation.world.now();
+        inner.machines.values().map(|m| m.clock.offset_ns).collect()
+    };
+    assert_eq!(off(&simulation), [0, 0, 0]);
+    simulation.plan(Duration::ZERO, "endpoint0", wrong);
+    let done = simulation.bench(Stop::Never).ok();
+    assert_eq!(off(&simulation), [0, 0, 0]);
+    assert_eq!(done.bench.clocks["endpoint0"].before.offset_ns, 0);
+}
+
+#[test]
+fn every_second_of_a_bench_is_in_a_stage() {
+    let mut simulation = Simulation::new(&format!("{SMALL}{TIMELINE}"));
+    simulation.up(Stop::Never).ok();
+    let begun = simulation.world.now().elapsed();
+    let done = simulation.bench(Stop::Never).ok();
+    // The world goes on for a second after each command.
+    let now = simulation.world.now().elapsed();
+    let whole_s = now.as_secs_f64() - begun.as_secs_f64() - 1.0;
+    let text = std::fs::read_to_string(done.dir.join("result.json")).unwrap();
+    let result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let stages = result["stage_times"].as_array().unwrap();
+    let names: Vec<&str> = stages.iter().filter_map(|s| s["stage"].as_str()).collect();
+    let all = [
+        "nodes",
+        "clocks",
+        "prepare",
+        "workers",
+        "endpoints",
+        "run",
+        "restore",
+        "collect",
+        "report",
+    ];
+    assert_eq!(names, all);
+    let sum_s: f64 = stages.iter().filter_map(|s| s["seconds"].as_f64()).sum();
+    assert!(
+        whole_s > 5.0 && (whole_s - sum_s).abs() < 0.05,
+        "{sum_s} of {whole_s} s: {stages:?}"
+    );
+}
+
+#[test]
+fn keys_that_are_not_valid_yet_are_told_at_once_with_the_way_out() {
+    let mut simulation = Simulation::new(SMALL);
+    simulation.up(Stop::Never).ok();
+    let mut params = rcgen::CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2100, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2101, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let early = params.self_signed(&key).unwrap().pem();
+    let secrets = simulation.state_dir().join("secrets");
+    std::fs::write(secrets.join("controller.pem"), early).unwrap();
+    let begun = simulation.world.now().elapsed();
+    for error in [
+        simulation.bench(Stop::Never).err(),
+        simulation.up(Stop::Never).err(),
+    ] {
+        assert_eq!(error.exit(), Exit::Preflight);
+        let text = chain(&error);
+        for part in [
+            "not valid before 2100-01-01 00:00",
+            "continuum-ctl down sim",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+    }
+    let now = simulation.world.now().elapsed();
+    assert!(now < begun + Duration::from_secs(5), "{begun:?} {now:?}");
+    check_gone(&mut simulation);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Provider for Simulated {
         Capabilities {
             summary: "machines that are entries in a table, for tests",
             emulates_network: true,
-            has_machines: false,
+            has_machines: true,
             needs_namespace: false,
             default_prefixes: Prefixes::new(10, 77),
         }

@@ -64,6 +64,14 @@ pub(super) enum End<T> {
 }
 
 impl<T> End<T> {
+    pub(super) fn err(self) -> Error {
+        match self {
+            Self::Returned(Err(error)) => error,
+            Self::Returned(Ok(_)) => panic!("nothing was wrong with it"),
+            Self::Killed => panic!("it was killed"),
+        }
+    }
+
     pub(super) fn ok(self) -> T {
         match self {
             Self::Returned(Ok(value)) => value,

@@ -5,6 +5,7 @@ mod certificates;
 mod kubeedge;
 mod secrets;
 mod ssh;
+mod validity;
 
 pub use certificates::{Identity, Use, agent_name, authority, issue, public_key_hash};
 pub use kubeedge::{sec1_key_pem, token as edge_token};

@@ -11,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// How names of agents' files begin.
+const AGENT: &str = "agent-";
+
 /// Access to the keys.
 #[derive(Debug, Clone)]
 pub struct Secrets {
@@ -52,6 +55,41 @@ impl Secrets {
             }
         }
         Ok(secrets)
+    }
+
+    /// Files of the certificates that connections between controller and agents are made with, the authority's last.
+    fn certificates(&self) -> Result<Vec<PathBuf>, Error> {
+        let failed = || Error::file("list", &self.dir);
+        let entries = std::fs::read_dir(&self.dir).map_err(failed())?;
+        let entries = entries.collect::<Result<Vec<_>, _>>().map_err(failed())?;
+        let mut paths: Vec<PathBuf> = entries.into_iter().map(|e| e.path()).collect();
+        paths.retain(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.strip_suffix(".pem")
+                .is_some_and(|stem| ["ca", "controller"].contains(&stem) || stem.starts_with(AGENT))
+        });
+        paths.sort_by_key(|path| path.file_stem() == Some("ca".as_ref()));
+        Ok(paths)
+    }
+
+    /// Why they are of no use as this machine's clock has it; `None` = they are.
+    pub fn fault(&self) -> Result<Option<String>, Error> {
+        let now = time::OffsetDateTime::now_utc();
+        for path in self.certificates()? {
+            if let Some(fault) = super::validity::fault(&read(&path)?, now)? {
+                return Ok(Some(fault));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes those anew that connections to agents are made with. Agents that run know nothing of it.
+    pub fn renew(&self, deployment: &Deployment) -> Result<(), Error> {
+        // The authority goes last: nothing that it has signed may be left without it.
+        for path in self.certificates()? {
+            std::fs::remove_file(&path).map_err(Error::file("remove", path))?;
+        }
+        Self::ensure(deployment).map(|_| ())
     }
 
     fn identity(
@@ -100,7 +138,7 @@ impl Secrets {
             name: &name,
             address: IpAddr::V4(node.address),
         };
-        self.identity(&format!("agent-{}", node.name), || {
+        self.identity(&format!("{AGENT}{}", node.name), || {
             keys::issue(&authority, purpose, keys::lifetime())
         })
     }

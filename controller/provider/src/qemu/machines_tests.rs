@@ -247,8 +247,8 @@ fn a_network_that_is_not_understood_is_neither_free_nor_nobodys() {
     let fixture = Fixture::new();
     let broken = "<network><ip address='192.168.7.1'>";
     fixture.fake.describe_network("lab", broken);
-    let prefix = Prefix([192, 168, 7]);
-    let looked = futures_util::FutureExt::now_or_never(fabric::is_taken(&fixture.fake, prefix));
+    let prefix = Prefix::from([192, 168, 7]);
+    let looked = futures_util::FutureExt::now_or_never(network::is_taken(&fixture.fake, prefix));
     let ours = |_: &OwnershipTag| true;
     let removal = machines::destroy_orphans(&fixture.fake, &fixture.context, &ours, &[]);
     for error in [looked.unwrap().unwrap_err(), removal.unwrap_err()] {

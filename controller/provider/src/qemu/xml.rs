@@ -64,9 +64,12 @@ impl OwnershipTag {
 
 /// One that is not understood is an error: taken for another's it would be left behind, and its address for free.
 fn parse<'a>(what: &str, xml: &'a str) -> Result<Document<'a>, Error> {
-    Document::parse(xml).map_err(|error| Error::Hypervisor {
-        doing: format!("read libvirt's description of {what}"),
-        why: error.to_string(),
+    Document::parse(xml).map_err(|error| {
+        ProviderError::Hypervisor {
+            doing: format!("read libvirt's description of {what}"),
+            why: error.to_string(),
+        }
+        .into()
     })
 }
 

@@ -219,7 +219,7 @@ async fn wait_ready(
                     "{} of {} replicas are ready",
                     status.available_replicas, status.replicas
                 ),
-                Err(error) => error.to_string(),
+                Err(error) => error.plain(),
             };
             // Once is enough until it is something else.
             if said != why {

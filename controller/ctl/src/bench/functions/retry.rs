@@ -33,7 +33,7 @@ where
                 let (doing, source) = (doing.to_owned(), error);
                 return Err(CommandError::Gateway { doing, source }.into());
             }
-            progress.say(&format!("{doing}: {error}; asked again"));
+            progress.say(&format!("{doing}: {}; asked again", error.plain()));
             wait.again(error.to_string()).await?;
         }
     };

@@ -120,10 +120,10 @@ async fn wait(
                     let provider = info.provider.provider;
                     return Ok(format!("{provider} {}", info.version.release));
                 }
-                Err(error) => error.to_string(),
+                Err(error) => error,
             };
-            session.context.progress.say(&format!("gateway: {why}"));
-            wait.again(why).await?;
+            session.context.progress.say(&why.plain());
+            wait.again(why.to_string()).await?;
         }
     };
     with_reasons(answered.await, client, builtin::NAMESPACE).await

@@ -46,7 +46,7 @@ fn overload(run: &NodeRun) -> Option<String> {
 mod tests {
     use super::*;
     use crate::applications::test_runs;
-    use continuum_workload_core::{header::WorkerStages, record::Sample};
+    use continuum_workload_core::{header::WorkerStages, photo_sample::Sample};
 
     /// Five photos, one every two seconds, of which each takes so long.
     fn worker(takes_s: i64) -> NodeRun {
