@@ -2,10 +2,15 @@
 
 pub mod error;
 mod grpc;
+mod measure;
 mod runner;
 mod types;
 
 pub use grpc::GrpcAgent;
+pub use measure::{
+    Condition, CoreShare, DiskRates, Measure, OpenPorts, TrainResult, TrainSpec, TransferSpec,
+    Transferred,
+};
 pub use runner::{OUT_DIR, Runner, workload_arguments};
 pub use types::{
     Agent, AppliedLink, AppliedTrace, ArtifactSource, BrokerSpec, BrokerStats, Container,

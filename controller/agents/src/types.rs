@@ -269,7 +269,7 @@ pub enum MetricsFrom {
 
 /// An agent. Implementations: [`super::GrpcAgent`], and the simulated one of tests.
 #[async_trait::async_trait]
-pub trait Agent: Send + Sync + std::fmt::Debug {
+pub trait Agent: super::Measure + Send + Sync + std::fmt::Debug {
     /// Node name.
     fn node(&self) -> &str;
     /// Who it is; refused when versions do not fit.

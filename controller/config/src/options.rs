@@ -171,7 +171,7 @@ const INFRASTRUCTURE: [Key; 11] = [
         "infrastructure",
         "netperf",
         Kind::Bool,
-        "measure links with netperf; `up` refuses it: not there yet (false)",
+        "measure every link and node, as --verify full does; not with netperf itself (false)",
     )
     .at(field!(infrastructure.netperf))
     .quiet(),

@@ -4,6 +4,7 @@
 //! cli/                commands, printing (the only place that prints)
 //! session             a live deployment: config, plan, state, provider, agents
 //! bench/   report/    one run: start, watch, collect; its result directory
+//! verify/             whether links and machines are what was asked for
 //! deploy/             up and down: phases, links, execution models
 //! artifacts/          files that nodes get
 //! dashboard/          a live deployment as the dashboard sees it
@@ -32,3 +33,4 @@ pub mod report;
 pub mod session;
 #[cfg(test)]
 mod simulated;
+pub mod verify;

@@ -48,12 +48,18 @@ pub struct ClockPair {
     pub before: ClockOffset,
     /// After; `None` = the node did not answer any more.
     pub after: Option<ClockOffset>,
+    /// By how much it was set meanwhile, nanoseconds. Programs of the run took their time before, and go on with it.
+    #[serde(default)]
+    pub stepped_ns: i64,
 }
 
 impl ClockPair {
-    /// In the middle of the run; its error has what the clock drifted in it.
+    /// In the middle of the run, of the clock that its programs go on with; its error has what the clock drifted in it.
     pub fn offset(&self) -> ClockOffset {
-        let after = self.after.unwrap_or(self.before);
+        let mut after = self.after.unwrap_or(self.before);
+        if self.after.is_some() {
+            after.offset_ns -= self.stepped_ns;
+        }
         let drift_ns = (after.offset_ns - self.before.offset_ns).abs();
         ClockOffset {
             offset_ns: i64::midpoint(self.before.offset_ns, after.offset_ns),
@@ -97,6 +103,7 @@ mod tests {
         let pair = ClockPair {
             before: clock(100, 5),
             after: Some(clock(140, 7)),
+            stepped_ns: 0,
         };
         assert_eq!(pair.offset(), clock(120, 27));
         let clocks = Clocks::from([(
@@ -108,5 +115,28 @@ mod tests {
         )]);
         assert_eq!(clock_offset(&clocks, "edge0"), clock(100, 5));
         assert_eq!(clock_offset(&clocks, "edge1"), ClockOffset::default());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_by_an_hour_bends_no_time_of_the_run() {
+        let look = |offset_ns| ClockOffset {
+            offset_ns,
+            error_ns: 100,
+        };
+        let hour = 3_600_000_000_000;
+        let mut pair = ClockPair {
+            before: look(1000),
+            after: Some(look(hour + 1400)),
+            stepped_ns: 0,
+        };
+        assert_eq!(pair.offset().offset_ns, (hour + 2400) / 2);
+        pair.stepped_ns = hour;
+        let known = |offset_ns, error_ns| ClockOffset {
+            offset_ns,
+            error_ns,
+        };
+        assert_eq!(pair.offset(), known(1200, 300));
+        pair.after = None;
+        assert_eq!(pair.offset(), known(1000, 100));
     }
 }

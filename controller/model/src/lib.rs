@@ -3,6 +3,7 @@
 
 mod address;
 mod clock;
+mod clock_track;
 mod deployment_name;
 mod facts;
 mod link;
@@ -21,9 +22,11 @@ mod table;
 mod tier;
 mod time;
 mod trace;
+mod verify;
 
 pub use address::{Prefix, Prefixes, mac};
 pub use clock::{ClockOffset, ClockPair, Clocks, clock_offset};
+pub use clock_track::{ClockLook, ClockStep, ClockTrack};
 pub use deployment_name::{LONGEST_NAME, is_name};
 pub use facts::{Acceleration, ComponentFile, Facts, WrongFact};
 pub use link::{Distribution, Link, LinkClass, Peer};
@@ -44,3 +47,7 @@ pub use time::{
     ControllerClock, ControllerTime, EndpointTime, NodeClock, NodeTime, UnixTime, WorkerTime,
 };
 pub use trace::{Trace, TraceProgress, TraceStep};
+pub use verify::{
+    Asked, HostFacts, Measured, Measurements, Provable, Quantity, Spread, Subject, Verdict,
+    Verification, VerifyMode, VerifyRow, digits,
+};

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validity {
+    /// Complete, and links and machines were measured to be as asked, before and after.
+    Valid,
     /// Complete, but nobody measured whether links and machines were as asked.
     #[default]
     Unverified,
@@ -20,6 +22,7 @@ impl Validity {
     /// As in results.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Valid => "valid",
             Self::Unverified => "unverified",
             Self::Invalid => "invalid",
         }
@@ -33,6 +36,8 @@ pub struct Report {
     pub tables: Vec<Table>,
     /// Where time went, by stage.
     pub stages: BTreeMap<String, Percentiles>,
+    /// Of stages that compare two clocks: what their times are known to, milliseconds. Anything shorter is not known.
+    pub stage_errors_ms: BTreeMap<String, f64>,
     /// Photos by what became of them.
     pub counts: BTreeMap<String, u64>,
     /// Reasons why it must not be used.

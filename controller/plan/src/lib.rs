@@ -21,6 +21,7 @@ mod rules;
 pub mod services;
 mod timelines;
 mod unused_options;
+pub mod verify;
 
 pub use config_file::{load, parse};
 pub use link_changes::{LinkRequest, LinkRequests};

@@ -8,11 +8,6 @@ pub fn not_yet(config: &Config) -> Vec<String> {
     let preset = config.network.preset;
     let all = [
         (
-            infrastructure.netperf,
-            "infrastructure.netperf: this version does not measure links yet; give --set infrastructure.netperf=false"
-                .to_owned(),
-        ),
-        (
             !infrastructure.external_physical_machines.is_empty(),
             format!(
                 "infrastructure.external_physical_machines ({}): this version makes machines on this host only; give --set \
@@ -57,7 +52,6 @@ mod tests {
         };
         let reasons = refused(&[]);
         let names = [
-            "infrastructure.netperf",
             "infrastructure.external_physical_machines (user@one, user@two)",
             "network.preset 4g_us_verizon_mahimahi",
             "software.observability",

@@ -17,6 +17,7 @@ use continuum_agents::{Agent, GrpcAgent};
 use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
 use continuum_model::{NodePlan, Plan, Prefix, Prefixes};
+use continuum_plan::verify::Tolerances;
 use error::ProviderError;
 use std::sync::Arc;
 
@@ -206,6 +207,10 @@ pub trait Provider: Sync + std::fmt::Debug {
         context: &Context,
         deployment: &Deployment,
     ) -> Result<Vec<NodeState>, Error>;
+    /// How far what its machines are may be from what was asked for; `None` = nobody knows, so nothing is judged.
+    fn tolerances(&self, _deployment: &Deployment) -> Option<&'static Tolerances> {
+        None
+    }
     /// A way to the agent of a node, made when it is first used.
     fn connect(
         &self,

@@ -16,6 +16,7 @@ use continuum_host::{
 use continuum_model::{
     AGENT_PORT, Acceleration, BROKER_PORT, Facts, NodePlan, Plan, Prefix, Prefixes,
 };
+use continuum_plan::verify::tolerances::{self, Tolerances};
 use ports::{is_open, taken_everywhere};
 use std::{
     ffi::OsStr,
@@ -410,6 +411,10 @@ impl Provider for Local {
                 }
             })
             .collect())
+    }
+
+    fn tolerances(&self, _deployment: &Deployment) -> Option<&'static Tolerances> {
+        Some(&tolerances::LOCAL)
     }
 
     async fn console(

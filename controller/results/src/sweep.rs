@@ -219,6 +219,7 @@ impl Outcome {
             .map_or_else(|| NONE.to_owned(), u64::to_string);
         let verdict = match result.validity {
             Validity::Invalid => "INVALID",
+            Validity::Valid => "valid",
             Validity::Unverified => "unverified",
         };
         let mut row = self.values.clone();

@@ -117,7 +117,7 @@ pub(crate) const TESTS: [Test; 13] = [
 ];
 
 /// Of the host's control groups, in hierarchies of either version.
-fn group_of(machine: &str, file: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn group_of(machine: &str, file: &str) -> anyhow::Result<PathBuf> {
     let top = Path::new("/sys/fs/cgroup");
     let entries = std::fs::read_dir(top)?.flatten().map(|e| e.path());
     let mut hierarchies = std::iter::once(top.to_owned()).chain(entries);

@@ -28,6 +28,7 @@ mod pods;
 mod side_by_side;
 mod table;
 mod user;
+mod verify;
 
 use anyhow::Context;
 use fixture::Provider;
@@ -139,6 +140,7 @@ fn tests() -> Vec<Test> {
         &demo::TESTS[..],
         &machines::TESTS,
         &packets::TESTS,
+        &verify::TESTS,
         &guest_faults::TESTS,
         &guest_disks::TESTS,
         &user::TESTS,

@@ -3,6 +3,7 @@
 mod clock;
 mod convert;
 mod link;
+mod measure;
 mod retry;
 mod streams;
 mod transfer;
@@ -48,6 +49,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct GrpcAgent {
     node: String,
+    address: SocketAddr,
     channel: Channel,
 }
 
@@ -89,6 +91,7 @@ impl GrpcAgent {
             .connect_lazy();
         Ok(Self {
             node: node.to_owned(),
+            address,
             channel,
         })
     }

@@ -91,7 +91,7 @@ pub struct Infrastructure {
     pub qemu: Qemu,
     /// Nodes may reach beyond their network.
     pub internet: bool,
-    /// Measure links before anything is run.
+    /// Measure every link and every node instead of some.
     pub netperf: bool,
     /// More hosts, as `USER@HOST`.
     pub external_physical_machines: Vec<String>,

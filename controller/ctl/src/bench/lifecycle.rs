@@ -12,7 +12,7 @@ use continuum_host::{
     error::{Error, chain},
     state::{Lock, LockKind},
 };
-use continuum_model::ControllerClock;
+use continuum_model::{ControllerClock, VerifyMode};
 use continuum_plan::applications;
 use std::{
     path::{Path, PathBuf},
@@ -64,7 +64,12 @@ pub struct Done {
 }
 
 /// Runs what a config asks for on its live deployment, and writes a directory with results below `results`.
-pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result<Done, Error> {
+pub async fn bench(
+    context: &Context,
+    config: &Config,
+    results: &Path,
+    mode: VerifyMode,
+) -> Result<Done, Error> {
     let locks = context.root.locks();
     // In this order: who is refused must not write itself into the lock that the other one shares.
     let alone = format!("{}.bench", config.name);
@@ -99,7 +104,7 @@ pub async fn bench(context: &Context, config: &Config, results: &Path) -> Result
     let now = ControllerClock::start().now();
     let (live, _writer) = LiveRunFile::begin(&session, benchmark, now);
     // Its future is large, and part of that of every command that benches.
-    let ended = Box::pin(run(&session, benchmark, application, &live)).await;
+    let ended = Box::pin(run(&session, benchmark, application, &live, mode)).await;
     live.end(
         ended
             .as_ref()

@@ -3,6 +3,7 @@
 mod agent_runner;
 mod boots;
 mod clock_offsets;
+mod clock_watch;
 mod collect;
 mod dataset;
 mod functions;

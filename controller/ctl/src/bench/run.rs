@@ -3,6 +3,7 @@
 use super::{
     boots::{boots_of, check_boots, same_boots},
     clock_offsets::clocks_of_answering,
+    clock_watch::{ClockWatch, clock_notes},
     collect, dataset, functions,
     live_run::LiveRunFile,
     load::Load,
@@ -14,10 +15,18 @@ use super::{
     validity::assess_validity,
     warm_up::warm_up,
 };
-use crate::{deploy, report::Bench, session::Session};
+use crate::{
+    deploy,
+    report::{Bench, BenchVerification},
+    session::Session,
+    verify::{self, Scope},
+};
 use continuum_config::Benchmark;
 use continuum_host::error::Error;
-use continuum_model::{ClockPair, Clocks, ControllerClock, NodeRun, Phase, RunPlan, node_name};
+use continuum_model::{
+    ClockPair, ClockTrack, Clocks, ControllerClock, NodeRun, Phase, RunPlan, Verification,
+    VerifyMode, node_name,
+};
 use continuum_plan::applications::{self, Application};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -27,6 +36,7 @@ pub(super) async fn run(
     benchmark: &Benchmark,
     application: &dyn Application,
     live: &Arc<LiveRunFile>,
+    mode: VerifyMode,
 ) -> Result<Bench, Error> {
     let Session {
         context,
@@ -44,6 +54,7 @@ pub(super) async fn run(
         check_boots(session, &boots).map(|()| boots)
     };
     let boots = progress.stage("nodes", nodes).await?;
+    let verified_before = verified(session, mode, "verify").await?;
     let before = progress
         .stage("clocks", deploy::set_clocks(session))
         .await?;
@@ -93,6 +104,7 @@ pub(super) async fn run(
     let sampler = calls_functions.then(|| functions::FunctionSampler::start(session, clock));
     let sampler = sampler.transpose()?;
     let metrics = collect::Metrics::start(session);
+    let clock_watch = ClockWatch::start(session, clock, &measurement.clocks);
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
@@ -133,9 +145,14 @@ pub(super) async fn run(
             let console = provider.console(context, deployment, &node.name).await;
             consoles.extend(console.map(|text| (node.name.clone(), text)));
         }
+        let clock_tracks = clock_watch.finish(&after);
         let clocks = measurement.clocks.iter().map(|(node, before)| {
-            let (before, after) = (*before, after.get(node).copied());
-            (node.clone(), ClockPair { before, after })
+            let pair = ClockPair {
+                before: *before,
+                after: after.get(node).copied(),
+                stepped_ns: clock_tracks.get(node).map_or(0, ClockTrack::stepped_ns),
+            };
+            (node.clone(), pair)
         });
         let clocks: Clocks = clocks.collect();
         let metrics = metrics.finish().await;
@@ -144,9 +161,16 @@ pub(super) async fn run(
             None => None,
         };
         let boots_after = boots_of(session).await;
-        (runs, consoles, clocks, metrics, seen, boots_after)
+        (
+            runs,
+            consoles,
+            (clocks, clock_tracks),
+            metrics,
+            seen,
+            boots_after,
+        )
     };
-    let (runs, consoles, clocks, metrics, seen, boots_after) =
+    let (runs, consoles, (clocks, clock_tracks), metrics, seen, boots_after) =
         progress.part("collect", collected).await;
     let tables = async {
         let mut report = application.report(plan, benchmark, &runs, &clocks);
@@ -169,22 +193,57 @@ pub(super) async fn run(
     }
     report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
     same_boots(&mut report, &boots, &boots_after);
-    assess_validity(&mut report, session);
+    let verified_after = match &failure {
+        None if !context.cancel.is_cancelled() => verified(session, mode, "verify again").await,
+        // A run that is of no use anyhow.
+        _ => Ok(None),
+    };
+    let verified_after = verified_after.unwrap_or_else(|error| {
+        report.invalid.push(continuum_host::error::chain(&error));
+        None
+    });
+    let verification = BenchVerification {
+        before: verified_before,
+        after: verified_after,
+    };
+    assess_validity(&mut report, session, &verification);
+    report.notes.extend(clock_notes(&clock_tracks));
     traces::tell(&followed, &mut report);
     Ok(Bench {
         report,
         runs,
         metrics,
         clocks,
+        clock_tracks,
         begun_unix_ns,
         load_unix_ns,
         interrupted: context.cancel.is_cancelled(),
         controller_events,
         consoles,
         traces: followed,
+        verification,
         functions: function_samples,
         function_pods,
     })
+}
+
+/// Whether links and machines are what was asked for, as far as that is to be measured; nothing when its user does not
+/// want to know any more.
+async fn verified(
+    session: &Session,
+    mode: VerifyMode,
+    stage: &str,
+) -> Result<Option<Verification>, Error> {
+    if mode == VerifyMode::Off {
+        return Ok(None);
+    }
+    let verify = async {
+        tokio::select! {
+            verified = verify::verify(session, mode, Scope::All) => verified.map(Some),
+            () = session.context.cancel.cancelled() => Ok(None),
+        }
+    };
+    session.context.progress.stage(stage, verify).await
 }
 
 /// Starts every run, workers first; those that were started before one failed are brought back too.

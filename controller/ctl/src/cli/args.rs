@@ -8,6 +8,7 @@ use super::{
     image::ImageAction,
     network::NetworkAction,
     output::Format,
+    verify::Verify,
 };
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
@@ -72,6 +73,9 @@ pub(crate) enum Command {
         /// Go on although limits cannot be enforced here; the result says so
         #[arg(long)]
         allow_unlimited: bool,
+        /// Measure whether links and machines are what was asked for
+        #[arg(long, value_enum, default_value_t)]
+        verify: Verify,
     },
     /// Run the application on what is up; print its tables and write a result directory
     #[command(
@@ -86,6 +90,10 @@ pub(crate) enum Command {
         /// Where result directories go
         #[arg(long, default_value = "results")]
         results: PathBuf,
+        /// Measure, before and after, whether links and machines are what was asked for; what is not makes the result
+        /// invalid
+        #[arg(long, value_enum, default_value_t)]
+        verify: Verify,
     },
     /// Remove everything of a deployment; works after a crash, twice, and without its state
     #[command(after_help = "Examples:\n  continuum-ctl down mist-edge\n  continuum-ctl down --all")]
@@ -116,6 +124,10 @@ pub(crate) enum Command {
         /// Go on although limits cannot be enforced here; the result says so
         #[arg(long)]
         allow_unlimited: bool,
+        /// Measure, before and after, whether links and machines are what was asked for; what is not makes the result
+        /// invalid
+        #[arg(long, value_enum, default_value_t)]
+        verify: Verify,
     },
     /// up, bench and down for every combination of values; goes on where it was interrupted
     #[command(
@@ -136,6 +148,9 @@ pub(crate) enum Command {
         /// Go on although limits cannot be enforced here; the result says so
         #[arg(long)]
         allow_unlimited: bool,
+        /// Measure, before and after each run, whether links and machines are what was asked for
+        #[arg(long, value_enum, default_value_t)]
+        verify: Verify,
     },
     /// List all deployments
     List,
@@ -193,7 +208,7 @@ pub(crate) enum Command {
     },
     /// Emulated links
     #[command(
-        after_help = "A cut holds until a restore, a number until another one or a restore, whether tiers or nodes were named.\nExamples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw\n  continuum-ctl network mist-edge set edge endpoint latency_ms=100 rate_mbit=2\n  continuum-ctl network mist-edge set endpoint to edge0 loss_percent=1 jitter_distribution=pareto\n  continuum-ctl network mist-edge cut edge0 endpoint0\n  continuum-ctl network mist-edge restore edge0 endpoint0"
+        after_help = "A cut holds until a restore, a number until another one or a restore, whether tiers or nodes were named.\nExamples:\n  continuum-ctl network mist-edge show\n  continuum-ctl network mist-edge show --raw\n  continuum-ctl network mist-edge set edge endpoint latency_ms=100 rate_mbit=2\n  continuum-ctl network mist-edge set endpoint to edge0 loss_percent=1 jitter_distribution=pareto\n  continuum-ctl network mist-edge cut edge0 endpoint0\n  continuum-ctl network mist-edge restore edge0 endpoint0\n  continuum-ctl network mist-edge verify"
     )]
     Network {
         /// Name of the deployment

@@ -4,7 +4,7 @@ use super::{
     Target, find_config, find_name,
     nodes::{NODE_COLUMNS, node_rows},
     output::{Output, warn},
-    ssh,
+    ssh, verify,
 };
 use crate::{
     bench::{self, Done},
@@ -18,7 +18,7 @@ use continuum_host::{
     progress::note,
     state::{Deployment, Lock, LockKind},
 };
-use continuum_model::Validity;
+use continuum_model::{Validity, VerifyMode};
 use continuum_provider::Allow;
 use continuum_results::PAGE_FILE;
 use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
@@ -31,6 +31,23 @@ pub(super) struct UpOptions {
     pub(super) dry_run: bool,
     pub(super) rollback: bool,
     pub(super) allow: Allow,
+    pub(super) verify: VerifyMode,
+}
+
+/// What is measured: upstream's `netperf` asks for all of it.
+pub(super) fn verify_mode(config: &Config, asked: VerifyMode) -> VerifyMode {
+    match asked {
+        VerifyMode::Off | VerifyMode::Quick if config.infrastructure.netperf => VerifyMode::Full,
+        other => other,
+    }
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RunOptions {
+    pub(super) keep: bool,
+    pub(super) allow: Allow,
+    pub(super) verify: VerifyMode,
 }
 
 pub(super) async fn up(
@@ -45,9 +62,14 @@ pub(super) async fn up(
     if options.dry_run {
         return super::dry_run::dry_run(context, output, &checked.config, options.allow).await;
     }
-    let up = up_locked(context, &checked.config, options).await?;
-    show_up(context, output, &checked.config, &up);
-    Ok(())
+    let config = &checked.config;
+    let up = up_locked(context, config, options).await?;
+    show_up(context, output, config, &up);
+    if up.unchanged && options.verify == VerifyMode::Off {
+        return Ok(());
+    }
+    let mode = verify_mode(config, options.verify);
+    verify::after_up(context, output, &config.name, mode).await
 }
 
 pub(super) async fn up_locked(
@@ -167,10 +189,12 @@ pub(super) async fn bench(
     given: &str,
     set: &[String],
     results: &Path,
+    mode: VerifyMode,
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
-    let done = bench::bench(context, &checked.config, results).await?;
+    let mode = verify_mode(&checked.config, mode);
+    let done = bench::bench(context, &checked.config, results, mode).await?;
     show_bench(context, output, done)
 }
 
@@ -201,7 +225,13 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
                     p.p99_ms,
                     Some(p.max_ms),
                 ];
-                let cell = |ms: Option<f64>| ms.map_or_else(|| "–".into(), |ms| format!("{ms:.2}"));
+                let least = report.stage_errors_ms.get(name);
+                let cell = |ms: Option<f64>| match (ms, least) {
+                    (None, _) => "–".into(),
+                    // Two clocks compared: shorter than what their difference is known to.
+                    (Some(ms), Some(least)) if ms < *least => format!("< {least:.2}"),
+                    (Some(ms), _) => format!("{ms:.2}"),
+                };
                 row.extend(values.map(cell));
                 row
             })
@@ -236,12 +266,16 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
         output.table(&["after", "by", "what happened"], rows.collect());
     }
     let validity = match report.validity {
+        Validity::Valid => "valid",
         Validity::Unverified => "unverified",
         Validity::Invalid => "INVALID",
     };
     output.text(&format!("validity: {validity}"));
     for reason in report.invalid.iter().chain(&report.notes) {
         output.text(&format!("  {reason}"));
+    }
+    for (when, verification) in bench.verification.all() {
+        output.text(&verify::cost(when, verification));
     }
     output.text(&format!("results: {}", dir.display()));
     output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
@@ -324,16 +358,16 @@ pub(super) async fn run(
     output: &Output,
     given: &str,
     set: &[String],
-    keep: bool,
     results: &Path,
-    allow: Allow,
+    wanted: RunOptions,
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
     let config = &checked.config;
+    let mode = verify_mode(config, wanted.verify);
     let options = UpOptions {
         rollback: true,
-        allow,
+        allow: wanted.allow,
         ..UpOptions::default()
     };
     let runs_something = config.benchmark.is_some()
@@ -344,14 +378,14 @@ pub(super) async fn run(
     }
     let up = up_locked(context, config, options).await?;
     let measured = if runs_something {
-        match bench::bench(context, config, results).await {
+        match bench::bench(context, config, results, mode).await {
             Ok(done) => show_bench(context, output, done),
             Err(error) => Err(error),
         }
     } else {
-        Ok(())
+        verify::after_up(context, output, &config.name, mode).await
     };
-    if keep || config.infrastructure.keep {
+    if wanted.keep || config.infrastructure.keep {
         show_up(context, output, config, &up);
         note(&format!(
             "{} stays up; `continuum-ctl down {}` removes it",

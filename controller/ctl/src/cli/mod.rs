@@ -22,6 +22,7 @@ mod report;
 mod ssh;
 mod status_watch;
 mod sweep;
+mod verify;
 
 use crate::error::CommandError;
 use args::{Arguments, Command};
@@ -198,8 +199,10 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             rollback,
             allow_unemulated,
             allow_unlimited,
+            verify,
         } => {
             let options = lifecycle::UpOptions {
+                verify: verify.into(),
                 dry_run,
                 rollback,
                 allow: Allow {
@@ -213,12 +216,17 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             config,
             repeat: 1,
             results,
-        } => lifecycle::bench(&context, output, &config, set, &results).await,
+            verify,
+        } => lifecycle::bench(&context, output, &config, set, &results, verify.into()).await,
         Command::Bench {
             config,
             repeat: times,
             results,
-        } => repeat::bench(&context, output, &config, set, &results, times).await,
+            verify,
+        } => {
+            let mode = verify.into();
+            repeat::bench(&context, output, &config, set, &results, (times, mode)).await
+        }
         Command::Down { config, all } => lifecycle::down(&context, output, config, set, all).await,
         Command::Run {
             config,
@@ -226,12 +234,17 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             results,
             allow_unemulated,
             allow_unlimited,
+            verify,
         } => {
-            let allow = Allow {
-                unemulated: allow_unemulated,
-                unlimited: allow_unlimited,
+            let options = lifecycle::RunOptions {
+                keep,
+                allow: Allow {
+                    unemulated: allow_unemulated,
+                    unlimited: allow_unlimited,
+                },
+                verify: verify.into(),
             };
-            lifecycle::run(&context, output, &config, set, keep, &results, allow).await
+            lifecycle::run(&context, output, &config, set, &results, options).await
         }
         Command::Sweep {
             config,
@@ -239,12 +252,14 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             results,
             allow_unemulated,
             allow_unlimited,
+            verify,
         } => {
             let allow = Allow {
                 unemulated: allow_unemulated,
                 unlimited: allow_unlimited,
             };
-            sweep::sweep(&context, output, &config, set, &vary, results, allow).await
+            let wanted = (allow, verify.into());
+            sweep::sweep(&context, output, &config, set, &vary, results, wanted).await
         }
         Command::Repeat {
             archive,

@@ -3,11 +3,13 @@
 use super::{
     link_cells::{latency, rate, without_empty_column},
     output::{Output, warn},
+    verify::{self, Verify},
 };
-use crate::{deploy, session::Session};
+use crate::{deploy, session::Session, verify::Scope};
 use clap::Subcommand;
 use continuum_config::Action;
 use continuum_host::{context::Context, error::Error};
+use continuum_model::VerifyMode;
 use serde_json::json;
 
 #[derive(Debug, Subcommand)]
@@ -23,6 +25,15 @@ pub(crate) enum NetworkAction {
         /// Two tiers or nodes, with `to` between them for one direction, then settings of a link as in configs: `latency_ms=…`
         #[arg(required = true, num_args = 3.., value_name = "A [to] B NAME=VALUE")]
         words: Vec<String>,
+        /// Measure whether the changed link is what was asked for
+        #[arg(long, value_enum, default_value_t)]
+        verify: Verify,
+    },
+    /// Measure links and machines, and compare them with what was asked for; exit code 6 if one is not
+    Verify {
+        /// Every way and every node, for longer
+        #[arg(long)]
+        full: bool,
     },
     /// Let nothing through between two tiers or nodes
     Cut {
@@ -45,9 +56,21 @@ pub(super) async fn run(
     action: &NetworkAction,
 ) -> Result<(), Error> {
     let session = Session::open(context, name)?;
+    let mut mode = VerifyMode::Off;
     let words = match action {
         NetworkAction::Show { raw } => return show_links(output, &session, *raw).await,
-        NetworkAction::Set { words } => format!("set {}", words.join(" ")),
+        NetworkAction::Verify { full } => {
+            let mode = if *full {
+                VerifyMode::Full
+            } else {
+                VerifyMode::Quick
+            };
+            return verify::command(&session, output, mode).await;
+        }
+        NetworkAction::Set { words, verify } => {
+            mode = (*verify).into();
+            format!("set {}", words.join(" "))
+        }
         NetworkAction::Cut { ends } => format!("cut {}", ends.join(" ")),
         NetworkAction::Restore { ends } => format!("restore {}", ends.join(" ")),
     };
@@ -65,6 +88,15 @@ pub(super) async fn run(
     output.text(&text);
     output
         .json(&json!({ "changed": changed, "links": deploy::link_requests(&session.deployment)? }));
+    if let Some(ends) = action.ends()
+        && mode != VerifyMode::Off
+        && !changed.is_empty()
+    {
+        let scope = Scope::Between(&ends.a, &ends.b);
+        let verification = verify::measure(&session, mode, scope).await?;
+        session.context.progress.finish();
+        verify::tell(output, &verification);
+    }
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 use super::{
     find_config,
+    lifecycle::verify_mode,
     output::{Output, warn},
 };
 use crate::{bench, report::Place};
 use continuum_host::{context::Context, error::Error, progress::note};
-use continuum_model::{END_TO_END, Validity};
+use continuum_model::{END_TO_END, Validity, VerifyMode};
 use continuum_results::{PAGE_FILE, Summary};
 use serde_json::json;
 use std::path::Path;
@@ -18,15 +19,16 @@ pub(super) async fn bench(
     given: &str,
     set: &[String],
     results: &Path,
-    times: u32,
+    (times, mode): (u32, VerifyMode),
 ) -> Result<(), Error> {
     let checked = find_config(context, given, set)?;
     warn(&checked.warnings);
     let config = &checked.config;
+    let mode = verify_mode(config, mode);
     let dir = Place::look(results, &format!("{}_repeat", config.name))?.make()?;
     let mut failed = Ok(());
     for number in 1..=times {
-        let done = match bench::bench(context, config, &dir).await {
+        let done = match bench::bench(context, config, &dir, mode).await {
             Ok(done) => done,
             Err(error) => {
                 failed = Err(error);
@@ -40,6 +42,7 @@ pub(super) async fn bench(
         });
         let verdict = match report.validity {
             Validity::Invalid => format!("INVALID: {}", report.invalid.join("; ")),
+            Validity::Valid => "valid".to_owned(),
             Validity::Unverified => "unverified".to_owned(),
         };
         note(&format!("run {number} of {times}: {verdict}{median}"));

@@ -2,7 +2,7 @@
 
 use super::{
     find_config,
-    lifecycle::{UpOptions, down_locked, up_locked},
+    lifecycle::{UpOptions, down_locked, up_locked, verify_mode},
     output::{Output, warn},
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
 };
 use continuum_config::{Config, to_toml};
 use continuum_host::{context::Context, error::Error, progress::note};
+use continuum_model::VerifyMode;
 use continuum_provider::Allow;
 use continuum_results::{PAGE_FILE, Sweep, Variation};
 use serde_json::json;
@@ -45,7 +46,7 @@ pub(super) async fn sweep(
     set: &[String],
     vary: &[String],
     results: Option<PathBuf>,
-    allow: Allow,
+    (allow, mode): (Allow, VerifyMode),
 ) -> Result<(), Error> {
     let variations = vary
         .iter()
@@ -63,7 +64,7 @@ pub(super) async fn sweep(
     }
     Place::look(&dir, name)?;
     sweep.save(&dir)?;
-    let outcome = run_points(context, &mut sweep, &configs, &dir, allow).await;
+    let outcome = run_points(context, &mut sweep, &configs, &dir, (allow, mode)).await;
     context.progress.finish();
     let rows = sweep.write_page(&dir)?;
     let columns = sweep.columns();
@@ -91,7 +92,7 @@ async fn run_points(
     sweep: &mut Sweep,
     configs: &[Config],
     dir: &Path,
-    allow: Allow,
+    (allow, mode): (Allow, VerifyMode),
 ) -> Result<(), Error> {
     let all = sweep.points.len();
     let mut up: Option<(Vec<String>, &Config)> = None;
@@ -127,7 +128,7 @@ async fn run_points(
             }
             up = Some((own, config));
         }
-        outcome = one(context, sweep, index, config, dir).await;
+        outcome = one(context, sweep, index, (config, mode), dir).await;
         if outcome.is_err() {
             break;
         }
@@ -143,14 +144,14 @@ async fn one(
     context: &Context,
     sweep: &mut Sweep,
     index: usize,
-    config: &Config,
+    (config, mode): (&Config, VerifyMode),
     dir: &Path,
 ) -> Result<(), Error> {
     let Done {
         bench,
         dir: result,
         written,
-    } = bench::bench(context, config, dir).await?;
+    } = bench::bench(context, config, dir, verify_mode(config, mode)).await?;
     written?;
     if bench.interrupted {
         return Err(Error::Interrupted);

@@ -2,8 +2,10 @@
 
 use continuum_agents::AppliedTrace;
 use continuum_model::{
-    Clocks, ControllerTime, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report,
+    ClockTrack, Clocks, ControllerTime, FunctionSample, MetricsBatch, NodeRun, PodRecord, Report,
+    Verification,
 };
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// What a run left.
@@ -17,6 +19,8 @@ pub struct Bench {
     pub metrics: BTreeMap<String, NodeMetrics>,
     /// Clocks before and after, by node.
     pub clocks: Clocks,
+    /// How clocks ran meanwhile, by node.
+    pub clock_tracks: BTreeMap<String, ClockTrack>,
     /// When it began.
     pub begun_unix_ns: ControllerTime,
     /// When its load began, from where a timeline counts; when it began if it came to no load.
@@ -29,6 +33,8 @@ pub struct Bench {
     pub consoles: BTreeMap<String, String>,
     /// How recorded links were followed.
     pub traces: Vec<FollowedTrace>,
+    /// What was asked and measured, before and after.
+    pub verification: BenchVerification,
     /// Functions over time.
     pub functions: Vec<FunctionSample>,
     /// Their replicas.
@@ -36,7 +42,7 @@ pub struct Bench {
 }
 
 /// How a link followed its trace.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FollowedTrace {
     /// Node that sends.
     pub from: String,
@@ -45,6 +51,24 @@ pub struct FollowedTrace {
     /// The trace.
     #[serde(flatten)]
     pub trace: AppliedTrace,
+}
+
+/// Links and machines, before and after a run; `None` = nobody measured them then.
+#[derive(Debug, Default, Serialize)]
+pub struct BenchVerification {
+    /// Before.
+    pub before: Option<Verification>,
+    /// After.
+    pub after: Option<Verification>,
+}
+
+impl BenchVerification {
+    /// Each with when it was.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, &Verification)> {
+        let both = [("before", &self.before), ("after", &self.after)];
+        both.into_iter()
+            .filter_map(|(when, verification)| Some((when, verification.as_ref()?)))
+    }
 }
 
 /// What the metric stream of one node brought.

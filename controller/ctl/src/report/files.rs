@@ -132,7 +132,9 @@ fn write(
         },
         "host": host(),
         "facts": deployment.facts(),
+        "verification": bench.verification,
         "clocks": bench.clocks,
+        "clock_tracks": bench.clock_tracks,
         "timeline": bench.controller_events.iter().map(|h| json!({
             "time_unix_ns": h.time_unix_ns,
             "after_s": h.time_unix_ns.s_since(bench.load_unix_ns),
@@ -142,6 +144,7 @@ fn write(
         "stage_times": stages,
         "counts": bench.report.counts,
         "stages_ms": bench.report.stages,
+        "stage_errors_ms": bench.report.stage_errors_ms,
         "tables": bench.report.tables,
         "metrics": bench.metrics.iter().map(|(node, m)| json!({
             "node": node,

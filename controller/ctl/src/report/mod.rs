@@ -6,5 +6,5 @@ mod files;
 #[cfg(test)]
 pub(crate) mod schema;
 
-pub use bench::{Bench, ControllerEvent, FollowedTrace, NodeMetrics};
+pub use bench::{Bench, BenchVerification, ControllerEvent, FollowedTrace, NodeMetrics};
 pub use files::{CONFIG_FILE, Place, installations_json, links_json};

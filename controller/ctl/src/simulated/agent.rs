@@ -2,6 +2,7 @@
 
 use super::{
     machine::Machine,
+    measure::scattered,
     runs,
     world::{Inner, World},
 };
@@ -83,7 +84,7 @@ impl SimulatedAgent {
     }
 
     /// A call: there, done, and back.
-    async fn call<T>(
+    pub(super) async fn call<T>(
         &self,
         doing: &str,
         deadline: Duration,
@@ -105,8 +106,8 @@ impl SimulatedAgent {
 
 /// Now, since the beginning of the world and by the controller's clock.
 #[derive(Debug, Clone, Copy)]
-struct Times {
-    now: Duration,
+pub(super) struct Times {
+    pub(super) now: Duration,
     ours: ControllerTime,
 }
 
@@ -310,15 +311,17 @@ impl Agent for SimulatedAgent {
         let round_trip = match address.parse() {
             Ok(other) => {
                 let inner = self.world.now();
-                runs::round_trip_ms(&inner.machines, self.address, other)
+                let jitter_ms = runs::jitter_ms(&inner.machines, self.address, other);
+                let round_trip = runs::round_trip_ms(&inner.machines, self.address, other);
+                round_trip.map(|ms| scattered(ms, jitter_ms, count))
             }
             Err(_) => None,
         };
-        let answered = if round_trip.is_some() { count } else { 0 };
+        let rtt_ms = round_trip.unwrap_or_default();
         Ok(ProbeResult {
-            rtt_ms: vec![round_trip.unwrap_or_default(); answered as usize],
             sent: count,
-            lost: count - answered,
+            lost: count - rtt_ms.len() as u32,
+            rtt_ms,
         })
     }
 

@@ -21,12 +21,21 @@ pub(super) enum Fault {
     LostSamples(usize),
     /// The application ends by itself.
     Crash,
+    /// Packets are held up no longer.
+    QdiscRemoved,
+    /// The machine may use whole cores.
+    QuotaLifted,
+    /// Its disk is as fast as can be.
+    DiskLifted,
 }
 
 impl Fault {
     /// Whether a run that is under way then can have no valid result.
     pub(super) fn invalidates_result(self) -> bool {
-        !matches!(self, Self::Late(_) | Self::WrongClock(_))
+        !matches!(
+            self,
+            Self::Late(_) | Self::WrongClock(_) | Self::QuotaLifted | Self::DiskLifted
+        )
     }
 
     /// Whether nothing that runs there goes on.

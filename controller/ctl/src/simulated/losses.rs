@@ -48,7 +48,7 @@ fn what_is_only_late_or_shows_another_time_spoils_nothing() {
     simulation.plan(MIDDLE, "edge0", Fault::Late(Duration::from_secs(3)));
     check_valid(&mut simulation);
     simulation.clear_faults();
-    simulation.plan(MIDDLE, "endpoint0", Fault::WrongClock(5_000_000_000));
+    simulation.plan(MIDDLE, "endpoint0", Fault::WrongClock(3_600_000_000_000));
     let done = simulation.bench(Stop::Never).ok();
     let report = &done.bench.report;
     assert_eq!(
@@ -58,7 +58,15 @@ fn what_is_only_late_or_shows_another_time_spoils_nothing() {
         report.invalid
     );
     let notes = report.notes.join("\n");
-    assert!(notes.contains("is known to ± 250"), "{notes}");
+    assert!(
+        notes.contains("the clock of endpoint0 was set by +3600.000 s during the run"),
+        "{notes}"
+    );
+    // What compares it with another is as before, and end to end was never in doubt.
+    assert!(notes.contains("is known to ± 0.40 ms"), "{notes}");
+    let end_to_end = &report.stages["end_to_end_from_due"];
+    assert!(end_to_end.max_ms < 1000.0, "{end_to_end:?}");
+    assert_eq!(done.bench.clock_tracks["endpoint0"].steps.len(), 1);
 }
 
 #[test]

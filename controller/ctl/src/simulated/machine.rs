@@ -2,7 +2,7 @@
 
 use super::{faults::Fault, workload::Run};
 use continuum_agents::{BrokerSpec, RunStart};
-use continuum_model::{ClockOffset, ControllerTime, LinkClass, NodeTime};
+use continuum_model::{ClockOffset, ControllerTime, LinkClass, NodePlan, NodeTime};
 use continuum_provider::MachineState;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,6 +29,10 @@ impl VolatileState {
 
 /// A machine of one node.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is another thing that is wrong with it"
+)]
 pub(super) struct Machine {
     /// Of its deployment.
     pub(super) id: String,
@@ -42,15 +46,21 @@ pub(super) struct Machine {
     pub(super) is_silent: bool,
     pub(super) late: Duration,
     pub(super) is_disk_full: bool,
+    /// As its provider made it.
+    pub(super) made: NodePlan,
+    /// Somebody took away what holds up its packets, its processor, its disk.
+    pub(super) has_no_qdisc: bool,
+    pub(super) is_quota_lifted: bool,
+    pub(super) is_disk_lifted: bool,
 }
 
 impl Machine {
     /// A new one, as it boots.
-    pub(super) fn new(id: String, deployment: String, node: String) -> Self {
+    pub(super) fn new(id: String, deployment: String, made: NodePlan) -> Self {
         Self {
             id,
             deployment,
-            node,
+            node: made.name.clone(),
             state: MachineState::Running,
             boot: 1,
             volatile: VolatileState::default(),
@@ -58,6 +68,10 @@ impl Machine {
             is_silent: false,
             late: Duration::ZERO,
             is_disk_full: false,
+            made,
+            has_no_qdisc: false,
+            is_quota_lifted: false,
+            is_disk_lifted: false,
         }
     }
 
@@ -75,6 +89,9 @@ impl Machine {
         self.is_silent = false;
         self.late = Duration::ZERO;
         self.is_disk_full = false;
+        self.has_no_qdisc = false;
+        self.is_quota_lifted = false;
+        self.is_disk_lifted = false;
     }
 
     /// Starts a run; those of other benches are ended first.
@@ -95,7 +112,7 @@ impl Machine {
         // Asked again, it is the same run.
         let id = run.id.clone();
         let started = self.volatile.runs.entry(id);
-        started.or_insert_with(|| Run::new(run, spec, now));
+        started.or_insert_with(|| Run::new(run, spec, now, self.clock));
         Ok(())
     }
 
@@ -113,6 +130,9 @@ impl Machine {
                 self.is_disk_full = true;
                 self.lose(1);
             }
+            Fault::QdiscRemoved => self.has_no_qdisc = true,
+            Fault::QuotaLifted => self.is_quota_lifted = true,
+            Fault::DiskLifted => self.is_disk_lifted = true,
             Fault::WrongClock(by_ns) => self.clock.offset_ns += by_ns,
             Fault::LostSamples(count) => self.lose(count),
             Fault::Crash => {

@@ -2,7 +2,8 @@
 //! any other, and a change that breaks one of them fails within seconds.
 //!
 //! ```text
-//! interrupts, losses, ┐                                     ┌─ provider ─┐
+//! interrupts, losses, ┐
+//! sabotage,           ┤                                     ┌─ provider ─┐
 //! applications ───────┤                                     │            │
 //! generator ──────────┴─> simulation ───────> deploy, bench ┴─ agent ────┴─> world: machines, links, runs, faults, calls
 //!  a seed, what must hold  commands, and what stops them
@@ -17,8 +18,10 @@ mod generator;
 mod interrupts;
 mod losses;
 mod machine;
+mod measure;
 mod provider;
 mod runs;
+mod sabotage;
 mod simulation;
 mod workload;
 mod world;

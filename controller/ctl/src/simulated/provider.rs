@@ -11,6 +11,7 @@ use continuum_host::{
     state::{Deployment, ResourceKind},
 };
 use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
+use continuum_plan::verify::tolerances::{self, Tolerances};
 use continuum_provider::error::ProviderError;
 use continuum_provider::{
     Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider,
@@ -164,7 +165,7 @@ impl Provider for Simulated {
             {
                 let mut inner = world.now();
                 let id = deployment.id();
-                let new = || Machine::new(id, deployment.name().to_owned(), node.name.clone());
+                let new = || Machine::new(id, deployment.name().to_owned(), node.clone());
                 let machine = inner.machines.entry(node.address).or_insert_with(new);
                 if machine.state != MachineState::Running {
                     machine.boot();
@@ -244,6 +245,10 @@ impl Provider for Simulated {
             address: node.address,
             id,
         }))
+    }
+
+    fn tolerances(&self, _deployment: &Deployment) -> Option<&'static Tolerances> {
+        Some(&tolerances::UML)
     }
 
     async fn console(

@@ -4,7 +4,7 @@ use super::{
     machine::Machine,
     workload::{Run, RunEnvironment},
 };
-use continuum_model::{BROKER_PORT, ControllerTime, LinkClass};
+use continuum_model::{BROKER_PORT, ClockOffset, ControllerTime, LinkClass};
 use continuum_workload_core::{photo_sample::Sample, spec::Role};
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
@@ -12,9 +12,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 pub(super) type Machines = BTreeMap<Ipv4Addr, Machine>;
 
 /// The link of one node to another, as it is in force.
-fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> {
+pub(super) fn way(machines: &Machines, from: Ipv4Addr, to: Ipv4Addr) -> Option<&LinkClass> {
     let prefix = ipnet::Ipv4Net::from(to);
-    let mut classes = machines.get(&from)?.volatile.links.iter();
+    let machine = machines.get(&from).filter(|m| !m.has_no_qdisc)?;
+    let mut classes = machine.volatile.links.iter();
     classes.find(|c| c.peers.iter().any(|p| p.prefixes.contains(&prefix)))
 }
 
@@ -28,6 +29,12 @@ pub(super) fn round_trip_ms(machines: &Machines, one: Ipv4Addr, other: Ipv4Addr)
         all += class.map_or(0.0, |c| c.link.latency_ms - c.overhead_ms);
     }
     Some(all)
+}
+
+/// Standard deviation of round trips.
+pub(super) fn jitter_ms(machines: &Machines, one: Ipv4Addr, other: Ipv4Addr) -> f64 {
+    let of = |from, to| way(machines, from, to).map_or(0.0, |class| class.link.jitter_ms);
+    f64::hypot(of(one, other), of(other, one))
 }
 
 /// Where a run sends to; itself, if nowhere.
@@ -56,6 +63,16 @@ fn is_served(machines: &Machines, worker: Ipv4Addr, bench: &str) -> bool {
         && machine.volatile.runs.values().any(is_worker)
 }
 
+/// The clock of whoever serves a run, as it was when that began.
+fn worker_clock(machines: &Machines, worker: Ipv4Addr, served: &Run) -> ClockOffset {
+    let runs = machines.get(&worker).map(|m| m.volatile.runs.values());
+    let mut runs = runs.into_iter().flatten();
+    let is_worker = |run: &&Run| {
+        matches!(run.spec.role, Role::Subscriber(_)) && run.start.bench == served.start.bench
+    };
+    runs.find(is_worker).map_or(served.clock, |run| run.clock)
+}
+
 /// What endpoints of a worker have answers for, and whether all of them are done.
 fn served(machines: &Machines, endpoints: &[String], bench: &str) -> (Vec<Sample>, bool) {
     let (mut samples, mut done) = (Vec::new(), 0);
@@ -78,7 +95,7 @@ pub(super) fn advance(machines: &mut Machines, now: Duration, began: ControllerT
             let Some(machine) = machines.get(&address) else {
                 continue;
             };
-            let (clock, ours) = (machine.clock, began.after(now));
+            let ours = began.after(now);
             let mut changes = Vec::new();
             for (id, run) in &machine.volatile.runs {
                 let is_of_turn = matches!(run.spec.role, Role::Subscriber(_)) == is_worker;
@@ -95,7 +112,7 @@ pub(super) fn advance(machines: &mut Machines, now: Duration, began: ControllerT
                 };
                 let round_trip_ms = if is_alone { 0.0 } else { way.unwrap_or(0.0) };
                 let is_answered = is_answered && (is_alone || way.is_some());
-                let worker_clock = machines.get(&worker).map_or(clock, |m| m.clock);
+                let worker_clock = worker_clock(machines, worker, run);
                 changes.push((
                     id.clone(),
                     is_answered,
@@ -109,6 +126,7 @@ pub(super) fn advance(machines: &mut Machines, now: Duration, began: ControllerT
             };
             for (id, is_answered, round_trip_ms, worker_clock, (samples, are_served)) in changes {
                 if let Some(run) = machine.volatile.runs.get_mut(&id) {
+                    let clock = run.clock;
                     run.advance(&RunEnvironment {
                         now,
                         ours,

@@ -18,7 +18,7 @@ use continuum_host::{
     state::{Deployment, Lock, LockKind, Moment, StateRoot, watch_writes},
 };
 use continuum_images::cache::Cache;
-use continuum_model::LinkClass;
+use continuum_model::{LinkClass, VerifyMode};
 use continuum_provider::Allow;
 use std::{
     io,
@@ -96,6 +96,8 @@ pub(super) struct Simulation {
     cache: Cache,
     pub(super) world: Arc<World>,
     pub(super) config: Config,
+    /// How much a bench measures of what it runs on.
+    pub(super) verify: VerifyMode,
     /// Of the last command.
     pub(super) counts: Counts,
     _turn: MutexGuard<'static, ()>,
@@ -154,6 +156,7 @@ impl Simulation {
             world: World::of(root.deployments()),
             cache: must("open the cache", Cache::at(dir.path().join("cache"))),
             config: parsed.config,
+            verify: VerifyMode::default(),
             root,
             dir,
             counts: Counts::default(),
@@ -247,9 +250,9 @@ impl Simulation {
     }
 
     pub(super) fn bench(&mut self, stop: Stop) -> End<Done> {
-        let (config, results) = (self.config.clone(), self.results());
+        let (config, results, verify) = (self.config.clone(), self.results(), self.verify);
         self.command(stop, async move |context| {
-            bench::bench(&context, &config, &results).await
+            bench::bench(&context, &config, &results, verify).await
         })
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Run {
     pub(super) start: RunStart,
     pub(super) spec: RunSpec,
     pub(super) began: Duration,
+    /// Of its node's clock when it began: it goes on by that, whoever sets the clock.
+    pub(super) clock: ClockOffset,
     /// When its controller was last heard of.
     pub(super) heard: Duration,
     pub(super) ended: Option<Duration>,
@@ -39,7 +41,7 @@ pub(super) struct RunEnvironment<'a> {
     /// Since the beginning of the world.
     pub(super) now: Duration,
     pub(super) ours: ControllerTime,
-    /// Of its node, and of the node of its worker.
+    /// Of its node, and of the node of its worker, as they were when the runs began.
     pub(super) clock: ClockOffset,
     pub(super) worker_clock: ClockOffset,
     /// Whether a photo sent now is answered: its worker runs, and nothing between them is cut.
@@ -58,11 +60,12 @@ impl RunEnvironment<'_> {
 }
 
 impl Run {
-    pub(super) fn new(start: RunStart, spec: RunSpec, now: Duration) -> Self {
+    pub(super) fn new(start: RunStart, spec: RunSpec, now: Duration, clock: ClockOffset) -> Self {
         Self {
             start,
             spec,
             began: now,
+            clock,
             heard: now,
             ended: None,
             events: Vec::new(),

@@ -117,6 +117,7 @@ mod tests {
                 error_ns: 1,
             },
             after: None,
+            stepped_ns: 0,
         };
         let clocks = [
             ("cloud_controller".to_owned(), clock(2_000_000_000)),

@@ -32,7 +32,8 @@ use crate::error::ProviderError;
 use accelerator::Accelerator;
 use continuum_config::{AcceleratorChoice, Config, ProviderKind};
 use continuum_host::{context::Context, error::Error, keys::Secrets, state::Deployment};
-use continuum_model::{Facts, Plan, Prefix, Prefixes};
+use continuum_model::{Acceleration, Facts, Plan, Prefix, Prefixes};
+use continuum_plan::verify::tolerances::{self, Tolerances};
 use deadline::TimeoutHypervisor;
 use hypervisor::Hypervisor;
 use libvirt::Libvirt;
@@ -188,6 +189,13 @@ impl Provider for Qemu {
             accelerator,
         };
         machines::create(&hypervisor, create, deployment)
+    }
+
+    fn tolerances(&self, deployment: &Deployment) -> Option<&'static Tolerances> {
+        Some(match deployment.facts().acceleration.as_ref()? {
+            Acceleration::Kvm => &tolerances::KVM,
+            Acceleration::Without(_) => &tolerances::TCG,
+        })
     }
 
     async fn apply_limits(

@@ -43,6 +43,7 @@ use continuum_host::{
     state::{Deployment, ResourceKind},
 };
 use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
+use continuum_plan::verify::tolerances::{self, Tolerances};
 use control_groups::ControlGroups;
 use kernel::Kernel;
 use network::Owner;
@@ -226,6 +227,10 @@ impl Provider for Uml {
             guests::start(&context.root, &spec, &seed, deployment).await?;
         }
         Ok(())
+    }
+
+    fn tolerances(&self, _deployment: &Deployment) -> Option<&'static Tolerances> {
+        Some(&tolerances::UML)
     }
 
     async fn apply_limits(

@@ -23,10 +23,15 @@ pub(crate) fn when(result: &ResultFile) -> String {
 /// What a verdict is called, and what it means.
 pub(crate) fn badge(result: &ResultFile) -> Badge {
     let (class, word, meaning) = match result.validity {
+        Validity::Valid => (
+            "valid",
+            "✓ Valid.",
+            "Complete, and links and machines were measured to be what was asked for.",
+        ),
         Validity::Unverified => (
             "unverified",
             "? Unverified.",
-            "Complete, but nobody measured whether links and machines are what was asked for.",
+            "Complete, but not proven: links and machines may be others than those that were asked for.",
         ),
         Validity::Invalid => (
             "invalid",

@@ -311,6 +311,10 @@ fn stages(
             "uplink, downlink and delay compare two clocks, whose difference is known to ± {:.2} ms",
             ms(worst_error_ns)
         ));
+        for stage in ["2_uplink", "6_downlink"] {
+            let error_ms = ms(worst_error_ns);
+            report.stage_errors_ms.insert(stage.to_owned(), error_ms);
+        }
     }
     for (name, histogram) in histograms {
         if let Some(percentiles) = histogram.percentiles() {

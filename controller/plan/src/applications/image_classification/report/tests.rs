@@ -49,6 +49,7 @@ fn clocks(ahead_ns: i64) -> Clocks {
         ClockPair {
             before: clock,
             after: Some(clock),
+            stepped_ns: 0,
         }
     };
     Clocks::from([
