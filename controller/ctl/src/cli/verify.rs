@@ -13,7 +13,7 @@ use serde_json::json;
 /// How much is measured of what was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Verify {
-    /// Nothing: no result is better than unverified. The default while tolerances are estimates, not tried on guests
+    /// Nothing, while tolerances are estimates: results are unverified
     #[default]
     Off,
     /// One way of all that are alike, every node, in some seconds
