@@ -129,7 +129,7 @@ mod tests {
             after: Some(look(hour + 1400)),
             stepped_ns: 0,
         };
-        assert_eq!(pair.offset().offset_ns, (hour + 2400) / 2);
+        assert_eq!(pair.offset().offset_ns, i64::midpoint(1000, hour + 1400));
         pair.stepped_ns = hour;
         let known = |offset_ns, error_ns| ClockOffset {
             offset_ns,

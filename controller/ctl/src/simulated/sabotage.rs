@@ -85,7 +85,7 @@ fn what_is_taken_away_during_a_run_is_found_after_it() {
     let mut simulation = up(LIMITED);
     let begun = simulation.world.now().elapsed();
     simulation.bench(Stop::Never).ok();
-    let took = simulation.world.now().elapsed() - begun;
+    let took = simulation.world.now().elapsed().saturating_sub(begun);
     simulation.plan(took / 2, "endpoint0", Fault::QuotaLifted);
     let done = simulation.bench(Stop::Never).ok();
     let verification = &done.bench.verification;
