@@ -2,8 +2,8 @@
 
 use super::{
     machine::Machine,
-    measure::scattered,
     runs,
+    scatter::scattered,
     world::{Inner, World},
 };
 use continuum_agents::{

@@ -17,15 +17,6 @@ const PAYLOAD: f64 = 1448.0 / 1514.0;
 const FREE_MBIT: f64 = 400.0;
 const FREE_MB_S: f64 = 500.0;
 
-/// Normal values that stand for as many drawn ones, by Tukey's approximation.
-pub(super) fn scattered(middle: f64, deviation: f64, count: u32) -> Vec<f64> {
-    let quantile = |index: u32| {
-        let share = (f64::from(index) + 0.5) / f64::from(count.max(1));
-        middle + deviation * 4.91 * (share.powf(0.14) - (1.0 - share).powf(0.14))
-    };
-    (0..count).map(quantile).collect()
-}
-
 /// Whoever sends to these ports.
 fn peer(to: &OpenPorts) -> Ipv4Addr {
     to.address.parse().unwrap_or(Ipv4Addr::LOCALHOST)

@@ -22,6 +22,7 @@ mod measure;
 mod provider;
 mod runs;
 mod sabotage;
+mod scatter;
 mod simulation;
 mod workload;
 mod world;
