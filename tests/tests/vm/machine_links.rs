@@ -5,7 +5,7 @@ use crate::{
     fixture::{BOOT, address, machine_name, median, ping_times, wait},
 };
 use anyhow::{Context, ensure};
-use continuum_tests::process::pause;
+use continuum_tests::{ctl::Running, process::pause};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,35 @@ fn bytes_to(machines: &Cluster, interface: &str) -> anyhow::Result<u64> {
     bytes.with_context(|| text.clone())
 }
 
+/// Until somebody listens on a node: what a program there prints is heard when it has ended.
+pub(crate) fn wait_for_listener(
+    machines: &Cluster,
+    node: &str,
+    protocol: &str,
+    port: u16,
+    program: &Running,
+) -> anyhow::Result<()> {
+    let port = format!(":{port}");
+    let listens = [
+        "ss",
+        "--no-header",
+        "--listening",
+        protocol,
+        "sport",
+        "=",
+        &port,
+    ];
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while machines.on(node, &listens)?.trim().is_empty() {
+        ensure!(
+            Instant::now() < deadline,
+            "nobody listens at {port} of {node}: {}",
+            program.said()
+        );
+    }
+    Ok(())
+}
+
 /// Megabits per second on the wire, as the host counts them over ten seconds, and of payload.
 pub(crate) fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> {
     let rate = format!("rate_mbit={rate_mbit}");
@@ -77,23 +106,7 @@ pub(crate) fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(
     let serve = ["python3", &placed[1], "serve", "12"];
     let serve = [&exec("endpoint0")[..], &serve].concat();
     let mut server = machines.ctl.start("serve", &serve)?;
-    let listens = [
-        "ss",
-        "--no-header",
-        "--listening",
-        "--tcp",
-        "sport",
-        "=",
-        ":5201",
-    ];
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while machines.on("endpoint0", &listens)?.trim().is_empty() {
-        ensure!(
-            Instant::now() < deadline,
-            "nobody listens: {}",
-            server.said()
-        );
-    }
+    wait_for_listener(machines, "endpoint0", "--tcp", 5201, &server)?;
     let endpoint = address(&machines.ctl, "machines", "endpoint0")?;
     let send = ["python3", &placed[0], "send", &endpoint, "16"];
     let mut sender = machines

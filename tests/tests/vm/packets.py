@@ -9,7 +9,6 @@ if sys.argv[1] == "receive":
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     receiver.bind(("", PORT))
     receiver.settimeout(60)
-    print("ready", flush=True)
     numbers, bits, begun = [], [], None
     try:
         while True:

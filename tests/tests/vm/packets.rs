@@ -3,6 +3,7 @@
 use crate::{
     cluster::Cluster,
     fixture::{address, median, ping_times},
+    machine_links::wait_for_listener,
     table::{Body, Fixture, Test, When},
 };
 use anyhow::{Context, ensure};
@@ -170,7 +171,7 @@ fn datagrams(machines: &Cluster, count: u32, rate: f64, bytes: u32) -> anyhow::R
     let mut receiver = machines
         .ctl
         .start("receive", &[&exec("endpoint0")[..], &receive].concat())?;
-    receiver.wait_for("ready", Duration::from_secs(20))?;
+    wait_for_listener(machines, "endpoint0", "--udp", 5202, &receiver)?;
     let endpoint = address(&machines.ctl, &machines.name, "endpoint0")?;
     let [count, rate, bytes] = [count.to_string(), rate.to_string(), bytes.to_string()];
     let send = [
@@ -230,7 +231,7 @@ fn losses(machines: &Cluster) -> anyhow::Result<()> {
     let put = ["agent", &machines.name, "edge0", "put", &source, "payload"];
     let path = machines.ctl.json(0, &put)?["path"].clone();
     let path = path.as_str().context("a path")?.to_owned();
-    let script = "import socket,sys\nl=socket.create_server(('',5203))\nprint('ready',flush=True)\nc,_=l.accept()\nwhile c.recv(1<<16): pass";
+    let script = "import socket,sys\nl=socket.create_server(('',5203))\nc,_=l.accept()\nwhile c.recv(1<<16): pass";
     let exec = |node| {
         [
             "agent",
@@ -246,7 +247,7 @@ fn losses(machines: &Cluster) -> anyhow::Result<()> {
         "receive",
         &[&exec("endpoint0")[..], &["python3", "-c", script]].concat(),
     )?;
-    receiver.wait_for("ready", Duration::from_secs(20))?;
+    wait_for_listener(machines, "endpoint0", "--tcp", 5203, &receiver)?;
     let send = "import socket,sys\nc=socket.create_connection((sys.argv[1],5203))\nc.sendall(open(sys.argv[2],'rb').read())\nc.close()";
     machines.on("edge0", &["python3", "-c", send, &endpoint, &path])?;
     receiver.wait(Duration::from_mins(1))?;

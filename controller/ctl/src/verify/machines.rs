@@ -1,7 +1,7 @@
 //! Cores, disks, memory and clocks of nodes.
 
 use super::{
-    measure::Cost,
+    cost::Cost,
     pace::{Pace, core_groups},
     plain,
 };

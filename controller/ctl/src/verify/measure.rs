@@ -1,6 +1,7 @@
 //! One comparison of a deployment with what was asked of it.
 
 use super::{
+    cost::Cost,
     host::{self, Look},
     machines,
     pace::Pace,
@@ -28,13 +29,6 @@ pub enum Scope<'a> {
     All,
     /// Ways between two places: tiers or nodes.
     Between(&'a str, &'a str),
-}
-
-/// Bytes that it took.
-#[derive(Debug, Default)]
-pub(super) struct Cost {
-    pub(super) network_bytes: u64,
-    pub(super) disk_bytes: u64,
 }
 
 /// Measures and judges. What cannot be measured is a row that says why.

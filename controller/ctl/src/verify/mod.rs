@@ -9,6 +9,7 @@
 //! Invariant: nothing that can be measured again stays out of tolerance after one look, and no number is measured beside
 //! another that it would disturb.
 
+mod cost;
 mod host;
 mod machines;
 mod measure;

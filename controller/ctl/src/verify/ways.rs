@@ -1,7 +1,7 @@
 //! Round trips, datagrams and bytes between nodes.
 
 use super::{
-    measure::Cost,
+    cost::Cost,
     pace::{PROBE_BYTES, PROBES, PROBES_OF_A_CUT, Pace, transfer_groups},
     plain,
 };
