@@ -5,9 +5,14 @@ PACKAGES = mmdebstrap bubblewrap qemu-system-x86 qemu-utils libvirt-daemon-syste
 # Parts that link libtorch, checked where it is: in the build root.
 TORCH = -p continuum-image-recognition -p continuum-workload --features torch --profile guest
 
-.PHONY: deps build image kernel components demo test test-torch test-long check check-torch bench bench-gateway bench-cluster
+.PHONY: deps browser build image kernel components demo test test-torch test-long check check-torch bench bench-gateway bench-cluster
+INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 deps:
-	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; }
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && $(INSTALL) $(PACKAGES) >/dev/null; }
+
+# For the tests that look at pages; without it they are skipped.
+browser:
+	@dpkg -s chromium chromium-driver >/dev/null 2>&1 || { apt-get update -qq && $(INSTALL) chromium chromium-driver >/dev/null; }
 
 build: deps
 	cargo build --workspace --locked
