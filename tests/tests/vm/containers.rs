@@ -122,7 +122,8 @@ fn held_to_limits(machine: &Cluster, runtime: &str) -> anyhow::Result<()> {
         .as_u64()
         .unwrap_or_default();
     eprintln!("{runtime}: {used} us of CPU, {peak} bytes at most");
-    ensure!(used > 1_000_000 && peak > 64 << 20, "{run}");
+    // A quick host takes less than a second for all photos.
+    ensure!(used > 300_000 && peak > 64 << 20, "{run}");
     Ok(())
 }
 
