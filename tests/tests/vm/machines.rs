@@ -54,9 +54,10 @@ const fn on_the_machines(name: &'static str, run: fn(&Cluster) -> anyhow::Result
     Test::new(name, &[], Body::With(&MACHINES, run)).on(When::Always, When::Never)
 }
 
-pub(crate) const TESTS: [Test; 13] = [
+pub(crate) const TESTS: [Test; 14] = [
     on_the_machines("machines::a_guest_has_few_rights_on_its_host", few_rights),
     on_the_machines("machines::agent_and_ssh_reach_them", reached),
+    on_the_machines("machines::up_sets_a_clock_that_is_wrong", clock),
     on_the_machines("machines::the_round_trip_is_what_was_asked", round_trip),
     on_the_machines("machines::a_link_of_7_21_mbit_carries_that", |m| {
         carries(m, 7.21)
@@ -115,6 +116,19 @@ pub(crate) const TESTS: [Test; 13] = [
     Test::new("machines::down_leaves_nothing", &[], Body::End(&MACHINES))
         .on(When::Always, When::Never),
 ];
+
+fn clock(machines: &Cluster) -> anyhow::Result<()> {
+    let config = machines.vms.file("machines.toml", CONFIG)?;
+    machines.on("edge0", &["date", "--set", "-1 hour"])?;
+    machines.ctl.expect(0, &["up", &config])?;
+    let health = machines
+        .ctl
+        .json(0, &["agent", &machines.name, "edge0", "health"])?;
+    let offset_ns = health["clock"]["offset_ns"].as_i64();
+    let offset_ns = offset_ns.with_context(|| health.to_string())?;
+    ensure!(offset_ns.abs() < 20_000_000, "{offset_ns} ns off");
+    Ok(())
+}
 
 /// Of the host's control groups, in hierarchies of either version.
 pub(crate) fn group_of(machine: &str, file: &str) -> anyhow::Result<PathBuf> {
