@@ -21,10 +21,9 @@ pub(super) async fn is_taken(
     hypervisor: &(dyn Hypervisor + Sync),
     prefix: Prefix,
 ) -> Result<bool, Error> {
-    let begin = format!("{}.", prefix.to_string().trim_end_matches(".0/24"));
     for network in hypervisor.networks()? {
         let what = format!("network {}", network.name);
-        if xml::has_address(&what, &network.xml, &begin)? {
+        if xml::has_address(&what, &network.xml, prefix)? {
             return Ok(true);
         }
     }

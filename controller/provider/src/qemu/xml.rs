@@ -5,9 +5,11 @@ use continuum_host::{
     error::Error,
     state::{Deployment, StateRoot},
 };
+use continuum_model::Prefix;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use roxmltree::Document;
 use serde::Serialize;
+use std::net::Ipv4Addr;
 
 /// Of our own element in libvirt's metadata, as the templates have it.
 const NAMESPACE: &str = "urn:continuum:1";
@@ -73,13 +75,14 @@ fn parse<'a>(what: &str, xml: &'a str) -> Result<Document<'a>, Error> {
     })
 }
 
-/// Whether the description of `what`, a network, has an address that begins so.
-pub(super) fn has_address(what: &str, xml: &str, begin: &str) -> Result<bool, Error> {
+/// Whether the description of `what`, a network, has an address of the prefix.
+pub(super) fn has_address(what: &str, xml: &str, prefix: Prefix) -> Result<bool, Error> {
     let document = parse(what, xml)?;
+    // A MAC is an `address` too, and is none of IPv4.
     let mut addresses = document
         .descendants()
-        .filter_map(|n| n.attribute("address"));
-    Ok(addresses.any(|address| address.starts_with(begin)))
+        .filter_map(|n| n.attribute("address")?.parse::<Ipv4Addr>().ok());
+    Ok(addresses.any(|address| prefix.net().contains(&address)))
 }
 
 /// Everything in a domain's description.
@@ -245,14 +248,22 @@ mod tests {
         let broken = "<network><ip address='192.168.100.1'>";
         for error in [
             OwnershipTag::read("network lab", broken).unwrap_err(),
-            has_address("network lab", broken, "192.168.100.").unwrap_err(),
+            has_address("network lab", broken, Prefix::from([192, 168, 100])).unwrap_err(),
         ] {
             let text = error.to_string();
             assert!(text.contains("description of network lab"), "{text}");
         }
-        let whole = "<network><ip address='192.168.100.1'/></network>";
-        assert!(has_address("network lab", whole, "192.168.100.").unwrap());
-        assert!(!has_address("network lab", whole, "192.168.101.").unwrap());
+    }
+
+    #[test]
+    fn a_network_takes_the_prefix_of_its_address_and_no_other() {
+        let text =
+            "<network><mac address='52:54:00:00:00:01'/><ip address='192.168.100.1'/></network>";
+        for (third, is_taken) in [(100, true), (10, false), (101, false)] {
+            let prefix = Prefix::from([192, 168, third]);
+            let found = has_address("network lab", text, prefix).unwrap();
+            assert_eq!(found, is_taken, "{prefix}");
+        }
     }
 
     #[test]
