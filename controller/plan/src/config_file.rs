@@ -27,8 +27,4 @@ mod tests;
 #[cfg(test)]
 mod understood_tests;
 #[cfg(test)]
-mod upstream_plan_tests;
-#[cfg(test)]
-mod upstream_rules;
-#[cfg(test)]
 mod upstream_tests;

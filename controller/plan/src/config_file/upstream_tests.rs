@@ -2,14 +2,19 @@
 //! reason, as the committed table says. After a change that is meant: `UPDATE_VERDICTS=1 cargo test -p continuum-plan
 //! upstream`.
 
-use super::{load, tests::toml, upstream_rules::Ini};
+mod plan;
+mod rules;
+
+use super::tests::toml;
+use crate::load;
 use continuum_config::{ConfigError, Fault, to_toml};
+use rules::Ini;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
-const TABLE: &str = "src/config_file/upstream_verdicts.txt";
+const TABLE: &str = "src/config_file/upstream_tests/verdicts.txt";
 /// Kinds of warnings, each with words of it.
 const WARNINGS: [(&str, &str); 16] = [
     ("comments", "comments behind values are left out"),
@@ -57,7 +62,7 @@ const REASONS: [(&str, &str); 8] = [
 ];
 
 /// Where they are, if they are here.
-pub(super) fn folder() -> Option<PathBuf> {
+fn folder() -> Option<PathBuf> {
     let given = std::env::var_os("CONTINUUM_UPSTREAM_CONFIGS").map(PathBuf::from);
     let beside = || {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,11 +1,10 @@
 //! Nodes, links and applications of upstream's own files are those that its rules give.
 
 use super::{
-    load,
-    upstream_rules::{Class, Ini, Machine, Run, classes, machines, runs},
-    upstream_tests::folder,
+    folder,
+    rules::{Class, Ini, Machine, Run, classes, machines, runs},
 };
-use crate::{applications, links_of, plan};
+use crate::{applications, links_of, load, plan};
 use continuum_config::Config;
 use continuum_model::{Plan, Prefix, Tier};
 use std::collections::BTreeSet;

@@ -33,7 +33,9 @@ impl Ini {
     }
 
     fn number(&self, section: &str, option: &str) -> Option<f64> {
-        self.get(section, option).map(|v| v.parse().unwrap())
+        let value = self.get(section, option)?;
+        let number = value.parse();
+        Some(number.unwrap_or_else(|why| panic!("[{section}] {option} = {value}: {why}")))
     }
 
     fn of_machines(&self, option: &str) -> f64 {
@@ -65,7 +67,8 @@ pub(super) type Run = (String, i64, i64, Option<usize>);
 const TIERS: [&str; 3] = ["cloud", "edge", "endpoint"];
 
 fn tier_of(name: &str) -> &'static str {
-    TIERS.into_iter().find(|t| name.starts_with(t)).unwrap()
+    let tier = TIERS.into_iter().find(|tier| name.starts_with(tier));
+    tier.unwrap_or_else(|| panic!("{name} begins with none of {TIERS:?}"))
 }
 
 /// Memory of a machine in GB: as many as cores where the file gives none.
