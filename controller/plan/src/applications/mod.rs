@@ -11,6 +11,7 @@ mod pods;
 mod stress;
 #[cfg(test)]
 mod test_runs;
+mod timed_workers;
 
 use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad};
 use continuum_model::{Clocks, MetricsSample, Mode, NodeRun, Plan, Report, RunPlan};

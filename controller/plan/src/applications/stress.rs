@@ -1,76 +1,51 @@
 //! `stress`: each worker application keeps one core busy for so long, or as much of it as its limit leaves.
 
-use super::{Application, like_workers};
-use continuum_config::{Benchmark, Config, Findings, Stress};
-use continuum_model::{Clocks, NodeRun, Plan, Report, RunPlan, clock_offset};
+use super::timed_workers::TimedWorkers;
+use continuum_config::Stress;
+use continuum_model::{Clocks, NodeRun, clock_offset};
 use continuum_workload_core::{
     spec::{Role as Does, Stress as Busy},
     stats::round_to,
 };
 
-/// What a run measures by itself, with the names of columns.
-const MEASURED: [(&str, &str); 2] = [("cpu_time_s", "cpu_time (s)"), ("operations", "operations")];
+impl TimedWorkers for Stress {
+    const LENGTH_OPTION: &'static str = "benchmark.stress_timeout_s";
+    const TITLE: &'static str = "STRESS OUTPUT";
+    const MEASURED: &'static [(&'static str, &'static str)] =
+        &[("cpu_time_s", "cpu_time (s)"), ("operations", "operations")];
 
-impl Application for Stress {
-    fn has_like_workers(&self) -> bool {
-        true
+    fn length_s(&self) -> f64 {
+        self.timeout_s
     }
 
-    fn load_end_s(&self, _benchmark: &Benchmark) -> Option<f64> {
-        Some(self.timeout_s).filter(|s| *s > 0.0)
-    }
-
-    fn unused_options(&self, _config: &Config) -> Vec<&'static str> {
-        like_workers::UNUSED_OPTIONS.into()
-    }
-
-    fn check(&self, _config: &Config, _benchmark: &Benchmark, findings: &mut Findings<'_>) {
-        if self.timeout_s <= 0.0 {
-            findings.fault(
-                "benchmark.stress_timeout_s",
-                "is required for application stress",
-            );
-        }
-    }
-
-    fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan> {
-        let role = Does::Stress(Busy {
+    fn role(&self) -> Does {
+        Does::Stress(Busy {
             timeout_s: self.timeout_s,
-        });
-        like_workers::runs(plan, benchmark, &role)
+        })
     }
 
-    fn deadline_s(&self, _benchmark: &Benchmark) -> f64 {
-        self.timeout_s + 120.0
-    }
-
-    fn report(
-        &self,
-        plan: &Plan,
-        _benchmark: &Benchmark,
-        runs: &[NodeRun],
-        clocks: &Clocks,
-    ) -> Report {
-        let mut report = like_workers::report("STRESS OUTPUT", &MEASURED, plan, runs, clocks);
+    fn notes(runs: &[NodeRun], clocks: &Clocks) -> Vec<String> {
         let asked = runs.iter().map(|run| run.asked_unix_ns).min();
         let ended = runs.iter().filter_map(|run| {
             let offset = clock_offset(clocks, &run.plan.node);
             run.ended_unix_ns.map(|at| offset.to_controller(at))
         });
-        if let (Some(asked), Some(ended)) = (asked, ended.max()) {
-            let seconds = round_to(ended.s_since(asked), 2);
-            report.notes.push(format!(
-                "total stress duration: {seconds} s, from when the first application was asked for to the end of the last"
-            ));
-        }
-        report
+        let seconds = asked
+            .zip(ended.max())
+            .map(|(asked, ended)| round_to(ended.s_since(asked), 2));
+        let note = |s| {
+            format!(
+                "total stress duration: {s} s, from when the first application was asked for to the end of the last"
+            )
+        };
+        seconds.map(note).into_iter().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::applications::test_runs;
+    use crate::applications::{Application, test_runs};
     use continuum_model::{NodeTime, Phase, Prefix};
 
     #[test]
