@@ -227,18 +227,12 @@ pub(crate) const fn unit(
     doc: &'static str,
 ) -> Key {
     Key {
-        path,
         cfg: Some(Cfg {
             section,
             option,
             unit,
         }),
-        kind,
-        doc,
-        access: None,
-        is_quiet: false,
-        without_effect: None,
-        of_link: None,
+        ..key(path, kind, doc)
     }
 }
 
