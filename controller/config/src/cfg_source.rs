@@ -8,7 +8,7 @@ use super::{
     MOST_FAULTS,
     entry::{Entry, Place, Value},
     fault::Fault,
-    model::keys::{CfgUnit, other_provider},
+    model::keys::{Cfg, CfgUnit, Key, other_provider},
     options::KEYS,
     printable::printable,
     suggest::nearest,
@@ -54,14 +54,9 @@ fn without_comment(text: &str) -> &str {
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, line: usize, key: &str, text: impl Into<String>) {
-        let place = Place {
-            file: self.file.to_owned(),
-            line,
-            key: key.to_owned(),
-        };
+    fn fault(&mut self, line: usize, section: &str, option: &str, text: impl Into<String>) {
         self.faults.push(Fault {
-            place,
+            place: place(self.file, line, section, option),
             text: text.into(),
         });
     }
@@ -99,12 +94,12 @@ impl Reader<'_> {
                 "`{}` is neither `[section]` nor `key = value`",
                 printable(line)
             );
-            self.fault(number, "", text);
+            self.fault(number, "", "", text);
             return;
         };
         let key = key.trim().to_lowercase();
         let Some(section) = self.section.clone() else {
-            self.fault(number, &key, "stands before any [section]");
+            self.fault(number, "", &key, "stands before any [section]");
             return;
         };
         let first = *self
@@ -113,7 +108,7 @@ impl Reader<'_> {
             .or_insert(number);
         if first != number {
             let text = format!("was given already, in line {first}");
-            self.fault(number, &format!("[{section}] {key}"), text);
+            self.fault(number, &section, &key, text);
             return;
         }
         self.open = Some(indent);
@@ -131,20 +126,44 @@ impl Reader<'_> {
         self.section = Some(name.to_owned());
         if let Some((_, first)) = self.sections.iter().find(|(n, _)| n == name) {
             let text = format!("section was begun already, in line {first}");
-            self.fault(number, &format!("[{}]", printable(name)), text);
+            self.fault(number, name, "", text);
             return;
         }
         self.sections.push((name.to_owned(), number));
         let known = sections();
         if !known.contains(&name) {
             let near = nearest(name, known);
-            self.fault(
-                number,
-                &format!("[{}]", printable(name)),
-                unknown("section", near),
-            );
+            self.fault(number, name, "", unknown("section", near));
         }
     }
+}
+
+/// Where an option stands; without a section it is outside of all, without an option it is the section itself.
+fn place(file: &str, line: usize, section: &str, option: &str) -> Place {
+    let key = match (section, option) {
+        ("", option) => printable(option),
+        (section, "") => format!("[{}]", printable(section)),
+        (section, option) => format!("[{section}] {}", printable(option)),
+    };
+    let path = known(section, option).map_or_else(
+        || format!("{section}.{option}"),
+        |(key, _)| key.path.to_owned(),
+    );
+    Place {
+        file: file.to_owned(),
+        line,
+        key,
+        path,
+    }
+}
+
+/// The option of that name, of any section if none is given.
+fn known(section: &str, option: &str) -> Option<(&'static Key, Cfg)> {
+    KEYS.iter().find_map(|key| {
+        let cfg = key.cfg?;
+        let is_section = section.is_empty() || cfg.section == section;
+        (is_section && cfg.option.eq_ignore_ascii_case(option)).then_some((key, cfg))
+    })
 }
 
 /// Names of all sections.
@@ -180,7 +199,8 @@ pub(super) fn entries(
     {
         reader.fault(
             line,
-            "[execution_model] model",
+            model,
+            "model",
             "is required in this section: openfaas",
         );
     }
@@ -223,17 +243,8 @@ fn entry(
     warnings: &mut Vec<String>,
     others: &mut OfOthers,
 ) -> Option<Entry> {
-    let known = KEYS.iter().find_map(|k| {
-        let cfg = k.cfg?;
-        let is_it = cfg.section == line.section && cfg.option.to_lowercase() == line.key;
-        is_it.then_some((k, cfg))
-    });
-    let place = |key: &str| Place {
-        file: file.to_owned(),
-        line: line.number,
-        key: format!("[{}] {}", line.section, printable(key)),
-    };
-    let Some((key, cfg)) = known else {
+    let place = |option: &str| place(file, line.number, &line.section, option);
+    let Some((key, cfg)) = known(&line.section, &line.key) else {
         // An unknown section was complained about at its header.
         let options = KEYS.iter().filter_map(|k| k.cfg);
         if let Some(provider) = other_provider(&line.key) {

@@ -11,6 +11,8 @@ pub struct Place {
     pub line: usize,
     /// As the user wrote it: `infrastructure.cloud.nodes`, or `[infrastructure] cloud_nodes`.
     pub key: String,
+    /// TOML path of the option, however it was written; of what is no option, its section and its name.
+    pub path: String,
 }
 
 /// A value before it is checked.

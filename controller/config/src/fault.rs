@@ -14,7 +14,9 @@ pub struct Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Place { file, line, key } = &self.place;
+        let Place {
+            file, line, key, ..
+        } = &self.place;
         if *line > 0 {
             write!(f, "{file}:{line}: ")?;
         } else {

@@ -1,6 +1,7 @@
 //! What rules between options find, each at the place of its option.
 
 use super::{entry::Value, fault::Fault, model::Config, options, values::Options};
+use continuum_model::Tier;
 
 /// Rules of somebody who knows more than options: they see the config and add what is wrong with it.
 pub type Rules = fn(&Config, &mut Findings<'_>);
@@ -112,14 +113,22 @@ impl<'a> Findings<'a> {
 
     /// Whether something was found to be wrong with an option.
     pub fn is_wrong(&self, path: &str) -> bool {
-        let key = self.options.place(path).key;
-        self.faults.iter().any(|fault| fault.place.key == key)
+        self.faults.iter().any(|fault| fault.place.path == path)
     }
 
-    /// Whether the value of an option is wrong by itself, by the option's name as the user wrote it: rules that build on
-    /// it would complain about the wrong thing.
-    pub fn is_wrong_value(&self, is_it: impl Fn(&str) -> bool) -> bool {
-        let of_values = self.faults.iter().take(self.of_values);
-        of_values.into_iter().any(|f| is_it(&f.place.key))
+    /// Whether the value of an option, or of one of a table, is wrong by itself: rules that build on it would complain
+    /// about the wrong thing.
+    pub fn is_wrong_value(&self, path: &str) -> bool {
+        let is_about = |fault: &Fault| {
+            let below = fault.place.path.strip_prefix(path);
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.faults.iter().take(self.of_values).any(is_about)
+    }
+
+    /// Whether it is known how many nodes there are to be.
+    pub fn are_counts_right(&self) -> bool {
+        let mut tiers = Tier::ALL.iter();
+        tiers.all(|tier| !self.is_wrong_value(&format!("infrastructure.{tier}.nodes")))
     }
 }

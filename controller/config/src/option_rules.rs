@@ -9,7 +9,6 @@ use super::{
 use continuum_model::{LONGEST_NAME, Tier, is_name};
 
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
-    let are_counts_right = !findings.is_wrong_value(|key| key.ends_with("nodes"));
     let tiers = &config.infrastructure.tiers;
     if !is_name(&config.name) {
         findings.fault(
@@ -22,7 +21,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
         );
     }
     let nodes: u32 = Tier::ALL.iter().map(|t| tiers.get(*t).nodes).sum();
-    if nodes == 0 && are_counts_right {
+    if nodes == 0 && findings.are_counts_right() {
         findings.fault(
             "infrastructure.cloud.nodes",
             "there must be at least one node in one of the tiers",

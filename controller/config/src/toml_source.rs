@@ -21,7 +21,7 @@ pub(super) fn entries(text: &str, file: &str, faults: &mut Vec<Fault>) -> Option
             let place = Place {
                 file: file.to_owned(),
                 line,
-                key: String::new(),
+                ..Place::default()
             };
             faults.push(Fault {
                 place,
@@ -108,6 +108,7 @@ impl Walk<'_> {
             file: self.file.to_owned(),
             line,
             key: path.to_owned(),
+            path: path.to_owned(),
         }
     }
 
@@ -217,10 +218,11 @@ fn is_table(path: &str) -> bool {
 
 /// Applies one `path=value`; the value is TOML if it parses as that, else a text.
 pub(super) fn apply_override(text: &str, entries: &mut Vec<Entry>, faults: &mut Vec<Fault>) {
-    let place = |key: &str| Place {
+    let place = |path: &str| Place {
         file: "--set".into(),
         line: 0,
-        key: key.to_owned(),
+        key: path.to_owned(),
+        path: path.to_owned(),
     };
     let Some((path, value)) = text.split_once('=') else {
         faults.push(Fault {

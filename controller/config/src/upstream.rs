@@ -1,7 +1,7 @@
 //! What upstream takes for granted in its spelling: understood in the same way, with a warning each.
 
 use super::{
-    entry::{Entry, Value},
+    entry::{Entry, Place, Value},
     model::keys::Kind,
     values::typed,
 };
@@ -62,10 +62,14 @@ fn memory_of(entries: &mut Vec<Entry>, tier: Tier, begin: &str, warnings: &mut V
     warnings.push(format!(
         "[infrastructure] {tier}_memory is not given: {gigabytes} GB, as many as cores"
     ));
+    let place = Place {
+        path: path.clone(),
+        ..cores.place.clone()
+    };
     let entry = Entry {
         path,
         value: Value::Gigabytes(gigabytes.to_string()),
-        place: cores.place.clone(),
+        place,
     };
     entries.push(entry);
 }
@@ -93,7 +97,10 @@ fn without_manager(entries: &mut Vec<Entry>, warnings: &mut Vec<String>) {
     let entry = Entry {
         path: path.to_owned(),
         value: Value::Raw("none".to_owned()),
-        place: application.place.clone(),
+        place: Place {
+            path: path.to_owned(),
+            ..application.place.clone()
+        },
     };
     entries.push(entry);
 }

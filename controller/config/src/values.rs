@@ -139,6 +139,7 @@ impl<'a> Options<'a> {
                 file: self.file.to_owned(),
                 line: 0,
                 key,
+                path: path.to_owned(),
             }
         })
     }

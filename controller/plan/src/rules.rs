@@ -13,8 +13,9 @@ use continuum_model::{Prefix, Tier};
 const MOST_NODES: u32 = 250;
 
 pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
-    let are_values_right = !findings.is_wrong_value(|key| key.contains("benchmark"));
-    let are_counts_right = !findings.is_wrong_value(|key| key.ends_with("nodes"));
+    let are_values_right = !findings.is_wrong_value("benchmark")
+        && !findings.is_wrong_value("software.resource_manager");
+    let are_counts_right = findings.are_counts_right();
     let infra_only = config.infrastructure.infra_only;
     if !infra_only && !findings.is_given("software.resource_manager") {
         findings.fault(
@@ -94,7 +95,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings<'_>) {
     let is_known = is_given
         && (1..=MOST_NODES).contains(&nodes)
         && findings.is_right_text("infrastructure.provider");
-    if is_known && !findings.is_wrong_value(|key| key.contains("network")) {
+    if is_known && !findings.is_wrong_value("network") {
         timelines::check(config, benchmark, findings);
     }
 }

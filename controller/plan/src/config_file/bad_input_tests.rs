@@ -176,6 +176,30 @@ fn each_bad_line_of_an_ini_is_one_fault() {
     }
 }
 
+/// Rules that build on a value look at which option it is, however that is spelled.
+#[test]
+fn what_builds_on_a_wrong_value_is_not_complained_about() {
+    let own = "application = \"container\"\nworker_image = \"example.org/server:1\"";
+    let text = MIST
+        .replace(
+            "resource_manager = \"mist\"",
+            "resource_manager = \"kubernets\"",
+        )
+        .replace("application = \"image_classification\"", own);
+    let found = faults(toml(&text));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("`kubernets` is not one of"), "{found:#?}");
+
+    let text = PLAIN_CFG.replace(
+        "[benchmark]",
+        "network_emulation = true\nedge_endpoint_throughput = fast\n[benchmark]",
+    );
+    let timeline = "benchmark.timeline=[\"1 cut edge endpoint\"]".to_owned();
+    let found = faults(parse(&text, "test.cfg", true, "test", &[timeline]));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("`fast` is not a number"), "{found:#?}");
+}
+
 #[test]
 fn an_ini_may_be_indented_and_continued_as_python_reads_it() {
     let indented = format!("  {}", PLAIN_CFG.replace('\n', "\n  "));
