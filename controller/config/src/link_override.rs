@@ -30,11 +30,10 @@ pub struct LinkOverride {
 impl LinkOverride {
     /// Whether the link from one node to another is one of them.
     pub fn is_about(&self, from: &NodePlan, to: &NodePlan) -> bool {
-        let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
         match &self.which {
             Which::Node(node) => *node == from.name || *node == to.name,
-            Which::OneWay(a, b) => is(a, from) && is(b, to),
-            Which::Between(a, b) => is(a, from) && is(b, to) || is(a, to) && is(b, from),
+            Which::OneWay(a, b) => from.is_at(a) && to.is_at(b),
+            Which::Between(a, b) => from.is_at(a) && to.is_at(b) || to.is_at(a) && from.is_at(b),
         }
     }
 

@@ -46,7 +46,7 @@ pub struct Link {
     pub duplication_percent: f64,
     /// Share of packets sent ahead of others.
     pub reordering_percent: f64,
-    /// Shared by all peers of a tier.
+    /// Shared by all peers of a class.
     pub rate_mbit: f64,
     /// Length of the queue at that rate.
     pub queue_ms: f64,
@@ -133,10 +133,10 @@ impl From<Map<String, Value>> for Link {
     }
 }
 
-/// Peers of one tier and the link to them.
+/// Peers of one tier whose links are alike, and that link.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinkClass {
-    /// Tier of the peers.
+    /// Tier of the peers, or the one node whose link is another.
     pub name: String,
     /// For all peers together.
     #[serde(flatten)]

@@ -3,7 +3,6 @@
 use super::ControllerTime;
 use serde::{Deserialize, Serialize};
 
-/// A run as it tells itself to whoever looks on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LiveRun {

@@ -55,6 +55,13 @@ pub struct NodePlan {
     pub pod_prefix: Option<ipnet::Ipv4Net>,
 }
 
+impl NodePlan {
+    /// Whether a place of a link, a node or a tier by its name, is here.
+    pub fn is_at(&self, place: &str) -> bool {
+        place == self.name || place == self.tier.name()
+    }
+}
+
 /// A node's name in the cluster: names there have no underscores.
 pub fn node_name(node: &str) -> String {
     node.replace('_', "-")

@@ -73,9 +73,8 @@ impl LinkRequest {
         let Some(ends) = self.action.ends() else {
             return false;
         };
-        let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
-        let is_back = || is(&ends.a, to) && is(&ends.b, from);
-        (is(&ends.a, from) && is(&ends.b, to)) || (!ends.is_one_way && is_back())
+        let is_back = || to.is_at(&ends.a) && from.is_at(&ends.b);
+        (from.is_at(&ends.a) && to.is_at(&ends.b)) || (!ends.is_one_way && is_back())
     }
 }
 

@@ -5,9 +5,7 @@ use continuum_model::{NodePlan, Tier};
 
 /// Nodes at a place.
 fn at<'a>(nodes: &'a [NodePlan], place: &str) -> impl Iterator<Item = &'a NodePlan> {
-    nodes
-        .iter()
-        .filter(move |n| n.name == place || n.tier.name() == place)
+    nodes.iter().filter(move |node| node.is_at(place))
 }
 
 /// What there is instead of a name, and which of it may have been meant.
@@ -34,7 +32,7 @@ pub fn check_places(nodes: &[NodePlan], network: &Network, a: &str, b: &str) -> 
         return Ok(());
     }
     Err(
-        "there is none: no two nodes of theirs have an emulated link (network.preset or network.links give them)"
+        "there is none: no two nodes of theirs have an emulated link (network.preset, or a table such as network.edge_endpoint, gives them)"
             .to_owned(),
     )
 }

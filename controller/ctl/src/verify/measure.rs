@@ -62,10 +62,9 @@ pub async fn verify(
         Scope::All => &plan.nodes,
     };
     if let Scope::Between(a, b) = scope {
-        let is = |place: &str, node: &NodePlan| place == node.name || place == node.tier.name();
         ways.retain(|way| {
             let (one, other) = (&way.from, &way.to);
-            (is(a, one) && is(b, other)) || (is(b, one) && is(a, other))
+            (one.is_at(a) && other.is_at(b)) || (one.is_at(b) && other.is_at(a))
         });
     }
     let has_limits = capabilities.has_machines && deployment.facts().unlimited.is_none();
