@@ -20,6 +20,16 @@ pub struct RunContext<'a> {
     pub stop: Stop,
 }
 
+impl RunContext<'_> {
+    /// For a role that the application does not have.
+    pub fn unknown_role(&self, application: &dyn Application) -> RunError {
+        RunError::UnknownRole {
+            application: application.name(),
+            role: self.spec.role.name(),
+        }
+    }
+}
+
 /// A wish to stop. The default one is never made.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Option<watch::Receiver<bool>>);

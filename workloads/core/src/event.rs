@@ -70,6 +70,17 @@ pub struct Summary {
     pub stalled_ms: u64,
 }
 
+impl Summary {
+    /// Of a run that was a single item, which is done.
+    pub fn of_one() -> Self {
+        Self {
+            sent: 1,
+            answered: 1,
+            ..Self::default()
+        }
+    }
+}
+
 /// Where events go. Cloning shares the output; lines never mix.
 #[derive(Clone)]
 pub struct EventSink(Arc<Mutex<Box<dyn Write + Send>>>);

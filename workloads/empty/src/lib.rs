@@ -23,10 +23,7 @@ impl Application for Empty {
 
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError> {
         let Role::Sleep(sleep) = &context.spec.role else {
-            return Err(RunError::UnknownRole {
-                application: self.name(),
-                role: context.spec.role.name(),
-            });
+            return Err(context.unknown_role(self));
         };
         context.events.send(&Event::Ready {
             detail: "Start the application".into(),
@@ -35,11 +32,7 @@ impl Application for Empty {
             () = tokio::time::sleep(Duration::from_secs_f64(sleep.sleep_s)) => {}
             () = context.stop.requested() => return Err(RunError::Stopped),
         }
-        context.events.send(&Event::Finished(Summary {
-            sent: 1,
-            answered: 1,
-            ..Summary::default()
-        }));
+        context.events.send(&Event::Finished(Summary::of_one()));
         Ok(())
     }
 }

@@ -75,10 +75,7 @@ impl Application for ImageClassification {
             Role::Combined(spec) => {
                 combined::run(&context, &spec, &*classifier::factory(context.bundle)?).await
             }
-            role => Err(RunError::UnknownRole {
-                application: self.name(),
-                role: role.name(),
-            }),
+            _ => Err(context.unknown_role(self)),
         }
     }
 }

@@ -48,10 +48,7 @@ impl Application for Functions {
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError> {
         match &context.spec.role {
             Role::Invoker(spec) => run(&context, spec).await,
-            role => Err(RunError::UnknownRole {
-                application: self.name(),
-                role: role.name(),
-            }),
+            _ => Err(context.unknown_role(self)),
         }
     }
 }

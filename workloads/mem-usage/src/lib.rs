@@ -21,20 +21,13 @@ impl Application for MemUsage {
 
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError> {
         if context.spec.role != Role::Hold {
-            return Err(RunError::UnknownRole {
-                application: self.name(),
-                role: context.spec.role.name(),
-            });
+            return Err(context.unknown_role(self));
         }
         context.events.send(&Event::Ready {
             detail: "until it is asked to end".into(),
         });
         context.stop.requested().await;
-        context.events.send(&Event::Finished(Summary {
-            sent: 1,
-            answered: 1,
-            ..Summary::default()
-        }));
+        context.events.send(&Event::Finished(Summary::of_one()));
         Ok(())
     }
 }

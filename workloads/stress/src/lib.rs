@@ -59,10 +59,7 @@ impl Application for Stress {
 
     async fn run(&self, context: RunContext<'_>) -> Result<(), RunError> {
         let Role::Stress(stress) = &context.spec.role else {
-            return Err(RunError::UnknownRole {
-                application: self.name(),
-                role: context.spec.role.name(),
-            });
+            return Err(context.unknown_role(self));
         };
         let length = Duration::try_from_secs_f64(stress.timeout_s)
             .map_err(|e| RunError::other("read how long to work", e))?;
@@ -92,11 +89,7 @@ impl Application for Stress {
         if was_stopped {
             return Err(RunError::Stopped);
         }
-        context.events.send(&Event::Finished(Summary {
-            sent: 1,
-            answered: 1,
-            ..Summary::default()
-        }));
+        context.events.send(&Event::Finished(Summary::of_one()));
         Ok(())
     }
 }
