@@ -51,12 +51,8 @@ impl Installer for Containerd {
         "containerd"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["sandbox_image"]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        vec!["sandbox_image"]
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {

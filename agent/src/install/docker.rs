@@ -20,12 +20,8 @@ impl Installer for Docker {
         "docker"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        vec![]
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {

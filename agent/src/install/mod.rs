@@ -54,9 +54,11 @@ pub(crate) trait Installer: Sync {
     /// Name on the wire and in configs.
     fn name(&self) -> &'static str;
     /// Names of its settings; it is asked for no others.
-    fn options(&self) -> &'static [&'static str];
+    fn options(&self) -> Vec<&'static str>;
     /// Whether it needs a machine of its own (root, systemd, packages).
-    fn needs_own_machine(&self, spec: &InstallSpec) -> bool;
+    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
+        true
+    }
     /// Whether it is there.
     async fn is_installed(&self, system: &dyn System) -> bool;
     /// Installs it; steps that are done already report that and change nothing.
@@ -87,12 +89,16 @@ pub(crate) fn check_options(
     spec: &InstallSpec,
 ) -> Result<(), AgentError> {
     let known = installer.options();
-    match spec.options.keys().find(|name| !known.contains(&&***name)) {
+    match spec
+        .options
+        .keys()
+        .find(|name| !known.contains(&name.as_str()))
+    {
         None => Ok(()),
         Some(unknown) => Err(AgentError::NotFound {
             what: "setting",
             name: unknown.clone(),
-            known: known.iter().map(|name| (*name).to_owned()).collect(),
+            known: known.into_iter().map(str::to_owned).collect(),
         }),
     }
 }
@@ -201,10 +207,10 @@ mod tests {
                 // Nothing but what it says that it takes.
                 options: installer
                     .options()
-                    .iter()
+                    .into_iter()
                     .map(|name| {
-                        let value = if *name == "routes" { "" } else { "x" };
-                        ((*name).to_owned(), value.to_owned())
+                        let value = if name == "routes" { "" } else { "x" };
+                        (name.to_owned(), value.to_owned())
                     })
                     // These are names of what there is.
                     .filter(|(name, _)| !["backend", "runtime"].contains(&&**name))

@@ -17,8 +17,8 @@ impl Installer for Mqtt {
         "mqtt"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["backend"]
+    fn options(&self) -> Vec<&'static str> {
+        vec!["backend"]
     }
 
     fn needs_own_machine(&self, spec: &InstallSpec) -> bool {

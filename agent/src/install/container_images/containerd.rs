@@ -1,6 +1,6 @@
 //! containerd, in the namespace where the kubelet looks for images.
 
-use super::{IMPORT_DEADLINE, ImageStore, SHORT};
+use super::{IMPORT_DEADLINE, ImageStore, SHORT, archives};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Progress, StepState, containerd::SOCKET},
@@ -35,8 +35,7 @@ pub(in crate::install) async fn import(
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let (mut imported, mut there) = (Vec::new(), Vec::new());
-    let archives = spec.artifacts.iter();
-    let archives: Vec<_> = archives.filter(|(a, _)| a.name.ends_with(".tar")).collect();
+    let archives: Vec<_> = archives(spec).collect();
     let present = if archives.is_empty() {
         BTreeSet::new()
     } else {

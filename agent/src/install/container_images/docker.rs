@@ -1,6 +1,6 @@
 //! docker, which has a store of its own and calls images by other digests: what was loaded is noted.
 
-use super::{IMPORT_DEADLINE, ImageStore, SHORT};
+use super::{IMPORT_DEADLINE, ImageStore, SHORT, archives};
 use crate::{
     error::AgentError,
     install::{InstallSpec, Progress, StepState},
@@ -24,11 +24,7 @@ impl ImageStore for Docker {
         system: &dyn System,
         progress: &Progress,
     ) -> Result<(), AgentError> {
-        for (artifact, path) in spec
-            .artifacts
-            .iter()
-            .filter(|(a, _)| a.name.ends_with(".tar"))
-        {
+        for (artifact, path) in archives(spec) {
             let note = format!("{LOADED}/{}", artifact.sha256);
             let reference = artifact.image.split('@').next().unwrap_or_default();
             let inspect = ["docker", "image", "inspect", "--format={{.Id}}", reference];

@@ -5,8 +5,8 @@ mod containerd;
 mod docker;
 
 use super::{InstallSpec, Installer, Progress};
-use crate::{error::AgentError, system::System};
-use std::time::Duration;
+use crate::{error::AgentError, store::Artifact, system::System};
+use std::{path::PathBuf, time::Duration};
 
 pub(super) use containerd::import;
 pub(crate) use containerd::present;
@@ -35,18 +35,20 @@ pub(crate) struct ContainerImages;
 const IMPORT_DEADLINE: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_mins(2);
 
+/// Those of the artifacts that hold an image.
+fn archives(spec: &InstallSpec) -> impl Iterator<Item = &(Artifact, PathBuf)> {
+    let artifacts = spec.artifacts.iter();
+    artifacts.filter(|(artifact, _)| artifact.name.ends_with(".tar"))
+}
+
 #[async_trait::async_trait]
 impl Installer for ContainerImages {
     fn name(&self) -> &'static str {
         "container-images"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["runtime"]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        vec!["runtime"]
     }
 
     async fn is_installed(&self, _system: &dyn System) -> bool {

@@ -65,8 +65,8 @@ impl Installer for CloudCore {
         "kubeedge-cloudcore"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &[
+    fn options(&self) -> Vec<&'static str> {
+        vec![
             "address",
             "edges",
             "ca_certificate",
@@ -77,10 +77,6 @@ impl Installer for CloudCore {
             "cloudcore_client_certificate",
             "cloudcore_client_key",
         ]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {

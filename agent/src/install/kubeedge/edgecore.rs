@@ -43,8 +43,8 @@ impl Installer for EdgeCore {
         "kubeedge-edgecore"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &[
+    fn options(&self) -> Vec<&'static str> {
+        vec![
             "node",
             "address",
             "control_plane",
@@ -55,10 +55,6 @@ impl Installer for EdgeCore {
             "pause",
             "edge_token",
         ]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {

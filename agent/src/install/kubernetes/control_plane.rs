@@ -1,7 +1,7 @@
 //! `kubernetes-control-plane`: API server, etcd, scheduler and controller manager as static pods.
 
 use super::{
-    CA, DONE, SHORT, Settings, explain, kubeadm_config,
+    CA, DONE, OPTIONS, SHORT, Settings, explain, kubeadm_config,
     node::{self, Failure, Reason},
     option,
 };
@@ -135,26 +135,8 @@ impl Installer for ControlPlane {
         "kubernetes-control-plane"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &[
-            "node",
-            "address",
-            "control_plane",
-            "version",
-            "etcd_tag",
-            "coredns_tag",
-            "token",
-            "ca_hash",
-            "pod_prefix",
-            "pod_network",
-            "routes",
-            "ca_certificate",
-            "ca_key",
-        ]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        [&OPTIONS[..], &["ca_certificate", "ca_key"]].concat()
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {
@@ -183,12 +165,7 @@ impl Installer for ControlPlane {
             .exists("/etc/kubernetes/manifests/kube-apiserver.yaml")
             .await
         {
-            progress.report(
-                "kubeadm reset",
-                StepState::Running,
-                "an earlier try did not finish",
-            );
-            node::reset(system).await?;
+            node::reset_earlier_try(system, progress).await?;
         }
         // kubeadm takes a CA that is there for its own.
         system.write(CA, ca, 0o644).await?;

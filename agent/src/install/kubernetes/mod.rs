@@ -32,6 +32,21 @@ const CA: &str = "/etc/kubernetes/pki/ca.crt";
 /// Written last: without it a half-made node is reset first.
 const DONE: &str = "/etc/kubernetes/continuum-done";
 
+/// What [`Settings`] are read from.
+const OPTIONS: [&str; 11] = [
+    "node",
+    "address",
+    "control_plane",
+    "version",
+    "etcd_tag",
+    "coredns_tag",
+    "token",
+    "ca_hash",
+    "pod_prefix",
+    "pod_network",
+    "routes",
+];
+
 /// What the controller decided about the cluster and this node.
 #[derive(Debug)]
 struct Settings<'a> {

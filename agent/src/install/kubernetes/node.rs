@@ -108,6 +108,16 @@ pub(super) async fn reset(system: &dyn System) -> Result<(), AgentError> {
     system.run(&argv, super::RESET_DEADLINE).await.map(|_| ())
 }
 
+/// Its checks refuse what a try that broke off has left.
+pub(super) async fn reset_earlier_try(
+    system: &dyn System,
+    progress: &Progress,
+) -> Result<(), AgentError> {
+    let about = "an earlier try did not finish";
+    progress.report("kubeadm reset", StepState::Running, about);
+    reset(system).await
+}
+
 /// Why kubeadm failed, as far as that decides what is done next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {

@@ -31,12 +31,8 @@ impl Installer for PodRoutes {
         "pod-routes"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &["routes"]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        vec!["routes"]
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {

@@ -1,7 +1,7 @@
 //! `kubernetes-worker`: a node that joins a cluster.
 
 use super::{
-    DONE, Settings, explain, kubeadm_config,
+    DONE, OPTIONS, Settings, explain, kubeadm_config,
     node::{self, Failure, Reason},
 };
 use crate::{
@@ -37,24 +37,8 @@ impl Installer for Worker {
         "kubernetes-worker"
     }
 
-    fn options(&self) -> &'static [&'static str] {
-        &[
-            "node",
-            "address",
-            "control_plane",
-            "version",
-            "etcd_tag",
-            "coredns_tag",
-            "token",
-            "ca_hash",
-            "pod_prefix",
-            "pod_network",
-            "routes",
-        ]
-    }
-
-    fn needs_own_machine(&self, _spec: &InstallSpec) -> bool {
-        true
+    fn options(&self) -> Vec<&'static str> {
+        OPTIONS.to_vec()
     }
 
     async fn is_installed(&self, system: &dyn System) -> bool {
@@ -73,14 +57,9 @@ impl Installer for Worker {
             return Ok(());
         }
         node::prepare(&settings, spec, system, progress).await?;
-        // Written before kubeadm begins: wherever that broke off, its checks refuse what it left.
+        // Written before kubeadm begins, so it is there wherever that broke off.
         if system.exists(CONFIG).await {
-            progress.report(
-                "kubeadm reset",
-                StepState::Running,
-                "an earlier try did not finish",
-            );
-            node::reset(system).await?;
+            node::reset_earlier_try(system, progress).await?;
         }
         let join = kubeadm_config::join(&settings);
         progress.report(
