@@ -2,6 +2,7 @@
 //! its own that is ended as a whole.
 
 use crate::error::AgentError;
+use continuum_common::wait;
 use std::{path::Path, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -104,15 +105,9 @@ pub(crate) async fn run_unchecked(
         let ((), stdout, stderr) = tokio::join!(feed, read_limited(stdout), read_limited(stderr));
         (child.wait().await, stdout, stderr)
     };
-    let waited = tokio::time::timeout(deadline, work).await;
-    let Ok((status, stdout, stderr)) = waited else {
-        kill_group(group);
-        return Err(AgentError::Deadline {
-            what: format!("`{}` to end", argv.join(" ")),
-            after: deadline,
-            last_seen: String::new(),
-        });
-    };
+    let what = format!("`{}` to end", argv.join(" "));
+    let waited = wait::within(deadline, what, work).await;
+    let (status, stdout, stderr) = waited.inspect_err(|_| kill_group(group))?;
     let status = status.map_err(AgentError::start(*program))?;
     Ok(Output {
         code: status.code(),

@@ -25,6 +25,8 @@ pub(crate) use processor::measure as processor;
 pub(crate) use train::send as train;
 pub(crate) use transfer::{mtu_bytes, send as transfer};
 
+use crate::error::AgentError;
+use continuum_common::wait;
 use std::{net::SocketAddr, time::Duration};
 
 /// Admits to the ports of one `listen`.
@@ -40,6 +42,22 @@ pub(crate) struct Peer {
     pub token: Token,
 }
 
+/// Work with a peer, which ends at a deadline; `what` is what it waits for.
+async fn with_peer<T>(
+    peer: Peer,
+    doing: &'static str,
+    what: String,
+    deadline: Duration,
+    work: impl Future<Output = std::io::Result<T>>,
+) -> Result<T, AgentError> {
+    let done = wait::within(deadline, what, work).await?;
+    done.map_err(|source| AgentError::Peer {
+        doing,
+        peer: peer.address,
+        source,
+    })
+}
+
 /// What a TCP connection to a peer begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hello {
@@ -52,26 +70,17 @@ enum Hello {
 impl Hello {
     const BYTES: usize = 25;
 
-    fn encode(self, token: Token) -> [u8; Self::BYTES] {
+    fn encode(self, token: Token) -> Vec<u8> {
         let (kind, one, other) = match self {
             Self::Transfer { skip_ms, count_ms } => (b'T', skip_ms, count_ms),
             Self::Report { train } => (b'R', train, 0),
         };
-        let mut bytes = [0; Self::BYTES];
-        let parts = [
-            &token[..],
-            &[kind],
-            &one.to_be_bytes(),
-            &other.to_be_bytes(),
-        ];
-        for (to, from) in bytes.iter_mut().zip(parts.concat()) {
-            *to = from;
-        }
-        bytes
+        let (one, other) = (one.to_be_bytes(), other.to_be_bytes());
+        [&token[..], &[kind], &one, &other].concat()
     }
 
     /// `None` = not of whom the token was given to.
-    fn decode(bytes: &[u8; Self::BYTES], token: Token) -> Option<Self> {
+    fn decode(bytes: &[u8], token: Token) -> Option<Self> {
         let (has, rest) = bytes.split_first_chunk()?;
         let (kind, rest) = rest.split_first()?;
         let (one, other) = rest.split_first_chunk()?;

@@ -1,6 +1,6 @@
 //! Which datagrams a way loses, and which overtake others: each has a number.
 
-use super::{Hello, PEER_DEADLINE, Peer, Token};
+use super::{Hello, PEER_DEADLINE, Peer, Token, with_peer};
 use crate::error::AgentError;
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
-    time::{Instant, MissedTickBehavior},
+    time::MissedTickBehavior,
 };
 
 /// Token, train, number, and nothing: short, so that a train does not fill the way.
@@ -65,8 +65,6 @@ impl Arrived {
 pub(super) struct Trains(Mutex<BTreeMap<u32, Arrived>>);
 
 impl Trains {
-    const REPORT_BYTES: usize = 12;
-
     fn add(&self, train: u32, number: u32) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = all.contains_key(&train);
@@ -134,41 +132,22 @@ pub(crate) async fn send(
             // A full queue of the own device is a loss like any other.
             socket.send(&encode(peer.token, train, number)).await.ok();
         }
-        let until = Instant::now() + wait;
-        tokio::time::sleep_until(until).await;
+        tokio::time::sleep(wait).await;
         let report = SocketAddr::new(peer.address.ip(), report_port);
         let mut stream = TcpStream::connect(report).await?;
         let hello = Hello::Report { train };
         stream.write_all(&hello.encode(peer.token)).await?;
-        let mut numbers = [0; Trains::REPORT_BYTES];
-        stream.read_exact(&mut numbers).await?;
-        let mut numbers = numbers.chunks(4).map(|chunk| {
-            let number = chunk.iter();
-            number.fold(0, |number, byte| number << 8 | u32::from(*byte))
-        });
-        let mut next = || numbers.next().unwrap_or_default();
         Ok(Train {
             sent: count,
-            received: next(),
-            reordered: next(),
-            duplicates: next(),
+            received: stream.read_u32().await?,
+            reordered: stream.read_u32().await?,
+            duplicates: stream.read_u32().await?,
             bytes: u64::from(count) * (PAYLOAD_BYTES + HEADER_BYTES) as u64,
         })
     };
     let deadline = interval * count + wait + PEER_DEADLINE;
-    let ended: Result<std::io::Result<Train>, _> = tokio::time::timeout(deadline, work).await;
-    match ended {
-        Ok(done) => done.map_err(|source| AgentError::Peer {
-            doing: "send datagrams to",
-            peer: peer.address,
-            source,
-        }),
-        Err(_) => Err(AgentError::Deadline {
-            what: format!("{} to say which datagrams came", peer.address),
-            after: deadline,
-            last_seen: String::new(),
-        }),
-    }
+    let what = format!("{} to say which datagrams came", peer.address);
+    with_peer(peer, "send datagrams to", what, deadline, work).await
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How many bytes a way takes: sent over TCP as fast as they go, counted where they arrive.
 
-use super::{Hello, PEER_DEADLINE, Peer};
+use super::{Hello, PEER_DEADLINE, Peer, with_peer};
 use crate::error::AgentError;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -24,33 +24,21 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    const BYTES: usize = 24;
-
-    fn encode(self) -> [u8; Self::BYTES] {
+    fn encode(self) -> Vec<u8> {
         let numbers = [
             self.received_bytes,
             self.counted_bytes,
             self.counted.as_nanos() as u64,
         ];
-        let mut bytes = [0; Self::BYTES];
-        let all = numbers.iter().flat_map(|number| number.to_be_bytes());
-        for (to, from) in bytes.iter_mut().zip(all) {
-            *to = from;
-        }
-        bytes
+        numbers.iter().flat_map(|n| n.to_be_bytes()).collect()
     }
 
-    fn decode(bytes: [u8; Self::BYTES]) -> Self {
-        let mut numbers = bytes.chunks(8).map(|chunk| {
-            let number = chunk.iter();
-            number.fold(0, |number, byte| number << 8 | u64::from(*byte))
-        });
-        let mut next = || numbers.next().unwrap_or_default();
-        Self {
-            received_bytes: next(),
-            counted_bytes: next(),
-            counted: Duration::from_nanos(next()),
-        }
+    async fn read(from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Self> {
+        Ok(Self {
+            received_bytes: from.read_u64().await?,
+            counted_bytes: from.read_u64().await?,
+            counted: Duration::from_nanos(from.read_u64().await?),
+        })
     }
 }
 
@@ -79,25 +67,11 @@ pub(crate) async fn send(
             sent += stream.write(part.unwrap_or(&chunk)).await? as u64;
         }
         stream.shutdown().await?;
-        let mut taken = [0; Transfer::BYTES];
-        stream.read_exact(&mut taken).await?;
-        Ok(Transfer::decode(taken))
+        Transfer::read(&mut stream).await
     };
     let deadline = time + PEER_DEADLINE;
     let what = format!("bytes to reach {}", peer.address);
-    let ended: Result<std::io::Result<Transfer>, _> = tokio::time::timeout(deadline, work).await;
-    match ended {
-        Ok(done) => done.map_err(|source| AgentError::Peer {
-            doing: "send bytes to",
-            peer: peer.address,
-            source,
-        }),
-        Err(_) => Err(AgentError::Deadline {
-            what,
-            after: deadline,
-            last_seen: String::new(),
-        }),
-    }
+    with_peer(peer, "send bytes to", what, deadline, work).await
 }
 
 /// Takes what comes to its end, and answers with how much it was.
@@ -177,14 +151,15 @@ pub(crate) fn mtu_bytes(own: IpAddr) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_taken_is_told_whole() {
+    #[tokio::test]
+    async fn what_was_taken_is_told_whole() {
         let taken = Transfer {
             received_bytes: u64::MAX - 1,
             counted_bytes: 7,
             counted: Duration::from_nanos(1_234_567_890),
         };
-        assert_eq!(Transfer::decode(taken.encode()), taken);
+        let bytes = taken.encode();
+        assert_eq!(Transfer::read(&mut &bytes[..]).await.unwrap(), taken);
     }
 
     #[tokio::test]

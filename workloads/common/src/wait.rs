@@ -48,7 +48,7 @@ pub struct Wait {
 pub struct Late {
     pub what: String,
     pub after: Duration,
-    /// Seen instead.
+    /// Seen instead; may be empty.
     pub last: String,
 }
 
@@ -70,6 +70,20 @@ impl Wait {
             last,
         })
     }
+}
+
+/// Waits for work that ends by itself, and gives it up at a deadline; `what` fits after "wait for".
+pub async fn within<T>(
+    after: Duration,
+    what: impl Into<String>,
+    work: impl Future<Output = T>,
+) -> Result<T, Late> {
+    let waited = tokio::time::timeout(after, work).await;
+    waited.map_err(|_| Late {
+        what: what.into(),
+        after,
+        last: String::new(),
+    })
 }
 
 #[cfg(test)]
@@ -95,6 +109,15 @@ mod tests {
             last: "6".into(),
         };
         assert_eq!((late, looks, begun.elapsed()), (want, 6, 5 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_given_up_at_its_deadline() {
+        let slow = || tokio::time::sleep(2 * SECOND);
+        let late = within(SECOND, "a sleeper", slow()).await.unwrap_err();
+        let seen = (&*late.what, late.after, &*late.last);
+        assert_eq!(seen, ("a sleeper", SECOND, ""));
+        within(3 * SECOND, "a sleeper", slow()).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod tree;
 
 use super::link::LinkClass;
 use crate::error::AgentError;
+use continuum_common::wait;
 use futures_util::{StreamExt, TryStreamExt};
 use rtnetlink::{
     Handle, LinkUnspec, new_connection,
@@ -225,12 +226,5 @@ async fn within<T>(
     what: &str,
     work: impl Future<Output = Result<T, AgentError>>,
 ) -> Result<T, AgentError> {
-    let waited = tokio::time::timeout(DEADLINE, work).await;
-    waited.unwrap_or_else(|_| {
-        Err(AgentError::Deadline {
-            what: format!("the kernel to {what}"),
-            after: DEADLINE,
-            last_seen: String::new(),
-        })
-    })
+    wait::within(DEADLINE, format!("the kernel to {what}"), work).await?
 }
