@@ -1,7 +1,13 @@
-//! Errors to status codes, in one place.
+//! Errors to status codes, and texts to addresses, in one place.
 
 use crate::error::{AgentError, chain};
+use std::net::IpAddr;
 use tonic::{Code, Status};
+
+pub(super) fn address(text: &str) -> Result<IpAddr, AgentError> {
+    text.parse()
+        .map_err(|_| AgentError::Invalid(format!("`{}` is no address", text.escape_debug())))
+}
 
 impl From<AgentError> for Status {
     fn from(error: AgentError) -> Self {

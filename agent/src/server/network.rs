@@ -1,5 +1,6 @@
 //! Service `Network`.
 
+use super::convert::address;
 use crate::{
     error::AgentError,
     network::{self, AppliedClass, Distribution, LinkClass, Links, Peer, Step, Trace},
@@ -224,12 +225,7 @@ impl wire::network_server::Network for Service {
         request: Request<wire::ProbeRequest>,
     ) -> Result<Response<wire::ProbeResponse>, Status> {
         let request = request.into_inner();
-        let address = request.address.parse().map_err(|_| {
-            AgentError::Invalid(format!(
-                "`{}` is not an address",
-                request.address.escape_debug()
-            ))
-        })?;
+        let address = address(&request.address)?;
         let interval = Duration::from_millis(u64::from(request.interval_ms));
         let probe = network::probe(address, request.count, interval).await?;
         let lost = probe.sent.saturating_sub(probe.rtt_ms.len() as u32);

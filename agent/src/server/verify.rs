@@ -1,5 +1,6 @@
 //! Service `Verify`.
 
+use super::convert::address;
 use crate::{
     error::AgentError,
     state::AgentState,
@@ -59,15 +60,14 @@ impl Service {
     }
 }
 
-fn peer(address: &str, port: u32, token: &[u8]) -> Result<Peer, AgentError> {
-    let wrong =
-        |what: &str| AgentError::Invalid(format!("`{}` is no {what}", address.escape_debug()));
-    let ip: IpAddr = address.parse().map_err(|_| wrong("address"))?;
-    let port =
-        u16::try_from(port).map_err(|_| AgentError::Invalid(format!("{port} is no port")))?;
+fn port(number: u32) -> Result<u16, AgentError> {
+    u16::try_from(number).map_err(|_| AgentError::Invalid(format!("{number} is no port")))
+}
+
+fn peer(address_text: &str, port_number: u32, token: &[u8]) -> Result<Peer, AgentError> {
     let token = token.try_into();
     Ok(Peer {
-        address: SocketAddr::new(ip, port),
+        address: SocketAddr::new(address(address_text)?, port(port_number)?),
         token: token.map_err(|_| AgentError::Invalid("the token has not 16 bytes".into()))?,
     })
 }
@@ -79,18 +79,14 @@ impl wire::verify_server::Verify for Service {
         request: Request<wire::ListenRequest>,
     ) -> Result<Response<wire::ListenResponse>, Status> {
         let request = request.into_inner();
-        let Ok(permit) = Arc::clone(&self.open).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&self.open).try_acquire_owned() else {
             return Err(Status::resource_exhausted(format!(
                 "failed to open ports for peers: {MOST_OPEN} pairs are open; try again in a minute"
             )));
         };
         let open = Duration::from_millis(request.open_ms.into()).min(LONGEST_OPEN);
         let shutdown = self.state.shutdown.clone();
-        let ports = verify::listen(self.own(), open, request.most_bytes, shutdown).await?;
-        tokio::spawn(async move {
-            tokio::time::sleep(open).await;
-            drop(permit);
-        });
+        let ports = verify::listen(self.own(), open, request.most_bytes, shutdown, place).await?;
         Ok(Response::new(wire::ListenResponse {
             tcp_port: ports.tcp.into(),
             udp_port: ports.udp.into(),
@@ -128,8 +124,7 @@ impl wire::verify_server::Verify for Service {
     ) -> Result<Response<wire::TrainResponse>, Status> {
         let request = request.into_inner();
         let peer = peer(&request.address, request.udp_port, &request.token)?;
-        let report_port = u16::try_from(request.tcp_port)
-            .map_err(|_| AgentError::Invalid(format!("{} is no port", request.tcp_port)))?;
+        let report_port = port(request.tcp_port)?;
         let interval = Duration::from_micros(request.interval_us.into());
         let wait = Duration::from_millis(request.wait_ms.into());
         let train = verify::train(peer, report_port, self.own(), request.count, interval, wait);

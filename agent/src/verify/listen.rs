@@ -14,6 +14,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
+    sync::OwnedSemaphorePermit,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,12 +32,13 @@ pub(crate) struct Ports {
     pub token: Token,
 }
 
-/// Opens the ports of an address for so long.
+/// Opens the ports of an address for so long; they keep their place among those that are open.
 pub(crate) async fn listen(
     address: IpAddr,
     open: Duration,
     most_bytes: u64,
     shutdown: CancellationToken,
+    place: OwnedSemaphorePermit,
 ) -> Result<Ports, AgentError> {
     let any_port = SocketAddr::new(address, 0);
     let failed = |source: std::io::Error| AgentError::Serve {
@@ -61,6 +63,7 @@ pub(crate) async fn listen(
             }
             () = shutdown.cancelled() => {}
         }
+        drop(place);
     });
     Ok(ports)
 }
