@@ -4,6 +4,11 @@ use super::{distribution::Distribution, trace::Trace};
 use crate::error::AgentError;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+pub(super) const LATENCY_MS: RangeInclusive<f64> = 0.0..=60_000.0;
+pub(super) const PERCENT: RangeInclusive<f64> = 0.0..=100.0;
+pub(super) const RATE_MBIT: RangeInclusive<f64> = 0.001..=1_000_000.0;
 
 /// Bytes of a full packet on the wire.
 pub(super) const PACKET_BYTES: f64 = 1514.0;
@@ -90,29 +95,29 @@ impl Peer {
 impl LinkClass {
     /// Refuses what the kernel would misread.
     pub(super) fn check(&self) -> Result<(), AgentError> {
-        let percent = |name, value| (name, value, 0.0, 100.0);
         let numbers = [
-            ("latency_ms", self.latency_ms, 0.0, 60_000.0),
-            ("jitter_ms", self.jitter_ms, 0.0, 60_000.0),
-            percent("loss_percent", self.loss_percent),
+            ("latency_ms", self.latency_ms, LATENCY_MS),
+            ("jitter_ms", self.jitter_ms, LATENCY_MS),
+            ("loss_percent", self.loss_percent, PERCENT),
             (
                 "loss_correlation_percent",
                 self.loss_correlation_percent,
-                0.0,
-                99.0,
+                0.0..=99.0,
             ),
-            percent("corruption_percent", self.corruption_percent),
-            percent("duplication_percent", self.duplication_percent),
-            percent("reordering_percent", self.reordering_percent),
-            ("rate_mbit", self.rate_mbit, 0.001, 1_000_000.0),
-            ("queue_ms", self.queue_ms, 1.0, 60_000.0),
-            ("overhead_ms", self.overhead_ms, 0.0, 1000.0),
+            ("corruption_percent", self.corruption_percent, PERCENT),
+            ("duplication_percent", self.duplication_percent, PERCENT),
+            ("reordering_percent", self.reordering_percent, PERCENT),
+            ("rate_mbit", self.rate_mbit, RATE_MBIT),
+            ("queue_ms", self.queue_ms, 1.0..=60_000.0),
+            ("overhead_ms", self.overhead_ms, 0.0..=1000.0),
         ];
-        for (name, value, low, high) in numbers {
-            if !(low..=high).contains(&value) {
+        for (name, value, allowed) in numbers {
+            if !allowed.contains(&value) {
                 return Err(AgentError::Invalid(format!(
-                    "{name} of link class `{}` is {value}, allowed are {low} to {high}",
-                    self.name
+                    "{name} of link class `{}` is {value}, allowed are {} to {}",
+                    self.name,
+                    allowed.start(),
+                    allowed.end()
                 )));
             }
         }

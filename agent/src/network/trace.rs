@@ -1,8 +1,9 @@
 //! Links that change by themselves, as they were recorded.
 
+use super::link::{LATENCY_MS, PERCENT, RATE_MBIT};
 use crate::error::AgentError;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// More are no trace of a link.
 const MOST_STEPS: usize = 200_000;
@@ -52,13 +53,13 @@ impl Trace {
         if self.loop_after_ms > 0 && self.loop_after_ms <= last {
             return wrong("it begins again before its last step");
         }
-        let in_range = |value: Option<f64>, low: f64, high: f64| {
-            value.is_none_or(|value| (low..=high).contains(&value))
+        let in_range = |value: Option<f64>, allowed: &RangeInclusive<f64>| {
+            value.is_none_or(|value| allowed.contains(&value))
         };
         let is_right = |step: &Step| {
-            in_range(step.rate_mbit, 0.001, 1_000_000.0)
-                && in_range(step.latency_ms, 0.0, 60_000.0)
-                && in_range(step.loss_percent, 0.0, 100.0)
+            in_range(step.rate_mbit, &RATE_MBIT)
+                && in_range(step.latency_ms, &LATENCY_MS)
+                && in_range(step.loss_percent, &PERCENT)
         };
         if !self.steps.iter().all(is_right) {
             return wrong("one of its numbers is out of range");

@@ -38,6 +38,7 @@ const PROGRAMS: [(&str, &str); 2] = [("linux", ""), ("linux-smp", SMP)];
 /// Loaded when a thread is ended, as at power-off; without it the kernel ends by an abort instead.
 const LOADED_LATER: &str = "usr/lib/x86_64-linux-gnu/libgcc_s.so.1";
 const LOCK: &str = "lock.toml";
+
 /// What was built of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

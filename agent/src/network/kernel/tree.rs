@@ -6,8 +6,7 @@ use super::{
 };
 use crate::network::link::{LinkClass, Peer, to_many};
 use rtnetlink::{
-    packet_core::DefaultNla,
-    packet_core::{NLM_F_CREATE, NLM_F_EXCL},
+    packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL},
     packet_route::{
         RouteNetlinkMessage,
         tc::{TcAttribute, TcHandle, TcMessage},
