@@ -193,10 +193,13 @@ fn take(
 }
 
 impl Worker<'_> {
+    fn send(&self, endpoint: &str, message: Vec<u8>) {
+        let topic = format!("{TOPIC_REPLIES}/{endpoint}");
+        self.session.publish(&topic, message, Tag::Reply);
+    }
+
     fn say(&self, header: &Header, body: &[u8]) {
-        let topic = format!("{TOPIC_REPLIES}/{}", header.endpoint);
-        self.session
-            .publish(&topic, header.encode(body), Tag::Reply);
+        self.send(&header.endpoint, header.encode(body));
     }
 
     fn answer(&mut self, result: Classified<Header>) {
@@ -213,8 +216,7 @@ impl Worker<'_> {
         };
         let message = reply.encode(&Reply { stages, scores }.encode());
         lock(self.ledger).answered(&header, &message);
-        let topic = format!("{TOPIC_REPLIES}/{}", header.endpoint);
-        self.session.publish(&topic, message, Tag::Reply);
+        self.send(&header.endpoint, message);
         self.summary.sent += 1;
         if best.is_some() {
             self.summary.answered += 1;
@@ -256,10 +258,9 @@ impl Role for Worker<'_> {
             Heard::Ask(header, ids) => {
                 let Header { endpoint, run, .. } = header;
                 let told = lock(self.ledger).asked(&endpoint, run, &ids);
-                let topic = format!("{TOPIC_REPLIES}/{endpoint}");
                 for answer in told.answers {
                     self.summary.resent += 1;
-                    self.session.publish(&topic, answer, Tag::Reply);
+                    self.send(&endpoint, answer);
                 }
                 for id in told.dropped {
                     self.say(&Header::about(Kind::Dropped, &endpoint, run, id), &[]);
