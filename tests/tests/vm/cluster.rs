@@ -4,7 +4,7 @@ use crate::fixture::VmFixture;
 use anyhow::{Context, ensure};
 use continuum_images::{error::Silent, oci, package_tree, store};
 use continuum_tests::{
-    ctl::{Ctl, source},
+    ctl::{Ctl, Running, source},
     skip,
 };
 use std::{
@@ -47,18 +47,50 @@ impl Cluster {
         self.vms.inside(&kubectl_program()?, &argv)
     }
 
+    /// Words of the command that runs a program on a node.
+    pub(crate) fn exec<'a>(
+        &'a self,
+        node: &'a str,
+        timeout_s: &'a str,
+        argv: &[&'a str],
+    ) -> Vec<&'a str> {
+        let exec = ["agent", &self.name, node, "exec"];
+        [&exec[..], &["--timeout-s", timeout_s, "--"], argv].concat()
+    }
+
+    /// Starts a program on a node; what it says goes to a file of that label.
+    pub(crate) fn start(
+        &self,
+        label: &str,
+        node: &str,
+        timeout_s: &str,
+        argv: &[&str],
+    ) -> anyhow::Result<Running> {
+        self.ctl.start(label, &self.exec(node, timeout_s, argv))
+    }
+
+    /// Puts a file on a node; its path there.
+    pub(crate) fn put(&self, node: &str, file: &str, name: &str) -> anyhow::Result<String> {
+        let put = ["agent", &self.name, node, "put", file, name];
+        let path = self.ctl.json(0, &put)?["path"].clone();
+        path.as_str().map(str::to_owned).context("a path")
+    }
+
+    /// Puts a script on two nodes; its paths there.
+    pub(crate) fn script(
+        &self,
+        nodes: [&str; 2],
+        name: &str,
+        text: &str,
+    ) -> anyhow::Result<[String; 2]> {
+        let file = self.vms.file(name, text)?;
+        let put = |node| self.put(node, &file, name);
+        Ok([put(nodes[0])?, put(nodes[1])?])
+    }
+
     /// Runs a program on a node.
     pub(crate) fn on(&self, node: &str, argv: &[&str]) -> anyhow::Result<String> {
-        let exec = [
-            "agent",
-            &self.name,
-            node,
-            "exec",
-            "--timeout-s",
-            "300",
-            "--",
-        ];
-        self.ctl.expect(0, &[&exec[..], argv].concat())
+        self.ctl.expect(0, &self.exec(node, "300", argv))
     }
 
     /// Runs a busybox tool in a pod.
@@ -79,25 +111,14 @@ impl Cluster {
     pub(crate) fn import(&self, node: &str, archive: &Path) -> anyhow::Result<()> {
         let here = archive.display().to_string();
         let name = archive.file_name().context("a file")?.to_string_lossy();
-        let put = ["agent", &self.name, node, "put", &here, &name];
-        let there = self.ctl.json(0, &put)?["path"].clone();
-        let there = there.as_str().context("a path")?.to_owned();
+        let there = self.put(node, &here, &name)?;
         let import = ["ctr", "--namespace=k8s.io", "images", "import", &there];
         self.on(node, &import).map(|_| ())
     }
 
     /// Runs a program on a node, which may fail.
     pub(crate) fn try_on(&self, node: &str, argv: &[&str]) -> anyhow::Result<Output> {
-        let exec = [
-            "agent",
-            &self.name,
-            node,
-            "exec",
-            "--timeout-s",
-            "300",
-            "--",
-        ];
-        self.ctl.run(&[&exec[..], argv].concat())
+        self.ctl.run(&self.exec(node, "300", argv))
     }
 
     /// What a control plane said last: machines are gone by the time somebody reads why a test failed.

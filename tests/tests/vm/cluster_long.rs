@@ -179,16 +179,7 @@ fn last_error(said: &str) -> &str {
 fn full_disk(cluster: &Cluster, config: &str) -> anyhow::Result<()> {
     // More than the disk has; what fits stays.
     let fill = ["dd", "if=/dev/zero", "of=/var/filler", "bs=1M"];
-    let exec = [
-        "agent",
-        &cluster.name,
-        "cloud0",
-        "exec",
-        "--timeout-s",
-        "300",
-        "--",
-    ];
-    let _full = cluster.ctl.run(&[&exec[..], &fill].concat())?;
+    let _full = cluster.try_on("cloud0", &fill)?;
     let pressure = [
         "wait",
         "--for=condition=DiskPressure",

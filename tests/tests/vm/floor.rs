@@ -4,7 +4,7 @@ use crate::{
     cluster::{Cluster, kubectl_program},
     fixture::{Provider, VmFixture},
 };
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use continuum_tests::{
     ctl::{Ctl, Running},
     skip,
@@ -93,28 +93,17 @@ impl Floor {
         &self.cluster.ctl
     }
 
-    fn put(&self, node: &str, file: &std::path::Path, name: &str) -> anyhow::Result<String> {
-        let file = file.display().to_string();
-        let put = ["agent", &*self.cluster.name, node, "put", &file, name];
-        let path = self.ctl().json(0, &put)?["path"].clone();
-        path.as_str().map(str::to_owned).context("a path")
-    }
-
     /// A script on both nodes.
-    fn script(&self, name: &str, text: &str) -> anyhow::Result<Vec<String>> {
-        self.cluster.vms.file(name, text)?;
-        let script = self.cluster.vms.dir.join(name);
-        let nodes = self.nodes.iter();
-        nodes
-            .map(|(node, _)| self.put(node, &script, name))
-            .collect()
+    fn script(&self, name: &str, text: &str) -> anyhow::Result<[String; 2]> {
+        let [one, other] = self.nodes.as_slice() else {
+            bail!("{} nodes", self.nodes.len());
+        };
+        self.cluster.script([&one.0, &other.0], name, text)
     }
 
     fn start(&self, node: &str, argv: &[&str]) -> anyhow::Result<Running> {
-        let name = &*self.cluster.name;
-        let exec = ["agent", name, node, "exec", "--timeout-s", "900", "--"];
         let label = format!("floor-{node}");
-        self.ctl().start(&label, &[&exec[..], argv].concat())
+        self.cluster.start(&label, node, "900", argv)
     }
 
     /// Where `kubectl` finds the cluster that the script made.
@@ -209,7 +198,10 @@ pub(crate) fn by_edge_script(vms: &Arc<VmFixture>) -> anyhow::Result<f64> {
         (control, "kubeedge", "crds.yaml"),
         (edge, "kubeedge", "edgecore"),
     ] {
-        let path = floor.put(node, &skip::stored_program(component, file)?, file)?;
+        let program = skip::stored_program(component, file)?;
+        let path = floor
+            .cluster
+            .put(node, &program.display().to_string(), file)?;
         let (dir, _) = path.rsplit_once('/').context("a directory")?;
         dir.clone_into(&mut files);
     }

@@ -102,11 +102,9 @@ pub(crate) fn expired(cluster: &Cluster) -> anyhow::Result<()> {
     let (certificate, key) = expired_certificate(&authority, "edge0")?;
     for (text, place) in [(&certificate, "server.crt"), (&key, "server.key")] {
         let file = cluster.vms.file(place, text)?;
-        let put = ["agent", &cluster.name, "edge0", "put", &file, place];
-        let put = cluster.ctl.json(0, &put)?;
-        let from = put["path"].as_str().context("a path")?;
+        let from = cluster.put("edge0", &file, place)?;
         let to = format!("/etc/kubeedge/certs/{place}");
-        cluster.on("edge0", &["install", "-m", "0600", from, &to])?;
+        cluster.on("edge0", &["install", "-m", "0600", &from, &to])?;
     }
     cluster.on("edge0", &["systemctl", "restart", "edgecore"])?;
     let lost = [

@@ -89,29 +89,21 @@ pub(crate) fn wait_for_listener(
 pub(crate) fn throughput(machines: &Cluster, rate_mbit: f64) -> anyhow::Result<(f64, f64)> {
     let rate = format!("rate_mbit={rate_mbit}");
     set_link(machines, &["latency_ms=0", "jitter_ms=0", &rate])?;
-    let script = machines
-        .vms
-        .file("throughput.py", include_str!("throughput.py"))?;
-    let mut placed = Vec::new();
-    for node in ["edge0", "endpoint0"] {
-        let put = ["agent", "machines", node, "put", &script, "throughput.py"];
-        let path = machines.ctl.json(0, &put)?["path"].clone();
-        placed.push(path.as_str().context("a path")?.to_owned());
-    }
+    let [at_edge, at_endpoint] = machines.script(
+        ["edge0", "endpoint0"],
+        "throughput.py",
+        include_str!("throughput.py"),
+    )?;
     let machine = machine_name(&machines.ctl, "machines", "endpoint0")?;
     let spec = machines.ctl.state().join("guests").join(&machine);
     let spec: Value = serde_json::from_slice(&std::fs::read(spec.join("spec.json"))?)?;
     let interface = spec["interface"].as_str().context("an interface")?;
-    let exec = |node| ["agent", "machines", node, "exec", "--timeout-s", "60", "--"];
-    let serve = ["python3", &placed[1], "serve", "12"];
-    let serve = [&exec("endpoint0")[..], &serve].concat();
-    let mut server = machines.ctl.start("serve", &serve)?;
+    let serve = ["python3", &at_endpoint, "serve", "12"];
+    let mut server = machines.start("serve", "endpoint0", "60", &serve)?;
     wait_for_listener(machines, "endpoint0", "--tcp", 5201, &server)?;
     let endpoint = address(&machines.ctl, "machines", "endpoint0")?;
-    let send = ["python3", &placed[0], "send", &endpoint, "16"];
-    let mut sender = machines
-        .ctl
-        .start("send", &[&exec("edge0")[..], &send].concat())?;
+    let send = ["python3", &at_edge, "send", &endpoint, "16"];
+    let mut sender = machines.start("send", "edge0", "60", &send)?;
     // From when it flows, and has done so for a while.
     let idle = bytes_to(machines, interface)?;
     let deadline = Instant::now() + Duration::from_secs(20);

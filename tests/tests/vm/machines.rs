@@ -227,17 +227,8 @@ fn processor_s(machine: &str) -> anyhow::Result<f64> {
 /// What a loop without end gets over five seconds, as the host counts it.
 fn half_a_processor(machines: &Cluster) -> anyhow::Result<()> {
     let machine = machine_name(&machines.ctl, "machines", "cloud0")?;
-    let exec = [
-        "agent",
-        "machines",
-        "cloud0",
-        "exec",
-        "--timeout-s",
-        "60",
-        "--",
-    ];
     let busy = ["timeout", "25", "python3", "-c", "while True: pass"];
-    let mut loops = machines.ctl.start("busy", &[&exec[..], &busy].concat())?;
+    let mut loops = machines.start("busy", "cloud0", "60", &busy)?;
     wait(Duration::from_secs(3));
     let mut tries: Vec<f64> = Vec::new();
     // What else this host does takes from it too: one of three tries must be left alone.
@@ -264,16 +255,7 @@ fn half_a_processor(machines: &Cluster) -> anyhow::Result<()> {
 /// Fifty megabytes.
 fn disk(machines: &Cluster, files: &[&str], asked_mb_s: f64) -> anyhow::Result<()> {
     let dd = [&["dd", "bs=1M", "count=48"], files].concat();
-    let exec = [
-        "agent",
-        "machines",
-        "edge0",
-        "exec",
-        "--timeout-s",
-        "120",
-        "--",
-    ];
-    let output = machines.ctl.run(&[&exec[..], &dd].concat())?;
+    let output = machines.ctl.run(&machines.exec("edge0", "120", &dd))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
     // "50331648 bytes (50 MB, 48 MiB) copied, 5.01234 s, 10.0 MB/s"

@@ -149,39 +149,22 @@ fn cut(machines: &Cluster) -> anyhow::Result<()> {
 
 /// Sends numbered datagrams from the edge to the endpoint; what came of them.
 fn datagrams(machines: &Cluster, count: u32, rate: f64, bytes: u32) -> anyhow::Result<Value> {
-    let script = machines
-        .vms
-        .file("packets.py", include_str!("packets.py"))?;
-    let mut placed = Vec::new();
-    for node in ["edge0", "endpoint0"] {
-        let put = ["agent", &machines.name, node, "put", &script, "packets.py"];
-        let path = machines.ctl.json(0, &put)?["path"].clone();
-        placed.push(path.as_str().context("a path")?.to_owned());
-    }
-    let exec = |node| {
-        [
-            "agent",
-            &*machines.name,
-            node,
-            "exec",
-            "--timeout-s",
-            "120",
-            "--",
-        ]
-    };
-    let receive = ["python3", &placed[1], "receive", "4"];
-    let mut receiver = machines
-        .ctl
-        .start("receive", &[&exec("endpoint0")[..], &receive].concat())?;
+    let [at_edge, at_endpoint] = machines.script(
+        ["edge0", "endpoint0"],
+        "packets.py",
+        include_str!("packets.py"),
+    )?;
+    let receive = ["python3", &at_endpoint, "receive", "4"];
+    let mut receiver = machines.start("receive", "endpoint0", "120", &receive)?;
     wait_for_listener(machines, "endpoint0", "--udp", 5202, &receiver)?;
     let endpoint = address(&machines.ctl, &machines.name, "endpoint0")?;
     let [count, rate, bytes] = [count.to_string(), rate.to_string(), bytes.to_string()];
     let send = [
-        "python3", &placed[0], "send", &endpoint, &count, &rate, &bytes,
+        "python3", &at_edge, "send", &endpoint, &count, &rate, &bytes,
     ];
     machines
         .ctl
-        .expect(0, &[&exec("edge0")[..], &send].concat())?;
+        .expect(0, &machines.exec("edge0", "120", &send))?;
     ensure!(
         receiver.wait(Duration::from_mins(1))? == 0,
         "{}",
@@ -230,25 +213,10 @@ fn losses(machines: &Cluster) -> anyhow::Result<()> {
     let before = segments(machines, "edge0")?;
     let endpoint = address(&machines.ctl, &machines.name, "endpoint0")?;
     let source = machines.vms.file("five-megabytes", &"x".repeat(5 << 20))?;
-    let put = ["agent", &machines.name, "edge0", "put", &source, "payload"];
-    let path = machines.ctl.json(0, &put)?["path"].clone();
-    let path = path.as_str().context("a path")?.to_owned();
+    let path = machines.put("edge0", &source, "payload")?;
     let script = "import socket,sys\nl=socket.create_server(('',5203))\nc,_=l.accept()\nwhile c.recv(1<<16): pass";
-    let exec = |node| {
-        [
-            "agent",
-            &*machines.name,
-            node,
-            "exec",
-            "--timeout-s",
-            "120",
-            "--",
-        ]
-    };
-    let mut receiver = machines.ctl.start(
-        "receive",
-        &[&exec("endpoint0")[..], &["python3", "-c", script]].concat(),
-    )?;
+    let receive = ["python3", "-c", script];
+    let mut receiver = machines.start("receive", "endpoint0", "120", &receive)?;
     wait_for_listener(machines, "endpoint0", "--tcp", 5203, &receiver)?;
     let send = "import socket,sys\nc=socket.create_connection((sys.argv[1],5203))\nc.sendall(open(sys.argv[2],'rb').read())\nc.close()";
     machines.on("edge0", &["python3", "-c", send, &endpoint, &path])?;
@@ -265,9 +233,8 @@ fn queue(machines: &Cluster) -> anyhow::Result<()> {
     set(machines, &["latency_ms=5", "rate_mbit=0.25"])?;
     let endpoint = address(&machines.ctl, &machines.name, "endpoint0")?;
     let flood = "import socket,sys,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\nuntil=time.monotonic()+12\nwhile time.monotonic()<until:\n s.sendto(bytes(1400),(sys.argv[1],9));time.sleep(0.0105)";
-    let exec = ["agent", &machines.name, "edge0", "exec", "--"];
-    let flood = [&exec[..], &["python3", "-c", flood, &endpoint]].concat();
-    let mut flooding = machines.ctl.start("flood", &flood)?;
+    let flood = ["python3", "-c", flood, &endpoint];
+    let mut flooding = machines.start("flood", "edge0", "60", &flood)?;
     // Until the queue is full.
     machines.on("edge0", &["sleep", "4"])?;
     let ping = ["ping", "-n", "-c", "10", "-i", "0.3", "-W", "10", &endpoint];
