@@ -1,14 +1,16 @@
 //! A headless Chromium behind its driver.
 
+use crate::process::{command, pause};
 use anyhow::{Context, bail, ensure};
-use continuum_tests::process::{command, pause};
-use fantoccini::{Client, ClientBuilder, wd::WebDriverCompatibleCommand};
+use fantoccini::{
+    Client, ClientBuilder,
+    wd::{PrintConfiguration, WebDriverCompatibleCommand},
+};
 use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -36,7 +38,8 @@ impl WebDriverCompatibleCommand for ConsoleLog {
 }
 
 /// One window. Ends with its driver.
-pub(crate) struct Browser {
+#[derive(Debug)]
+pub struct Browser {
     runtime: Runtime,
     client: Client,
     driver: Child,
@@ -69,7 +72,8 @@ fn start_driver() -> anyhow::Result<(Child, u16)> {
 }
 
 impl Browser {
-    pub(crate) fn new() -> anyhow::Result<Self> {
+    /// `more` is what Chromium is told besides.
+    pub fn new(more: &[&str]) -> anyhow::Result<Self> {
         let (driver, port) = start_driver()?;
         let runtime = Runtime::new().context("a runtime")?;
         let arguments = [
@@ -78,6 +82,7 @@ impl Browser {
             "--disable-dev-shm-usage",
             "--window-size=1280,1700",
         ];
+        let arguments = [&arguments[..], more].concat();
         let mut capabilities = Map::new();
         capabilities.insert("goog:chromeOptions".into(), json!({ "args": arguments }));
         capabilities.insert("goog:loggingPrefs".into(), json!({ "browser": "ALL" }));
@@ -95,14 +100,14 @@ impl Browser {
         })
     }
 
-    pub(crate) fn open(&self, url: &str) -> anyhow::Result<()> {
+    pub fn open(&self, url: &str) -> anyhow::Result<()> {
         self.runtime
             .block_on(self.client.goto(url))
             .with_context(|| format!("open {url}"))
     }
 
     /// What a JavaScript expression is worth on the page.
-    pub(crate) fn value(&self, expression: &str) -> anyhow::Result<Value> {
+    pub fn value(&self, expression: &str) -> anyhow::Result<Value> {
         let script = format!("return {expression};");
         self.runtime
             .block_on(self.client.execute(&script, Vec::new()))
@@ -110,7 +115,7 @@ impl Browser {
     }
 
     /// Until it is true.
-    pub(crate) fn wait_for(&self, expression: &str) -> anyhow::Result<()> {
+    pub fn wait_for(&self, expression: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + SOON;
         while self.value(expression)? != Value::Bool(true) {
             ensure!(
@@ -123,34 +128,30 @@ impl Browser {
         Ok(())
     }
 
-    /// Errors and warnings of the page.
-    pub(crate) fn complaints(&self) -> anyhow::Result<Vec<String>> {
+    /// Whatever the page said to the console: pages have nothing to say there.
+    pub fn complaints(&self) -> anyhow::Result<Vec<String>> {
         let said: Result<Value, fantoccini::error::CmdError> =
             self.runtime.block_on(self.client.issue_cmd(ConsoleLog));
         let said = said.context("read the console")?;
         let lines = said.as_array().cloned().unwrap_or_default();
-        let is_bad = |line: &Value| line["level"] == "SEVERE" || line["level"] == "WARNING";
-        Ok(lines
-            .iter()
-            .filter(|line| is_bad(line))
-            .map(ToString::to_string)
-            .collect())
+        Ok(lines.iter().map(ToString::to_string).collect())
     }
 
-    /// A picture for people, below the build directory.
-    pub(crate) fn picture(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let bytes = self
-            .runtime
+    /// As PNG.
+    pub fn picture(&self) -> anyhow::Result<Vec<u8>> {
+        self.runtime
             .block_on(self.client.screenshot())
-            .context("take a picture")?;
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard");
-        std::fs::create_dir_all(&dir).context("a directory for pictures")?;
-        let path = dir.join(format!("{name}.png"));
-        std::fs::write(&path, bytes).context("keep a picture")?;
-        Ok(path)
+            .context("take a picture")
     }
 
-    pub(crate) fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
+    /// As PDF, on A4.
+    pub fn print(&self) -> anyhow::Result<Vec<u8>> {
+        self.runtime
+            .block_on(self.client.print(PrintConfiguration::default()))
+            .context("print the page")
+    }
+
+    pub fn resize(&self, width: u32, height: u32) -> anyhow::Result<()> {
         self.runtime
             .block_on(self.client.set_window_size(width, height))
             .context("make the window another size")

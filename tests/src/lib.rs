@@ -1,5 +1,6 @@
 //! What end-to-end tests share: programs of the workspace, results, and the testbed.
 
+pub mod browser;
 pub mod ctl;
 pub mod namespace;
 pub mod process;

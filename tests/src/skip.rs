@@ -121,11 +121,11 @@ pub fn go() -> Option<String> {
     (!has).then(|| "Go is not installed".into())
 }
 
-/// Debian's browser, in which pages of results are looked at.
+/// Debian's browser and its driver, by which pages are looked at.
 pub fn chromium() -> Option<String> {
-    let version = command("chromium").arg("--version").output();
+    let version = command("chromedriver").arg("--version").output();
     let has = version.is_ok_and(|o| o.status.success());
-    (!has).then(|| "chromium is not installed; apt-get install chromium".into())
+    (!has).then(|| "chromium-driver is not installed; make browser".into())
 }
 
 /// No test: a measurement.

@@ -1,4 +1,4 @@
-//! Pages of results as a browser shows them: Debian's Chromium, without a window. Skipped where it is not installed.
+//! Pages of results as a browser shows them: Debian's Chromium. Skipped where it is not installed.
 #![expect(clippy::print_stderr, reason = "reasons for skipping")]
 
 #[path = "../../../controller/results/tests/generated/mod.rs"]
@@ -6,65 +6,38 @@ mod generated;
 
 use anyhow::{Context, ensure};
 use continuum_results::write_page;
-use continuum_tests::{process::command, skip};
+use continuum_tests::{browser::Browser, skip};
 use generated::Shape;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-const PROGRAM: &str = "chromium";
+/// For each figure how large it and its data are, and how much wider than the window the page is.
+const MEASURE: &str = "(() => {
+    const size = e => { const b = e.getBoundingClientRect(); return [b.width, b.height]; };
+    const figures = [...document.querySelectorAll('figure')].map(f => ({
+        id: f.id,
+        size: size(f.querySelector('svg')),
+        shapes: f.querySelectorAll('svg polyline, svg polygon, svg circle, svg rect').length,
+        rows: f.querySelectorAll('details tbody tr').length,
+    }));
+    const width = window.innerWidth;
+    const wider = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    const paper = getComputedStyle(document.body).backgroundColor;
+    const ink = getComputedStyle(document.querySelector('svg text')).fill;
+    return { figures, width, wider, paper, ink };
+})()";
 
-/// Says for each figure how large it and its data are, and how much wider than the window the page is; pages themselves
-/// have no scripts.
-const PROBE: &str = "<script>
-const size = e => { const b = e.getBoundingClientRect(); return [b.width, b.height]; };
-const figures = [...document.querySelectorAll('figure')].map(f => ({
-    id: f.id,
-    size: size(f.querySelector('svg')),
-    shapes: f.querySelectorAll('svg polyline, svg polygon, svg circle, svg rect').length,
-    rows: f.querySelectorAll('details tbody tr').length,
-}));
-const wider = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-const paper = getComputedStyle(document.body).backgroundColor;
-const ink = getComputedStyle(document.querySelector('svg text')).fill;
-document.body.innerHTML = '<pre>measured:' + JSON.stringify({ figures, wider, paper, ink }) + ':end</pre>';
-</script></body>";
-
-/// What the probe measured in a window of a size, with what else Chromium is told; what it complains about fails the test.
-fn measure(page: &Path, dir: &Path, more: &[&str]) -> anyhow::Result<Value> {
-    let text = std::fs::read_to_string(page)?.replace("</body>", PROBE);
-    let probed = dir.join("probed.html");
-    std::fs::write(&probed, text)?;
-    let output = command("timeout")
-        .args([
-            "120",
-            PROGRAM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--dump-dom",
-            "--enable-logging=stderr",
-        ])
-        .arg(format!("--user-data-dir={}", dir.join("profile").display()))
-        .args(more)
-        .arg(format!("file://{}", probed.display()))
-        .output()?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let complaints: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("CONSOLE"))
-        .collect();
+/// A browser with the page of a result; what it complains about fails the test.
+fn show(dir: &Path, more: &[&str]) -> anyhow::Result<Browser> {
+    let browser = Browser::new(more)?;
+    browser.open(&format!("file://{}", page(dir)?.display()))?;
+    let complaints = browser.complaints()?;
     ensure!(complaints.is_empty(), "{complaints:?}");
-    let dom = String::from_utf8_lossy(&output.stdout);
-    let measured = dom
-        .split_once("measured:")
-        .and_then(|(_, rest)| rest.split_once(":end"));
-    let (measured, _) =
-        measured.with_context(|| format!("{PROGRAM} printed `{dom}` and said `{said}`"))?;
-    Ok(serde_json::from_str(measured)?)
+    Ok(browser)
 }
 
-fn page(dir: &Path) -> anyhow::Result<std::path::PathBuf> {
+fn page(dir: &Path) -> anyhow::Result<PathBuf> {
     let shape = Shape {
         slower_ms: 100.0,
         ..Shape::default()
@@ -76,9 +49,11 @@ fn page(dir: &Path) -> anyhow::Result<std::path::PathBuf> {
 /// No complaint, every figure drawn with its data, and nothing wider than the window.
 fn windows() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let page = page(dir.path())?;
-    for size in ["--window-size=1280,900", "--window-size=500,900"] {
-        let measured = measure(&page, dir.path(), &[size])?;
+    let browser = show(dir.path(), &[])?;
+    for width in [1280, 500] {
+        browser.resize(width, 900)?;
+        let measured = browser.value(MEASURE)?;
+        ensure!(measured["width"] == width, "{width}: {measured}");
         let figures = measured["figures"].as_array().context("figures")?;
         ensure!(
             figures.len() == 7,
@@ -91,11 +66,11 @@ fn windows() -> anyhow::Result<()> {
             let is_drawn =
                 at_least(&figure["size"][0], 250.0) && at_least(&figure["size"][1], 100.0);
             let has_data = at_least(&figure["shapes"], 1.0) && at_least(&figure["rows"], 1.0);
-            ensure!(is_drawn && has_data, "{size}: {figure}");
+            ensure!(is_drawn && has_data, "{width}: {figure}");
         }
         ensure!(
             measured["wider"] == 0,
-            "{size}: wider than the window by {}",
+            "{width}: wider than the window by {}",
             measured["wider"]
         );
     }
@@ -105,17 +80,11 @@ fn windows() -> anyhow::Result<()> {
 /// A reader who wants dark pages gets light letters on dark paper, in figures too.
 fn dark() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let page = page(dir.path())?;
-    let light = measure(
-        &page,
-        dir.path(),
-        &["--blink-settings=preferredColorScheme=1"],
-    )?;
-    let dark = measure(
-        &page,
-        dir.path(),
-        &["--blink-settings=preferredColorScheme=0"],
-    )?;
+    let scheme = |number: u8| {
+        let setting = format!("--blink-settings=preferredColorScheme={number}");
+        show(dir.path(), &[&setting])?.value(MEASURE)
+    };
+    let (dark, light) = (scheme(0)?, scheme(1)?);
     ensure!(light["paper"] == "rgb(255, 255, 255)", "{light}");
     ensure!(dark["paper"] == "rgb(13, 17, 23)", "{dark}");
     ensure!(
@@ -129,26 +98,7 @@ fn dark() -> anyhow::Result<()> {
 /// It prints to a few sheets of paper.
 fn print() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let page = page(dir.path())?;
-    let pdf = dir.path().join("report.pdf");
-    let status = command("timeout")
-        .args([
-            "120",
-            PROGRAM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-        ])
-        .arg(format!(
-            "--user-data-dir={}",
-            dir.path().join("profile").display()
-        ))
-        .arg(format!("--print-to-pdf={}", pdf.display()))
-        .arg(format!("file://{}", page.display()))
-        .stderr(std::process::Stdio::null())
-        .status()?;
-    ensure!(status.success(), "{status}");
-    let pdf = std::fs::read(&pdf)?;
+    let pdf = show(dir.path(), &[])?.print()?;
     let text = String::from_utf8_lossy(&pdf);
     let sheets = text.matches("/Type /Page\n").count();
     ensure!(

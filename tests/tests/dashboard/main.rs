@@ -1,25 +1,18 @@
-//! The dashboard of real agents in a real browser. Skipped where Chromium's driver is not installed.
+//! The dashboard of real agents in a real browser. Skipped where there is none.
 #![expect(clippy::print_stderr, reason = "reasons for skipping")]
 
-mod browser;
 mod page;
 
-use continuum_tests::process::command;
+use continuum_tests::skip;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Case = fn() -> anyhow::Result<()>;
-
-fn chromium() -> Option<String> {
-    let version = command("chromedriver").arg("--version").output();
-    let has = version.is_ok_and(|output| output.status.success());
-    (!has).then(|| "chromedriver is not installed; apt-get install chromium-driver".into())
-}
 
 fn main() {
     let mut arguments = Arguments::from_args();
     // One at a time: browsers are no small programs.
     arguments.test_threads = Some(1);
-    let missing = chromium();
+    let missing = skip::chromium();
     let trial = |name: &'static str, case: Case| {
         if let Some(why) = &missing {
             eprintln!("skipped: {name}: {why}");

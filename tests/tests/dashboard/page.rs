@@ -1,10 +1,12 @@
 //! What the page shows of agents on loopback.
 
-use crate::browser::Browser;
 use anyhow::{Context, ensure};
-use continuum_tests::ctl::{Ctl, Running};
+use continuum_tests::{
+    browser::Browser,
+    ctl::{Ctl, Running},
+};
 use rustix::process::{Pid, Signal, kill_process};
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 const SOON: Duration = Duration::from_secs(30);
 const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\n[infrastructure.endpoint]\nnodes = 2\ncores = 1\n\
@@ -56,7 +58,7 @@ impl Fixture {
     }
 
     fn browser(&self) -> anyhow::Result<Browser> {
-        let browser = Browser::new()?;
+        let browser = Browser::new(&[])?;
         browser.open(&self.url)?;
         browser
             .wait_for("document.querySelectorAll('#nodes tbody tr:not(.stale)').length === 2")?;
@@ -77,6 +79,15 @@ fn no_complaints(browser: &Browser) -> anyhow::Result<()> {
         "the browser complains: {complaints:?}"
     );
     Ok(())
+}
+
+/// For people, below the build directory.
+fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<PathBuf> {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard");
+    std::fs::create_dir_all(&dir).context("a directory for pictures")?;
+    let path = dir.join(format!("{name}.png"));
+    std::fs::write(&path, browser.picture()?).context("keep a picture")?;
+    Ok(path)
 }
 
 pub(crate) fn figures() -> anyhow::Result<()> {
@@ -107,11 +118,11 @@ pub(crate) fn figures() -> anyhow::Result<()> {
     let nodes = browser.value("document.querySelectorAll('#topology rect').length")?;
     ensure!(nodes == 2, "{nodes} nodes in the picture");
     browser.value(buttons)?;
-    eprintln!("pictures: {}", browser.picture("desktop")?.display());
+    eprintln!("pictures: {}", keep_picture(&browser, "desktop")?.display());
     browser.resize(420, 900)?;
     let fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth";
     browser.wait_for(fits)?;
-    browser.picture("phone")?;
+    keep_picture(&browser, "phone")?;
     no_complaints(&browser)
 }
 
