@@ -37,30 +37,40 @@ impl WebDriverCompatibleCommand for ConsoleLog {
     }
 }
 
-/// One window. Ends with its driver.
+/// Ends with its owner, and its browser with it.
+#[derive(Debug)]
+struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// One window.
 #[derive(Debug)]
 pub struct Browser {
     runtime: Runtime,
     client: Client,
-    driver: Child,
+    _driver: Driver,
 }
 
 impl Drop for Browser {
     fn drop(&mut self) {
         self.runtime.block_on(self.client.clone().close()).ok();
-        self.driver.kill().ok();
-        self.driver.wait().ok();
     }
 }
 
-fn start_driver() -> anyhow::Result<(Child, u16)> {
-    let mut driver = command("chromedriver")
+fn start_driver() -> anyhow::Result<(Driver, u16)> {
+    let driver = command("chromedriver")
         .arg("--port=0")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .context("start chromedriver")?;
-    let output = driver.stdout.take().context("its output")?;
+    let mut driver = Driver(driver);
+    let output = driver.0.stdout.take().context("its output")?;
     for line in BufReader::new(output).lines() {
         let line = line.context("read what chromedriver says")?;
         if let Some((_, port)) = line.rsplit_once("successfully on port ") {
@@ -96,7 +106,7 @@ impl Browser {
         Ok(Self {
             runtime,
             client,
-            driver,
+            _driver: driver,
         })
     }
 
