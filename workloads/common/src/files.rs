@@ -53,6 +53,13 @@ pub fn replace(path: &Path, mode: Option<u32>, content: impl AsRef<[u8]>) -> Res
     new.put()
 }
 
+/// Likewise, for what is written often and is of no use after a power failure, which may leave nothing of it.
+pub fn replace_unsynced(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    let mut new = NewFile::of(path, None)?;
+    new.file().write_all(content.as_ref())?;
+    new.file.persist(path).map(drop).map_err(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +80,8 @@ mod tests {
             replace(&path, None, content).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
+        replace_unsynced(&path, "three").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "three");
         assert_eq!(names(dir.path()), ["state.json"]);
     }
 

@@ -1,12 +1,13 @@
 //! How a run goes, in a file beside the state of its deployment: `dashboard` and `status` read it without a lock.
 
 use crate::{report::ControllerEvent, session::Session};
+use continuum_common::files::replace_unsynced;
 use continuum_config::Benchmark;
 use continuum_host::{error::Error, progress::Progress, state::Deployment};
 use continuum_model::{ControllerTime, LiveRun, Report, TimelineMark};
 use rustix::process::{Pid, test_kill_process};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -126,17 +127,10 @@ impl LiveRunFile {
         };
         let text = serde_json::to_vec(&*run).unwrap_or_default();
         drop(run);
-        if let Err(error) = replace(&self.path, &text) {
+        if let Err(error) = replace_unsynced(&self.path, &text) {
             tracing::debug!("write {}: {error}", self.path.display());
         }
     }
-}
-
-/// Readers see the old one or the new one. What a power cut leaves of it does not matter.
-fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("json.new");
-    std::fs::write(&new, text)?;
-    std::fs::rename(new, path)
 }
 
 #[cfg(test)]
