@@ -99,10 +99,17 @@ impl Delivery {
             members,
             ..
         } = self;
+        let Some(first) = members.first() else {
+            return Ok(BTreeMap::new());
+        };
         let carrier = match how {
-            KubeDeployment::Pod => job::job_of_pods(application, id, members, deadline)?,
+            KubeDeployment::Pod => {
+                let job = job::job_of_pods(application, id, first, members, deadline);
+                Some(job?)
+            }
             KubeDeployment::Container => {
-                job::job_of_containers(application, id, members, deadline)?
+                let job = job::job_of_containers(application, id, first, members, deadline);
+                Some(job?)
             }
             KubeDeployment::File | KubeDeployment::Call => None,
         };

@@ -165,12 +165,10 @@ const THIS_NODE: &str = "CONTINUUM_NODE";
 pub(super) fn job_of_pods(
     application: &str,
     id: &str,
+    first: &Member,
     members: &[Member],
     deadline: Duration,
-) -> Result<Option<Job>, Error> {
-    let Some(first) = members.first() else {
-        return Ok(None);
-    };
+) -> Result<Job, Error> {
     let mut spec: Value = serde_json::from_str(&first.run.spec_json)
         .map_err(|source| ClusterError::job(id, source))?;
     let unknown = "\u{1}node";
@@ -213,7 +211,7 @@ pub(super) fn job_of_pods(
         // Each once, and one that fails takes none of the others with it.
         "backoffLimitPerIndex": 0,
     });
-    whole(application, &first.run.bench, id, deadline, &how, &pod).map(Some)
+    whole(application, &first.run.bench, id, deadline, &how, &pod)
 }
 
 /// Name of a container among several.
@@ -225,12 +223,10 @@ pub(super) fn container_name(application: &str, index: usize) -> String {
 pub(super) fn job_of_containers(
     application: &str,
     id: &str,
+    first: &Member,
     members: &[Member],
     deadline: Duration,
-) -> Result<Option<Job>, Error> {
-    let Some(first) = members.first() else {
-        return Ok(None);
-    };
+) -> Result<Job, Error> {
     let containers = members.iter().enumerate().map(|(index, member)| {
         let mut container = container(application, &member.run, &member.image, None);
         container["name"] = json!(container_name(application, index));
@@ -240,7 +236,7 @@ pub(super) fn job_of_containers(
     let mut pod = pod_spec(&containers, json!({ "emptyDir": {} }));
     pod["nodeSelector"] = json!({ HOST: node_name(&first.node) });
     let once = json!({ "backoffLimit": 0 });
-    whole(application, &first.run.bench, id, deadline, &once, &pod).map(Some)
+    whole(application, &first.run.bench, id, deadline, &once, &pod)
 }
 
 #[cfg(test)]
