@@ -6,10 +6,11 @@ use super::{
     plain,
 };
 use crate::session::Session;
-use continuum_agents::{OpenPorts, TrainResult, Transferred};
+use continuum_agents::{Agent, OpenPorts, TrainResult, Transferred};
 use continuum_host::error::{Error, chain};
 use continuum_model::{LinkClass, Measured, Measurements, NodePlan, Quantity, Spread, Subject};
 use continuum_plan::verify::Way;
+use futures_util::future::BoxFuture;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
@@ -168,6 +169,38 @@ fn ports<'a>(
     found.as_ref().map_err(Clone::clone)
 }
 
+/// What came of sending in each direction; those of a group send at the same time.
+async fn send_all<'a, T>(
+    session: &Session,
+    directions: &[Direction<'a>],
+    most_bytes: u64,
+    rate_mbit: impl Fn(&Direction<'_>) -> f64,
+    send: impl for<'b> Fn(
+        &'b dyn Agent,
+        &'b OpenPorts,
+        &Direction<'_>,
+    ) -> BoxFuture<'b, Result<T, Error>>,
+) -> Vec<(Direction<'a>, Result<T, String>)> {
+    let opened = &open_ports(session, directions, most_bytes).await;
+    let groups = transfer_groups(directions.iter().copied(), Direction::nodes, rate_mbit);
+    let mut all = Vec::new();
+    for group in groups {
+        let send = &send;
+        let sends = group.into_iter().map(|direction| async move {
+            let sent = async {
+                let ports = ports(opened, &direction.to.name)?;
+                let agent = session.agent(&direction.from.name);
+                let agent = agent.map_err(|error| chain(&error))?;
+                let sent = send(&**agent, ports, &direction).await;
+                sent.map_err(|error| chain(&error))
+            };
+            (direction, sent.await)
+        });
+        all.extend(futures_util::future::join_all(sends).await);
+    }
+    all
+}
+
 /// Loss and reordering by datagrams. What is lost both ways together replaces what echo requests told.
 pub(super) async fn trains(
     session: &Session,
@@ -176,39 +209,24 @@ pub(super) async fn trains(
     found: &mut Measurements,
     cost: &mut Cost,
 ) {
-    if directions.is_empty() {
-        return;
-    }
-    let opened = open_ports(session, directions, 0).await;
+    let spec = |direction: &Direction<'_>| pace.train(direction.class, direction.round_trip_ms);
     let rate = |direction: &Direction<'_>| direction.class.link.rate_mbit / 10.0;
-    let groups = transfer_groups(directions.iter().copied(), Direction::nodes, rate);
+    let sent = send_all(session, directions, 0, rate, |agent, ports, direction| {
+        agent.train(ports, spec(direction))
+    });
     let mut results: BTreeMap<Subject, TrainResult> = BTreeMap::new();
-    for group in groups {
-        let sends = group.iter().map(|direction| {
-            let opened = &opened;
-            async move {
-                let spec = pace.train(direction.class, direction.round_trip_ms);
-                let ports = ports(opened, &direction.to.name)?;
-                let agent = session.agent(&direction.from.name);
-                let agent = agent.map_err(|error| chain(&error))?;
-                let sent = agent.train(ports, spec).await;
-                let sent = sent.map_err(|error| chain(&error))?;
-                Ok((sent, (spec.interval * spec.count).as_secs_f64()))
+    for (direction, sent) in sent.await {
+        let number = sent.map(|train| {
+            cost.network_bytes += train.bytes;
+            results.insert(direction.subject(), train);
+            let late = f64::from(train.reordered) / f64::from(train.received.max(1));
+            let spec = spec(&direction);
+            Measured {
+                samples: train.sent,
+                ..plain(100.0 * late, (spec.interval * spec.count).as_secs_f64())
             }
         });
-        let sent: Vec<Result<_, String>> = futures_util::future::join_all(sends).await;
-        for (direction, sent) in group.iter().zip(sent) {
-            let number = sent.map(|(train, seconds)| {
-                cost.network_bytes += train.bytes;
-                results.insert(direction.subject(), train);
-                let late = f64::from(train.reordered) / f64::from(train.received.max(1));
-                Measured {
-                    samples: train.sent,
-                    ..plain(100.0 * late, seconds)
-                }
-            });
-            found.insert((direction.subject(), Quantity::Reordering), number);
-        }
+        found.insert((direction.subject(), Quantity::Reordering), number);
     }
     for (subject, there) in &results {
         let back = subject
@@ -239,37 +257,27 @@ pub(super) async fn transfers(
     found: &mut Measurements,
     cost: &mut Cost,
 ) {
-    if directions.is_empty() {
-        return;
-    }
     let spec = |direction: &Direction<'_>| pace.transfer(direction.class, direction.round_trip_ms);
-    let most_bytes = directions.iter().map(|d| spec(d).most_bytes).max();
-    let opened = open_ports(session, directions, most_bytes.unwrap_or_default()).await;
     let rate = |direction: &Direction<'_>| direction.class.link.rate_mbit;
-    let groups = transfer_groups(directions.iter().copied(), Direction::nodes, rate);
-    for group in groups {
-        let sends = group.iter().map(|direction| {
-            let opened = &opened;
-            async move {
-                let ports = ports(opened, &direction.to.name)?;
-                let agent = session.agent(&direction.from.name);
-                let agent = agent.map_err(|error| chain(&error))?;
-                let sent = agent.transfer(ports, spec(direction)).await;
-                sent.map_err(|error| chain(&error))
-            }
+    let most_bytes = directions.iter().map(|d| spec(d).most_bytes).max();
+    let most_bytes = most_bytes.unwrap_or_default();
+    let sent = send_all(
+        session,
+        directions,
+        most_bytes,
+        rate,
+        |agent, ports, direction| agent.transfer(ports, spec(direction)),
+    );
+    for (direction, sent) in sent.await {
+        cost.network_bytes += sent.as_ref().map_or(0, |sent| sent.received_bytes);
+        let number = sent.and_then(|sent| {
+            let rate = rate_mbit(&sent).ok_or("too few bytes came to tell a rate by")?;
+            Ok(Measured {
+                samples: (sent.counted_bytes / u64::from(sent.mtu_bytes.max(1))) as u32,
+                ..plain(rate, sent.counted.as_secs_f64())
+            })
         });
-        let sent: Vec<Result<Transferred, String>> = futures_util::future::join_all(sends).await;
-        for (direction, sent) in group.iter().zip(sent) {
-            cost.network_bytes += sent.as_ref().map_or(0, |sent| sent.received_bytes);
-            let number = sent.and_then(|sent| {
-                let rate = rate_mbit(&sent).ok_or("too few bytes came to tell a rate by")?;
-                Ok(Measured {
-                    samples: (sent.counted_bytes / u64::from(sent.mtu_bytes.max(1))) as u32,
-                    ..plain(rate, sent.counted.as_secs_f64())
-                })
-            });
-            found.insert((direction.subject(), Quantity::Rate), number);
-        }
+        found.insert((direction.subject(), Quantity::Rate), number);
     }
 }
 
