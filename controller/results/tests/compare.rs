@@ -15,7 +15,7 @@ fn repeated(below: &Path, name: &str, shape: Shape, runs: u64) -> PathBuf {
             seed: shape.seed + number,
             ..shape
         };
-        shape.write(&dir.join(format!("run{number}")));
+        shape.write(&dir.join(format!("run{number}"))).unwrap();
     }
     dir
 }
@@ -70,13 +70,13 @@ fn runs_of_the_same_thing_do_not_differ_and_a_slower_link_is_found_in_its_stages
 fn single_runs_are_compared_by_slices_of_their_time_and_that_is_said() {
     let dir = tempfile::tempdir().unwrap();
     let (first, slower) = (dir.path().join("a"), dir.path().join("b"));
-    Shape::default().write(&first);
+    Shape::default().write(&first).unwrap();
     let shape = Shape {
         latency_ms: 40.0,
         seed: 9,
         ..Shape::default()
     };
-    shape.write(&slower);
+    shape.write(&slower).unwrap();
     let comparison = compare(&first, &slower);
     assert!(
         comparison.conclusion().contains("2_uplink"),

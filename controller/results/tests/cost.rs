@@ -18,7 +18,7 @@ fn a_page_of_many_photos() {
             slower_ms: 100.0,
             ..Shape::default()
         };
-        shape.write(dir.path());
+        shape.write(dir.path()).unwrap();
         let begun = Instant::now();
         let page = write_page(dir.path()).unwrap();
         let seconds = begun.elapsed().as_secs_f64();
@@ -31,7 +31,7 @@ fn a_page_of_many_photos() {
 #[ignore = "a measurement"]
 fn a_sample_in_a_file() {
     let dir = tempfile::tempdir().unwrap();
-    Shape::default().write(dir.path());
+    Shape::default().write(dir.path()).unwrap();
     let text = std::fs::read_to_string(dir.path().join("samples.csv")).unwrap();
     let (samples, _) = Sample::read(&text);
     let begun = Instant::now();

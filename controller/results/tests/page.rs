@@ -8,7 +8,7 @@ use generated::Shape;
 
 fn page_of(shape: Shape) -> String {
     let dir = tempfile::tempdir().unwrap();
-    shape.write(dir.path());
+    shape.write(dir.path()).unwrap();
     std::fs::read_to_string(write_page(dir.path()).unwrap()).unwrap()
 }
 
@@ -74,7 +74,7 @@ fn a_percentile_of_too_few_photos_is_a_dash_with_its_reason() {
 #[test]
 fn what_was_measured_stands_beside_what_was_asked() {
     let dir = tempfile::tempdir().unwrap();
-    Shape::default().write(dir.path());
+    Shape::default().write(dir.path()).unwrap();
     let path = dir.path().join("result.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -103,7 +103,7 @@ fn what_was_measured_stands_beside_what_was_asked() {
 #[test]
 fn texts_of_a_result_cannot_become_parts_of_its_page() {
     let dir = tempfile::tempdir().unwrap();
-    Shape::default().write(dir.path());
+    Shape::default().write(dir.path()).unwrap();
     let path = dir.path().join("result.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let name = "\"name\": \"<script>alert(1)</script>\"";
@@ -115,7 +115,7 @@ fn texts_of_a_result_cannot_become_parts_of_its_page() {
 #[test]
 fn figures_are_files_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    Shape::default().write(dir.path());
+    Shape::default().write(dir.path()).unwrap();
     let files = write_figures(dir.path()).unwrap();
     assert_eq!(files.len(), 7, "{files:?}");
     for file in files {
