@@ -1,6 +1,6 @@
 //! A result directory as one file, for another machine.
 
-use crate::error::ResultsError;
+use crate::{error::ResultsError, read::is_result};
 use continuum_common::files::NewFile;
 use continuum_host::error::Error;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -9,9 +9,11 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+const LEADS_ELSEWHERE: &str = "it has a path that leads elsewhere; it is no archive of `bundle`";
+
 /// Writes a result directory with everything in it to a `.tar.gz`, whole or not at all.
 pub fn pack(dir: &Path, file: &Path) -> Result<(), Error> {
-    if !dir.join("result.json").is_file() {
+    if !is_result(dir) {
         return Err(Error::Words {
             doing: format!("bundle `{}`", dir.display()),
             why: "there is no result.json in it; name a directory that `bench` or `run` made"
@@ -47,9 +49,7 @@ pub fn unpack(file: &Path, below: &Path) -> Result<PathBuf, Error> {
         let mut entry = entry.map_err(failed)?;
         let path = entry.path().map_err(failed)?.into_owned();
         let Some(Component::Normal(first)) = path.components().next() else {
-            return Err(refused(
-                "it has a path that leads elsewhere; it is no archive of `bundle`",
-            ));
+            return Err(refused(LEADS_ELSEWHERE));
         };
         let first = PathBuf::from(first);
         let is_plain =
@@ -61,13 +61,11 @@ pub fn unpack(file: &Path, below: &Path) -> Result<PathBuf, Error> {
         }
         name = Some(first);
         if !entry.unpack_in(below).map_err(failed)? {
-            return Err(refused(
-                "it has a path that leads elsewhere; it is no archive of `bundle`",
-            ));
+            return Err(refused(LEADS_ELSEWHERE));
         }
     }
     let dir = name.map(|name| below.join(name));
-    dir.filter(|dir| dir.join("result.json").is_file())
+    dir.filter(|dir| is_result(dir))
         .ok_or_else(|| refused("there is no result in it"))
 }
 

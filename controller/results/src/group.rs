@@ -1,6 +1,9 @@
 //! Runs that were made alike.
 
-use crate::{read::RunFiles, sweep::SWEEP_FILE};
+use crate::{
+    read::{RunFiles, is_result},
+    sweep::SWEEP_FILE,
+};
 use continuum_host::error::Error;
 use continuum_workload_core::stats::quantile;
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ fn below(dir: &Path) -> Result<Vec<PathBuf>, Error> {
         let is_hidden = path
             .file_name()
             .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !is_hidden && path.join("result.json").is_file() {
+        if !is_hidden && is_result(&path) {
             dirs.push(path);
         }
     }
@@ -62,7 +65,7 @@ impl Group {
                 why: "it is a sweep, whose runs differ; name two of the directories in it".into(),
             });
         }
-        let dirs = if dir.join("result.json").is_file() {
+        let dirs = if is_result(dir) {
             vec![dir.to_owned()]
         } else {
             below(dir)?

@@ -4,7 +4,7 @@ use crate::{
     error::ResultsError,
     figures::{LATENCY, NODES},
     page::{PAGE_FILE, run},
-    read::RunFiles,
+    read::{RunFiles, is_result},
     summary::Summary,
     sweep::Sweep,
     whole::write_whole,
@@ -17,7 +17,7 @@ pub fn write_page(dir: &Path) -> Result<PathBuf, Error> {
     let path = dir.join(PAGE_FILE);
     if let Some(sweep) = Sweep::read(dir)? {
         sweep.write_page(dir)?;
-    } else if dir.join("result.json").is_file() {
+    } else if is_result(dir) {
         let page = run::page(&RunFiles::read(dir)?)?;
         write_whole(&path, &page.render()?)?;
     } else {

@@ -7,7 +7,7 @@ use crate::{
 };
 use continuum_host::{context::Context, error::Error, process};
 use continuum_provider::Allow;
-use continuum_results::{pack, unpack};
+use continuum_results::{is_result, pack, unpack};
 use serde_json::json;
 use std::{
     path::{Path, PathBuf},
@@ -79,7 +79,7 @@ pub(super) async fn repeat(
 fn new_result(dir: &Path, original: &Path) -> Result<Option<PathBuf>, Error> {
     for entry in std::fs::read_dir(dir).map_err(Error::file("list", dir))? {
         let path = entry.map_err(Error::file("list", dir))?.path();
-        if path != *original && path.join("result.json").is_file() {
+        if path != *original && is_result(&path) {
             return Ok(Some(path));
         }
     }

@@ -1,7 +1,7 @@
 //! Results that a deployment left, as a list.
 
 use continuum_dashboard::PastResult;
-use continuum_results::PAGE_FILE;
+use continuum_results::{PAGE_FILE, RESULT_FILE};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -80,7 +80,7 @@ impl Results {
 }
 
 fn validity(dir: &Path) -> String {
-    let file = std::fs::File::open(dir.join("result.json"));
+    let file = std::fs::File::open(dir.join(RESULT_FILE));
     let judged = file.map(|file| serde_json::from_reader(std::io::BufReader::new(file)));
     match judged {
         Ok(Ok(Judged { validity })) => validity,

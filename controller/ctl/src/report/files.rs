@@ -5,7 +5,7 @@ use continuum_config::{Config, to_toml};
 use continuum_host::{error::Error, progress::StageTime, state::Deployment};
 use continuum_model::{Installation, NodePlan, NodeRun, Phase, Plan};
 use continuum_plan::links_of;
-use continuum_results::{write_page, write_whole};
+use continuum_results::{RESULT_FILE, RESULT_SCHEMA_VERSION, write_page, write_whole};
 use continuum_workload_core::{
     call::CALL_COLUMNS, csv_records::csv_record, photo_sample::SAMPLE_COLUMNS,
 };
@@ -18,8 +18,6 @@ use time::{OffsetDateTime, macros::format_description};
 
 /// The config that was in force; `run` with it makes the same again.
 pub const CONFIG_FILE: &str = "config.toml";
-/// Version of `result.json`.
-const SCHEMA_VERSION: u32 = 2;
 
 /// Where the result of a run goes. Its directory is there when everything in it is.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ fn write(
     let logs = dir.join("logs");
     std::fs::create_dir(&logs).map_err(Error::file("create", &logs))?;
     let result = json!({
-        "schema": SCHEMA_VERSION,
+        "schema": RESULT_SCHEMA_VERSION,
         "name": config.name,
         "begun_unix_ns": bench.begun_unix_ns,
         "load_unix_ns": bench.load_unix_ns,
@@ -156,8 +154,8 @@ fn write(
         "function_pods": bench.function_pods,
         "runs": bench.runs.iter().map(|run| run_json(run, &bench.runs)).collect::<Vec<_>>(),
     });
-    let text = serde_json::to_string_pretty(&result).map_err(Error::encode("result.json"))?;
-    save("result.json", text)?;
+    let text = serde_json::to_string_pretty(&result).map_err(Error::encode(RESULT_FILE))?;
+    save(RESULT_FILE, text)?;
     save(CONFIG_FILE, to_toml(config))?;
     for table in &bench.report.tables {
         save(table.file, table.to_csv())?;

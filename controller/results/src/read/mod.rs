@@ -6,6 +6,7 @@ mod result_file;
 
 pub(crate) use metrics::NodeSeries;
 pub(crate) use photos::{Latency, Stages};
+pub use result_file::{RESULT_FILE, RESULT_SCHEMA_VERSION, is_result};
 pub(crate) use result_file::{ResultFile, ResultTable, StageRow};
 
 use crate::error::ResultsError;

@@ -10,8 +10,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 
-/// Newest version of the file that is understood.
-pub(crate) const SCHEMA_VERSION: u32 = 2;
+/// What a run left, in its directory.
+pub const RESULT_FILE: &str = "result.json";
+/// Version of it that is written, and the newest that is understood.
+pub const RESULT_SCHEMA_VERSION: u32 = 2;
+
+/// Whether a directory is that of a result.
+pub fn is_result(dir: &Path) -> bool {
+    dir.join(RESULT_FILE).is_file()
+}
 
 /// `result.json`. Fields that older versions did not have are empty there.
 #[derive(Debug, Deserialize)]
@@ -140,15 +147,15 @@ struct Version {
 impl ResultFile {
     /// Of a result directory. A version that this program does not know is refused by its number.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
-        let path = dir.join("result.json");
+        let path = dir.join(RESULT_FILE);
         let text = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
         let refused = |source: serde_json::Error| {
             let path = path.clone();
             ResultsError::Result { path, source }
         };
         let Version { schema } = serde_json::from_str(&text).map_err(refused)?;
-        if schema > SCHEMA_VERSION {
-            let known = SCHEMA_VERSION;
+        if schema > RESULT_SCHEMA_VERSION {
+            let known = RESULT_SCHEMA_VERSION;
             let newer = ResultsError::NewerSchema {
                 path,
                 schema,
