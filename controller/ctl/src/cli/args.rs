@@ -10,7 +10,8 @@ use super::{
     output::Format,
     verify::Verify,
 };
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use continuum_provider::Allow;
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Whether a command line that is not understood asks for JSON all the same.
@@ -52,6 +53,26 @@ pub(crate) struct Arguments {
     pub(crate) quiet: bool,
 }
 
+// A doc comment here would replace what `--help` says of each command that has these options.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct AllowArguments {
+    /// Go on although the provider cannot emulate links
+    #[arg(long)]
+    allow_unemulated: bool,
+    /// Go on although limits cannot be enforced here; the result says so
+    #[arg(long)]
+    allow_unlimited: bool,
+}
+
+impl From<AllowArguments> for Allow {
+    fn from(allow: AllowArguments) -> Self {
+        Self {
+            unemulated: allow.allow_unemulated,
+            unlimited: allow.allow_unlimited,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make what the config describes; repeating it continues or changes nothing
@@ -67,12 +88,8 @@ pub(crate) enum Command {
         /// Remove everything again when it fails
         #[arg(long)]
         rollback: bool,
-        /// Go on although the provider cannot emulate links
-        #[arg(long)]
-        allow_unemulated: bool,
-        /// Go on although limits cannot be enforced here; the result says so
-        #[arg(long)]
-        allow_unlimited: bool,
+        #[command(flatten)]
+        allow: AllowArguments,
         /// Measure whether links and machines are what was asked for
         #[arg(long, value_enum, default_value_t)]
         verify: Verify,
@@ -118,12 +135,8 @@ pub(crate) enum Command {
         /// Where result directories go
         #[arg(long, default_value = "results")]
         results: PathBuf,
-        /// Go on although the provider cannot emulate links
-        #[arg(long)]
-        allow_unemulated: bool,
-        /// Go on although limits cannot be enforced here; the result says so
-        #[arg(long)]
-        allow_unlimited: bool,
+        #[command(flatten)]
+        allow: AllowArguments,
         /// Measure, before and after, whether links and machines are what was asked for; what is not makes the result
         /// invalid
         #[arg(long, value_enum, default_value_t)]
@@ -142,12 +155,8 @@ pub(crate) enum Command {
         /// Where its results go, and are looked for when it goes on; `results/sweep_NAME` when none is given
         #[arg(long)]
         results: Option<PathBuf>,
-        /// Go on although the provider cannot emulate links
-        #[arg(long)]
-        allow_unemulated: bool,
-        /// Go on although limits cannot be enforced here; the result says so
-        #[arg(long)]
-        allow_unlimited: bool,
+        #[command(flatten)]
+        allow: AllowArguments,
         /// Measure, before and after each run, whether links and machines are what was asked for
         #[arg(long, value_enum, default_value_t)]
         verify: Verify,
@@ -266,12 +275,8 @@ pub(crate) enum Command {
         /// Where both results go
         #[arg(long, default_value = "results")]
         results: PathBuf,
-        /// Go on although the provider cannot emulate links
-        #[arg(long)]
-        allow_unemulated: bool,
-        /// Go on although limits cannot be enforced here; the result says so
-        #[arg(long)]
-        allow_unlimited: bool,
+        #[command(flatten)]
+        allow: AllowArguments,
     },
     /// What differs between runs: config, machines, software, and results by more than chance
     #[command(

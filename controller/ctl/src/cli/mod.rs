@@ -38,14 +38,11 @@ use continuum_host::{
 };
 use continuum_images::cache::Cache;
 use continuum_plan::load;
-use continuum_provider::{
-    Allow,
-    uml::{namespace as uml_namespace, supervisor},
-};
+use continuum_provider::uml::{namespace as uml_namespace, supervisor};
 use namespace::Entered;
 use output::{Format, Output};
 use serde_json::json;
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{net::TcpListener, path::Path, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Parses, runs, and turns the outcome into an exit code.
@@ -191,99 +188,91 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         chosen: entered.chosen.clone(),
     };
     watch_signals(context.cancel.clone())?;
-    let set = &arguments.set;
-    let result = match command {
+    let dashboard = entered.dashboard.take();
+    let result = with_context(&context, output, &arguments.set, command, dashboard).await;
+    context.progress.finish();
+    let left = namespace::leave(&context.root, &entered).await;
+    result.and(left)
+}
+
+/// Commands that need the state directory.
+async fn with_context(
+    context: &Context,
+    output: &Output,
+    set: &[String],
+    command: Command,
+    dashboard: Option<(String, TcpListener)>,
+) -> Result<(), Error> {
+    match command {
         Command::Up {
             config,
             dry_run,
             rollback,
-            allow_unemulated,
-            allow_unlimited,
+            allow,
             verify,
         } => {
             let options = lifecycle::UpOptions {
                 verify: verify.into(),
                 dry_run,
                 rollback,
-                allow: Allow {
-                    unemulated: allow_unemulated,
-                    unlimited: allow_unlimited,
-                },
+                allow: allow.into(),
             };
-            lifecycle::up(&context, output, &config, set, options).await
+            lifecycle::up(context, output, &config, set, options).await
         }
         Command::Bench {
             config,
-            repeat: 1,
-            results,
-            verify,
-        } => lifecycle::bench(&context, output, &config, set, &results, verify.into()).await,
-        Command::Bench {
-            config,
-            repeat: times,
+            repeat,
             results,
             verify,
         } => {
             let mode = verify.into();
-            repeat::bench(&context, output, &config, set, &results, (times, mode)).await
+            if repeat == 1 {
+                lifecycle::bench(context, output, &config, set, &results, mode).await
+            } else {
+                repeat::bench(context, output, &config, set, &results, (repeat, mode)).await
+            }
         }
-        Command::Down { config, all } => lifecycle::down(&context, output, config, set, all).await,
+        Command::Down { config, all } => lifecycle::down(context, output, config, set, all).await,
         Command::Run {
             config,
             keep,
             results,
-            allow_unemulated,
-            allow_unlimited,
+            allow,
             verify,
         } => {
             let options = lifecycle::RunOptions {
                 keep,
-                allow: Allow {
-                    unemulated: allow_unemulated,
-                    unlimited: allow_unlimited,
-                },
+                allow: allow.into(),
                 verify: verify.into(),
             };
-            lifecycle::run(&context, output, &config, set, &results, options).await
+            lifecycle::run(context, output, &config, set, &results, options).await
         }
         Command::Sweep {
             config,
             vary,
             results,
-            allow_unemulated,
-            allow_unlimited,
+            allow,
             verify,
         } => {
-            let allow = Allow {
-                unemulated: allow_unemulated,
-                unlimited: allow_unlimited,
-            };
-            let wanted = (allow, verify.into());
-            sweep::sweep(&context, output, &config, set, &vary, results, wanted).await
+            let wanted = (allow.into(), verify.into());
+            sweep::sweep(context, output, &config, set, &vary, results, wanted).await
         }
         Command::Repeat {
             archive,
             results,
-            allow_unemulated,
-            allow_unlimited,
-        } => {
-            let allow = Allow {
-                unemulated: allow_unemulated,
-                unlimited: allow_unlimited,
-            };
-            archive::repeat(&context, output, &archive, &results, allow).await
-        }
-        Command::List => or_interrupted(&context, inspect::list(&context, output)).await,
+            allow,
+        } => archive::repeat(context, output, &archive, &results, allow.into()).await,
+        Command::List => or_interrupted(context, inspect::list(context, output)).await,
         Command::Status {
             name: Some(name),
             watch: true,
-        } => status_watch::watch(&context, &name).await,
+        } => status_watch::watch(context, &name).await,
         Command::Status { name, .. } => {
-            or_interrupted(&context, inspect::status(&context, output, name)).await
+            or_interrupted(context, inspect::status(context, output, name)).await
         }
-        Command::Dashboard { token, results, .. } => match entered.dashboard.take() {
+        Command::Dashboard { token, results, .. } => match dashboard {
             Some((name, listener)) => {
-                dashboard::run(&context, output, &name, &results, listener, token).await
+                dashboard::run(context, output, &name, &results, listener, token).await
             }
             None => Ok(()),
         },
@@ -293,20 +282,20 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
             source,
             lines,
         } => {
-            let logs = inspect::logs(&context, output, &name, node, &source, lines);
-            or_interrupted(&context, logs).await
+            let logs = inspect::logs(context, output, &name, node, &source, lines);
+            or_interrupted(context, logs).await
         }
         Command::Ssh {
             name,
             node,
             command,
-        } => ssh::ssh(&context, &name, &node, &command),
-        Command::Network { name, action } => network::run(&context, output, &name, &action).await,
+        } => ssh::ssh(context, &name, &node, &command),
+        Command::Network { name, action } => network::run(context, output, &name, &action).await,
         Command::Agent { name, node, action } => {
-            or_interrupted(&context, agent::run(&context, output, &name, &node, action)).await
+            or_interrupted(context, agent::run(context, output, &name, &node, action)).await
         }
         Command::Functions { name, action } => {
-            or_interrupted(&context, functions::run(&context, output, &name, action)).await
+            or_interrupted(context, functions::run(context, output, &name, action)).await
         }
         Command::Config { .. }
         | Command::Report { .. }
@@ -315,21 +304,18 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         | Command::Guest { .. }
         | Command::HoldNamespace { .. } => Ok(()),
         Command::ChooseProvider { config } => {
-            let checked = find_config(&context, &config, set)?;
-            let choice = continuum_provider::choose(&context, &checked.config).await?;
+            let checked = find_config(context, &config, set)?;
+            let choice = continuum_provider::choose(context, &checked.config).await?;
             output.text(&json!(choice).to_string());
             Ok(())
         }
-        Command::Image { action } => image::run(&context, output, action),
-        Command::Artifact { action } => artifact::run(&context, output, action),
+        Command::Image { action } => image::run(context, output, action),
+        Command::Artifact { action } => artifact::run(context, output, action),
         Command::Doctor { config } => {
-            let doctor = doctor::run(&context, output, config.as_deref(), set);
-            or_interrupted(&context, doctor).await
+            let doctor = doctor::run(context, output, config.as_deref(), set);
+            or_interrupted(context, doctor).await
         }
-    };
-    context.progress.finish();
-    let left = namespace::leave(&context.root, &entered).await;
-    result.and(left)
+    }
 }
 
 /// For commands that only ask: there is nothing to be finished when the user has heard enough.
