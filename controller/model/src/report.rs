@@ -27,6 +27,14 @@ impl Validity {
             Self::Invalid => "invalid",
         }
     }
+
+    /// For people: what must not be used stands out.
+    pub fn loud_name(self) -> &'static str {
+        match self {
+            Self::Invalid => "INVALID",
+            other => other.name(),
+        }
+    }
 }
 
 /// Tables and judgement of one run.

@@ -1,7 +1,7 @@
 //! Runs of one thing, repeated: mean, spread and interval over runs.
 
 use crate::{
-    data_table::{DataTable, NONE, number},
+    data_table::{DataTable, NONE, number, optional},
     group::Group,
     page::{Badge, List, PAGE_FILE, Page, Section},
     statistics::Spread,
@@ -117,12 +117,11 @@ impl Summary {
             let interval = s
                 .interval_95
                 .map(|(from, to)| format!("{} … {}", number(from), number(to)));
-            let stdev = s.stdev.map_or_else(|| NONE.to_owned(), number);
             vec![
                 stage.stage.clone(),
                 stage.percentile.to_owned(),
                 number(s.mean),
-                stdev,
+                optional(s.stdev),
                 number(s.least),
                 number(s.most),
                 interval.unwrap_or_else(|| NONE.to_owned()),

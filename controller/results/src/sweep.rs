@@ -3,14 +3,14 @@
 mod page;
 
 use crate::{
-    data_table::{NONE, number},
+    data_table::{NONE, optional},
     error::ResultsError,
     page::PAGE_FILE,
     read::{ResultFile, StageRow},
     whole::write_whole,
 };
 use continuum_host::error::Error;
-use continuum_model::{END_TO_END, Validity};
+use continuum_model::END_TO_END;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 
@@ -212,23 +212,17 @@ impl Outcome {
     fn row(&self) -> Vec<String> {
         let result = &self.result;
         let whole = result.stages_ms.get(END_TO_END);
-        let ms = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), number);
         let answered = result
             .counts
             .get("answered")
             .map_or_else(|| NONE.to_owned(), u64::to_string);
-        let verdict = match result.validity {
-            Validity::Invalid => "INVALID",
-            Validity::Valid => "valid",
-            Validity::Unverified => "unverified",
-        };
         let mut row = self.values.clone();
         row.extend([
             answered,
-            ms(whole.map(|w| w.p50_ms)),
-            ms(whole.and_then(StageRow::p95_ms)),
-            ms(whole.and_then(StageRow::p99_ms)),
-            verdict.to_owned(),
+            optional(whole.map(|w| w.p50_ms)),
+            optional(whole.and_then(StageRow::p95_ms)),
+            optional(whole.and_then(StageRow::p99_ms)),
+            result.validity.loud_name().to_owned(),
         ]);
         row
     }

@@ -20,7 +20,6 @@ use continuum_host::{
 };
 use continuum_model::{Validity, VerifyMode};
 use continuum_provider::Allow;
-use continuum_results::PAGE_FILE;
 use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
 use serde_json::json;
 use std::path::Path;
@@ -265,20 +264,14 @@ fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Erro
         });
         output.table(&["after", "by", "what happened"], rows.collect());
     }
-    let validity = match report.validity {
-        Validity::Valid => "valid",
-        Validity::Unverified => "unverified",
-        Validity::Invalid => "INVALID",
-    };
-    output.text(&format!("validity: {validity}"));
+    output.text(&format!("validity: {}", report.validity.loud_name()));
     for reason in report.invalid.iter().chain(&report.notes) {
         output.text(&format!("  {reason}"));
     }
     for (when, verification) in bench.verification.all() {
         output.text(&verify::cost(when, verification));
     }
-    output.text(&format!("results: {}", dir.display()));
-    output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
+    output.places(&dir);
     output.json(&json!({ "report": report, "results": dir.display().to_string() }));
     written?;
     if bench.interrupted {

@@ -331,6 +331,14 @@ async fn or_interrupted(
     }
 }
 
+/// Whether results may be used: not where there is a reason against it.
+fn judged(reasons: Vec<String>) -> Result<(), Error> {
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::InvalidResult { reasons })
+}
+
 /// A config by file, or by the name of a live deployment.
 fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked, Error> {
     let path = Path::new(given);

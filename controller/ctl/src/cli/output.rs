@@ -7,8 +7,10 @@ use continuum_host::{
     error::Error,
     progress::{beside_the_spinner, end_spinner, note},
 };
+use continuum_results::PAGE_FILE;
 use std::{
     io::Write,
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -133,6 +135,12 @@ impl Output {
             return;
         }
         self.text(&render_for_terminal(columns, rows));
+    }
+
+    /// Where a result is, and its page.
+    pub(crate) fn places(&self, dir: &Path) {
+        self.text(&format!("results: {}", dir.display()));
+        self.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
     }
 
     /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.

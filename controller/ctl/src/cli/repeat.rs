@@ -1,14 +1,14 @@
 //! `bench --repeat`: runs one after the other, and what they have in common.
 
 use super::{
-    find_config,
+    find_config, judged,
     lifecycle::verify_mode,
     output::{Output, warn},
 };
 use crate::{bench, report::Place};
 use continuum_host::{context::Context, error::Error, progress::note};
 use continuum_model::{END_TO_END, Validity, VerifyMode};
-use continuum_results::{PAGE_FILE, Summary};
+use continuum_results::Summary;
 use serde_json::json;
 use std::path::Path;
 
@@ -40,12 +40,12 @@ pub(super) async fn bench(
         let median = whole.map_or_else(String::new, |all| {
             format!(", p50 from due {:.2} ms", all.p50_ms)
         });
-        let verdict = match report.validity {
-            Validity::Invalid => format!("INVALID: {}", report.invalid.join("; ")),
-            Validity::Valid => "valid".to_owned(),
-            Validity::Unverified => "unverified".to_owned(),
+        let verdict = report.validity.loud_name();
+        let why = match report.validity {
+            Validity::Invalid => format!(": {}", report.invalid.join("; ")),
+            Validity::Valid | Validity::Unverified => String::new(),
         };
-        note(&format!("run {number} of {times}: {verdict}{median}"));
+        note(&format!("run {number} of {times}: {verdict}{why}{median}"));
         failed = done.written;
         if done.bench.interrupted {
             failed = Err(Error::Interrupted);
@@ -68,14 +68,8 @@ pub(super) async fn bench(
     } else {
         output.table(&Summary::COLUMNS, rows);
     }
-    output.text(&format!("results: {}", dir.display()));
-    output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
+    output.places(&dir);
     output.json(&json!({ "summary": summary, "results": dir.display().to_string() }));
     failed?;
-    let reasons = summary.invalid();
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::InvalidResult { reasons })
-    }
+    judged(summary.invalid())
 }

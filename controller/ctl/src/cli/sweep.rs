@@ -1,7 +1,7 @@
 //! `sweep`: one config with every combination of some values.
 
 use super::{
-    find_config,
+    find_config, judged,
     lifecycle::{UpOptions, down_locked, up_locked, verify_mode},
     output::{Output, warn},
 };
@@ -13,7 +13,7 @@ use continuum_config::{Config, to_toml};
 use continuum_host::{context::Context, error::Error, progress::note};
 use continuum_model::VerifyMode;
 use continuum_provider::Allow;
-use continuum_results::{PAGE_FILE, Sweep, Variation};
+use continuum_results::{Sweep, Variation};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,7 @@ pub(super) async fn sweep(
     let columns = sweep.columns();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     output.table(&columns, rows.clone());
-    output.text(&format!("results: {}", dir.display()));
-    output.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
+    output.places(&dir);
     output.json(&json!({ "sweep": sweep, "columns": columns, "rows": rows, "results": dir.display().to_string() }));
     outcome?;
     let outcomes = sweep.outcomes(&dir)?;
@@ -79,11 +78,7 @@ pub(super) async fn sweep(
         .iter()
         .flat_map(|o| o.invalid_reasons().iter().cloned())
         .collect();
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::InvalidResult { reasons })
-    }
+    judged(reasons)
 }
 
 /// What is done already is skipped; whatever ends the sweep, its machines are removed.

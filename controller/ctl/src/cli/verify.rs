@@ -1,6 +1,6 @@
 //! Asked and measured, for people.
 
-use super::output::Output;
+use super::{judged, output::Output};
 use crate::{
     session::Session,
     verify::{self, Scope},
@@ -82,14 +82,8 @@ pub(super) async fn command(
             output.text(&line_of(row, &spread));
         }
     }
-    let reasons: Vec<String> = verification
-        .rows_that_are(Verdict::OutOfTolerance)
-        .map(ToString::to_string)
-        .collect();
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    Err(Error::InvalidResult { reasons })
+    let reasons = verification.rows_that_are(Verdict::OutOfTolerance);
+    judged(reasons.map(ToString::to_string).collect())
 }
 
 fn line_of(row: &VerifyRow, spread: &Spread) -> String {

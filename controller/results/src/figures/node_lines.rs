@@ -3,7 +3,7 @@
 use super::Drawn;
 use crate::{
     chart::{Axis, Chart, DrawError, PIXEL, colour, horizontal_mark, line},
-    data_table::{DataTable, NONE, number},
+    data_table::{DataTable, number, optional},
     read::RunFiles,
 };
 use continuum_workload_core::stats::mean;
@@ -86,11 +86,10 @@ impl NodeLines<'_> {
             let most = line.values.iter().map(|(_, value)| *value).reduce(f64::max);
             let lost = run.result.metrics.iter().find(|m| m.node == line.node);
             let lost = lost.map_or(0, |m| m.dropped).to_string();
-            let most = most.map_or_else(|| NONE.to_owned(), number);
             table.row([
                 line.node.to_owned(),
                 number(level(line)),
-                most,
+                optional(most),
                 line.limit.clone(),
                 lost,
             ]);

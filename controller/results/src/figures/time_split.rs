@@ -3,7 +3,7 @@
 use super::{Drawn, Figure};
 use crate::{
     chart::{Axis, Chart, DrawError, colour},
-    data_table::{DataTable, NONE, number},
+    data_table::{DataTable, number, optional},
     read::RunFiles,
 };
 use continuum_model::END_TO_END;
@@ -73,8 +73,7 @@ impl Figure for TimeSplit {
         table.columns = columns.chain(["from due to answer".to_owned()]).collect();
         for (endpoint, means, whole) in &rows {
             let cells = std::iter::once(endpoint.clone()).chain(means.iter().map(|m| number(*m)));
-            let whole = whole.map_or_else(|| NONE.to_owned(), number);
-            table.row(cells.chain([whole]));
+            table.row(cells.chain([optional(*whole)]));
         }
         let mut caption =
             "Mean length of each stage, by endpoint; stages follow each other from left to right."
