@@ -1,16 +1,165 @@
-//! Raw data from the nodes.
+//! What is looked at during a run, and what is brought together after it.
 
+use super::{
+    boots::boots_of,
+    clock_offsets::clocks_of_answering,
+    clock_watch::ClockWatch,
+    functions::{FunctionSampler, FunctionSamples},
+    measurement::Measurement,
+    placement::RunPlacement,
+    run_watch::{Watched, stop},
+};
 use crate::{report::NodeMetrics, session::Session};
 use continuum_agents::{Agent, MetricsFrom, Runner};
-use continuum_host::error::Error;
-use continuum_model::{MetricsBatch, NodeRun};
+use continuum_host::error::{Error, chain};
+use continuum_model::{
+    ClockPair, ClockTrack, Clocks, ControllerTime, MetricsBatch, NodeRun, node_name,
+};
 use continuum_workload_core::{call::Call, photo_sample::Sample};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+/// Who looks on while a run is under way.
+pub(super) struct Observers {
+    functions: Option<FunctionSampler>,
+    metrics: Metrics,
+    clocks: ClockWatch,
+}
+
+/// What there is of a run that is over.
+pub(super) struct Collected {
+    pub(super) runs: Vec<NodeRun>,
+    /// Of nodes that do not answer.
+    pub(super) consoles: BTreeMap<String, String>,
+    pub(super) clocks: Clocks,
+    pub(super) clock_tracks: BTreeMap<String, ClockTrack>,
+    pub(super) metrics: BTreeMap<String, NodeMetrics>,
+    /// `None` where no functions are called.
+    pub(super) functions: Option<FunctionSamples>,
+    pub(super) boots: BTreeMap<String, String>,
+}
+
+impl Observers {
+    pub(super) fn start(session: &Session, measurement: &Measurement) -> Result<Self, Error> {
+        let clock = measurement.clock;
+        let calls_functions = session.plan.execution_model.is_some();
+        let functions = calls_functions.then(|| FunctionSampler::start(session, clock));
+        Ok(Self {
+            functions: functions.transpose()?,
+            metrics: Metrics::start(session),
+            clocks: ClockWatch::start(session, clock, &measurement.clocks),
+        })
+    }
+
+    /// Ends what still runs, and brings everything together.
+    pub(super) async fn collect(
+        self,
+        session: &Session,
+        measurement: &Measurement,
+        placement: &RunPlacement,
+        watched: Vec<Watched>,
+        begun: ControllerTime,
+    ) -> Collected {
+        let mut runs = gather(session, watched).await;
+        let complete = placement.complete(session, measurement, &mut runs, begun);
+        complete.await;
+        let after = clocks_of_answering(session).await;
+        let silent = session.plan.nodes.iter().map(|node| node.name.as_str());
+        let silent = silent.filter(|node| !after.contains_key(*node));
+        let consoles = consoles(session, silent).await;
+        let clock_tracks = self.clocks.finish(&after);
+        let clocks = measurement.clocks.iter().map(|(node, before)| {
+            let pair = ClockPair {
+                before: *before,
+                after: after.get(node).copied(),
+                stepped_ns: clock_tracks.get(node).map_or(0, ClockTrack::stepped_ns),
+            };
+            (node.clone(), pair)
+        });
+        let clocks: Clocks = clocks.collect();
+        let metrics = self.metrics.finish().await;
+        let functions = match self.functions {
+            Some(sampler) => Some(sampler.finish(session, &clocks, begun).await),
+            None => None,
+        };
+        Collected {
+            runs,
+            consoles,
+            clocks,
+            clock_tracks,
+            metrics,
+            functions,
+            boots: boots_of(session).await,
+        }
+    }
+}
+
+/// The end of what these nodes' machines said, where it is kept.
+async fn consoles<'a>(
+    session: &Session,
+    nodes: impl Iterator<Item = &'a str>,
+) -> BTreeMap<String, String> {
+    let Session {
+        context,
+        deployment,
+        provider,
+        ..
+    } = session;
+    let mut consoles = BTreeMap::new();
+    for node in nodes {
+        let console = provider.console(context, deployment, node).await;
+        consoles.extend(console.map(|text| (node.to_owned(), text)));
+    }
+    consoles
+}
+
+/// Ends what still runs, and brings everything that runs left.
+async fn gather(session: &Session, mut watched: Vec<Watched>) -> Vec<NodeRun> {
+    if watched.iter().any(|one| one.run.exit.is_none()) {
+        // Side by side: each dead node takes its whole deadline.
+        let ends = watched
+            .iter_mut()
+            .filter(|one| one.run.exit.is_none())
+            .map(stop);
+        futures_util::future::join_all(ends).await;
+    }
+    for one in &mut watched {
+        one.drain();
+        one.watcher.abort();
+    }
+    let mut runs = Vec::new();
+    for one in watched {
+        let Watched {
+            mut run, runner, ..
+        } = one;
+        if let Err(error) = samples(&*runner, &mut run).await {
+            run.problems.push(chain(&error));
+        }
+        if let Err(error) = calls(&*runner, &mut run).await {
+            run.problems.push(chain(&error));
+        }
+        if let Some(pod) = runner.pod() {
+            run.started.cpu_max.clone_from(&pod.cpu_max);
+            run.started.memory_max.clone_from(&pod.memory_max);
+            // The scheduler may have had it otherwise.
+            let actual = session
+                .plan
+                .nodes
+                .iter()
+                .find(|n| node_name(&n.name) == pod.node);
+            if let Some(node) = actual {
+                run.plan.node.clone_from(&node.name);
+            }
+            run.pod = Some(pod);
+        }
+        runs.push(run);
+    }
+    runs
+}
+
 /// Samples of one run; a node that is gone has none.
-pub(super) async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
+async fn samples(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
     if run.lost || !run.plan.spec.role.leaves_samples() {
         return Ok(());
     }
@@ -28,7 +177,7 @@ fn not_understood(file: &str, lines: Vec<String>) -> impl Iterator<Item = String
 }
 
 /// Calls of functions that one run made.
-pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
+async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), Error> {
     if run.lost || !run.plan.spec.role.leaves_calls() {
         return Ok(());
     }
@@ -41,13 +190,13 @@ pub(super) async fn calls(runner: &dyn Runner, run: &mut NodeRun) -> Result<(), 
 }
 
 /// Metric streams of all nodes, read as they come: an agent's buffer holds ten minutes, ours would hold one.
-pub(super) struct Metrics {
+struct Metrics {
     readers: Vec<(String, JoinHandle<NodeMetrics>)>,
     stop: CancellationToken,
 }
 
 impl Metrics {
-    pub(super) fn start(session: &Session) -> Self {
+    fn start(session: &Session) -> Self {
         let stop = CancellationToken::new();
         let readers = session
             .agents()
@@ -62,7 +211,7 @@ impl Metrics {
     }
 
     /// Everything they brought.
-    pub(super) async fn finish(self) -> BTreeMap<String, NodeMetrics> {
+    async fn finish(self) -> BTreeMap<String, NodeMetrics> {
         // One more second, so that the last sample of the run is in.
         tokio::time::sleep(Duration::from_millis(1100)).await;
         self.stop.cancel();
@@ -87,10 +236,7 @@ async fn read(agent: &dyn Agent, stop: CancellationToken) -> NodeMetrics {
     };
     let stream = async {
         let ended = agent.stream_metrics(sender, MetricsFrom::Now).await;
-        ended.map_or_else(
-            |e| continuum_host::error::chain(&e),
-            |()| "the agent ended it".to_owned(),
-        )
+        ended.map_or_else(|e| chain(&e), |()| "the agent ended it".to_owned())
     };
     tokio::select! {
         (why, ()) = async { tokio::join!(stream, take) } => metrics.broken = Some(why),

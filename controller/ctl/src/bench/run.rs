@@ -2,14 +2,14 @@
 
 use super::{
     boots::{boots_of, check_boots, same_boots},
-    clock_offsets::clocks_of_answering,
-    clock_watch::{ClockWatch, clock_notes},
-    collect, dataset, functions,
+    clock_watch::clock_notes,
+    collect::{Collected, Observers},
+    dataset, functions,
     live_run::LiveRunFile,
     load::Load,
     measurement::Measurement,
     placement::RunPlacement,
-    run_watch::{Watched, start, stop, wait_ended, wait_ready},
+    run_watch::{Watched, start, wait_ended, wait_ready},
     timeline::Timeline,
     traces,
     validity::assess_validity,
@@ -22,10 +22,9 @@ use crate::{
     verify::{self, Scope},
 };
 use continuum_config::Benchmark;
-use continuum_host::error::Error;
+use continuum_host::error::{Error, chain};
 use continuum_model::{
-    ClockPair, ClockTrack, Clocks, ControllerClock, NodeRun, Phase, RunPlan, Verification,
-    VerifyMode, node_name,
+    ClockOffset, ControllerClock, NodeRun, Phase, Report, RunPlan, Verification, VerifyMode,
 };
 use continuum_plan::applications::{self, Application};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -38,14 +37,7 @@ pub(super) async fn run(
     live: &Arc<LiveRunFile>,
     mode: VerifyMode,
 ) -> Result<Bench, Error> {
-    let Session {
-        context,
-        plan,
-        config,
-        deployment,
-        provider,
-        ..
-    } = &**session;
+    let Session { context, plan, .. } = &**session;
     let progress = &context.progress;
     let nodes = async {
         // Of a run that was killed: there is no other now.
@@ -55,7 +47,7 @@ pub(super) async fn run(
     };
     let boots = progress.stage("nodes", nodes).await?;
     let verified_before = verified(session, mode, "verify").await?;
-    let before = progress
+    let clocks = progress
         .stage("clocks", deploy::set_clocks(session))
         .await?;
     let placed = match benchmark.dataset() {
@@ -68,27 +60,7 @@ pub(super) async fn run(
     };
     let clock = ControllerClock::start();
     let begun_unix_ns = clock.now();
-    let id = uuid::Uuid::new_v4().simple().to_string();
-    let mut measurement = Measurement {
-        id: id.chars().take(8).collect(),
-        runs: application.runs(plan, benchmark),
-        kube_deployment: benchmark.kube_deployment,
-        deadline: Duration::from_secs_f64(application.deadline_s(benchmark)),
-        clock,
-        clocks: before,
-    };
-    if measurement.runs.is_empty() {
-        return Err(Error::Preflight {
-            name: config.name.clone(),
-            reasons: vec![format!(
-                "application {} would run nowhere: there are neither workers nor endpoints for it",
-                benchmark.kind()
-            )],
-        });
-    }
-    for run in &mut measurement.runs {
-        point_to(run, &placed);
-    }
+    let measurement = measurement(session, benchmark, application, clock, clocks, &placed)?;
     let mut timeline = Timeline::new(session, benchmark, &measurement.id, live)?;
     let prepare = RunPlacement::open(session, &measurement, timeline.length());
     let placement = progress.stage("prepare", prepare).await?;
@@ -96,15 +68,11 @@ pub(super) async fn run(
         let warm_up = warm_up(session, &measurement, &placement);
         progress.stage("warm-up", warm_up).await?;
     }
-    let calls_functions = plan.execution_model.is_some();
-    if calls_functions {
+    if plan.execution_model.is_some() {
         let deploy = functions::deploy(session, benchmark);
         progress.stage("deploy functions", deploy).await?;
     }
-    let sampler = calls_functions.then(|| functions::FunctionSampler::start(session, clock));
-    let sampler = sampler.transpose()?;
-    let metrics = collect::Metrics::start(session);
-    let clock_watch = ClockWatch::start(session, clock, &measurement.clocks);
+    let observers = Observers::start(session, &measurement)?;
     let (mut watched, mut failure) = start_all(session, &measurement, &placement).await;
     let mut load_unix_ns = begun_unix_ns;
     if failure.is_none() {
@@ -134,72 +102,24 @@ pub(super) async fn run(
             one.run.was_dismissed = true;
         }
     }
-    let collected = async {
-        let mut runs = gather(session, watched).await;
-        let complete = placement.complete(session, &measurement, &mut runs, begun_unix_ns);
-        complete.await;
-        let after = clocks_of_answering(session).await;
-        let silent = plan.nodes.iter().filter(|n| !after.contains_key(&n.name));
-        let mut consoles = BTreeMap::new();
-        for node in silent {
-            let console = provider.console(context, deployment, &node.name).await;
-            consoles.extend(console.map(|text| (node.name.clone(), text)));
-        }
-        let clock_tracks = clock_watch.finish(&after);
-        let clocks = measurement.clocks.iter().map(|(node, before)| {
-            let pair = ClockPair {
-                before: *before,
-                after: after.get(node).copied(),
-                stepped_ns: clock_tracks.get(node).map_or(0, ClockTrack::stepped_ns),
-            };
-            (node.clone(), pair)
-        });
-        let clocks: Clocks = clocks.collect();
-        let metrics = metrics.finish().await;
-        let seen = match sampler {
-            Some(sampler) => Some(sampler.finish(session, &clocks, begun_unix_ns).await),
-            None => None,
-        };
-        let boots_after = boots_of(session).await;
-        (
-            runs,
-            consoles,
-            (clocks, clock_tracks),
-            metrics,
-            seen,
-            boots_after,
-        )
-    };
-    let (runs, consoles, (clocks, clock_tracks), metrics, seen, boots_after) =
-        progress.part("collect", collected).await;
-    let tables = async {
-        let mut report = application.report(plan, benchmark, &runs, &clocks);
-        let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
-        application.add_samples(&mut report, &runs, &clocks, &samples.collect());
-        report
-    };
+    let collect = observers.collect(session, &measurement, &placement, watched, begun_unix_ns);
+    let collected = progress.part("collect", collect).await;
+    let tables = async { tables(session, benchmark, application, &collected) };
     let mut report = progress.part("report", tables).await;
-    let mut function_samples = Vec::new();
-    let mut function_pods = Vec::new();
-    if let Some(seen) = seen {
-        applications::add_function_table(&mut report, &runs, &seen.samples);
-        applications::add_start_table(&mut report, &seen.pods);
-        (function_samples, function_pods) = (seen.samples, seen.pods);
-    }
     if let Some(error) = &failure {
-        report
-            .invalid
-            .insert(0, continuum_host::error::chain(error));
+        report.invalid.insert(0, chain(error));
     }
-    report.invalid.extend(runs.iter().filter_map(NodeRun::gap));
-    same_boots(&mut report, &boots, &boots_after);
+    report
+        .invalid
+        .extend(collected.runs.iter().filter_map(NodeRun::gap));
+    same_boots(&mut report, &boots, &collected.boots);
     let verified_after = match &failure {
         None if !context.cancel.is_cancelled() => verified(session, mode, "verify again").await,
         // A run that is of no use anyhow.
         _ => Ok(None),
     };
     let verified_after = verified_after.unwrap_or_else(|error| {
-        report.invalid.push(continuum_host::error::chain(&error));
+        report.invalid.push(chain(&error));
         None
     });
     let verification = BenchVerification {
@@ -207,24 +127,82 @@ pub(super) async fn run(
         after: verified_after,
     };
     assess_validity(&mut report, session, &verification);
-    report.notes.extend(clock_notes(&clock_tracks));
+    report.notes.extend(clock_notes(&collected.clock_tracks));
     traces::tell(&followed, &mut report);
+    let functions = collected.functions.unwrap_or_default();
     Ok(Bench {
         report,
-        runs,
-        metrics,
-        clocks,
-        clock_tracks,
+        runs: collected.runs,
+        metrics: collected.metrics,
+        clocks: collected.clocks,
+        clock_tracks: collected.clock_tracks,
         begun_unix_ns,
         load_unix_ns,
         interrupted: context.cancel.is_cancelled(),
         controller_events,
-        consoles,
+        consoles: collected.consoles,
         traces: followed,
         verification,
-        functions: function_samples,
-        function_pods,
+        functions: functions.samples,
+        function_pods: functions.pods,
     })
+}
+
+/// What is to run, with an id of its own. `placed` are the directories of the user's photos, by node.
+fn measurement(
+    session: &Session,
+    benchmark: &Benchmark,
+    application: &dyn Application,
+    clock: ControllerClock,
+    clocks: BTreeMap<String, ClockOffset>,
+    placed: &[(String, String)],
+) -> Result<Measurement, Error> {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let mut runs = application.runs(&session.plan, benchmark);
+    if runs.is_empty() {
+        return Err(Error::Preflight {
+            name: session.config.name.clone(),
+            reasons: vec![format!(
+                "application {} would run nowhere: there are neither workers nor endpoints for it",
+                benchmark.kind()
+            )],
+        });
+    }
+    for run in &mut runs {
+        point_to(run, placed);
+    }
+    Ok(Measurement {
+        id: id.chars().take(8).collect(),
+        runs,
+        kube_deployment: benchmark.kube_deployment,
+        deadline: Duration::from_secs_f64(application.deadline_s(benchmark)),
+        clock,
+        clocks,
+    })
+}
+
+/// What the application makes of its runs, and what is known of the functions that they called.
+fn tables(
+    session: &Session,
+    benchmark: &Benchmark,
+    application: &dyn Application,
+    collected: &Collected,
+) -> Report {
+    let Collected {
+        runs,
+        clocks,
+        metrics,
+        functions,
+        ..
+    } = collected;
+    let mut report = application.report(&session.plan, benchmark, runs, clocks);
+    let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
+    application.add_samples(&mut report, runs, clocks, &samples.collect());
+    if let Some(seen) = functions {
+        applications::add_function_table(&mut report, runs, &seen.samples);
+        applications::add_start_table(&mut report, &seen.pods);
+    }
+    report
 }
 
 /// Whether links and machines are what was asked for, as far as that is to be measured; nothing when its user does not
@@ -283,50 +261,6 @@ async fn start_all(
         }
     }
     (watched, failure)
-}
-
-/// Ends what still runs, and brings everything that runs left.
-async fn gather(session: &Session, mut watched: Vec<Watched>) -> Vec<NodeRun> {
-    if watched.iter().any(|one| one.run.exit.is_none()) {
-        // Side by side: each dead node takes its whole deadline.
-        let ends = watched
-            .iter_mut()
-            .filter(|one| one.run.exit.is_none())
-            .map(stop);
-        futures_util::future::join_all(ends).await;
-    }
-    for one in &mut watched {
-        one.drain();
-        one.watcher.abort();
-    }
-    let mut runs = Vec::new();
-    for one in watched {
-        let Watched {
-            mut run, runner, ..
-        } = one;
-        if let Err(error) = collect::samples(&*runner, &mut run).await {
-            run.problems.push(continuum_host::error::chain(&error));
-        }
-        if let Err(error) = collect::calls(&*runner, &mut run).await {
-            run.problems.push(continuum_host::error::chain(&error));
-        }
-        if let Some(pod) = runner.pod() {
-            run.started.cpu_max.clone_from(&pod.cpu_max);
-            run.started.memory_max.clone_from(&pod.memory_max);
-            // The scheduler may have had it otherwise.
-            let actual = session
-                .plan
-                .nodes
-                .iter()
-                .find(|n| node_name(&n.name) == pod.node);
-            if let Some(node) = actual {
-                run.plan.node.clone_from(&node.name);
-            }
-            run.pod = Some(pod);
-        }
-        runs.push(run);
-    }
-    runs
 }
 
 /// The user's photos lie elsewhere on each node.
