@@ -19,6 +19,7 @@ use axum::{
     routing::get,
 };
 use continuum_http_service::{Limits, accept};
+use continuum_model::ControllerClock;
 use futures_util::{Stream, StreamExt, stream};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
@@ -147,7 +148,7 @@ impl Reader {
             nodes.insert(name.clone(), update);
         }
         Update {
-            now_unix_ms: now_unix_ms(),
+            now_unix_ms: ControllerClock::start().now().unix_ns() / 1_000_000,
             status,
             nodes,
         }
@@ -161,12 +162,6 @@ fn newer<'a, T: Clone + 'a>(
     let mut found: Vec<T> = all.rev().take_while(|one| is_newer(one)).cloned().collect();
     found.reverse();
     found
-}
-
-fn now_unix_ms() -> i64 {
-    let now = std::time::SystemTime::now();
-    now.duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
 }
 
 /// First the topology, then everything that is kept, then once a second what is new.
