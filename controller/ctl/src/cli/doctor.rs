@@ -1,7 +1,7 @@
 //! doctor: looks at this machine and prints the fix for what is missing.
 
 use super::{
-    find_config,
+    Given, find_config,
     output::{Output, warn},
 };
 use crate::deploy;
@@ -182,15 +182,14 @@ fn judge(findings: &[Finding], of_config: Option<&str>) -> Result<(), Error> {
 pub(super) async fn run(
     context: &Context,
     output: &Output,
-    config: Option<&str>,
-    set: &[String],
+    config: Option<Given<'_>>,
 ) -> Result<(), Error> {
     let mut findings = programs();
     findings.extend(providers(context).await);
     findings.extend(images(context));
     findings.push(disk(context));
     if let Some(given) = config {
-        let checked = find_config(context, given, set)?;
+        let checked = find_config(context, given)?;
         warn(&checked.warnings);
         let planned = deploy::plan_of(context, &checked.config, Allow::default()).await?;
         warn(&planned.warnings);

@@ -1,7 +1,7 @@
 //! up, bench, down, run.
 
 use super::{
-    Target, find_config, find_name,
+    Given, Target, find_config, find_name,
     nodes::{NODE_COLUMNS, node_rows},
     output::{Output, warn},
     ssh, verify,
@@ -52,11 +52,10 @@ pub(super) struct RunOptions {
 pub(super) async fn up(
     context: &Context,
     output: &Output,
-    given: &str,
-    set: &[String],
+    given: Given<'_>,
     options: UpOptions,
 ) -> Result<(), Error> {
-    let checked = find_config(context, given, set)?;
+    let checked = find_config(context, given)?;
     warn(&checked.warnings);
     if options.dry_run {
         return super::dry_run::dry_run(context, output, &checked.config, options.allow).await;
@@ -185,12 +184,11 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
 pub(super) async fn bench(
     context: &Context,
     output: &Output,
-    given: &str,
-    set: &[String],
+    given: Given<'_>,
     results: &Path,
     mode: VerifyMode,
 ) -> Result<(), Error> {
-    let checked = find_config(context, given, set)?;
+    let checked = find_config(context, given)?;
     warn(&checked.warnings);
     let mode = verify_mode(&checked.config, mode);
     let done = bench::bench(context, &checked.config, results, mode).await?;
@@ -349,12 +347,11 @@ pub(super) async fn down(
 pub(super) async fn run(
     context: &Context,
     output: &Output,
-    given: &str,
-    set: &[String],
+    given: Given<'_>,
     results: &Path,
     wanted: RunOptions,
 ) -> Result<(), Error> {
-    let checked = find_config(context, given, set)?;
+    let checked = find_config(context, given)?;
     warn(&checked.warnings);
     let config = &checked.config;
     let mode = verify_mode(config, wanted.verify);

@@ -217,7 +217,7 @@ async fn with_context(
                 rollback,
                 allow: allow.into(),
             };
-            lifecycle::up(context, output, &config, set, options).await
+            lifecycle::up(context, output, Given::new(&config, set), options).await
         }
         Command::Bench {
             config,
@@ -227,9 +227,17 @@ async fn with_context(
         } => {
             let mode = verify.into();
             if repeat == 1 {
-                lifecycle::bench(context, output, &config, set, &results, mode).await
+                lifecycle::bench(context, output, Given::new(&config, set), &results, mode).await
             } else {
-                repeat::bench(context, output, &config, set, &results, (repeat, mode)).await
+                repeat::bench(
+                    context,
+                    output,
+                    Given::new(&config, set),
+                    &results,
+                    repeat,
+                    mode,
+                )
+                .await
             }
         }
         Command::Down { config, all } => lifecycle::down(context, output, config, set, all).await,
@@ -245,7 +253,7 @@ async fn with_context(
                 allow: allow.into(),
                 verify: verify.into(),
             };
-            lifecycle::run(context, output, &config, set, &results, options).await
+            lifecycle::run(context, output, Given::new(&config, set), &results, options).await
         }
         Command::Sweep {
             config,
@@ -254,8 +262,8 @@ async fn with_context(
             allow,
             verify,
         } => {
-            let wanted = (allow.into(), verify.into());
-            sweep::sweep(context, output, &config, set, &vary, results, wanted).await
+            let (given, allow, mode) = (Given::new(&config, set), allow.into(), verify.into());
+            sweep::sweep(context, output, given, &vary, results, allow, mode).await
         }
         Command::Repeat {
             archive,
@@ -304,7 +312,7 @@ async fn with_context(
         | Command::Guest { .. }
         | Command::HoldNamespace { .. } => Ok(()),
         Command::ChooseProvider { config } => {
-            let checked = find_config(context, &config, set)?;
+            let checked = find_config(context, Given::new(&config, set))?;
             let choice = continuum_provider::choose(context, &checked.config).await?;
             output.text(&json!(choice).to_string());
             Ok(())
@@ -312,7 +320,11 @@ async fn with_context(
         Command::Image { action } => image::run(context, output, action),
         Command::Artifact { action } => artifact::run(context, output, action),
         Command::Doctor { config } => {
-            let doctor = doctor::run(context, output, config.as_deref(), set);
+            let doctor = doctor::run(
+                context,
+                output,
+                config.as_deref().map(|config| Given::new(config, set)),
+            );
             or_interrupted(context, doctor).await
         }
     }
@@ -339,8 +351,24 @@ fn judged(reasons: Vec<String>) -> Result<(), Error> {
     Err(Error::InvalidResult { reasons })
 }
 
+/// A config as its user names it.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a> {
+    /// File, or name of a deployment.
+    config: &'a str,
+    /// Of `--set`.
+    set: &'a [String],
+}
+
+impl<'a> Given<'a> {
+    fn new(config: &'a str, set: &'a [String]) -> Self {
+        Self { config, set }
+    }
+}
+
 /// A config by file, or by the name of a live deployment.
-fn find_config(context: &Context, given: &str, set: &[String]) -> Result<Checked, Error> {
+fn find_config(context: &Context, given: Given<'_>) -> Result<Checked, Error> {
+    let Given { config: given, set } = given;
     let path = Path::new(given);
     // A directory of the same name is not meant.
     if !path.is_file()

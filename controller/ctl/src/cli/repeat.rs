@@ -1,7 +1,7 @@
 //! `bench --repeat`: runs one after the other, and what they have in common.
 
 use super::{
-    find_config, judged,
+    Given, find_config, judged,
     lifecycle::verify_mode,
     output::{Output, warn},
 };
@@ -16,12 +16,12 @@ use std::path::Path;
 pub(super) async fn bench(
     context: &Context,
     output: &Output,
-    given: &str,
-    set: &[String],
+    given: Given<'_>,
     results: &Path,
-    (times, mode): (u32, VerifyMode),
+    times: u32,
+    mode: VerifyMode,
 ) -> Result<(), Error> {
-    let checked = find_config(context, given, set)?;
+    let checked = find_config(context, given)?;
     warn(&checked.warnings);
     let config = &checked.config;
     let mode = verify_mode(config, mode);

@@ -1,7 +1,7 @@
 //! `sweep`: one config with every combination of some values.
 
 use super::{
-    find_config, judged,
+    Given, find_config, judged,
     lifecycle::{UpOptions, down_locked, up_locked, verify_mode},
     output::{Output, warn},
 };
@@ -21,14 +21,10 @@ use std::path::{Path, PathBuf};
 const OF_RUNS: &str = "benchmark.";
 
 /// A point of the matrix as a config.
-fn config_of(
-    context: &Context,
-    given: &str,
-    set: &[String],
-    own: &[String],
-) -> Result<Config, Error> {
-    let set: Vec<String> = set.iter().chain(own).cloned().collect();
-    Ok(find_config(context, given, &set)?.config)
+fn config_of(context: &Context, given: Given<'_>, own: &[String]) -> Result<Config, Error> {
+    let set: Vec<String> = given.set.iter().chain(own).cloned().collect();
+    let given = Given { set: &set, ..given };
+    Ok(find_config(context, given)?.config)
 }
 
 /// Everything but what is varied between runs on the same machines.
@@ -42,17 +38,17 @@ fn machines(settings: &[String]) -> Vec<&String> {
 pub(super) async fn sweep(
     context: &Context,
     output: &Output,
-    given: &str,
-    set: &[String],
+    given: Given<'_>,
     vary: &[String],
     results: Option<PathBuf>,
-    (allow, mode): (Allow, VerifyMode),
+    allow: Allow,
+    mode: VerifyMode,
 ) -> Result<(), Error> {
     let variations = vary
         .iter()
         .map(|text| Variation::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
-    let checked = find_config(context, given, set)?;
+    let checked = find_config(context, given)?;
     warn(&checked.warnings);
     let name = &checked.config.name;
     let dir = results.unwrap_or_else(|| Path::new("results").join(format!("sweep_{name}")));
@@ -60,11 +56,11 @@ pub(super) async fn sweep(
     // Every fault of every point before the first of them makes anything.
     let mut configs = Vec::new();
     for point in &sweep.points {
-        configs.push(config_of(context, given, set, &sweep.settings(point))?);
+        configs.push(config_of(context, given, &sweep.settings(point))?);
     }
     Place::look(&dir, name)?;
     sweep.save(&dir)?;
-    let outcome = run_points(context, &mut sweep, &configs, &dir, (allow, mode)).await;
+    let outcome = run_points(context, &mut sweep, &configs, &dir, allow, mode).await;
     context.progress.finish();
     let rows = sweep.write_page(&dir)?;
     let columns = sweep.columns();
@@ -87,7 +83,8 @@ async fn run_points(
     sweep: &mut Sweep,
     configs: &[Config],
     dir: &Path,
-    (allow, mode): (Allow, VerifyMode),
+    allow: Allow,
+    mode: VerifyMode,
 ) -> Result<(), Error> {
     let all = sweep.points.len();
     let mut up: Option<(Vec<String>, &Config)> = None;
@@ -123,7 +120,7 @@ async fn run_points(
             }
             up = Some((own, config));
         }
-        outcome = one(context, sweep, index, (config, mode), dir).await;
+        outcome = one(context, sweep, index, config, dir, mode).await;
         if outcome.is_err() {
             break;
         }
@@ -139,8 +136,9 @@ async fn one(
     context: &Context,
     sweep: &mut Sweep,
     index: usize,
-    (config, mode): (&Config, VerifyMode),
+    config: &Config,
     dir: &Path,
+    mode: VerifyMode,
 ) -> Result<(), Error> {
     let Done {
         bench,
