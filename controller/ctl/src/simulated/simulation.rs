@@ -15,7 +15,7 @@ use continuum_host::{
     context::{Choice, Context},
     error::{Error, chain},
     progress::Progress,
-    state::{Deployment, Lock, LockKind, Moment, StateRoot, watch_writes},
+    state::{Deployment, Lock, LockKind, Moment, StateRoot, claim_apart, watch_writes},
 };
 use continuum_images::cache::Cache;
 use continuum_model::{LinkClass, VerifyMode};
@@ -188,6 +188,7 @@ impl Simulation {
         let is_killed = Arc::new(AtomicBool::new(false));
         let (polls, writes) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
         let calls_before = self.world.now().calls.len();
+        claim_apart(format!("continuum-simulation-{}", std::process::id()));
         watch_writes(Some(Box::new({
             let (is_killed, writes) = (Arc::clone(&is_killed), Arc::clone(&writes));
             move |moment, _| at_write(stop, moment, &writes, &is_killed)

@@ -24,7 +24,7 @@ pub struct AddressLock {
 impl AddressLock {
     /// Waits for the others.
     pub async fn take() -> Result<Self, Error> {
-        Self::take_named(NAME, WITHIN).await
+        Self::take_named(&name(), WITHIN).await
     }
 
     async fn take_named(name: &str, within: Duration) -> Result<Self, Error> {
@@ -44,6 +44,27 @@ impl AddressLock {
             wait.again(held).await?;
         }
     }
+}
+
+#[cfg(not(feature = "test-hooks"))]
+fn name() -> String {
+    NAME.to_owned()
+}
+
+#[cfg(feature = "test-hooks")]
+fn name() -> String {
+    APART.with_borrow(|apart| apart.clone().unwrap_or_else(|| NAME.to_owned()))
+}
+
+#[cfg(feature = "test-hooks")]
+thread_local! {
+    static APART: std::cell::RefCell<Option<String>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Claims of this thread are beside those of the host from now on: simulated time does not wait for real processes.
+#[cfg(feature = "test-hooks")]
+pub fn claim_apart(name: String) {
+    APART.set(Some(name));
 }
 
 #[cfg(test)]

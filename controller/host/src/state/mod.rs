@@ -9,6 +9,8 @@ mod store;
 mod write_hook;
 
 pub use address_lock::AddressLock;
+#[cfg(feature = "test-hooks")]
+pub use address_lock::claim_apart;
 pub use dirs::{StateRoot, write_secret};
 pub use lock::{Lock, LockKind};
 pub use login::{login_owner, login_user};
