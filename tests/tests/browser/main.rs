@@ -42,7 +42,7 @@ fn page(dir: &Path) -> anyhow::Result<PathBuf> {
         slower_ms: 100.0,
         ..Shape::default()
     };
-    shape.write(dir);
+    shape.write(dir)?;
     Ok(write_page(dir)?)
 }
 

@@ -194,9 +194,9 @@ pub(super) async fn run(
         let planned = deploy::plan_of(context, &checked.config, Allow::default()).await?;
         warn(&planned.warnings);
         match planned.refused {
-            None => findings.push(ok(given, "up would go ahead")),
+            None => findings.push(ok(given.config, "up would go ahead")),
             Some(error) => findings.push(bad(
-                given,
+                given.config,
                 continuum_host::error::chain(&error),
                 "see the result",
             )),
@@ -208,7 +208,7 @@ pub(super) async fn run(
         .map(|f| json!({ "check": f.check, "ok": f.fix.is_none(), "result": f.result, "fix": f.fix }))
         .collect();
     output.json(&json!({ "findings": all }));
-    judge(&findings, config)
+    judge(&findings, config.map(|given| given.config))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod retry;
 mod sampler;
 
 use retry::with_retry;
-pub(super) use sampler::FunctionSampler;
+pub(super) use sampler::{FunctionSampler, FunctionSamples};
 
 use crate::{artifacts, deploy::execution_models::FUNCTION_NAMESPACE, session::Session};
 use continuum_agents::ArtifactSource;
