@@ -7,3 +7,4 @@ pub mod process;
 pub mod results;
 pub mod skip;
 pub mod testbed;
+pub mod tls_server;

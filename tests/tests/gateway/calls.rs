@@ -89,6 +89,8 @@ pub(crate) fn through(fixture: &Fixture) -> anyhow::Result<()> {
         r#"gateway_function_invocation_total{code="200",function_name="mirror.openfaas-fn"} 8"#,
         r#"gateway_function_invocation_started{function_name="mirror.openfaas-fn"} 10"#,
         r#"provider_http_requests_total{code="202",method="POST",path="/system/functions"}"#,
+        r#"http_requests_total{method="POST",path="/system/functions",status="202"}"#,
+        r#"http_request_duration_seconds_count{method="GET",path="/system/function",status="200"}"#,
         r#"provider_http_request_duration_seconds_count{code="200",method="GET",path="/system/function"}"#,
         r#"gateway_function_invocation_inflight{function_name="mirror.openfaas-fn"} 0"#,
         r#"gateway_functions_seconds_count{code="418",function_name="mirror.openfaas-fn"} 1"#,

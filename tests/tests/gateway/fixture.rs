@@ -37,6 +37,8 @@ use std::{
 
 pub(crate) const PASSWORD: &str = "secret-of-this-test";
 pub(crate) const NAMESPACE: &str = "openfaas-fn";
+/// The node of all pods, which there is only as far as a test makes it.
+pub(crate) const NODE: &str = "nowhere";
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Fixture {
@@ -135,6 +137,7 @@ impl Fixture {
         Ok(execution_models::objects(
             "continuum.local/gateway:0.1.0",
             &Self::controller()?,
+            &[NODE.to_owned()],
             PASSWORD,
         ))
     }
@@ -323,7 +326,7 @@ impl Fixture {
     ) -> anyhow::Result<()> {
         let object = json!({
             "metadata": { "name": pod, "labels": { "faas_function": function } },
-            "spec": { "nodeName": "nowhere", "terminationGracePeriodSeconds": 30,
+            "spec": { "nodeName": NODE, "terminationGracePeriodSeconds": 30,
                 "containers": [{ "name": "c", "image": "example.org/image:1" }] },
         });
         let object: Pod = serde_json::from_value(object)?;

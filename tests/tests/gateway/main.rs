@@ -16,6 +16,7 @@ mod scaling;
 mod secrets;
 mod speed;
 mod types;
+mod usage;
 mod websocket;
 
 use continuum_tests::skip;
@@ -44,6 +45,7 @@ const CASES: &[(&str, Case)] = &[
         scaling::from_zero,
     ),
     ("replicas_follow_the_load_and_go_when_idle", scaling::follow),
+    ("functions_say_what_they_have_and_use", usage::told),
     ("queued_calls_are_made_again_and_told_on", queue::made),
     ("a_callback_that_is_not_taken_is_told", queue::not_taken),
     ("queued_calls_survive_a_restart", queue::restart),

@@ -2,17 +2,11 @@
 
 use super::{GRACE, Watchdog, free_port, launch, script, start};
 use anyhow::{Context, ensure};
-use continuum_tests::process::pause;
+use continuum_tests::{process::pause, tls_server};
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
-    sync::Arc,
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     time::{Duration, Instant},
-};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
 /// One that answers each request with what it read; a WebSocket is told back what it says.
@@ -265,42 +259,11 @@ fn a_server_that_listens_elsewhere_is_told_once() -> anyhow::Result<()> {
 
 /// One that speaks TLS, with the file of its certificate.
 fn secured() -> anyhow::Result<(u16, tempfile::NamedTempFile)> {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+    let answer = |_request: &str| "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret".to_owned();
+    let (address, certificate) = tls_server::start(Ipv4Addr::LOCALHOST.into(), answer)?;
     let mut file = tempfile::NamedTempFile::new()?;
-    file.write_all(made.cert.pem().as_bytes())?;
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der());
-    let key = key.map_err(|why| anyhow::anyhow!("{why}"))?;
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)?;
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let port = listener.local_addr()?.port();
-    listener.set_nonblocking(true)?;
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(tell_secret(listener, acceptor))
-    });
-    Ok((port, file))
-}
-
-async fn tell_secret(listener: TcpListener, acceptor: TlsAcceptor) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    loop {
-        let (stream, _) = listener.accept().await?;
-        // Who only looks whether it listens says nothing.
-        let Ok(mut stream) = acceptor.accept(stream).await else {
-            continue;
-        };
-        // One read is all of so short a request.
-        let _length = stream.read(&mut [0; 4096]).await?;
-        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecret";
-        stream.write_all(answer).await?;
-    }
+    file.write_all(certificate.as_bytes())?;
+    Ok((address.port(), file))
 }
 
 #[test]

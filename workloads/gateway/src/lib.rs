@@ -5,6 +5,7 @@
 //! caller --> routes/invoke --> registry (watched: functions and their pods) --> proxy --> a replica
 //!                 | none ready: scale from zero, hold the request
 //! scaler (once a second): requests in flight or per second --> replicas
+//! /metrics --> usage (every five seconds at most): kubelets --> CPU and memory of functions
 //! routes/queue --> a Secret per call --> queue/worker --> proxy --> callback
 //! ```
 
@@ -20,5 +21,6 @@ mod registry;
 mod routes;
 mod scaler;
 mod server;
+mod usage;
 
 pub use server::serve;

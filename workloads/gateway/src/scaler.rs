@@ -4,7 +4,7 @@ use crate::{
     config::Config,
     error::ApiError,
     functions::{Key, Load, Scaling, replicas},
-    metrics::Metrics,
+    metrics::{Metrics, Replicas},
     registry::{Function, FunctionRegistry},
 };
 use http::StatusCode;
@@ -155,7 +155,7 @@ pub(crate) async fn run(
         memories.retain(|key, _| {
             let is_there = all.iter().any(|f| f.key == *key);
             if !is_there {
-                metrics.forget(&key.to_string());
+                metrics.forget(&key.to_string(), &key.namespace);
             }
             is_there
         });
@@ -164,15 +164,22 @@ pub(crate) async fn run(
             let Some(deployment) = &state.deployment else {
                 continue;
             };
-            metrics.replicas(&function.key.to_string(), state.available());
+            let scaling = labels(deployment);
+            let told = Replicas {
+                wanted: replicas(deployment),
+                ready: state.available(),
+                min: scaling.min,
+                target: scaling.target,
+            };
+            metrics.replicas(&function.key.to_string(), &told);
             let memory = memories.entry(function.key.clone()).or_default();
-            let now_has = replicas(deployment);
+            let now_has = told.wanted;
             // One that is still starting, or that somebody has just scaled, has not been idle.
-            if memory.had != Some(now_has) || state.available() < now_has {
+            if memory.had != Some(now_has) || told.ready < now_has {
                 function.load.touch();
             }
             memory.had = Some(now_has);
-            let wish = decide(&labels(deployment), memory, &function, now_has, &config);
+            let wish = decide(&scaling, memory, &function, now_has, &config);
             if let Some(count) = wish
                 && let Err(error) = scale(&client, &function.key, count).await
             {

@@ -10,6 +10,7 @@ use crate::{
     registry::{self, FunctionRegistry},
     routes::{self, Context},
     scaler,
+    usage::Usage,
 };
 use anyhow::Context as _;
 use axum::{Router, routing::get};
@@ -60,9 +61,10 @@ pub async fn serve(
         streams: clients.streams.clone(),
     };
     let router = routes::router(context, credentials);
-    let text = metrics.clone();
+    let usage = Usage::new(clients.asks.clone(), Arc::clone(&registry), metrics.clone());
+    let usage = Arc::new(usage);
     let metrics_router = Router::new()
-        .route("/metrics", get(async move || text.text()))
+        .route("/metrics", get(async move || usage.text().await))
         .route("/healthz", get(async || "OK"));
     let limits = Limits {
         connections: config.max_connections,

@@ -205,6 +205,7 @@ mod tests {
     fn replica(pod: &str, is_ready: bool, calls: u64) -> Arc<Replica> {
         Arc::new(Replica {
             pod: pod.into(),
+            node: None,
             address: Some("127.0.0.2".parse().unwrap()),
             is_ready,
             is_leaving: false,

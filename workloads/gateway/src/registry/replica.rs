@@ -12,6 +12,8 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) pod: String,
+    /// Where it runs; none = no node has it yet.
+    pub(crate) node: Option<String>,
     pub(crate) address: Option<IpAddr>,
     pub(crate) is_ready: bool,
     /// It finishes what it has, and takes nothing new.
@@ -50,6 +52,7 @@ impl Replica {
             });
         Self {
             pod: pod.metadata.name.clone().unwrap_or_default(),
+            node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
             address: status.and_then(|s| s.pod_ip.as_ref()?.parse().ok()),
             is_ready: is_true("Ready"),
             is_leaving: pod.metadata.deletion_timestamp.is_some(),

@@ -112,17 +112,20 @@ pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
         .route("/system/logs", get(logs::logs))
         .route("/system/info", get(info::info))
         .layer(DefaultBodyLimit::max(MAX_API_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(credentials, auth::require))
+        .layer(middleware::from_fn_with_state(credentials, auth::require));
+    let queue = Router::new()
+        .route("/async-function/{name}", post(queue::put))
+        .route("/async-function/{name}/", post(queue::put))
+        .route("/async-function/{name}/{*path}", post(queue::put));
+    let measured = system
+        .merge(queue)
         .layer(middleware::from_fn_with_state(context.clone(), measure));
     Router::new()
-        .merge(system)
+        .merge(measured)
         .route("/healthz", get(info::healthz))
         .route("/function/{name}", any(invoke::invoke))
         .route("/function/{name}/", any(invoke::invoke))
         .route("/function/{name}/{*path}", any(invoke::invoke))
-        .route("/async-function/{name}", post(queue::put))
-        .route("/async-function/{name}/", post(queue::put))
-        .route("/async-function/{name}/{*path}", post(queue::put))
         .fallback(async || ApiError::not_found("there is nothing at this address"))
         .method_not_allowed_fallback(async || {
             ApiError::new(
@@ -133,7 +136,7 @@ pub(crate) fn router(context: Context, credentials: Credentials) -> Router {
         .with_state(context)
 }
 
-/// Each request of the API is counted and timed under its route.
+/// Each request of the API and each call for the queue is counted and timed under its route.
 async fn measure(
     State(context): State<Context>,
     route: MatchedPath,
@@ -143,11 +146,15 @@ async fn measure(
     // `/system/function/{name}` is one address, whatever the name is.
     let route = route.as_str();
     let path = route.split_once("/{").map_or(route, |(path, _)| path);
+    let path = path.trim_end_matches('/');
     let method = request.method().clone();
     let begun = Instant::now();
     let response = next.run(request).await;
-    let code = response.status().as_u16();
+    let (code, took) = (response.status().as_u16(), begun.elapsed());
     let metrics = &context.proxy.metrics;
-    metrics.api_request(code, method.as_str(), path, begun.elapsed());
+    metrics.request(code, method.as_str(), path, took);
+    if path.starts_with("/system/") {
+        metrics.provider_request(code, method.as_str(), path, took);
+    }
     response
 }

@@ -25,9 +25,10 @@ fn labels() -> Value {
     json!({ "app.kubernetes.io/managed-by": "continuum", "app.kubernetes.io/part-of": "openfaas" })
 }
 
-/// What the gateway may do. Functions may be in any namespace, so its rights are those of the cluster.
-fn rules() -> Value {
-    json!([
+/// What the gateway may do. Functions may be in any namespace, so its rights are those of the cluster. Of kubelets it asks
+/// those of `workers`, which have functions, and they tell it what functions use.
+fn rules(workers: &[String]) -> Value {
+    let mut rules = json!([
         { "apiGroups": ["apps"], "resources": ["deployments"],
           "verbs": ["get", "list", "watch", "create", "update", "delete"] },
         { "apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get", "patch"] },
@@ -39,12 +40,26 @@ fn rules() -> Value {
           "verbs": ["get", "list", "create", "update", "patch", "delete"] },
         { "apiGroups": [""], "resources": ["namespaces"],
           "verbs": ["get", "list", "create", "patch", "delete"] },
-    ])
+    ]);
+    // Without a name it would be all nodes.
+    if !workers.is_empty()
+        && let Some(rules) = rules.as_array_mut()
+    {
+        rules.push(json!({
+            "apiGroups": [""], "resources": ["nodes/proxy"], "resourceNames": workers, "verbs": ["get"],
+        }));
+    }
+    rules
 }
 
-/// Everything, in the order in which it is made. The gateway listens on the controller's own address, where endpoints
+/// Everything, in the order in which it is made; `workers` are nodes as Kubernetes names them. The gateway listens on the controller's own address, where endpoints
 /// reach it over the emulated network.
-pub fn objects(image: &str, controller: &NodePlan, password: &str) -> Vec<Value> {
+pub fn objects(
+    image: &str,
+    controller: &NodePlan,
+    workers: &[String],
+    password: &str,
+) -> Vec<Value> {
     let meta = |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": labels() });
     let cluster = |name: &str| json!({ "name": name, "labels": labels() });
     let account = "openfaas-gateway";
@@ -62,7 +77,7 @@ pub fn objects(image: &str, controller: &NodePlan, password: &str) -> Vec<Value>
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
             "metadata": cluster(account),
-            "rules": rules(),
+            "rules": rules(workers),
         }),
         json!({
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -167,7 +182,9 @@ pub(super) mod tests {
 
     #[test]
     fn the_gateway_runs_on_the_controller_with_the_rights_it_needs_and_the_password_in_a_secret() {
-        let all = objects("continuum.local/gateway:0.1.0", &controller(), "geheim");
+        let workers = ["cloud0".to_owned()];
+        let image = "continuum.local/gateway:0.1.0";
+        let all = objects(image, &controller(), &workers, "geheim");
         let of = |kind: &str| all.iter().find(|o| o["kind"] == kind).unwrap();
         let pod = &of("Deployment")["spec"]["template"]["spec"];
         assert_eq!(
@@ -183,5 +200,21 @@ pub(super) mod tests {
         assert_eq!(kinds, ["Secret"]);
         let rules = of("ClusterRole")["rules"].to_string();
         assert!(!rules.contains('*'), "{rules}");
+    }
+
+    #[test]
+    fn the_gateway_may_ask_the_kubelets_of_workers_and_no_others() {
+        let of = |workers: &[String]| {
+            let rules = rules(workers);
+            let all = rules.as_array().unwrap().clone();
+            let ours = all.into_iter();
+            ours.filter(|r| r["resources"].to_string().contains("nodes"))
+                .collect::<Vec<_>>()
+        };
+        let some = of(&["cloud0".into(), "cloud1".into()]);
+        assert_eq!(some.len(), 1, "{some:?}");
+        assert_eq!(some[0]["resourceNames"], json!(["cloud0", "cloud1"]));
+        assert_eq!(some[0]["verbs"], json!(["get"]));
+        assert_eq!(of(&[]), Vec::<Value>::new());
     }
 }

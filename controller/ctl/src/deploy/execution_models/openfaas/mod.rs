@@ -11,7 +11,7 @@ use continuum_cluster::{apply, client, with_reasons};
 use continuum_common::wait::Wait;
 use continuum_config::{Config, ExecutionModelKind, OpenFaasDistribution};
 use continuum_host::{error::Error, keys::Secrets};
-use continuum_model::{Facts, Role};
+use continuum_model::{Facts, Role, node_name};
 use continuum_openfaas_api::client::Gateway;
 use continuum_plan::execution_models::OPENFAAS_IMAGES;
 use std::{collections::BTreeMap, time::Duration};
@@ -85,7 +85,13 @@ impl Installer for OpenFaas {
         let objects = if is_upstream(&session.config) {
             upstream::objects(&own.references, controller, &password)
         } else {
-            builtin::objects(gateway.unwrap_or_default(), controller, &password)
+            let workers: Vec<_> = session
+                .nodes()
+                .filter(|(node, _)| node.role == Role::Worker)
+                .map(|(node, _)| node_name(&node.name))
+                .collect();
+            let image = gateway.unwrap_or_default();
+            builtin::objects(image, controller, &workers, &password)
         };
         let client = client(&session.deployment, &session.plan)?;
         apply(&client, &objects).await?;

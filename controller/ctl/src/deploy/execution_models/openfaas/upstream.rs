@@ -69,7 +69,8 @@ pub fn objects(images: &[String], controller: &NodePlan, password: &str) -> Vec<
             .map(|(_, image)| image)
             .unwrap_or_default()
     };
-    let mut all = super::builtin::objects(image("gateway"), controller, password);
+    // Its gateway asks no kubelet.
+    let mut all = super::builtin::objects(image("gateway"), controller, &[], password);
     let deployment = all.iter_mut().find(|o| o["kind"] == "Deployment");
     if let Some(deployment) = deployment {
         let address = controller.address.to_string();
