@@ -1,14 +1,13 @@
 //! What a link is, and what follows from its numbers. No I/O here.
 
-use super::{distribution::Distribution, trace::Trace};
+use super::{
+    bounds::{LATENCY_MS, PERCENT, RATE_MBIT},
+    distribution::Distribution,
+    trace::Trace,
+};
 use crate::error::AgentError;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use std::ops::RangeInclusive;
-
-pub(super) const LATENCY_MS: RangeInclusive<f64> = 0.0..=60_000.0;
-pub(super) const PERCENT: RangeInclusive<f64> = 0.0..=100.0;
-pub(super) const RATE_MBIT: RangeInclusive<f64> = 0.001..=1_000_000.0;
 
 /// Bytes of a full packet on the wire.
 pub(super) const PACKET_BYTES: f64 = 1514.0;

@@ -1,6 +1,6 @@
 //! Links that change by themselves, as they were recorded.
 
-use super::link::{LATENCY_MS, PERCENT, RATE_MBIT};
+use super::bounds::{LATENCY_MS, PERCENT, RATE_MBIT};
 use crate::error::AgentError;
 use serde::{Deserialize, Serialize};
 use std::{ops::RangeInclusive, time::Duration};
