@@ -1,9 +1,10 @@
 //! `continuum-agent`: the server, and the small programs it starts itself as.
+#![expect(clippy::print_stderr, reason = "why a program ends")]
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use continuum_agent::{broker, child, config::AgentConfig, logs::LogRing, server};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Parser)]
@@ -32,8 +33,19 @@ enum Command {
     Child(child::ChildArguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // In one line, whatever RUST_BACKTRACE says: who started this program shows its last lines.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Serve { config } => serve(&config),
         Command::Broker { settings } => {
             tracing_subscriber::fmt()
