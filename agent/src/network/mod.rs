@@ -12,6 +12,7 @@
 //! grow with the number of peers. Both ends shape what they send, so a round trip takes twice the latency, as upstream does
 //! it. What a packet's way takes by itself, without netem, is measured by the controller and taken off the delay.
 
+mod bounds;
 mod distribution;
 mod kernel;
 mod link;
@@ -176,8 +177,23 @@ impl Network {
         self.players().start(&classes, self.address)
     }
 
+    /// What is in force: nothing where another program removed any of it.
+    pub(crate) async fn in_force(&self) -> Result<Vec<AppliedClass>, AgentError> {
+        let _changing = self.changing.lock().await;
+        let links = self.lock().clone();
+        if links.classes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let kernel = Kernel::open(self.address).await?;
+        if kernel.has(&links.classes, links.packet_bytes()).await? {
+            return Ok(self.applied());
+        }
+        tracing::warn!("links of {} were removed by another program", kernel.name);
+        Ok(Vec::new())
+    }
+
     /// What was applied last.
-    pub(crate) fn applied(&self) -> Vec<AppliedClass> {
+    fn applied(&self) -> Vec<AppliedClass> {
         let (links, players) = (self.lock().clone(), self.players());
         let classes = links.classes.into_iter().enumerate();
         classes

@@ -174,9 +174,10 @@ impl wire::network_server::Network for Service {
         } else {
             (String::new(), String::new())
         };
+        let classes = self.0.network.in_force().await?;
         Ok(Response::new(wire::ShowNetworkResponse {
             device,
-            classes: self.0.network.applied().into_iter().map(to_wire).collect(),
+            classes: classes.into_iter().map(to_wire).collect(),
             tc_text,
         }))
     }

@@ -47,7 +47,6 @@ const fn on_verified(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>
     Test::new(name, &[], Body::With(&VERIFIED, run)).on(When::Long, When::Never)
 }
 
-/// A link that was taken away stays so: that test is the last.
 pub(crate) const TESTS: [Test; 7] = [
     Test::new("verify::mist_edge_is_valid", &[], Body::Alone(mist_edge))
         .on(When::Long, When::Never),
@@ -58,7 +57,10 @@ pub(crate) const TESTS: [Test; 7] = [
         "verify::a_disk_limit_that_was_lifted_is_caught",
         lifted_disk,
     ),
-    on_verified("verify::a_qdisc_that_was_removed_is_caught", removed_qdisc),
+    on_verified(
+        "verify::a_qdisc_that_was_removed_is_caught_and_made_anew_by_up",
+        removed_qdisc,
+    ),
     Test::new("verify::down_leaves_nothing", &[], Body::End(&VERIFIED)).on(When::Long, When::Never),
 ];
 
@@ -220,5 +222,8 @@ fn removed_qdisc(machines: &Cluster) -> anyhow::Result<()> {
         .and_then(|link| link["ifname"].as_str());
     let device = shaped.with_context(|| format!("no shaped device in {all}"))?;
     machines.on("edge0", &["tc", "qdisc", "del", "dev", device, "root"])?;
-    caught(machines, "edge0", "rate", "rate is not applied")
+    caught(machines, "edge0", "rate", "rate is not applied")?;
+    let config = machines.vms.file("verified.toml", CONFIG)?;
+    machines.ctl.expect(0, &["up", &config])?;
+    verify(machines, 0).map(|_| ())
 }

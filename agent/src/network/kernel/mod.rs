@@ -146,6 +146,26 @@ impl Kernel {
         self.send(tree::step(self.device, index, numbers)).await
     }
 
+    /// Whether all queues of these links are there: another program may have removed some.
+    pub(super) async fn has(
+        &self,
+        classes: &[LinkClass],
+        mtu_bytes: u32,
+    ) -> Result<bool, AgentError> {
+        let missing = async {
+            let mut missing = tree::queues(self.device, classes, mtu_bytes);
+            let mut queues = self.handle.qdisc().get().index(self.device).execute();
+            while let Some(queue) = queues.next().await {
+                let queue = queue.map_err(|e| failed("list queues", io::Error::other(e)))?;
+                if queue.header.index == self.device {
+                    missing.retain(|handle| *handle != queue.header.handle);
+                }
+            }
+            Ok(missing)
+        };
+        Ok(within("list queues", missing).await?.is_empty())
+    }
+
     async fn send(&self, requests: Vec<Request>) -> Result<(), AgentError> {
         let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {

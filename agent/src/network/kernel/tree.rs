@@ -142,6 +142,16 @@ pub(super) fn create(device: i32, classes: &[LinkClass], mtu_bytes: u32) -> Vec<
     all
 }
 
+/// Handles of the queues of these links.
+pub(super) fn queues(device: i32, classes: &[LinkClass], mtu_bytes: u32) -> Vec<TcHandle> {
+    let requests = create(device, classes, mtu_bytes);
+    let handles = requests.into_iter().map(|request| match request.message {
+        RouteNetlinkMessage::NewQueueDiscipline(message) => Some(message.header.handle),
+        _ => None,
+    });
+    handles.flatten().collect()
+}
+
 fn drop_from(device: i32, number: u32, peer: &Peer) -> Option<Request> {
     let message = Match::FromCard(peer.mac()?).drop_incoming(device, number);
     Some(make(RouteNetlinkMessage::NewTrafficFilter(message)))
@@ -272,6 +282,21 @@ mod tests {
             ]
         );
         assert!(create(3, &[], 1500).is_empty());
+    }
+
+    #[test]
+    fn the_queues_of_links_are_all_that_are_made() {
+        let made = create(2, &classes(), 1500);
+        let made = made
+            .iter()
+            .filter(|r| matches!(r.message, RouteNetlinkMessage::NewQueueDiscipline(_)));
+        let queues = queues(2, &classes(), 1500);
+        assert_eq!(queues.len(), made.count());
+        assert!(
+            queues.contains(&ROOT) && queues.contains(&INCOMING),
+            "{queues:?}"
+        );
+        assert_eq!(super::queues(2, &[], 1500), []);
     }
 
     #[test]
