@@ -16,7 +16,7 @@ pub fn not_yet(config: &Config) -> Vec<String> {
             ),
         ),
         (
-            preset.is_trace() && config.network.traces.is_empty(),
+            preset.is_trace() && !config.network.is_traced_both_ways(),
             format!(
                 "network.preset {preset}: its recordings are not part of this; name their files in \
                  network.endpoint_to_edge.trace (up) and network.edge_to_endpoint.trace (down), or with cloud for edge, or \
@@ -66,5 +66,42 @@ mod tests {
             .filter_map(|r| Some(r.split_once("--set ")?.1))
             .collect();
         assert_eq!(refused(&set), [""; 0], "{set:?}");
+    }
+
+    #[test]
+    fn a_preset_of_recordings_wants_one_for_each_direction() {
+        let dir = tempfile::tempdir().unwrap();
+        let (up, down) = (dir.path().join("up"), dir.path().join("down"));
+        for path in [&up, &down] {
+            std::fs::write(path, "1\n2\n1000\n").unwrap();
+        }
+        let tier = |name| {
+            format!(
+                "[infrastructure.{name}]\nnodes = 1\ncores = 1\nmemory_mib = 512\nquota = 1.0\n"
+            )
+        };
+        let base = format!(
+            "[infrastructure]\nprovider = \"qemu\"\ninfra_only = true\n{}{}[network]\npreset = \
+             \"4g_us_verizon_mahimahi\"\n",
+            tier("edge"),
+            tier("endpoint")
+        );
+        let one = format!(
+            "{base}[network.endpoint_to_edge]\ntrace = \"{}\"\n",
+            up.display()
+        );
+        let both = format!(
+            "{one}[network.edge_to_endpoint]\ntrace = \"{}\"\n",
+            down.display()
+        );
+        let reasons = |text: &str| {
+            let checked = crate::parse(text, "t.toml", false, "t", &[]).unwrap();
+            not_yet(&checked.config)
+        };
+        let [reason] = &reasons(&one)[..] else {
+            panic!("{:?}", reasons(&one));
+        };
+        assert!(reason.starts_with("network.preset"), "{reason}");
+        assert_eq!(reasons(&both), [""; 0]);
     }
 }

@@ -182,6 +182,14 @@ impl Network {
         self.traces.iter().rfind(is_about)
     }
 
+    /// Whether a link between two tiers follows recordings there and back.
+    pub fn is_traced_both_ways(&self) -> bool {
+        let has = |from, to| self.trace(from, to).is_some();
+        Direction::ALL
+            .into_iter()
+            .any(|d| has(d.from, d.to) && has(d.to, d.from))
+    }
+
     /// Of both directions between two tiers.
     pub fn pair(&self, a: Tier, b: Tier) -> Option<&Link> {
         let is_it = |pair: &TierPair| *pair == TierPair(a, b) || *pair == TierPair(b, a);
