@@ -16,9 +16,13 @@ use continuum_model::{
     ClockPair, ClockTrack, Clocks, ControllerTime, MetricsBatch, NodeRun, node_name,
 };
 use continuum_workload_core::{call::Call, photo_sample::Sample};
+use futures_util::{StreamExt, future::join_all, stream};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+/// Runs whose samples come at the same time: some megabytes each.
+const AT_ONCE: usize = 8;
 
 /// Who looks on while a run is under way.
 pub(super) struct Observers {
@@ -122,40 +126,38 @@ async fn gather(session: &Session, mut watched: Vec<Watched>) -> Vec<NodeRun> {
             .iter_mut()
             .filter(|one| one.run.exit.is_none())
             .map(stop);
-        futures_util::future::join_all(ends).await;
+        join_all(ends).await;
     }
     for one in &mut watched {
         one.drain();
         one.watcher.abort();
     }
-    let mut runs = Vec::new();
-    for one in watched {
-        let Watched {
-            mut run, runner, ..
-        } = one;
-        if let Err(error) = samples(&*runner, &mut run).await {
-            run.problems.push(chain(&error));
-        }
-        if let Err(error) = calls(&*runner, &mut run).await {
-            run.problems.push(chain(&error));
-        }
-        if let Some(pod) = runner.pod() {
-            run.started.cpu_max.clone_from(&pod.cpu_max);
-            run.started.memory_max.clone_from(&pod.memory_max);
-            // The scheduler may have had it otherwise.
-            let actual = session
-                .plan
-                .nodes
-                .iter()
-                .find(|n| node_name(&n.name) == pod.node);
-            if let Some(node) = actual {
-                run.plan.node.clone_from(&node.name);
-            }
-            run.pod = Some(pod);
-        }
-        runs.push(run);
+    let runs = watched.into_iter().map(|one| bring(session, one));
+    stream::iter(runs).buffered(AT_ONCE).collect().await
+}
+
+/// One run, with what it left where it ran.
+async fn bring(session: &Session, watched: Watched) -> NodeRun {
+    let Watched {
+        mut run, runner, ..
+    } = watched;
+    if let Err(error) = samples(&*runner, &mut run).await {
+        run.problems.push(chain(&error));
     }
-    runs
+    if let Err(error) = calls(&*runner, &mut run).await {
+        run.problems.push(chain(&error));
+    }
+    if let Some(pod) = runner.pod() {
+        run.started.cpu_max.clone_from(&pod.cpu_max);
+        run.started.memory_max.clone_from(&pod.memory_max);
+        // The scheduler may have had it otherwise.
+        let mut nodes = session.plan.nodes.iter();
+        if let Some(node) = nodes.find(|n| node_name(&n.name) == pod.node) {
+            run.plan.node.clone_from(&node.name);
+        }
+        run.pod = Some(pod);
+    }
+    run
 }
 
 /// Samples of one run; a node that is gone has none.
