@@ -44,14 +44,15 @@ static VERIFIED: Fixture = Fixture {
 };
 
 const fn on_verified(name: &'static str, run: fn(&Cluster) -> anyhow::Result<()>) -> Test {
-    Test::new(name, &[], Body::With(&VERIFIED, run)).on(When::Long, When::Never)
+    Test::new(name, &[], Body::With(&VERIFIED, run)).on(When::Always, When::Never)
 }
 
 pub(crate) const TESTS: [Test; 7] = [
     Test::new("verify::mist_edge_is_valid", &[], Body::Alone(mist_edge))
-        .on(When::Long, When::Never),
+        .on(When::Always, When::Never),
     on_verified("verify::what_was_asked_for_is_measured", as_asked),
-    on_verified("verify::all_ways_and_nodes_are_measured_in_full", full),
+    on_verified("verify::all_ways_and_nodes_are_measured_in_full", full)
+        .on(When::Long, When::Never),
     on_verified("verify::a_quota_that_was_lifted_is_caught", lifted_quota),
     on_verified(
         "verify::a_disk_limit_that_was_lifted_is_caught",
@@ -61,7 +62,8 @@ pub(crate) const TESTS: [Test; 7] = [
         "verify::a_qdisc_that_was_removed_is_caught_and_made_anew_by_up",
         removed_qdisc,
     ),
-    Test::new("verify::down_leaves_nothing", &[], Body::End(&VERIFIED)).on(When::Long, When::Never),
+    Test::new("verify::down_leaves_nothing", &[], Body::End(&VERIFIED))
+        .on(When::Always, When::Never),
 ];
 
 fn rows(verification: &Value) -> anyhow::Result<&Vec<Value>> {

@@ -54,6 +54,21 @@ pub(super) fn are_as_configured(deployment: &Deployment) -> Result<bool, Error> 
     Ok(link_requests(deployment)?.is_empty() && !unfinished(deployment).exists())
 }
 
+/// Nodes whose links are not in force: another program removed them.
+pub(super) async fn nodes_without_links(session: &Session) -> Result<Vec<String>, Error> {
+    let (nodes, network) = (&session.plan.nodes, &session.config.network);
+    if !network.is_emulated() || !session.provider.capabilities().emulates_network {
+        return Ok(Vec::new());
+    }
+    let missing = session.nodes().map(|(node, agent)| async move {
+        let applied = agent.links().await?;
+        let wanted = links_of(node, nodes, network);
+        Ok::<_, Error>((applied.len() != wanted.len()).then(|| node.name.clone()))
+    });
+    let missing = futures_util::future::try_join_all(missing).await?;
+    Ok(missing.into_iter().flatten().collect())
+}
+
 /// Fails where a change of links did not reach every node: nobody knows what would be measured.
 pub async fn check_links(deployment: &Deployment) -> Result<(), Error> {
     // One that is under way now is none that failed.

@@ -279,6 +279,15 @@ async fn phases(session: &mut Session, secrets: &Secrets) -> Result<Done, Error>
             progress.stage("links", links).await?;
         }
     }
+    if session.deployment.is_done(Phase::Network) {
+        let missing = super::links::nodes_without_links(session).await?;
+        if !missing.is_empty() {
+            let nodes = missing.join(", ");
+            progress.line(&format!("links of {nodes} are gone; they are made anew"));
+            unchanged = false;
+            session.deployment.set_undone(Phase::Network)?;
+        }
+    }
     if !session.deployment.is_done(Phase::Software) {
         progress
             .stage("software", software::install(session))
