@@ -91,7 +91,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         allow: AllowArguments,
         /// Measure whether links and machines are what was asked for
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
     },
     /// Run the application on what is up; print its tables and write a result directory
@@ -109,7 +109,7 @@ pub(crate) enum Command {
         results: PathBuf,
         /// Measure, before and after, whether links and machines are what was asked for; what is not makes the result
         /// invalid
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
     },
     /// Remove everything of a deployment; works after a crash, twice, and without its state
@@ -139,7 +139,7 @@ pub(crate) enum Command {
         allow: AllowArguments,
         /// Measure, before and after, whether links and machines are what was asked for; what is not makes the result
         /// invalid
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
     },
     /// up, bench and down for every combination of values; goes on where it was interrupted
@@ -158,7 +158,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         allow: AllowArguments,
         /// Measure, before and after each run, whether links and machines are what was asked for
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
     },
     /// List all deployments

@@ -36,7 +36,7 @@ pub(super) struct UpOptions {
 /// What is measured: upstream's `netperf` asks for all of it.
 pub(super) fn verify_mode(config: &Config, asked: VerifyMode) -> VerifyMode {
     match asked {
-        VerifyMode::Off | VerifyMode::Quick if config.infrastructure.netperf => VerifyMode::Full,
+        VerifyMode::Quick if config.infrastructure.netperf => VerifyMode::Full,
         other => other,
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum NetworkAction {
         #[arg(required = true, num_args = 3.., value_name = "A [to] B NAME=VALUE")]
         words: Vec<String>,
         /// Measure whether the changed link is what was asked for
-        #[arg(long, value_enum, default_value_t)]
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
     },
     /// Measure links and machines, and compare them with what was asked for; exit code 6 if one is not

@@ -13,10 +13,10 @@ use serde_json::json;
 /// How much is measured of what was asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Verify {
-    /// Nothing, while tolerances are estimates: results are unverified
-    #[default]
+    /// Nothing: results are unverified
     Off,
     /// One way of all that are alike, every node, in some seconds
+    #[default]
     Quick,
     /// Every way and every node, for longer
     Full,

@@ -1,5 +1,6 @@
 //! How far a measured number may be from the one that was asked for, by what runs the guests: one file each, with the reason
-//! for each number. The numbers are estimates, not yet measured on guests with the measurements of this program. What a measurement itself is uncertain by comes on top, see `judge`.
+//! for each number, and whether it was measured or is an estimate. What a measurement itself is uncertain by comes on top, see
+//! `judge`.
 
 mod kvm;
 mod local;
