@@ -261,7 +261,7 @@ pub enum RunEventKind {
 /// Where a stream of metrics begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsFrom {
-    /// With what is measured from now on.
+    /// With what was measured last, at most a second ago: it is how the node was before anything began.
     Now,
     /// With all that the agent keeps: ten minutes.
     Kept,

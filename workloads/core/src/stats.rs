@@ -42,10 +42,10 @@ pub fn upstream_trimmed(values_ms: &[f64]) -> Option<Trimmed> {
     })
 }
 
-/// Rounds half away from zero to so many decimals.
+/// Rounds half away from zero to so many decimals; never to minus zero.
 pub fn round_to(value: f64, decimals: i32) -> f64 {
     let factor = 10_f64.powi(decimals);
-    (value * factor).round() / factor
+    (value * factor).round() / factor + 0.0
 }
 
 /// The smallest of sorted values that a share (0 to 1) of all is not above; `None` of nothing.

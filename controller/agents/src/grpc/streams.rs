@@ -132,7 +132,7 @@ impl GrpcAgent {
                 let newest = newest.into_inner().sample.map_or(0, |s| s.seq);
                 let after = match (after_seq, from) {
                     (Some(seq), _) if seq <= newest => seq,
-                    (None, MetricsFrom::Now) => newest,
+                    (None, MetricsFrom::Now) => newest.saturating_sub(1),
                     // An agent that was started again counts from the beginning.
                     (Some(_), _) | (None, MetricsFrom::Kept) => {
                         event_seq = 0;
