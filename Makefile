@@ -10,9 +10,12 @@ INSTALL = DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-rec
 deps:
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { apt-get update -qq && $(INSTALL) $(PACKAGES) >/dev/null; }
 
-# For the tests that look at pages; without it they are skipped.
+# For the tests that look at pages, and for those that ask promtool; without it they are skipped. A Prometheus that was not
+# there before does not run as a service.
 browser:
 	@dpkg -s chromium chromium-driver >/dev/null 2>&1 || { apt-get update -qq && $(INSTALL) chromium chromium-driver >/dev/null; }
+	@dpkg -s prometheus >/dev/null 2>&1 || { apt-get update -qq && $(INSTALL) prometheus >/dev/null; \
+		systemctl disable --quiet --now prometheus 2>/dev/null || true; }
 
 build: deps
 	cargo build --workspace --locked

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod ctl;
 pub mod namespace;
 pub mod process;
+pub mod prometheus;
 pub mod results;
 pub mod skip;
 pub mod testbed;

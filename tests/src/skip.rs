@@ -128,6 +128,16 @@ pub fn chromium() -> Option<String> {
     (!has).then(|| "chromium-driver is not installed; make browser".into())
 }
 
+/// Debian's Prometheus and promtool, by which metrics and dashboards are checked.
+pub fn prometheus() -> Option<String> {
+    let answers = |program: &str| {
+        let version = command(program).arg("--version").output();
+        version.is_ok_and(|o| o.status.success())
+    };
+    let has = answers("prometheus") && answers("promtool");
+    (!has).then(|| "prometheus is not installed; make browser".into())
+}
+
 /// No test: a measurement.
 pub fn benchmark() -> Option<String> {
     let is_asked_for = std::env::var_os("CONTINUUM_BENCH").is_some();

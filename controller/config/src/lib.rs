@@ -43,7 +43,8 @@ pub use link_override::{LinkOverride, Which};
 pub use model::{
     ApplicationConfig, Benchmark, Config, Container, ControllerSpec, Direction, Empty,
     FunctionSpec, Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, LinkTable,
-    MemUsage, Network, OneWay, OpenFaas, Qemu, Software, Stress, TierSpec, TraceSource,
+    MemUsage, Network, Observability, OneWay, OpenFaas, Qemu, Software, Stress, TierSpec,
+    TraceSource,
     keys::{Key, Kind},
 };
 pub use options::KEYS;

@@ -257,7 +257,7 @@ const NETWORK: [Key; 4] = [
     .at(field!(network.overrides)),
 ];
 
-const SOFTWARE: [Key; 8] = [
+const SOFTWARE: [Key; 7] = [
     both(
         "software.resource_manager",
         "benchmark",
@@ -310,15 +310,6 @@ const SOFTWARE: [Key; 8] = [
         "functions on top of the manager (none)",
     )
     .at(field!(software.execution_model)),
-    both(
-        "software.observability",
-        "benchmark",
-        "observability",
-        Kind::Bool,
-        "Prometheus and Grafana; `up` refuses it: not there yet (false)",
-    )
-    .at(field!(software.observability))
-    .quiet(),
 ];
 
 /// Options of one thing, or those of all links.
@@ -338,6 +329,7 @@ const GROUPS: &[Group] = &[
     Group::Own(&NETWORK),
     Group::Links,
     Group::Own(&SOFTWARE),
+    Group::Own(&model::OBSERVABILITY),
     Group::Own(&model::OPENFAAS),
     Group::Own(&model::KUBERNETES),
     Group::Own(&model::KUBEEDGE),

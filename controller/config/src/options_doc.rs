@@ -141,6 +141,7 @@ fn value(kind: Kind) -> String {
             "list of tables, or of texts: see [below](#lists-of-tables)".to_owned()
         }
         Kind::Bool => "`true` or `false`".to_owned(),
+        Kind::TruthOr(allowed) => format!("`true`, `false`, {}", names(allowed)),
         Kind::Int(low, high) => format!("whole number, {low} to {high}"),
         Kind::Float(low, high) => format!("number, {low} to {high}"),
         Kind::Mib(low, high) => format!("whole number, {low} to {high}"),

@@ -69,6 +69,10 @@ fn samples(kind: Kind, unit: CfgUnit) -> Vec<(String, String)> {
             ("True".into(), "true".into()),
             ("off".into(), "false".into()),
         ],
+        Kind::TruthOr(names) => {
+            let named = same(names.iter().map(|name| (*name).to_owned()).collect());
+            [samples(Kind::Bool, unit), named].concat()
+        }
         Kind::Int(low, high) => same(vec![low.to_string(), (low + 3).min(high).to_string()]),
         Kind::Float(low, high) => same(vec![low.to_string(), (low + 1.5).min(high).to_string()]),
         Kind::Mib(..) => [("0.5", "512"), ("2", "2048"), ("1.0", "1024")]
@@ -98,6 +102,7 @@ fn is_there(key: &Key, checked: &Checked, native: &str) -> bool {
     };
     let given = match key.kind {
         Kind::Bool => Value::Bool(native == "true"),
+        Kind::TruthOr(_) if ["true", "false"].contains(&native) => Value::Bool(native == "true"),
         Kind::Int(..) => Value::Int(native.parse().unwrap()),
         Kind::Float(..) | Kind::Mib(..) => Value::Float(native.parse().unwrap()),
         Kind::List => Value::List(vec!["one".into(), "two".into()]),

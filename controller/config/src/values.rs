@@ -244,16 +244,19 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
         Kind::Timeline | Kind::Functions | Kind::Overrides => Ok(value.clone()),
         Kind::Bool => match value {
             Value::Bool(_) => Ok(value.clone()),
-            // As Python's configparser reads truth values.
-            Value::Raw(text) | Value::Not(text) => {
-                let is_true = match text.to_lowercase().as_str() {
-                    "yes" | "on" | "true" | "1" => true,
-                    "no" | "off" | "false" | "0" => false,
-                    _ => return wrong("true or false"),
-                };
-                Ok(Value::Bool(is_true != matches!(value, Value::Not(_))))
-            }
+            Value::Raw(text) | Value::Not(text) => match truth(text) {
+                Some(is_true) => Ok(Value::Bool(is_true != matches!(value, Value::Not(_)))),
+                None => wrong("true or false"),
+            },
             _ => wrong("true or false"),
+        },
+        Kind::TruthOr(names) => match value {
+            Value::Bool(_) => Ok(value.clone()),
+            Value::Text(text) | Value::Raw(text) if names.contains(&text.as_str()) => {
+                Ok(Value::Text(text.clone()))
+            }
+            Value::Raw(text) if truth(text).is_some() => typed(value, Kind::Bool),
+            _ => wrong(&format!("true, false or {}", names.join(", "))),
         },
         Kind::Int(low, high) => {
             let number = match value {
@@ -296,6 +299,15 @@ pub(super) fn typed(value: &Value, kind: Kind) -> Result<Value, String> {
                 .map_or_else(String::new, |n| format!("; did you mean `{n}`?"));
             wrong(&format!("one of {}{near}", allowed.join(", ")))
         }
+    }
+}
+
+/// As Python's configparser reads truth values.
+fn truth(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "on" | "true" | "1" => Some(true),
+        "no" | "off" | "false" | "0" => Some(false),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! bench/   report/    one run: start, watch, collect; its result directory
 //! verify/             whether links and machines are what was asked for
 //! deploy/             up and down: phases, links, execution models
+//! observability/      what a Prometheus and a Grafana of the user's own find
 //! artifacts/          files that nodes get
 //! dashboard/          a live deployment as the dashboard sees it
 //!
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod dashboard;
 pub mod deploy;
 pub mod error;
+mod observability;
 pub mod report;
 pub mod session;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::{Mode, NodePlan, Prefix, Role};
 pub const MAX_PAYLOAD_BYTES: u32 = 1 << 20;
 /// Where the gateway listens on the controller node.
 const GATEWAY_PORT: u16 = 8080;
+const GATEWAY_METRICS_PORT: u16 = 8082;
 
 /// Something to install on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,12 @@ impl Plan {
     pub fn gateway_address(&self) -> Option<String> {
         let controller = self.controller()?;
         Some(format!("{}:{GATEWAY_PORT}", controller.address))
+    }
+
+    /// Where Prometheus reads the gateway's metrics, as `address:port`.
+    pub fn gateway_metrics_address(&self) -> Option<String> {
+        let controller = self.controller()?;
+        Some(format!("{}:{GATEWAY_METRICS_PORT}", controller.address))
     }
 
     /// Memory of all nodes.

@@ -1,6 +1,6 @@
 //! What a config may ask for and this version does not do: refused by name before anything is made.
 
-use continuum_config::{Config, Preset};
+use continuum_config::{Config, Observability, Preset};
 
 /// Everything of that, each with the option's name and what to do without it.
 pub fn not_yet(config: &Config) -> Vec<String> {
@@ -25,9 +25,9 @@ pub fn not_yet(config: &Config) -> Vec<String> {
             ),
         ),
         (
-            config.software.observability,
-            "software.observability: this version installs no Prometheus and no Grafana yet; give --set \
-             software.observability=false"
+            config.software.observability == Observability::OnNode,
+            "software.observability: this version installs no Prometheus and no Grafana yet; `host` is for a Prometheus that \
+             you have already; for none give --set software.observability=false"
                 .to_owned(),
         ),
     ];

@@ -48,7 +48,7 @@ pub(crate) struct Fixture {
     cluster: Mutex<Option<Cluster>>,
     gateway: Mutex<Option<Daemon>>,
     pub(crate) listen: String,
-    metrics: String,
+    pub(crate) metrics: String,
     function_port: u16,
     next: AtomicU8,
 }

@@ -6,6 +6,7 @@
 mod api;
 mod calls;
 mod cluster;
+mod dashboards;
 mod fixture;
 mod function;
 mod kubeedge;
@@ -46,6 +47,7 @@ const CASES: &[(&str, Case)] = &[
     ),
     ("replicas_follow_the_load_and_go_when_idle", scaling::follow),
     ("functions_say_what_they_have_and_use", usage::told),
+    ("dashboards_of_functions_have_data", dashboards::data),
     ("queued_calls_are_made_again_and_told_on", queue::made),
     ("a_callback_that_is_not_taken_is_told", queue::not_taken),
     ("queued_calls_survive_a_restart", queue::restart),

@@ -15,9 +15,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-const SECOND_NS: u64 = 1_000_000_000;
+/// What the pod had used before anybody asked.
+const EARLIER_NS: u64 = 1_000_000_000;
 const MEMORY_BYTES: u32 = 7 << 20;
 pub(crate) const NO_ADDRESS: &str =
     "this machine has no address but loopback's, where no kubelet may be";
@@ -44,7 +46,7 @@ impl<'a> Kubelet<'a> {
         let Some(address) = own_address() else {
             return Ok(None);
         };
-        let cpu_ns = Arc::new(AtomicU64::new(SECOND_NS));
+        let cpu_ns = Arc::new(AtomicU64::new(EARLIER_NS));
         let counted = Arc::clone(&cpu_ns);
         let answer = move |request: &str| {
             if !request.starts_with("GET /stats/summary?only_cpu_and_memory=true ") {
@@ -85,9 +87,9 @@ impl<'a> Kubelet<'a> {
     }
 
     /// The pod has used so much more CPU time.
-    pub(crate) fn work(&self, seconds: u64) {
-        self.cpu_ns
-            .fetch_add(seconds * SECOND_NS, Ordering::Relaxed);
+    pub(crate) fn work(&self, cpu: Duration) {
+        let cpu_ns = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_ns.fetch_add(cpu_ns, Ordering::Relaxed);
     }
 }
 
@@ -131,7 +133,7 @@ pub(crate) fn told(fixture: &Fixture) -> anyhow::Result<()> {
         Ok(value(&metrics()?, &memory) == Some(f64::from(MEMORY_BYTES)))
     })?;
     let before = value(&metrics()?, &cpu).context("CPU time of a function")?;
-    kubelet.work(2);
+    kubelet.work(Duration::from_secs(2));
     Fixture::until("two more seconds of CPU time", || {
         Ok(value(&metrics()?, &cpu) == Some(before + 2.0))
     })?;

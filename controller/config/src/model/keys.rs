@@ -182,6 +182,8 @@ pub enum Kind {
     Overrides,
     /// Truth value.
     Bool,
+    /// Truth value, or one of these.
+    TruthOr(&'static [&'static str]),
     /// Whole number in a range.
     Int(i64, i64),
     /// Number in a range.

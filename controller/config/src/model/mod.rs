@@ -13,6 +13,7 @@ mod kubeedge;
 mod kubernetes;
 mod mem_usage;
 mod network;
+mod observability;
 mod openfaas;
 mod qemu;
 mod stress;
@@ -26,6 +27,7 @@ pub use kubeedge::KubeEdge;
 pub use kubernetes::Kubernetes;
 pub use mem_usage::MemUsage;
 pub use network::{Direction, LinkTable, Network, OneWay, TraceSource};
+pub use observability::Observability;
 pub use openfaas::OpenFaas;
 pub use qemu::Qemu;
 pub use stress::Stress;
@@ -38,6 +40,7 @@ pub(crate) use image_classification::{LOAD, PHOTOS};
 pub(crate) use kubecontrol::OPTIONS as KUBECONTROL;
 pub(crate) use kubeedge::OPTIONS as KUBEEDGE;
 pub(crate) use kubernetes::OPTIONS as KUBERNETES;
+pub(crate) use observability::OPTIONS as OBSERVABILITY;
 pub(crate) use openfaas::OPTIONS as OPENFAAS;
 pub(crate) use qemu::OPTIONS as QEMU;
 pub(crate) use stress::OPTIONS as STRESS;
@@ -153,8 +156,8 @@ pub struct Software {
     pub container_runtime: Runtime,
     /// `openfaas`, if any.
     pub execution_model: Option<ExecutionModelKind>,
-    /// Prometheus and Grafana.
-    pub observability: bool,
+    /// Who looks at it.
+    pub observability: Observability,
     /// For `openfaas`.
     #[serde(flatten)]
     pub openfaas: OpenFaas,
@@ -177,7 +180,7 @@ impl Default for Software {
             services: Vec::new(),
             container_runtime: Runtime::default(),
             execution_model: None,
-            observability: false,
+            observability: Observability::default(),
             openfaas: OpenFaas::default(),
             max_connections: 1000,
             kubernetes: Kubernetes::default(),

@@ -5,6 +5,7 @@ use super::{
     artifact::ArtifactAction,
     config::ConfigAction,
     functions::FunctionsAction,
+    grafana::GrafanaAction,
     image::ImageAction,
     network::NetworkAction,
     output::Format,
@@ -246,6 +247,14 @@ pub(crate) enum Command {
         name: String,
         #[command(subcommand)]
         action: FunctionsAction,
+    },
+    /// Dashboards for a Grafana of your own
+    #[command(
+        after_help = "A Prometheus reads the metrics: `software.observability = \"host\"` writes what, and docs/observability.md says how.\nExamples:\n  continuum-ctl grafana provision grafana/\n  continuum-ctl grafana provision grafana/ lab --prometheus http://127.0.0.1:9090"
+    )]
+    Grafana {
+        #[command(subcommand)]
+        action: GrafanaAction,
     },
     /// Make the page of a result, a series or a sweep, report.html, again from the files of its directory
     #[command(

@@ -1,9 +1,14 @@
 //! dashboard.
 
 use super::output::Output;
-use crate::{dashboard::LiveDeployment, error::CommandError};
+use crate::{dashboard::LiveDeployment, error::CommandError, observability::targets, session};
 use continuum_dashboard::{Access, Feed, serve};
-use continuum_host::{context::Context, error::Error, state::StateRoot};
+use continuum_host::{
+    context::Context,
+    error::{Error, chain},
+    progress::note,
+    state::StateRoot,
+};
 use serde_json::json;
 use std::{
     net::{SocketAddr, TcpListener},
@@ -64,6 +69,11 @@ pub(super) async fn run(
         (Access::Loopback(address), format!("http://{address}/"))
     };
     let deployment = LiveDeployment::open(context, name, results)?;
+    let (_, config, plan) = session::open(context, name)?;
+    // The page is there for people, whether or not a Prometheus finds it.
+    if let Err(error) = targets::write(&context.root, &config, &plan, address) {
+        note(&format!("warning: failed to {}", chain(&error)));
+    }
     let feed = Feed::start(Arc::new(deployment), &context.cancel);
     context.progress.finish();
     output.text(&format!("{name}: {url} until interrupted"));

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     bench::{self, Done},
     deploy::{self, Up, timings},
+    observability::targets,
     report::Place,
 };
 use continuum_config::Config;
@@ -94,7 +95,9 @@ pub(super) async fn up_locked(
                 )
             };
             // It is up, whatever cannot be noted about it.
-            for fault in [remembered, ssh::write_files(&up.deployment, &up.plan)] {
+            let targets = targets::write(&context.root, config, &up.plan, targets::DASHBOARD);
+            let logins = ssh::write_files(&up.deployment, &up.plan);
+            for fault in [remembered, logins, targets.map(drop)] {
                 if let Err(error) = fault {
                     let why = continuum_host::error::chain(&error);
                     note(&format!("warning: failed to {why}"));
@@ -165,8 +168,15 @@ fn show_up(context: &Context, output: &Output, config: &Config, up: &Up) {
         output.text(&format!("To call functions, at {address}:"));
         output.text(&format!("\tcontinuum-ctl functions {name} list"));
     }
+    let targets = targets::path(&context.root, &up.plan.name);
+    let targets = targets.exists().then(|| targets.display().to_string());
+    if let Some(path) = &targets {
+        output.text("For the Prometheus of this host, what it is to read:");
+        output.text(&format!("\t{path}"));
+    }
     output.json(&json!({
         "name": up.plan.name,
+        "prometheus": targets,
         "kubectl": kubectl,
         "gateway": gateway,
         "id": up.deployment.id(),

@@ -9,6 +9,7 @@ mod dashboard;
 mod doctor;
 mod dry_run;
 mod functions;
+mod grafana;
 mod image;
 mod inspect;
 mod lifecycle;
@@ -302,6 +303,7 @@ async fn with_context(
         Command::Agent { name, node, action } => {
             or_interrupted(context, agent::run(context, output, &name, &node, action)).await
         }
+        Command::Grafana { action } => grafana::run(context, output, action),
         Command::Functions { name, action } => {
             or_interrupted(context, functions::run(context, output, &name, action)).await
         }

@@ -1,6 +1,7 @@
 //! Removing everything of a deployment, recorded or not.
 
 use super::up::remaining;
+use crate::observability::targets;
 use continuum_host::{context::Context, error::Error, state::Deployment};
 
 /// Removes a deployment; says what was removed. One that is not there is fine.
@@ -11,6 +12,7 @@ pub async fn down(context: &Context, name: &str, libvirt_uri: &str) -> Result<Ve
     let provider = continuum_provider::find(deployment.provider())?;
     match provider.destroy(context, &mut deployment).await {
         Ok(removed) => {
+            targets::remove(&context.root, name)?;
             deployment.remove()?;
             Ok(removed)
         }
@@ -50,6 +52,7 @@ pub async fn destroy_orphans_of(
     if let Some(error) = failed {
         return Err(error);
     }
+    targets::remove(&context.root, name)?;
     if dir.exists() {
         std::fs::remove_dir_all(&dir).map_err(Error::file("remove", &dir))?;
     }

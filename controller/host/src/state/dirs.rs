@@ -141,6 +141,11 @@ impl StateRoot {
         self.dir.join("locks")
     }
 
+    /// What a Prometheus of this host is to read, a file for each deployment.
+    pub fn prometheus(&self) -> PathBuf {
+        self.dir.join("prometheus")
+    }
+
     /// How long things took here.
     pub fn timings(&self) -> PathBuf {
         self.dir.join("timings.json")
