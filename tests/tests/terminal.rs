@@ -260,6 +260,37 @@ fn words_that_mean_nothing_are_refused_with_those_that_do() {
 }
 
 #[test]
+fn logs_are_followed_with_time_node_and_source_until_interrupted() {
+    let fixture = Fixture::up();
+    let none = ["logs", "lab", "--grep", "nobody writes this"];
+    assert_eq!(fixture.ctl.expect(0, &none).unwrap(), "");
+    let arguments = ["--format", "json", "logs", "lab", "--follow"];
+    let mut follow = fixture.ctl.start("follow", &arguments).unwrap();
+    follow.wait_for("serves on", SOON).unwrap();
+    // An agent notes who asks for what it has not.
+    let missing = ["agent", "lab", "edge0", "logs", "--source", "workload"];
+    fixture.ctl.refused(1, &missing).unwrap();
+    follow.wait_for("failed to find log", SOON).unwrap();
+    let said = follow.said();
+    let lines = said.lines().filter(|line| line.starts_with('{'));
+    let lines: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let once = |part: &str| {
+        let has = |line: &&serde_json::Value| line["text"].as_str().unwrap().contains(part);
+        assert_eq!(lines.iter().filter(has).count(), 1, "{part}: {said}");
+    };
+    once("serves on");
+    once("failed to find log");
+    for line in &lines {
+        let is_whole = line["node"] == "edge0" && line["source"] == "agent";
+        assert!(is_whole && line["time"].is_string(), "{line}");
+    }
+    follow.signal(Signal::INT).unwrap();
+    assert_eq!(follow.wait(SOON).unwrap(), 0, "{}", follow.said());
+}
+
+#[test]
 fn what_would_be_refused_is_told_by_the_exit_code() {
     let fixture = Fixture::new();
     let local = "infrastructure.provider=\"local\"";

@@ -1,6 +1,6 @@
 //! agent: debugging over the same gRPC that everything else uses.
 
-use super::output::Output;
+use super::{logs::LogSource, output::Output};
 use crate::{error::CommandError, session};
 use clap::Subcommand;
 use continuum_agents::{Agent, GrpcAgent, InstallStep};
@@ -14,9 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
-
-/// Whose log lines an agent keeps.
-pub(super) const LOG_SOURCES: [&str; 3] = ["agent", "broker", "workload"];
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentAction {
@@ -36,8 +33,8 @@ pub(crate) enum AgentAction {
     /// Its last log lines
     Logs {
         /// Whose
-        #[arg(long, default_value = "agent", value_parser = LOG_SOURCES)]
-        source: String,
+        #[arg(long, default_value = "agent", value_enum)]
+        source: LogSource,
         /// How many lines
         #[arg(long, short = 'n', default_value_t = 50)]
         lines: u32,
@@ -87,7 +84,7 @@ pub(super) async fn run(
         AgentAction::Health => health(output, &agent).await?,
         AgentAction::Exec { timeout_s, argv } => exec(output, &agent, timeout_s, &argv).await?,
         AgentAction::Logs { source, lines } => {
-            let lines = agent.logs(&source, lines).await?;
+            let lines = agent.logs(source.name(), lines).await?;
             output.text(&lines.join("\n"));
             output.json(&json!({ "lines": lines }));
         }

@@ -1,15 +1,9 @@
 //! Commands and options. What a command can be told to do is beside what it does.
 
 use super::{
-    agent::{AgentAction, LOG_SOURCES},
-    artifact::ArtifactAction,
-    config::ConfigAction,
-    functions::FunctionsAction,
-    grafana::GrafanaAction,
-    image::ImageAction,
-    network::NetworkAction,
-    output::Format,
-    verify::Verify,
+    agent::AgentAction, artifact::ArtifactAction, config::ConfigAction, functions::FunctionsAction,
+    grafana::GrafanaAction, image::ImageAction, logs::LogSource, network::NetworkAction,
+    output::Format, verify::Verify,
 };
 use clap::{Args, Parser, Subcommand};
 use continuum_provider::Allow;
@@ -203,18 +197,27 @@ pub(crate) enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
-    /// Last log lines of the agents
+    /// Log lines of agents, brokers and applications
+    #[command(
+        after_help = "Each line has its time, its node and whose it is. The time is the node's where the line says one; with --follow, of other lines, when they were heard.\nExamples:\n  continuum-ctl logs mist-edge\n  continuum-ctl logs mist-edge edge0 --source broker -n 100\n  continuum-ctl logs mist-edge --follow --grep WARN\n  continuum-ctl --format json logs mist-edge --follow    a JSON object for each line, at once"
+    )]
     Logs {
         /// Name of the deployment
         name: String,
         /// Node; none = all
         node: Option<String>,
-        /// Whose
-        #[arg(long, default_value = "agent", value_parser = LOG_SOURCES)]
-        source: String,
-        /// How many lines
+        /// Whose; may be repeated; none = all, programs of applications while they run
+        #[arg(long, value_enum)]
+        source: Vec<LogSource>,
+        /// How many lines, of each source of each node
         #[arg(long, short = 'n', default_value_t = 20)]
         lines: u32,
+        /// Only lines that have this text
+        #[arg(long, value_name = "TEXT")]
+        grep: Option<String>,
+        /// Go on with every line that is written, until interrupted
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Emulated links
     #[command(

@@ -1,8 +1,8 @@
-//! list, status, logs. None of them locks anything.
+//! list, status. None of them locks anything.
 
 use super::output::Output;
 use crate::{deploy, session::Session};
-use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
+use continuum_host::{context::Context, error::Error, state::Deployment};
 use continuum_provider::MachineState;
 use serde_json::json;
 use std::time::Duration;
@@ -141,43 +141,6 @@ fn machine_word(state: MachineState, has_answered: bool) -> String {
         MachineState::Gone if !has_answered => "not made".to_owned(),
         state => state.to_string(),
     }
-}
-
-pub(super) async fn logs(
-    context: &Context,
-    output: &Output,
-    name: &str,
-    node: Option<String>,
-    source: &str,
-    lines: u32,
-) -> Result<(), Error> {
-    let session = Session::open(context, name)?;
-    if let Some(node) = &node {
-        session.agent(node)?;
-    }
-    let (mut all, mut errors) = (serde_json::Map::new(), serde_json::Map::new());
-    for agent in session
-        .agents()
-        .iter()
-        .filter(|a| node.as_ref().is_none_or(|n| n == a.node()))
-    {
-        match agent.logs(source, lines).await {
-            Ok(found) => {
-                for line in &found {
-                    output.text(&format!("{:<18} {line}", agent.node()));
-                }
-                all.insert(agent.node().to_owned(), json!(found));
-            }
-            // One node may have no broker, or not answer; the others still do.
-            Err(error) => {
-                let why = continuum_host::error::chain(&error);
-                note(&format!("{}: {why}", agent.node()));
-                errors.insert(agent.node().to_owned(), json!(why));
-            }
-        }
-    }
-    output.json(&json!({ "logs": all, "errors": errors }));
-    Ok(())
 }
 
 #[cfg(test)]

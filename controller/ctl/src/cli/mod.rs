@@ -14,6 +14,7 @@ mod image;
 mod inspect;
 mod lifecycle;
 mod link_cells;
+mod logs;
 mod namespace;
 mod network;
 pub(crate) mod nodes;
@@ -290,9 +291,20 @@ async fn with_context(
             node,
             source,
             lines,
+            grep,
+            follow,
         } => {
-            let logs = inspect::logs(context, output, &name, node, &source, lines);
-            or_interrupted(context, logs).await
+            let wanted = logs::Wanted {
+                node,
+                sources: source,
+                lines,
+                grep,
+            };
+            if follow {
+                logs::follow(context, output, &name, &wanted).await
+            } else {
+                or_interrupted(context, logs::show(context, output, &name, &wanted)).await
+            }
         }
         Command::Ssh {
             name,

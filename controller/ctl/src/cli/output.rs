@@ -151,6 +151,14 @@ impl Output {
         }
     }
 
+    /// One object at once, in a line, for what goes on until it is interrupted. Nothing in text mode.
+    pub(crate) fn json_line(&self, value: &serde_json::Value) {
+        if self.is_json() {
+            // A reader that closed the pipe wants no more.
+            beside_the_spinner(|| writeln!(std::io::stdout(), "{value}").ok());
+        }
+    }
+
     /// The command is over.
     pub(crate) fn finish(&self, exit_code: u8) {
         if self.is_json() {
