@@ -18,7 +18,7 @@ function begin(topology) {
   state.nodes = new Map(topology.nodes.map((plan) => [plan.name, { plan, points: [], events: [], silent: null, clockError: null }]));
   state.progress = [];
   if (state.chosen.size === 0) topology.nodes.slice(0, 6).forEach((plan) => state.chosen.add(plan.name));
-  panels.head(topology);
+  panels.head(state);
   panels.links(topology);
   plots?.remove();
   plots = new Plots(state, topology);
@@ -51,7 +51,9 @@ function take(update) {
 
 function show() {
   const { status } = state;
+  panels.head(state);
   panels.phase(status);
+  panels.work(status);
   panels.run(status.run, state);
   panels.nodes(state, isStale, () => plots.update());
   panels.events(state);

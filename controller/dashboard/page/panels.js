@@ -41,12 +41,12 @@ function badge(place, text, kind) {
   place.hidden = !text;
 }
 
-export function head(topology) {
+export function head({ topology, status }) {
   byId("name").textContent = topology.name;
   document.title = `${topology.name} – Continuum`;
   const cores = topology.nodes.reduce((sum, node) => sum + node.cores, 0);
   const facts = [`${topology.nodes.length} nodes`, `${cores} cores`, `provider ${topology.provider}`];
-  if (topology.accelerator) facts.push(`accelerator ${topology.accelerator}`);
+  if (status?.accelerator) facts.push(`accelerator ${status.accelerator}`);
   if (topology.application) facts.push(`application ${topology.application}`);
   byId("facts").textContent = facts.join(" · ");
 }
@@ -77,6 +77,20 @@ export function phase(status) {
   fill(byId("in-force"), ...status.in_force.map((request) => element("li", `in force: ${request}`)));
 }
 
+// What is over with its seconds, and what goes on.
+function stages(place, { stage, stages }) {
+  const items = stages.map(([name, seconds]) => element("li", `${name} ${seconds.toFixed(1)} s`));
+  if (stage !== null) items.push(element("li", `${stage} …`, { class: "now" }));
+  fill(place, ...items);
+  place.hidden = items.length === 0;
+}
+
+// Of the command that shows this page; what a run does stands in its own panel.
+export function work({ work, run }) {
+  const isRunning = Boolean(run) && run.stage !== null;
+  stages(byId("work"), isRunning ? { stage: null, stages: [] } : work);
+}
+
 const KINDS = { valid: "good", unverified: "warn", invalid: "bad" };
 
 export function run(run, state) {
@@ -97,9 +111,7 @@ export function run(run, state) {
   progress.max = run.total ?? 1;
   progress.value = run.done;
   progress.setAttribute("aria-label", counts);
-  const stages = run.stages.map(([stage, seconds]) => element("li", `${stage} ${seconds.toFixed(1)} s`));
-  if (run.stage !== null) stages.push(element("li", `${run.stage} …`, { class: "now" }));
-  fill(byId("stages"), ...stages);
+  stages(byId("stages"), run);
   fill(byId("reasons"), ...run.reasons.map((reason) => element("li", reason)));
   byId("reasons").hidden = run.reasons.length === 0;
 }

@@ -18,4 +18,4 @@ pub use feed::Feed;
 pub use overview::NodeOverview;
 pub use server::serve;
 pub use source::Source;
-pub use view::{CutLink, LinkView, NodeView, PastResult, Status, Topology};
+pub use view::{CutLink, LinkView, NodeView, PastResult, Status, Topology, Work};

@@ -25,7 +25,6 @@ impl Source for FakeSource {
         Topology {
             name: "lab".into(),
             provider: "fake".into(),
-            accelerator: None,
             application: None,
             nodes: vec![NodeView {
                 name: "edge0".into(),

@@ -9,8 +9,6 @@ pub struct Topology {
     /// Deployment.
     pub name: String,
     pub provider: String,
-    /// `kvm`, `tcg`, …; `None` where nodes are no machines.
-    pub accelerator: Option<String>,
     pub application: Option<String>,
     pub nodes: Vec<NodeView>,
     /// As the config asks for them.
@@ -45,6 +43,10 @@ pub struct LinkView {
 pub struct Status {
     /// `up`, or the phase that is missing.
     pub phase: String,
+    /// `kvm`, `tcg`, …; `None` where nodes are no machines, or none was made yet.
+    pub accelerator: Option<String>,
+    /// How far the command is that shows the page.
+    pub work: Work,
     /// Changes of links that are in force, in the words of `network`.
     pub in_force: Vec<String>,
     /// Pairs of nodes that let nothing through.
@@ -57,6 +59,15 @@ pub struct Status {
     pub results: Vec<PastResult>,
     /// Why some of this is not known.
     pub trouble: Vec<String>,
+}
+
+/// What a command does; empty for one that only shows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Work {
+    /// What it is at.
+    pub stage: Option<String>,
+    /// Stages that are over, with their seconds.
+    pub stages: Vec<(String, f64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -28,6 +28,10 @@ fn main() {
         trial("a_silent_agent_is_grey_and_comes_back", page::silent_agent),
         trial("a_run_is_shown_from_its_begin_to_its_end", page::run),
         trial(
+            "a_bench_shows_its_own_page_until_it_ends",
+            page::beside_a_bench,
+        ),
+        trial(
             "the_page_survives_the_end_of_its_server",
             page::server_started_again,
         ),

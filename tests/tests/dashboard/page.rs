@@ -33,12 +33,15 @@ fn start_dashboard(ctl: &Ctl, address: &str) -> anyhow::Result<(Running, String)
     let arguments = ["dashboard", "lab", "--address", address];
     let mut dashboard = ctl.start("dashboard", &arguments)?;
     dashboard.wait_for(" until interrupted", SOON)?;
-    let said = dashboard.said();
-    let url = said
-        .split_whitespace()
-        .find(|word| word.starts_with("http://"));
-    let url = url.context("no address in what it said")?.to_owned();
+    let url = url_of(&dashboard)?;
     Ok((dashboard, url))
+}
+
+fn url_of(program: &Running) -> anyhow::Result<String> {
+    let said = program.said();
+    let mut words = said.split_whitespace();
+    let url = words.find(|word| word.starts_with("http://"));
+    Ok(url.context("no address in what it said")?.to_owned())
 }
 
 impl Fixture {
@@ -109,7 +112,7 @@ pub(crate) fn figures() -> anyhow::Result<()> {
             "{node}: {shown} MiB shown, {measured} measured"
         );
     }
-    let drawn = "document.querySelectorAll('figure canvas').length === document.querySelectorAll('figure').length";
+    let drawn = "document.querySelectorAll('figure canvas').length === document.querySelectorAll('figure:not([hidden])').length";
     browser.wait_for(drawn)?;
     // Each plot has its table, with as many columns as there are series.
     let buttons = "document.querySelectorAll('figure button').forEach((button) => button.click())";
@@ -152,6 +155,29 @@ pub(crate) fn run() -> anyhow::Result<()> {
     browser
         .wait_for("document.getElementById('run-line').innerText.includes('ended: unverified')")?;
     no_complaints(&browser)
+}
+
+pub(crate) fn beside_a_bench() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    let results = fixture.dir.path().join("results").display().to_string();
+    let arguments = [
+        "bench",
+        "lab",
+        "--results",
+        &results,
+        "--dashboard",
+        "127.0.0.1:0",
+    ];
+    // Before it begins: a browser takes as long as this bench.
+    let browser = Browser::new(&[])?;
+    let mut bench = fixture.ctl.start("bench", &arguments)?;
+    bench.wait_for(" until this command ends", SOON)?;
+    browser.open(&url_of(&bench)?)?;
+    browser.wait_for("document.querySelector('#stages li.now') !== null")?;
+    browser.wait_for("document.querySelectorAll('#nodes tbody tr:not(.stale)').length === 2")?;
+    let code = bench.wait(SOON)?;
+    ensure!(code == 0, "{code}: {}", bench.said());
+    browser.wait_for("document.getElementById('phase').innerText === 'not connected'")
 }
 
 pub(crate) fn server_started_again() -> anyhow::Result<()> {

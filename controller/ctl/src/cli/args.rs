@@ -7,7 +7,10 @@ use super::{
 };
 use clap::{Args, Parser, Subcommand};
 use continuum_provider::Allow;
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Whether a command line that is not understood asks for JSON all the same.
 pub(crate) fn asks_for_json(words: impl Iterator<Item = std::ffi::OsString>) -> bool {
@@ -68,17 +71,41 @@ impl From<AllowArguments> for Allow {
     }
 }
 
+// As above.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct PageArguments {
+    /// Show it in a browser while this command works, as `dashboard` does; 127.0.0.1:3000 when no address is given
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        num_args = 0..=1,
+        default_missing_value = DASHBOARD_ADDRESS,
+        value_parser = page_address
+    )]
+    pub(crate) dashboard: Option<SocketAddr>,
+}
+
+/// Where browsers look for the dashboard when nothing else is said.
+const DASHBOARD_ADDRESS: &str = "127.0.0.1:3000";
+
+/// The word behind `--dashboard` may have been meant for the config.
+fn page_address(word: &str) -> Result<SocketAddr, String> {
+    word.parse().map_err(|_| {
+        format!("it is no address with a port; a config or name stands before --dashboard: `{word} --dashboard`")
+    })
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make what the config describes; repeating it continues or changes nothing
     #[command(
-        after_help = "Examples:\n  continuum-ctl up examples/mist-edge.toml\n  continuum-ctl up --dry-run examples/kubernetes-cloud.cfg\n  continuum-ctl up lab.toml --set name=lab2 --set infrastructure.edge.nodes=2"
+        after_help = "Examples:\n  continuum-ctl up examples/mist-edge.toml\n  continuum-ctl up --dry-run examples/kubernetes-cloud.cfg\n  continuum-ctl up lab.toml --set name=lab2 --set infrastructure.edge.nodes=2\n  continuum-ctl up lab.toml --dashboard    and look at it in a browser meanwhile"
     )]
     Up {
         /// Config file (.toml or .cfg), or the name of a deployment
         config: String,
         /// Show the plan and what would stop it; make nothing
-        #[arg(long)]
+        #[arg(long, conflicts_with = "dashboard")]
         dry_run: bool,
         /// Remove everything again when it fails
         #[arg(long)]
@@ -88,10 +115,12 @@ pub(crate) enum Command {
         /// Measure whether links and machines are what was asked for
         #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
+        #[command(flatten)]
+        page: PageArguments,
     },
     /// Run the application on what is up; print its tables and write a result directory
     #[command(
-        after_help = "Examples:\n  continuum-ctl bench mist-edge --set benchmark.frequency=2 --results /tmp/results\n  continuum-ctl bench mist-edge --repeat 5    mean, spread and 95 % interval over five runs"
+        after_help = "Examples:\n  continuum-ctl bench mist-edge --set benchmark.frequency=2 --results /tmp/results\n  continuum-ctl bench mist-edge --repeat 5    mean, spread and 95 % interval over five runs\n  continuum-ctl bench mist-edge --dashboard    and look at it in a browser meanwhile"
     )]
     Bench {
         /// Config file, or the name of a deployment
@@ -106,6 +135,8 @@ pub(crate) enum Command {
         /// invalid
         #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
+        #[command(flatten)]
+        page: PageArguments,
     },
     /// Remove everything of a deployment; works after a crash, twice, and without its state
     #[command(after_help = "Examples:\n  continuum-ctl down mist-edge\n  continuum-ctl down --all")]
@@ -119,7 +150,7 @@ pub(crate) enum Command {
     },
     /// up, bench and down in one
     #[command(
-        after_help = "Example:\n  continuum-ctl run examples/endpoint.cfg --set benchmark.duration_s=60"
+        after_help = "Examples:\n  continuum-ctl run examples/endpoint.cfg --set benchmark.duration_s=60\n  continuum-ctl run examples/endpoint.cfg --dashboard 127.0.0.1:0    and look at it in a browser meanwhile, on a free port"
     )]
     Run {
         /// Config file
@@ -136,6 +167,8 @@ pub(crate) enum Command {
         /// invalid
         #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
         verify: Verify,
+        #[command(flatten)]
+        page: PageArguments,
     },
     /// up, bench and down for every combination of values; goes on where it was interrupted
     #[command(
@@ -177,7 +210,7 @@ pub(crate) enum Command {
         /// Name of the deployment; none = the only one
         name: Option<String>,
         /// Where browsers find it
-        #[arg(long, default_value = "127.0.0.1:3000")]
+        #[arg(long, default_value = DASHBOARD_ADDRESS)]
         address: SocketAddr,
         /// Let in only who has the printed address
         #[arg(long)]
@@ -343,6 +376,27 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Where the dashboard is to be while it works, and of which config or deployment.
+    pub(crate) fn page(&self) -> Option<(&str, SocketAddr)> {
+        let (Self::Up { config, page, .. }
+        | Self::Bench { config, page, .. }
+        | Self::Run { config, page, .. }) = self
+        else {
+            return None;
+        };
+        Some((config, page.dashboard?))
+    }
+
+    /// Where its results go.
+    pub(crate) fn results(&self) -> &Path {
+        match self {
+            Self::Bench { results, .. }
+            | Self::Run { results, .. }
+            | Self::Dashboard { results, .. } => results,
+            _ => Path::new("results"),
+        }
+    }
+
     /// Whether values of `--set` change what it does.
     pub(crate) fn takes_config(&self) -> bool {
         matches!(

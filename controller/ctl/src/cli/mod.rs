@@ -9,6 +9,7 @@ mod dashboard;
 mod doctor;
 mod dry_run;
 mod functions;
+mod given;
 mod grafana;
 mod image;
 mod inspect;
@@ -29,22 +30,22 @@ mod verify;
 use crate::error::CommandError;
 use args::{Arguments, Command};
 use clap::Parser;
-use continuum_config::Checked;
 use continuum_host::{
     context::Context,
     error::Error,
     exit::Exit,
     process,
     progress::{Progress, note},
-    state::{Deployment, StateRoot},
+    state::StateRoot,
 };
 use continuum_images::cache::Cache;
-use continuum_plan::load;
 use continuum_provider::uml::{namespace as uml_namespace, supervisor};
+use dashboard::PageBeside;
+use given::{Given, Target, find_config, find_name};
 use namespace::Entered;
 use output::{Format, Output};
 use serde_json::json;
-use std::{net::TcpListener, path::Path, process::ExitCode, sync::Arc};
+use std::{net::TcpListener, process::ExitCode, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// Parses, runs, and turns the outcome into an exit code.
@@ -190,11 +191,33 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         chosen: entered.chosen.clone(),
     };
     watch_signals(context.cancel.clone())?;
-    let dashboard = entered.dashboard.take();
-    let result = with_context(&context, output, &arguments.set, command, dashboard).await;
+    let result = with_page(&context, output, &arguments.set, command, &mut entered).await;
     context.progress.finish();
     let left = namespace::leave(&context.root, &entered).await;
     result.and(left)
+}
+
+/// Beside the dashboard, if that is wanted.
+async fn with_page(
+    context: &Context,
+    output: &Output,
+    set: &[String],
+    command: Command,
+    entered: &mut Entered,
+) -> Result<(), Error> {
+    let (page, shown) = match entered.dashboard.take() {
+        Some((given, listener)) if command.page().is_some() => {
+            let name = find_config(context, Given::new(&given, set))?.config.name;
+            let page = PageBeside::start(context, name, command.results(), listener)?;
+            (Some(page), None)
+        }
+        shown => (None, shown),
+    };
+    let result = with_context(context, output, set, command, shown).await;
+    if let Some(page) = page {
+        page.end().await;
+    }
+    result
 }
 
 /// Commands that need the state directory.
@@ -203,7 +226,7 @@ async fn with_context(
     output: &Output,
     set: &[String],
     command: Command,
-    dashboard: Option<(String, TcpListener)>,
+    shown: Option<(String, TcpListener)>,
 ) -> Result<(), Error> {
     match command {
         Command::Up {
@@ -212,6 +235,7 @@ async fn with_context(
             rollback,
             allow,
             verify,
+            ..
         } => {
             let options = lifecycle::UpOptions {
                 verify: verify.into(),
@@ -226,6 +250,7 @@ async fn with_context(
             repeat,
             results,
             verify,
+            ..
         } => {
             let mode = verify.into();
             if repeat == 1 {
@@ -249,6 +274,7 @@ async fn with_context(
             results,
             allow,
             verify,
+            ..
         } => {
             let options = lifecycle::RunOptions {
                 keep,
@@ -280,7 +306,7 @@ async fn with_context(
         Command::Status { name, .. } => {
             or_interrupted(context, inspect::status(context, output, name)).await
         }
-        Command::Dashboard { token, results, .. } => match dashboard {
+        Command::Dashboard { token, results, .. } => match shown {
             Some((name, listener)) => {
                 dashboard::run(context, output, &name, &results, listener, token).await
             }
@@ -363,100 +389,6 @@ fn judged(reasons: Vec<String>) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::InvalidResult { reasons })
-}
-
-/// A config as its user names it.
-#[derive(Debug, Clone, Copy)]
-struct Given<'a> {
-    /// File, or name of a deployment.
-    config: &'a str,
-    /// Of `--set`.
-    set: &'a [String],
-}
-
-impl<'a> Given<'a> {
-    fn new(config: &'a str, set: &'a [String]) -> Self {
-        Self { config, set }
-    }
-}
-
-/// A config by file, or by the name of a live deployment.
-fn find_config(context: &Context, given: Given<'_>) -> Result<Checked, Error> {
-    let Given { config: given, set } = given;
-    let path = Path::new(given);
-    // A directory of the same name is not meant.
-    if !path.is_file()
-        && continuum_model::is_name(given)
-        && let Some(live) = Deployment::load(&context.root, given)?
-    {
-        let checked = continuum_plan::parse(live.config(), given, false, given, set)?;
-        return Ok(checked);
-    }
-    // A word without a dot or a slash was meant for the name of a deployment, or may have been.
-    if !path.exists() && continuum_model::is_name(given) && path.extension().is_none() {
-        return Err(Error::NoConfig {
-            given: given.to_owned(),
-            known: context.root.names()?,
-        });
-    }
-    Ok(load(path, set)?)
-}
-
-/// What `down` is to remove.
-struct Target {
-    name: String,
-    /// Where machines of a deployment without state would be.
-    libvirt_uri: String,
-}
-
-/// The name that a config file or a name stands for, even when the file is gone or bad.
-fn find_name(context: &Context, given: &str, set: &[String]) -> Result<Target, Error> {
-    let target = |name: String, libvirt_uri: Option<String>| Target {
-        name,
-        libvirt_uri: libvirt_uri.unwrap_or_else(|| "qemu:///system".into()),
-    };
-    let by_override = set.iter().rev().find_map(|s| s.strip_prefix("name="));
-    let by_override = by_override.map(|name| name.trim().trim_matches(['"', '\'']).to_owned());
-    let is_live = |name: &str| {
-        let dir = context.root.deployment(name);
-        dir.is_ok_and(|dir| dir.join("state.json").exists())
-    };
-    if by_override.is_none() && is_live(given) {
-        return Ok(target(given.to_owned(), None));
-    }
-    let path = Path::new(given);
-    if path.is_file() {
-        match load(path, set) {
-            Ok(checked) => {
-                let config = checked.config;
-                return Ok(target(
-                    config.name,
-                    Some(config.infrastructure.qemu.libvirt_uri),
-                ));
-            }
-            Err(error) => note(&format!(
-                "warning: failed to {}",
-                continuum_host::error::chain(&error)
-            )),
-        }
-    }
-    // `down` of a file that was deleted or broken must still work.
-    let stem = || {
-        let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned());
-        // `lab` is a name, and so is `lab.v2`.
-        if path.extension().is_some_and(|e| e == "toml" || e == "cfg") {
-            stem
-        } else {
-            None
-        }
-    };
-    let name = by_override
-        .or_else(stem)
-        .unwrap_or_else(|| given.to_owned());
-    if continuum_model::is_name(&name) {
-        return Ok(target(name, None));
-    }
-    Err(Error::NoName { name })
 }
 
 #[cfg(test)]

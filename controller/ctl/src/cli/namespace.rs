@@ -24,7 +24,7 @@ pub(super) struct Entered {
     pub(super) chosen: Option<Choice>,
     /// Deployment whose namespace was made or joined for a command that may make it.
     pub(super) namespace_of: Option<String>,
-    /// For `dashboard`: the deployment, and where browsers come in.
+    /// The deployment that is shown, as it was named, and where browsers come in.
     pub(super) dashboard: Option<(String, TcpListener)>,
 }
 
@@ -68,6 +68,8 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
     {
         let name = dashboard::subject(&StateRoot::of_user()?, name.as_deref())?;
         entered.dashboard = Some((name, dashboard::listen(*address, *token)?));
+    } else if let Some((given, address)) = arguments.command.page() {
+        entered.dashboard = Some((given.to_owned(), dashboard::listen_beside(address)?));
     }
     if !of_uml::is_needed() {
         return Ok(entered);

@@ -4,10 +4,11 @@ mod results;
 
 use crate::{bench::live_run, deploy, session::Session};
 use continuum_agents::Agent;
-use continuum_dashboard::{CutLink, LinkView, NodeView, Source, Status, Topology};
+use continuum_dashboard::{CutLink, LinkView, NodeView, Source, Status, Topology, Work};
 use continuum_host::{
     context::Context,
     error::{Error, chain},
+    progress::Progress,
     state::{Deployment, Phase},
 };
 use continuum_model::{Plan, TierPair};
@@ -91,11 +92,9 @@ impl Source for LiveDeployment {
                 rate_mbit: link.rate_mbit,
             })
         });
-        let accelerator = deployment.facts().acceleration.as_ref();
         Topology {
             name: plan.name.clone(),
             provider: deployment.provider().to_owned(),
-            accelerator: accelerator.map(|a| a.as_text().to_owned()),
             application: config.benchmark.as_ref().map(|b| b.kind().to_string()),
             nodes: nodes.collect(),
             links: links.collect(),
@@ -110,6 +109,7 @@ impl Source for LiveDeployment {
         let Session { context, plan, .. } = &self.session;
         let mut status = Status {
             results: self.results.newest(),
+            work: work(&context.progress),
             ..Status::default()
         };
         let deployment = match Deployment::load(&context.root, &plan.name) {
@@ -131,6 +131,8 @@ impl Source for LiveDeployment {
             }
         };
         status.phase = phase(&deployment).to_owned();
+        let accelerator = deployment.facts().acceleration.as_ref();
+        status.accelerator = accelerator.map(|a| a.as_text().to_owned());
         match deploy::link_requests(&deployment) {
             Ok(requests) => {
                 status.in_force = requests.iter().map(ToString::to_string).collect();
@@ -148,6 +150,15 @@ impl Source for LiveDeployment {
 
     fn report(&self, result: &str) -> Option<PathBuf> {
         self.results.report(result)
+    }
+}
+
+fn work(progress: &Progress) -> Work {
+    let state = progress.state();
+    let stages = state.stages.into_iter();
+    Work {
+        stage: state.stage,
+        stages: stages.map(|s| (s.stage, s.seconds)).collect(),
     }
 }
 
