@@ -23,6 +23,10 @@ pub enum ClusterError {
     },
     #[error("look at the cluster's nodes")]
     Nodes(#[source] Unanswered),
+    #[error("look at the cluster")]
+    Look(#[source] Unanswered),
+    #[error("read the metrics of pod {pod}")]
+    Scrape { pod: String, source: Unanswered },
     #[error("describe run {run} as a Job")]
     Job {
         run: String,

@@ -20,7 +20,7 @@ const READY_EVERY: Duration = Duration::from_secs(1);
 const FULL: [&str; 2] = ["DiskPressure", "PIDPressure"];
 
 /// Why a node takes no pods; `None` = it does.
-fn why_not(conditions: &[NodeCondition]) -> Option<String> {
+pub(super) fn why_not(conditions: &[NodeCondition]) -> Option<String> {
     let message = |c: &NodeCondition| c.message.clone().unwrap_or_default();
     match conditions.iter().find(|c| c.type_ == "Ready") {
         None => return Some("it has not reported yet".to_owned()),

@@ -22,6 +22,9 @@ pub struct LiveRun {
     pub done: u64,
     /// To be answered, if it is known.
     pub total: Option<u64>,
+    /// Who writes samples that can be read meanwhile.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<LiveEndpoint>,
     /// What the timeline did.
     pub marks: Vec<TimelineMark>,
     /// `unverified`, `invalid`, …; `None` = it has not ended.
@@ -35,4 +38,14 @@ pub struct TimelineMark {
     /// By the controller's clock.
     pub time_unix_ns: ControllerTime,
     pub text: String,
+}
+
+/// A run of an endpoint, as its agent knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveEndpoint {
+    pub node: String,
+    /// Its id there.
+    pub run: String,
+    /// Node of the worker that answers it; `None` = itself, or functions.
+    pub worker: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! Asked and measured: what links and machines were to be, and what they are.
 
 use super::ControllerTime;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How much is measured.
@@ -29,7 +29,7 @@ impl VerifyMode {
 }
 
 /// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// Median round trip, ms.
@@ -85,7 +85,7 @@ impl Quantity {
 }
 
 /// Whose number it is: a node's, or that of the way from it to another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subject {
     /// Node; where a way begins.
     pub node: String,
@@ -202,7 +202,7 @@ pub struct Measured {
 pub type Measurements = BTreeMap<(Subject, Quantity), Result<Measured, String>>;
 
 /// What comes of one comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As asked.
