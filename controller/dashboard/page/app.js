@@ -1,4 +1,8 @@
 // Takes the server's events, keeps ten minutes of them, and hands them to the panels.
+import { applicationWords } from "./application.js";
+import { cluster } from "./cluster.js";
+import { functions } from "./functions.js";
+import * as links from "./links.js";
 import { Plots } from "./plots.js";
 import { drawTopology } from "./topology.js";
 import * as panels from "./panels.js";
@@ -6,7 +10,7 @@ import * as panels from "./panels.js";
 const KEPT_MS = 600_000;
 const STALE_MS = 5_000;
 
-export const state = { topology: null, status: null, now: 0, nodes: new Map(), progress: [], chosen: new Set() };
+export const state = { topology: null, status: null, now: 0, nodes: new Map(), progress: [], chosen: new Set(), application: null, measured: [], cluster: null, functions: new Map() };
 let plots = null;
 
 export const isStale = (node) => node.silent !== null || node.points.length === 0
@@ -17,9 +21,13 @@ function begin(topology) {
   // The server, or this connection, is a new one: it sends everything again.
   state.nodes = new Map(topology.nodes.map((plan) => [plan.name, { plan, points: [], events: [], silent: null, clockError: null }]));
   state.progress = [];
+  state.application = null;
+  state.measured = [];
+  state.cluster = null;
+  state.functions = new Map();
   if (state.chosen.size === 0) topology.nodes.slice(0, 6).forEach((plan) => state.chosen.add(plan.name));
   panels.head(state);
-  panels.links(topology);
+  links.links(topology);
   plots?.remove();
   plots = new Plots(state, topology);
 }
@@ -32,13 +40,18 @@ function take(update) {
     const node = state.nodes.get(name);
     if (!node) continue;
     node.points.push(...news.points);
-    node.events.push(...news.events);
+    node.events.push(...(news.events ?? []));
     const first = node.points.findIndex((point) => point[0] >= oldest);
     node.points.splice(0, first < 0 ? node.points.length : first);
     node.events.splice(0, Math.max(0, node.events.length - 100));
-    node.silent = news.silent;
+    node.silent = news.silent ?? null;
     node.clockError = news.clock_error_ms;
   }
+  // What is not told is as it was.
+  if (update.application !== undefined) state.application = update.application;
+  if (update.measured !== undefined) state.measured = update.measured;
+  if (update.cluster !== undefined) state.cluster = update.cluster;
+  takeFunctions(update.functions ?? {}, oldest);
   const run = update.status.run;
   if (run) {
     const last = state.progress[state.progress.length - 1];
@@ -49,15 +62,29 @@ function take(update) {
   show();
 }
 
+// One that is gone is told no more, and ages.
+function takeFunctions(news, oldest) {
+  for (const [name, points] of Object.entries(news)) state.functions.set(name, [...(state.functions.get(name) ?? []), ...points]);
+  for (const [name, points] of state.functions) {
+    const kept = points.filter((point) => point.time_unix_ms >= oldest);
+    if (kept.length > 0) state.functions.set(name, kept);
+    else state.functions.delete(name);
+  }
+}
+
 function show() {
   const { status } = state;
   panels.head(state);
   panels.phase(status);
   panels.work(status);
   panels.run(status.run, state);
+  applicationWords(state);
   panels.nodes(state, isStale, () => plots.update());
   panels.events(state);
   panels.results(status.results);
+  links.measured(state);
+  functions(state);
+  cluster(state);
   drawTopology(document.getElementById("topology"), state, isStale);
   plots.update();
 }

@@ -13,11 +13,11 @@ export const timeOfDay = (ms) => new Date(ms).toTimeString().slice(0, 8);
 
 export const fill = (place, ...content) => place.replaceChildren(...content);
 
-// Cells are texts or elements; columns whose first cell begins with a digit are numbers.
+// Cells are texts or elements; columns whose first cell is a number, with its unit or without, stand to the right.
 export function table(columns, rows) {
   const made = element("table");
   const head = element("tr");
-  const isNumber = columns.map((_, index) => rows.length > 0 && /^[–\d]/.test(rows[0][index].textContent ?? rows[0][index]));
+  const isNumber = columns.map((_, index) => rows.length > 0 && /^(–|\d[\d.:]*( \S+)?)$/.test(rows[0][index].textContent ?? rows[0][index]));
   columns.forEach((name, index) => head.append(element("th", name, isNumber[index] ? { class: "number", scope: "col" } : { scope: "col" })));
   const body = element("tbody");
   rows.forEach((cells) => {
@@ -49,14 +49,6 @@ export function head({ topology, status }) {
   if (status?.accelerator) facts.push(`accelerator ${status.accelerator}`);
   if (topology.application) facts.push(`application ${topology.application}`);
   byId("facts").textContent = facts.join(" · ");
-}
-
-export function links(topology) {
-  const rows = topology.links.map((link) => [
-    `${link.from} – ${link.to}`, `${link.latency_ms} ms`, `${link.jitter_ms} ms`, `${link.loss_percent} %`, `${link.rate_mbit} Mbit/s`,
-  ]);
-  const none = element("p", "No links are emulated.");
-  fill(byId("links"), rows.length > 0 ? table(["link", "latency", "jitter", "loss", "rate"], rows) : none);
 }
 
 function trouble(lines) {

@@ -1,12 +1,15 @@
 //! Follows the agents and the deployment, for all pages together.
 
 use crate::{
+    functions::FunctionHistory,
     history::NodeHistory,
-    source::Source,
+    panels::{Application, ClusterView},
+    source::{ClockOffsets, Source},
     view::{Status, Topology},
 };
 use continuum_agents::{Agent, MetricsFrom};
 use continuum_host::error::chain;
+use continuum_model::{ControllerClock, MeasuredNumber};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -23,6 +26,20 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2);
 const CLOCK_EVERY: Duration = Duration::from_secs(30);
 /// For one look at the deployment: its API server may hang.
 const STATUS_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it is looked at what takes longer.
+const PANELS_PERIOD: Duration = Duration::from_secs(2);
+/// API servers and kubelets are asked less often.
+const CLUSTER_PERIOD: Duration = Duration::from_secs(5);
+/// Files of endpoints may come over slow links, and API servers be away.
+const PANELS_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What is replaced as a whole; whoever has it sees by the pointer whether it is another one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Panels {
+    pub(crate) application: Option<Arc<Application>>,
+    pub(crate) measured: Arc<Vec<MeasuredNumber>>,
+    pub(crate) cluster: Option<Arc<ClusterView>>,
+}
 
 /// What is known of a deployment, kept up to date as long as its token is not cancelled.
 #[derive(Debug)]
@@ -31,6 +48,8 @@ pub struct Feed {
     topology: Topology,
     nodes: Mutex<BTreeMap<String, NodeHistory>>,
     status: Mutex<Status>,
+    panels: Mutex<Panels>,
+    functions: Mutex<FunctionHistory>,
     ticks: watch::Sender<u64>,
 }
 
@@ -45,6 +64,8 @@ impl Feed {
             topology,
             source,
             status: Mutex::default(),
+            panels: Mutex::default(),
+            functions: Mutex::default(),
             ticks: watch::channel(0).0,
         });
         for agent in feed.source.agents() {
@@ -76,6 +97,19 @@ impl Feed {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn panels(&self) -> Panels {
+        self.change_panels(|panels| panels.clone())
+    }
+
+    pub(crate) fn functions(&self) -> MutexGuard<'_, FunctionHistory> {
+        let functions = self.functions.lock();
+        functions.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change_panels<T>(&self, change: impl FnOnce(&mut Panels) -> T) -> T {
+        change(&mut self.panels.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes once a second.
@@ -123,8 +157,7 @@ impl Feed {
     }
 
     async fn look(&self) {
-        let mut tick = tokio::time::interval(PERIOD);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = period(PERIOD);
         loop {
             tick.tick().await;
             let asked = tokio::time::timeout(STATUS_DEADLINE, self.source.status()).await;
@@ -140,4 +173,71 @@ impl Feed {
             self.ticks.send_modify(|ticks| *ticks += 1);
         }
     }
+    /// What only pages show.
+    pub(crate) async fn look_at_panels(&self) {
+        tokio::join!(self.look_at_application(), self.look_at_cluster());
+    }
+
+    /// As long as there are pages: it costs endpoints something.
+    async fn look_at_application(&self) {
+        let mut tick = period(PANELS_PERIOD);
+        loop {
+            tick.tick().await;
+            if self.ticks.receiver_count() == 0 {
+                continue;
+            }
+            let measured = self.source.measured();
+            self.change_panels(|panels| {
+                if *panels.measured != measured {
+                    panels.measured = Arc::new(measured);
+                }
+            });
+            let clocks = self.clocks();
+            let asked = self.source.application(&clocks);
+            // What is late is asked again; what was known until then stays.
+            let Ok(application) = tokio::time::timeout(PANELS_DEADLINE, asked).await else {
+                continue;
+            };
+            self.change_panels(|panels| {
+                if panels.application.as_deref() != application.as_ref() {
+                    panels.application = application.map(Arc::new);
+                }
+            });
+        }
+    }
+
+    async fn look_at_cluster(&self) {
+        let (mut tick, clock) = (period(CLUSTER_PERIOD), ControllerClock::start());
+        loop {
+            tick.tick().await;
+            let asked = self.source.cluster();
+            let Ok(cluster) = tokio::time::timeout(PANELS_DEADLINE, asked).await else {
+                continue;
+            };
+            if let Some(cluster) = &cluster {
+                let at_ms = clock.now().unix_ns() / 1_000_000;
+                self.functions().take(at_ms, cluster.functions.clone());
+            }
+            self.change_panels(|panels| {
+                if panels.cluster.as_deref() != cluster.as_ref() {
+                    panels.cluster = cluster.map(Arc::new);
+                }
+            });
+        }
+    }
+
+    fn clocks(&self) -> ClockOffsets {
+        let nodes = self.nodes();
+        let known = nodes
+            .iter()
+            .filter_map(|(name, node)| Some((name.clone(), node.clock?)));
+        known.collect()
+    }
+}
+
+/// What was missed is not made up for.
+fn period(period: Duration) -> tokio::time::Interval {
+    let mut tick = tokio::time::interval(period);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    tick
 }

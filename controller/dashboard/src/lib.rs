@@ -5,17 +5,21 @@
 
 mod access;
 mod feed;
+mod functions;
 mod history;
 mod metrics;
 mod overview;
 mod page;
+mod panels;
 mod server;
 mod source;
 mod view;
 
 pub use access::Access;
 pub use feed::Feed;
+pub use functions::FunctionLook;
 pub use overview::NodeOverview;
+pub use panels::{Application, ApplicationPoint, ClusterView};
 pub use server::serve;
-pub use source::Source;
+pub use source::{ClockOffsets, Source};
 pub use view::{CutLink, LinkView, NodeView, PastResult, Status, Topology, Work};

@@ -3,7 +3,7 @@
 /// Path, media type, content.
 type File = (&'static str, &'static str, &'static str);
 
-const FILES: [File; 10] = [
+const FILES: [File; 15] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -19,6 +19,23 @@ const FILES: [File; 10] = [
         "/figures.js",
         JAVASCRIPT,
         include_str!("../page/figures.js"),
+    ),
+    ("/figure.js", JAVASCRIPT, include_str!("../page/figure.js")),
+    (
+        "/application.js",
+        JAVASCRIPT,
+        include_str!("../page/application.js"),
+    ),
+    ("/links.js", JAVASCRIPT, include_str!("../page/links.js")),
+    (
+        "/functions.js",
+        JAVASCRIPT,
+        include_str!("../page/functions.js"),
+    ),
+    (
+        "/cluster.js",
+        JAVASCRIPT,
+        include_str!("../page/cluster.js"),
     ),
     ("/plots.js", JAVASCRIPT, include_str!("../page/plots.js")),
     (

@@ -2,9 +2,11 @@
 
 use crate::{
     access::{self, Access},
-    feed::Feed,
+    feed::{Feed, Panels},
+    functions::FunctionPoint,
     history::{EventLine, Point},
     metrics, page,
+    panels::{Application, ClusterView},
     view::Status,
 };
 use axum::{
@@ -19,7 +21,7 @@ use axum::{
     routing::get,
 };
 use continuum_http_service::{Limits, accept};
-use continuum_model::ControllerClock;
+use continuum_model::{ControllerClock, MeasuredNumber};
 use futures_util::{Stream, StreamExt, stream};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
@@ -51,10 +53,11 @@ pub async fn serve(
     feed: Arc<Feed>,
     stop: CancellationToken,
 ) {
-    let ended = stop.clone();
-    let router = router(access, feed, stop);
+    let router = router(access, Arc::clone(&feed), stop.clone());
     let service = TowerToHyperService::new(router);
-    accept(listener, service, LIMITS, ended.cancelled(), END_DEADLINE).await;
+    let served = accept(listener, service, LIMITS, stop.cancelled(), END_DEADLINE);
+    let looks = stop.run_until_cancelled(feed.look_at_panels());
+    tokio::join!(served, looks);
 }
 
 fn router(access: Access, feed: Arc<Feed>, stop: CancellationToken) -> Router {
@@ -106,17 +109,29 @@ async fn report(State(shared): State<Shared>, Path(name): Path<String>) -> Respo
 #[derive(Serialize)]
 struct NodeUpdate {
     points: Vec<Point>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     events: Vec<EventLine>,
     clock_error_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     silent: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Update {
+#[expect(clippy::option_option, reason = "left out, null, or there")]
+struct Update<'a> {
     /// By our clock, milliseconds since 1970: what is older than some seconds is grey.
     now_unix_ms: i64,
     status: Status,
     nodes: BTreeMap<String, NodeUpdate>,
+    /// Left out where it is as it was; null where there is none any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<Option<&'a Application>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<&'a [MeasuredNumber]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<Option<&'a ClusterView>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    functions: BTreeMap<&'a str, Vec<&'a FunctionPoint>>,
 }
 
 /// How far one page has been told.
@@ -124,10 +139,14 @@ struct Update {
 struct Reader {
     /// Newest point and event of each node, milliseconds.
     told: BTreeMap<String, (i64, i64)>,
+    panels: Panels,
+    /// Newest point of functions, milliseconds; `None` = none was told.
+    functions_ms: Option<i64>,
 }
 
 impl Reader {
-    fn update(&mut self, feed: &Feed) -> Update {
+    /// As JSON, which has no line ends.
+    fn update(&mut self, feed: &Feed) -> Result<String, serde_json::Error> {
         let status = feed.status();
         let mut nodes = BTreeMap::new();
         for (name, history) in &*feed.nodes() {
@@ -147,12 +166,35 @@ impl Reader {
             };
             nodes.insert(name.clone(), update);
         }
-        Update {
+        let panels = feed.panels();
+        let told = &self.panels;
+        let is_new = !is_same(panels.application.as_ref(), told.application.as_ref());
+        let application = is_new.then_some(panels.application.as_deref());
+        let is_new = !Arc::ptr_eq(&panels.measured, &told.measured);
+        let measured = is_new.then_some(&panels.measured[..]);
+        let is_new = !is_same(panels.cluster.as_ref(), told.cluster.as_ref());
+        let cluster = is_new.then_some(panels.cluster.as_deref());
+        let history = feed.functions();
+        let functions = history.since(self.functions_ms.unwrap_or(i64::MIN));
+        let text = serde_json::to_string(&Update {
             now_unix_ms: ControllerClock::start().now().unix_ns() / 1_000_000,
             status,
             nodes,
-        }
+            application,
+            measured,
+            cluster,
+            functions,
+        });
+        self.functions_ms = Some(history.newest_ms());
+        drop(history);
+        self.panels = panels;
+        text
     }
+}
+
+/// Not only equal: what is equal to what was told is never put in its place.
+fn is_same<T>(one: Option<&Arc<T>>, other: Option<&Arc<T>>) -> bool {
+    one.map(Arc::as_ptr) == other.map(Arc::as_ptr)
 }
 
 fn newer<'a, T: Clone + 'a>(
@@ -179,8 +221,8 @@ async fn events(
             if !is_first {
                 ticks.changed().await.ok()?;
             }
-            let update = reader.update(&feed);
-            let event = Event::default().event("update").json_data(&update);
+            let update = reader.update(&feed).map_err(axum::Error::new);
+            let event = update.map(|text| Event::default().event("update").data(text));
             Some((event, (feed, ticks, reader, false)))
         },
     );

@@ -2,21 +2,29 @@
 
 use super::*;
 use crate::{
-    source::Source,
+    source::{ClockOffsets, Source},
     view::{NodeView, Status, Topology},
 };
 use continuum_agents::Agent;
-use continuum_model::{MetricsBatch, MetricsSample, Tier};
+use continuum_model::{MeasuredNumber, MetricsBatch, MetricsSample, Tier};
 use std::{net::SocketAddr, path::PathBuf};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-/// A deployment that is up with one node, whose agent is played by the test.
+/// A deployment that is up, whose agents are played by the test.
 #[derive(Debug)]
-struct FakeSource {
+pub(super) struct FakeSource {
+    nodes: usize,
     report: PathBuf,
+}
+
+impl FakeSource {
+    pub(super) fn of(nodes: usize) -> Self {
+        let report = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/page/index.html"));
+        Self { nodes, report }
+    }
 }
 
 #[async_trait::async_trait]
@@ -26,15 +34,7 @@ impl Source for FakeSource {
             name: "lab".into(),
             provider: "fake".into(),
             application: None,
-            nodes: vec![NodeView {
-                name: "edge0".into(),
-                tier: Tier::Edge,
-                address: "10.0.0.2".into(),
-                cores: 1,
-                quota: 1.0,
-                memory_mib: 512,
-                has_broker: true,
-            }],
+            nodes: (0..self.nodes).map(node).collect(),
             links: Vec::new(),
         }
     }
@@ -50,14 +50,38 @@ impl Source for FakeSource {
         }
     }
 
+    async fn application(&self, _clocks: &ClockOffsets) -> Option<Application> {
+        None
+    }
+
+    fn measured(&self) -> Vec<MeasuredNumber> {
+        Vec::new()
+    }
+
+    async fn cluster(&self) -> Option<ClusterView> {
+        None
+    }
+
     fn report(&self, result: &str) -> Option<PathBuf> {
         (result == "one").then(|| self.report.clone())
     }
 }
 
-struct Dashboard {
-    address: SocketAddr,
-    feed: Arc<Feed>,
+fn node(number: usize) -> NodeView {
+    NodeView {
+        name: format!("edge{number}"),
+        tier: Tier::Edge,
+        address: "10.0.0.2".into(),
+        cores: 1,
+        quota: 1.0,
+        memory_mib: 512,
+        has_broker: true,
+    }
+}
+
+pub(super) struct Dashboard {
+    pub(super) address: SocketAddr,
+    pub(super) feed: Arc<Feed>,
     stop: CancellationToken,
 }
 
@@ -68,12 +92,16 @@ impl Drop for Dashboard {
 }
 
 async fn start(access: impl FnOnce(SocketAddr) -> Access) -> Dashboard {
+    start_with(FakeSource::of(1), access).await
+}
+
+pub(super) async fn start_with(
+    source: FakeSource,
+    access: impl FnOnce(SocketAddr) -> Access,
+) -> Dashboard {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let source = FakeSource {
-        report: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/page/index.html")),
-    };
     let feed = Feed::start(Arc::new(source), &stop);
     let served = serve(listener, access(address), Arc::clone(&feed), stop.clone());
     tokio::spawn(served);
@@ -85,7 +113,7 @@ async fn start(access: impl FnOnce(SocketAddr) -> Access) -> Dashboard {
 }
 
 impl Dashboard {
-    async fn open(&self, path: &str, headers: &str) -> TcpStream {
+    pub(super) async fn open(&self, path: &str, headers: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -235,4 +263,21 @@ async fn more_connections_than_the_limit_wait_for_a_free_place() {
     drop(silent);
     let page = dashboard.ask("/").await;
     assert!(page.starts_with("HTTP/1.1 200"), "{page:.60}");
+}
+
+#[tokio::test]
+async fn a_page_is_told_of_functions_once() {
+    let dashboard = start(Access::Loopback).await;
+    let mut reader = Reader::default();
+    let look = crate::functions::FunctionLook {
+        name: "io".into(),
+        available: 2,
+        ..crate::functions::FunctionLook::default()
+    };
+    dashboard.feed.functions().take(1000, vec![look]);
+    let told = reader.update(&dashboard.feed).unwrap();
+    let point = r#""functions":{"io":[{"time_unix_ms":1000,"replicas":0,"available":2,"#;
+    assert!(told.contains(point), "{told}");
+    let told = reader.update(&dashboard.feed).unwrap();
+    assert!(!told.contains("functions"), "{told}");
 }

@@ -8,18 +8,18 @@ use continuum_tests::{
 use rustix::process::{Pid, Signal, kill_process};
 use std::{path::PathBuf, time::Duration};
 
-const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\n[infrastructure.endpoint]\nnodes = 2\ncores = 1\n\
                       memory_mib = 256\n[software]\nresource_manager = \"none\"\n[benchmark]\napplication = \"empty\"\n\
                       sleep_time_s = 4\n";
 
 /// Two agents, and a dashboard of them.
-struct Fixture {
+pub(crate) struct Fixture {
     dashboard: Running,
     url: String,
-    ctl: Ctl,
+    pub(crate) ctl: Ctl,
     // Dropped last: `down` needs it.
-    dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Drop for Fixture {
@@ -46,11 +46,18 @@ fn url_of(program: &Running) -> anyhow::Result<String> {
 
 impl Fixture {
     fn new() -> anyhow::Result<Self> {
+        Self::of(CONFIG)
+    }
+
+    pub(crate) fn of(text: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("a directory")?;
         let ctl = Ctl::new(dir.path().join("state"));
         let config = dir.path().join("lab.toml");
-        std::fs::write(&config, CONFIG).context("write a config")?;
-        ctl.expect(0, &["up", &config.display().to_string()])?;
+        std::fs::write(&config, text).context("write a config")?;
+        ctl.expect(
+            0,
+            &["up", &config.display().to_string(), "--allow-unemulated"],
+        )?;
         let (dashboard, url) = start_dashboard(&ctl, "127.0.0.1:0")?;
         Ok(Self {
             dashboard,
@@ -60,7 +67,7 @@ impl Fixture {
         })
     }
 
-    fn browser(&self) -> anyhow::Result<Browser> {
+    pub(crate) fn browser(&self) -> anyhow::Result<Browser> {
         let browser = Browser::new(&[])?;
         browser.open(&self.url)?;
         browser
@@ -75,7 +82,7 @@ impl Fixture {
     }
 }
 
-fn no_complaints(browser: &Browser) -> anyhow::Result<()> {
+pub(crate) fn no_complaints(browser: &Browser) -> anyhow::Result<()> {
     let complaints = browser.complaints()?;
     ensure!(
         complaints.is_empty(),
@@ -85,7 +92,7 @@ fn no_complaints(browser: &Browser) -> anyhow::Result<()> {
 }
 
 /// For people, below the build directory.
-fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<PathBuf> {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard");
     std::fs::create_dir_all(&dir).context("a directory for pictures")?;
     let path = dir.join(format!("{name}.png"));

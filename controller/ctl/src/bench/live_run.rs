@@ -1,10 +1,13 @@
 //! How a run goes, in a file beside the state of its deployment: `dashboard` and `status` read it without a lock.
 
+use super::measurement::Measurement;
 use crate::{report::ControllerEvent, session::Session};
 use continuum_common::files::replace_unsynced;
 use continuum_config::Benchmark;
 use continuum_host::{error::Error, progress::Progress, state::Deployment};
-use continuum_model::{ControllerTime, LiveRun, Report, TimelineMark};
+use continuum_model::{
+    ControllerTime, LiveEndpoint, LiveRun, Phase, Report, RunPlan, TimelineMark,
+};
 use rustix::process::{Pid, test_kill_process};
 use std::{
     path::PathBuf,
@@ -91,8 +94,10 @@ impl LiveRunFile {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn load_began(&self, at: ControllerTime) {
-        self.lock().load_unix_ns = Some(at);
+    pub(super) fn load_began(&self, at: ControllerTime, measurement: &Measurement) {
+        let mut run = self.lock();
+        run.load_unix_ns = Some(at);
+        run.endpoints = endpoints(measurement);
     }
 
     pub(super) fn mark(&self, event: &ControllerEvent) {
@@ -131,6 +136,24 @@ impl LiveRunFile {
             tracing::debug!("write {}: {error}", self.path.display());
         }
     }
+}
+
+/// Those that write their samples as they come; callers of functions do so at their end.
+fn endpoints(measurement: &Measurement) -> Vec<LiveEndpoint> {
+    let of = |phase| measurement.runs.iter().filter(move |r| r.phase == phase);
+    let writes = |run: &&RunPlan| {
+        let role = &run.spec.role;
+        role.leaves_samples() && !role.leaves_calls()
+    };
+    let endpoint = |run: &RunPlan| {
+        let worker = run.connected_to.and_then(|i| of(Phase::Worker).nth(i));
+        LiveEndpoint {
+            node: run.node.clone(),
+            run: measurement.remote_id(run),
+            worker: worker.map(|worker| worker.node.clone()),
+        }
+    };
+    of(Phase::Endpoint).filter(writes).map(endpoint).collect()
 }
 
 #[cfg(test)]

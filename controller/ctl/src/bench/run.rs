@@ -80,7 +80,7 @@ pub(super) async fn run(
     }
     if failure.is_none() {
         load_unix_ns = clock.now();
-        live.load_began(load_unix_ns);
+        live.load_began(load_unix_ns, &measurement);
         timeline.begin();
         let ends = wait_ended(
             session,

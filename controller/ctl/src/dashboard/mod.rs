@@ -1,18 +1,26 @@
 //! What the dashboard shows of a deployment. No lock is taken: whoever works on it goes on.
 
+mod application;
+mod cluster;
+mod exposition;
+mod photos;
 mod results;
 
-use crate::{bench::live_run, deploy, session::Session};
+use crate::{bench::live_run, deploy, session::Session, verify};
 use continuum_agents::Agent;
-use continuum_dashboard::{CutLink, LinkView, NodeView, Source, Status, Topology, Work};
+use continuum_dashboard::{
+    Application, ClockOffsets, ClusterView, CutLink, LinkView, NodeView, Source, Status, Topology,
+    Work,
+};
 use continuum_host::{
     context::Context,
     error::{Error, chain},
     progress::Progress,
     state::{Deployment, Phase},
 };
-use continuum_model::{Plan, TierPair};
+use continuum_model::{LiveRun, MeasuredNumber, Plan, TierPair};
 use continuum_plan::LinkRequests;
+use photos::Photos;
 use results::Results;
 use std::{
     collections::BTreeMap,
@@ -33,6 +41,7 @@ pub struct LiveDeployment {
     session: Session,
     results: Results,
     unready: Mutex<Option<(Instant, Unready)>>,
+    photos: Photos,
 }
 
 impl LiveDeployment {
@@ -42,6 +51,7 @@ impl LiveDeployment {
             session: Session::open(context, name)?,
             results: Results::new(results, name),
             unready: Mutex::default(),
+            photos: Photos::default(),
         })
     }
 
@@ -141,11 +151,30 @@ impl Source for LiveDeployment {
             Err(error) => status.trouble.push(chain(&error)),
         }
         match live_run(&deployment) {
-            Ok(run) => status.run = run,
+            Ok(run) => {
+                // Who writes samples is nothing for a page.
+                let endpoints = Vec::new();
+                status.run = run.map(|run| LiveRun { endpoints, ..run });
+            }
             Err(error) => status.trouble.push(chain(&error)),
         }
         status.not_ready = self.unready(&deployment).await.into_iter().collect();
         status
+    }
+
+    async fn application(&self, clocks: &ClockOffsets) -> Option<Application> {
+        // What cannot be read is told by `status`.
+        let run = live_run(&self.session.deployment).ok()??;
+        self.photos.application(&self.session, &run, clocks).await
+    }
+
+    fn measured(&self) -> Vec<MeasuredNumber> {
+        // A file that is damaged is written anew by the next measurement.
+        verify::last_measured(&self.session.deployment).unwrap_or_default()
+    }
+
+    async fn cluster(&self) -> Option<ClusterView> {
+        cluster::cluster(&self.session).await
     }
 
     fn report(&self, result: &str) -> Option<PathBuf> {

@@ -3,7 +3,7 @@
 use super::{
     cost::Cost,
     host::{self, Look},
-    machines,
+    kept, machines,
     pace::Pace,
     ways::{self, Direction, directions},
 };
@@ -96,7 +96,7 @@ pub async fn verify(
         wanted = asked.iter().filter(|asked| out(asked)).cloned().collect();
         tries += 1;
         if wanted.is_empty() || tries == TRIES {
-            return Ok(Verification {
+            let verification = Verification {
                 mode,
                 tolerances: tolerances.map(|all| all.name),
                 begun_unix_ns,
@@ -106,7 +106,9 @@ pub async fn verify(
                 notes: notes(&host, &rows),
                 rows,
                 host,
-            });
+            };
+            kept::keep(deployment, &verification);
+            return Ok(verification);
         }
     }
 }

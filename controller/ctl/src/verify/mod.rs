@@ -11,11 +11,13 @@
 
 mod cost;
 mod host;
+mod kept;
 mod machines;
 mod measure;
 mod pace;
 mod ways;
 
+pub use kept::last_measured;
 pub use measure::{Scope, verify};
 
 use continuum_model::Measured;
