@@ -233,5 +233,8 @@ async fn events(
 }
 
 #[cfg(test)]
+#[path = "many_nodes_tests.rs"]
+mod many_nodes;
+#[cfg(test)]
 #[path = "server_tests.rs"]
 mod tests;
