@@ -50,7 +50,6 @@ impl Kind {
     }
 }
 
-/// An entry of the cache.
 pub type Entry = (Kind, String);
 
 fn files(dir: &Path) -> Result<Vec<PathBuf>, ImageError> {

@@ -42,7 +42,6 @@ const COMPILE_DEADLINE: Duration = Duration::from_hours(1);
 /// Programs for guests and bundles.
 #[derive(Debug, Clone)]
 pub struct Binaries {
-    /// The agent.
     pub agent: PathBuf,
     /// The workload program, which hands over what needs libtorch.
     pub workload: PathBuf,

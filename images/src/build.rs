@@ -23,7 +23,6 @@ const FORMAT: &str = "3";
 /// Where an agent keeps what it was sent, by digest.
 const AGENT_ARTIFACTS: &str = "var/lib/continuum-agent/artifacts";
 
-/// What to build with.
 #[derive(Debug, Clone, Default)]
 pub struct BuildOptions {
     /// Use these package versions instead of the newest; the .debs must be in the cache.

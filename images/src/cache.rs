@@ -89,7 +89,6 @@ impl Cache {
         Ok(cache)
     }
 
-    /// A path below it.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
         self.dir.join(relative)
     }

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A program to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     argv: Vec<String>,

@@ -15,7 +15,6 @@ pub struct Packages {
     pub suite: String,
     /// For compiling.
     pub build_root: PackageSet,
-    /// For guests.
     pub guest: PackageSet,
     /// Kept beside the image, by name of what asks for them.
     pub extras: BTreeMap<String, PackageSet>,
@@ -106,7 +105,6 @@ impl SourceTree {
     }
 }
 
-/// Reads a TOML file.
 pub(crate) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, ImageError> {
     let text = std::fs::read_to_string(path).map_err(ImageError::file("read", path))?;
     toml::from_str(&text).map_err(|e| ImageError::Parse {

@@ -24,7 +24,6 @@ pub struct Manifest {
     pub key: String,
     /// Debian release.
     pub suite: String,
-    /// Digest of the agent in it.
     pub agent_sha256: String,
     /// Key of the workload bundle in it.
     pub bundle: String,
@@ -53,7 +52,6 @@ impl Manifest {
     }
 }
 
-/// An image in the cache.
 #[derive(Debug, Clone)]
 pub struct Image {
     pub dir: PathBuf,
@@ -243,7 +241,6 @@ pub fn size_of_tree(dir: &Path) -> Result<u64, ImageError> {
     Ok(bytes)
 }
 
-/// An image by its key.
 pub fn find(cache: &Cache, key: &str) -> Result<Image, ImageError> {
     let manifest = Path::new(KIND).join(key).join("manifest.json");
     if let Some(dir) = cache.find(manifest).as_deref().and_then(Path::parent) {

@@ -13,7 +13,6 @@ pub struct SeedFile {
     pub content: String,
 }
 
-/// Everything in a seed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Seed {
     pub node: String,
@@ -27,7 +26,6 @@ pub struct Seed {
     /// The node's own ssh key, OpenSSH format.
     pub host_private_key: String,
     pub host_public_key: String,
-    /// Files of the agent.
     pub files: Vec<SeedFile>,
     /// Of the network card.
     pub mac: String,

@@ -48,7 +48,6 @@ impl Drop for Driver {
     }
 }
 
-/// One window.
 #[derive(Debug)]
 pub struct Browser {
     runtime: Runtime,

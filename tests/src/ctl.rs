@@ -110,7 +110,6 @@ impl Ctl {
         command
     }
 
-    /// Runs it to its end.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         self.command(arguments)
             .output()
@@ -233,7 +232,6 @@ impl Drop for Ctl {
     }
 }
 
-/// A command that is running.
 #[derive(Debug)]
 pub struct Running {
     child: Child,

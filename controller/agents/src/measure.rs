@@ -56,7 +56,6 @@ pub struct TrainSpec {
 /// What became of a train.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrainResult {
-    /// Datagrams.
     pub sent: u32,
     /// Each once.
     pub received: u32,

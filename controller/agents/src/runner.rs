@@ -22,11 +22,9 @@ pub fn workload_arguments(spec_json: &str) -> Vec<String> {
 /// A place for one run.
 #[async_trait::async_trait]
 pub trait Runner: Send + Sync + std::fmt::Debug {
-    /// Starts it.
     async fn start(&self, run: RunStart) -> Result<StartedRun, Error>;
     /// Its events until its end, into a channel.
     async fn watch(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error>;
-    /// Ends it.
     async fn stop(&self, id: &str) -> Result<(), Error>;
     /// A file that it left.
     async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error>;

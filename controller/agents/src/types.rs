@@ -11,21 +11,15 @@ use tokio::sync::mpsc;
 /// Who an agent is.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Info {
-    /// Node.
     pub node: String,
-    /// Deployment.
     pub deployment_id: String,
-    /// Version.
     pub agent_version: String,
     /// Host name.
     pub hostname: String,
     /// Operating system.
     pub os: String,
-    /// Kernel.
     pub kernel: String,
-    /// Cores.
     pub cpus: u32,
-    /// Memory.
     pub memory_bytes: u64,
     /// Since boot.
     pub uptime_s: u64,
@@ -35,7 +29,6 @@ pub struct Info {
     pub pid: u32,
     /// What it can do.
     pub capabilities: Vec<String>,
-    /// What is installed.
     pub components: Vec<String>,
 }
 
@@ -54,12 +47,9 @@ impl Info {
     }
 }
 
-/// Output of a program.
 #[derive(Debug, Clone, Default)]
 pub struct ExecOutput {
-    /// Exit code.
     pub code: Option<i32>,
-    /// Signal.
     pub signal: Option<i32>,
     /// Its deadline passed.
     pub timed_out: bool,
@@ -74,11 +64,8 @@ pub struct ExecOutput {
 /// A file to bring to a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArtifactSource {
-    /// File name.
     pub name: String,
-    /// Digest.
     pub sha256: String,
-    /// Size.
     pub size_bytes: u64,
     /// Where it lies here.
     pub path: PathBuf,
@@ -94,10 +81,8 @@ impl ArtifactSource {
     }
 }
 
-/// One step of an installation.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct InstallStep {
-    /// Which.
     pub step: String,
     /// `running`, `done`, `unchanged`.
     pub state: &'static str,
@@ -105,7 +90,6 @@ pub struct InstallStep {
     pub detail: String,
 }
 
-/// What a broker is to be.
 #[derive(Debug, Clone)]
 pub struct BrokerSpec {
     /// `rumqttd` or `mosquitto`.
@@ -123,9 +107,7 @@ pub struct BrokerSpec {
 pub struct BrokerStats {
     /// Whether it runs.
     pub running: bool,
-    /// Which one.
     pub backend: String,
-    /// Where.
     pub listen: String,
     /// Times started again.
     pub restarts: u32,
@@ -142,14 +124,11 @@ pub struct BrokerStats {
 pub struct AppliedLink {
     /// Tier of the peers.
     pub name: String,
-    /// Its numbers.
     #[serde(flatten)]
     pub link: Link,
     /// By so much the emulated delay is shorter than the latency.
     pub overhead_ms: f64,
-    /// Queue.
     pub queue_limit_packets: u32,
-    /// Peers.
     pub peers: Vec<String>,
     /// Those of them of which nothing is taken.
     pub cut_off: Vec<String>,
@@ -161,7 +140,6 @@ pub struct AppliedLink {
 /// A trace that a link follows.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct AppliedTrace {
-    /// File name.
     pub name: String,
     /// Where in it the link begins.
     pub begin_ms: u32,
@@ -199,13 +177,11 @@ pub fn cut_off(peers: &[Peer]) -> Vec<String> {
 pub struct ProbeResult {
     /// In the order they came.
     pub rtt_ms: Vec<f64>,
-    /// Requests.
     pub sent: u32,
     /// Not answered.
     pub lost: u32,
 }
 
-/// A run to start.
 #[derive(Debug, Clone)]
 pub struct RunStart {
     /// Unique in the deployment.
@@ -214,9 +190,7 @@ pub struct RunStart {
     pub bench: String,
     /// For the program.
     pub spec_json: String,
-    /// Cores.
     pub cpu_cores: f64,
-    /// Memory.
     pub memory_bytes: u64,
     /// The agent ends it when we are silent for so long.
     pub lease: Duration,
@@ -224,7 +198,6 @@ pub struct RunStart {
     pub container: Option<Container>,
 }
 
-/// A run as a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
     /// `containerd` or `docker`.
@@ -233,15 +206,12 @@ pub struct Container {
     pub image: String,
     /// The whole command; empty = what the image says.
     pub command: Vec<String>,
-    /// Environment.
     pub env: BTreeMap<String, String>,
 }
 
-/// What a run says.
 #[derive(Debug, Clone)]
 pub struct RunEvent {
     pub time_unix_ns: NodeTime,
-    /// What.
     pub kind: RunEventKind,
 }
 
@@ -254,7 +224,6 @@ pub enum RunEventKind {
     Log(String),
     /// So many events before the next one are lost: more came than an agent keeps.
     Missed(u64),
-    /// The end.
     Exit(RunExit),
 }
 
@@ -270,7 +239,6 @@ pub enum MetricsFrom {
 /// An agent. Implementations: [`super::GrpcAgent`], and the simulated one of tests.
 #[async_trait::async_trait]
 pub trait Agent: super::Measure + Send + Sync + std::fmt::Debug {
-    /// Node name.
     fn node(&self) -> &str;
     /// Who it is; refused when versions do not fit.
     async fn info(&self) -> Result<Info, Error>;
@@ -300,7 +268,6 @@ pub trait Agent: super::Measure + Send + Sync + std::fmt::Debug {
         artifacts: &[ArtifactSource],
         steps: &(dyn Fn(InstallStep) + Send + Sync),
     ) -> Result<(), Error>;
-    /// Starts or keeps the broker.
     async fn start_broker(&self, spec: BrokerSpec) -> Result<(), Error>;
     /// How the broker is doing.
     async fn broker_stats(&self) -> Result<BrokerStats, Error>;
@@ -312,7 +279,6 @@ pub trait Agent: super::Measure + Send + Sync + std::fmt::Debug {
     ) -> Result<Vec<AppliedLink>, Error>;
     /// Changes the numbers of one class of the same peers; packets on the others are not touched.
     async fn set_link(&self, class: &LinkClass) -> Result<(), Error>;
-    /// Links as applied.
     async fn links(&self) -> Result<Vec<AppliedLink>, Error>;
     /// What `tc` says of them.
     async fn tc_text(&self) -> Result<String, Error>;
@@ -325,15 +291,12 @@ pub trait Agent: super::Measure + Send + Sync + std::fmt::Debug {
         count: u32,
         interval: Duration,
     ) -> Result<ProbeResult, Error>;
-    /// Starts a run.
     async fn start_run(&self, run: RunStart) -> Result<StartedRun, Error>;
     /// Events of a run until its end, into a channel.
     async fn watch_run(&self, id: &str, events: mpsc::Sender<RunEvent>) -> Result<(), Error>;
-    /// Ends a run.
     async fn stop_run(&self, id: &str) -> Result<(), Error>;
     /// A file that a run left.
     async fn collect(&self, id: &str, name: &str) -> Result<Vec<u8>, Error>;
-    /// The newest sample.
     async fn metrics(&self) -> Result<Option<MetricsSample>, Error>;
     /// Samples and events, into a channel, until its receiver goes.
     async fn stream_metrics(

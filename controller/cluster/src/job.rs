@@ -32,12 +32,10 @@ pub(super) fn dns_name(text: &str) -> String {
     text.to_ascii_lowercase().replace('_', "-")
 }
 
-/// Name of the Job of a run.
 pub(super) fn job_name(application: &str, run_id: &str) -> String {
     dns_name(&format!("{application}-{run_id}"))
 }
 
-/// The container of a run.
 fn container(
     application: &str,
     run: &RunStart,

@@ -45,7 +45,6 @@ fn container<'a>(pod: &'a Pod, name: Option<&str>) -> Option<&'a ContainerStatus
     all.find(|c| name.is_none_or(|name| c.name == name))
 }
 
-/// The name of a pod.
 pub(super) fn name(pod: &Pod) -> &str {
     pod.metadata.name.as_deref().unwrap_or_default()
 }

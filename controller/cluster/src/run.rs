@@ -38,7 +38,6 @@ const UNSCHEDULED: Duration = Duration::from_mins(1);
 /// For a log to end after its pod.
 const LAST_LINES: Duration = Duration::from_secs(10);
 
-/// The pods of one bench.
 #[derive(Clone)]
 pub struct Pods {
     client: Client,
@@ -98,7 +97,6 @@ impl Pods {
     }
 }
 
-/// A run in a pod.
 #[derive(Debug)]
 pub struct PodRun {
     pods: Pods,

@@ -113,7 +113,6 @@ choices! {
 }
 
 choices! {
-    /// Which gateway.
     OpenFaasDistribution {
         /// Our own.
         Builtin = "builtin",
@@ -123,9 +122,7 @@ choices! {
 }
 
 choices! {
-    /// What is run.
     ApplicationKind {
-        /// Photos.
         ImageClassification = "image_classification",
         /// Nothing but a start and an end.
         Empty = "empty",

@@ -18,7 +18,6 @@ pub struct Place {
 /// A value before it is checked.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Text.
     Text(String),
     /// A value of a `.cfg`: whatever its option takes it for.
     Raw(String),
@@ -76,8 +75,6 @@ impl std::fmt::Display for Value {
 pub struct Entry {
     /// As `infrastructure.cloud.nodes`.
     pub path: String,
-    /// As written.
     pub value: Value,
-    /// Where.
     pub place: Place,
 }

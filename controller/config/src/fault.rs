@@ -3,10 +3,8 @@
 use super::{MOST_FAULTS, entry::Place};
 use std::path::PathBuf;
 
-/// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
     pub place: Place,
     /// What is wrong, with the value and what is allowed.
     pub text: String,
@@ -34,16 +32,9 @@ impl std::fmt::Display for Fault {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("read config `{}`: {why}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// It has faults.
+    Unreadable { path: PathBuf, why: String },
     #[error("accept config `{file}`: {} fault{}\n{}", faults.len(), if faults.len() == 1 { "" } else { "s" }, list(faults))]
     Faults {
-        /// The file.
         file: String,
         /// All of them, by line.
         faults: Vec<Fault>,

@@ -8,7 +8,6 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "LoadTable")]
 pub struct FunctionLoad {
-    /// Name.
     pub name: String,
     /// Calls per second and endpoint.
     pub frequency_hz: f64,

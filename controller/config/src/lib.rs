@@ -67,7 +67,6 @@ const MOST_FAULTS: usize = 50;
 /// A config that passed every check.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The model.
     pub config: Config,
     /// What the user should know.
     pub warnings: Vec<String>,

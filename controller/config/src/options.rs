@@ -389,7 +389,6 @@ pub static KEYS: std::sync::LazyLock<Vec<Key>> = std::sync::LazyLock::new(|| {
     keys
 });
 
-/// Finds an option by its TOML path.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|k| k.path == path)
 }

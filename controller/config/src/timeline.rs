@@ -39,7 +39,6 @@ impl std::fmt::Display for Ends {
 /// A change with the link that it is about.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct LinkChange {
-    /// Where.
     #[serde(flatten)]
     pub ends: Ends,
     /// What becomes of it.
@@ -68,7 +67,6 @@ pub enum Action {
     Restore(Ends),
     /// A unit of a node starts again.
     Restart {
-        /// Node.
         node: String,
         /// One of [`UNITS`].
         unit: String,
@@ -92,7 +90,6 @@ impl Action {
 pub struct TimelineStep {
     /// Seconds after all endpoints were started.
     pub at_s: f64,
-    /// What.
     pub action: Action,
 }
 
@@ -211,7 +208,6 @@ impl FromStr for TimelineStep {
     }
 }
 
-/// A step as a table.
 #[derive(Debug, Deserialize)]
 struct StepTable {
     at_s: f64,

@@ -2,7 +2,6 @@
 
 use super::{entry::Value, model::Config, options::KEYS};
 
-/// As TOML.
 pub fn to_toml(config: &Config) -> String {
     let mut out = String::new();
     let mut open_table = "";

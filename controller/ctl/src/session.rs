@@ -54,7 +54,6 @@ impl Session {
         Self::new(context, &config, plan, deployment)
     }
 
-    /// The agent of a node.
     pub fn agent(&self, node: &str) -> Result<&Arc<dyn Agent>, Error> {
         let agent = self.agents.iter().find(|agent| agent.node() == node);
         agent.ok_or_else(|| Error::NoNode {

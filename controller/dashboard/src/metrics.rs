@@ -8,7 +8,6 @@ pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const NODE_LABELS: [&str; 2] = ["node", "tier"];
 const RUN_LABELS: [&str; 1] = ["application"];
 
-/// A metric of Prometheus.
 struct Metric {
     kind: Kind,
     name: &'static str,

@@ -3,7 +3,6 @@
 use crate::{feed::Feed, history::NodeHistory, view::NodeView};
 use continuum_model::Tier;
 
-/// One node now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeOverview {
     pub name: String,

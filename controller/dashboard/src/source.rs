@@ -16,7 +16,6 @@ pub type ClockOffsets = BTreeMap<String, ClockOffset>;
 pub trait Source: Send + Sync + std::fmt::Debug {
     /// What stays as it is while the deployment is up.
     fn topology(&self) -> Topology;
-    /// Agents to follow.
     fn agents(&self) -> Vec<Arc<dyn Agent>>;
     /// What is so now; asked once a second.
     async fn status(&self) -> Status;

@@ -6,7 +6,6 @@ use serde::Serialize;
 /// What stays as it is while a deployment is up.
 #[derive(Debug, Clone, Serialize)]
 pub struct Topology {
-    /// Deployment.
     pub name: String,
     pub provider: String,
     pub application: Option<String>,
@@ -76,7 +75,6 @@ pub struct CutLink {
     pub to: String,
 }
 
-/// A result directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastResult {
     /// Of its directory.

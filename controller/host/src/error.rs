@@ -67,7 +67,6 @@ pub enum Error {
         if known.is_empty() { "there are no deployments".to_owned() } else { format!("deployments are: {}", known.join(", ")) }
     )]
     NoConfig {
-        /// As given.
         given: String,
         /// Deployments that there are.
         known: Vec<String>,
@@ -77,14 +76,12 @@ pub enum Error {
     Program {
         /// What was run.
         program: String,
-        /// Node.
         node: String,
         /// How it ended.
         how: String,
         /// Exit code; 128 and the number of the signal; 124 when its time was up.
         code: u8,
     },
-    /// A call to an agent.
     #[error("{doing} on node {node}: {why}")]
     Agent {
         doing: String,
@@ -157,7 +154,6 @@ pub enum Error {
     NoHome,
     #[error("lock the addresses of this host")]
     AddressLock(#[source] std::io::Error),
-    /// Keys and certificates.
     #[error("{doing}")]
     Key {
         /// What was being done.

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 /// Where lines cannot be taken back, a count is told so often until it is done.
 const TOLD_OF_A_COUNT: u64 = 10;
 
-/// One stage with its time.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct StageTime {
     pub stage: String,
@@ -26,7 +25,6 @@ pub struct StageTime {
 /// How far a command is.
 #[derive(Debug, Clone, Default)]
 pub struct ProgressState {
-    /// What it is at.
     pub stage: Option<String>,
     /// What is over.
     pub stages: Vec<StageTime>,
@@ -63,7 +61,6 @@ pub fn note(text: &str) {
     beside_the_spinner(|| writeln!(std::io::stderr(), "{text}").ok());
 }
 
-/// Progress of one command.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,

@@ -44,7 +44,6 @@ impl ClockOffset {
 /// A node's clock before and after a run.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct ClockPair {
-    /// Before.
     pub before: ClockOffset,
     /// After; `None` = the node did not answer any more.
     pub after: Option<ClockOffset>,
@@ -68,7 +67,6 @@ impl ClockPair {
     }
 }
 
-/// Clocks by node.
 pub type Clocks = BTreeMap<String, ClockPair>;
 
 /// Of a node in the middle of the run; of one that is not known, none.

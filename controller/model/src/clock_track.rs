@@ -8,7 +8,6 @@ const MOST_DRIFT: f64 = 1e-3;
 /// A change that is too small to tell anything of, whatever the errors say.
 const LEAST_STEP_NS: i64 = 2_000_000;
 
-/// One look.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct ClockLook {
     pub at_unix_ns: ControllerTime,

@@ -151,7 +151,6 @@ pub struct LinkClass {
     /// What a packet's way takes by itself; known of nodes that run, and no part of a plan.
     #[serde(skip)]
     pub overhead_ms: f64,
-    /// The peers.
     pub peers: Vec<Peer>,
 }
 
@@ -163,7 +162,6 @@ fn of_trace<S: Serializer>(trace: &Option<Arc<Trace>>, serializer: S) -> Result<
 /// A node with its prefixes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Name.
     pub node: String,
     /// Addresses, as prefixes.
     pub prefixes: Vec<ipnet::Ipv4Net>,

@@ -3,10 +3,8 @@
 use super::{ControllerTime, NodeTime};
 use serde::Serialize;
 
-/// One sample of a node.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct MetricsSample {
-    /// Number.
     pub seq: u64,
     pub time_unix_ns: NodeTime,
     /// 0..100.
@@ -23,11 +21,8 @@ pub struct MetricsSample {
     pub disk_read_bytes: u64,
     /// Since boot.
     pub disk_written_bytes: u64,
-    /// Agent.
     pub agent_rss_bytes: u64,
-    /// Broker.
     pub broker_rss_bytes: u64,
-    /// Workloads.
     pub workload_rss_bytes: u64,
 }
 
@@ -37,7 +32,6 @@ pub struct NodeEvent {
     pub time_unix_ns: NodeTime,
     /// Part of the agent.
     pub source: String,
-    /// What.
     pub text: String,
 }
 
@@ -52,11 +46,9 @@ pub struct MetricsBatch {
     pub events: Vec<NodeEvent>,
 }
 
-/// One function at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FunctionSample {
     pub time_unix_ns: ControllerTime,
-    /// Function.
     pub function: String,
     /// Wanted.
     pub replicas: u64,

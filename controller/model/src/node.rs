@@ -23,14 +23,11 @@ pub enum Role {
     Endpoint,
 }
 
-/// One node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodePlan {
     /// As `edge0`, `cloud_controller`.
     pub name: String,
-    /// Tier.
     pub tier: Tier,
-    /// Role.
     pub role: Role,
     /// Number in the deployment, from 0, in the order of addresses.
     pub slot: u32,
@@ -38,9 +35,7 @@ pub struct NodePlan {
     pub address: Ipv4Addr,
     /// Of its network card.
     pub mac: String,
-    /// Virtual cores.
     pub cores: u32,
-    /// Memory.
     pub memory_mib: u64,
     /// Share of each core.
     pub quota: f64,

@@ -5,10 +5,8 @@ use continuum_workload_core::{call::Call, event::Summary, photo_sample::Sample};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// As started.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct StartedRun {
-    /// Whether limits are enforced.
     pub limits_enforced: bool,
     /// As read back.
     pub cpu_max: String,
@@ -19,17 +17,13 @@ pub struct StartedRun {
 /// How a run ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RunExit {
-    /// Exit code.
     pub code: Option<i32>,
-    /// Signal.
     pub signal: Option<i32>,
     /// Why the agent ended it.
     pub reason: String,
     /// Killed for memory.
     pub oom_kills: u64,
-    /// CPU time.
     pub cpu_us: u64,
-    /// Most memory.
     pub memory_peak_bytes: u64,
 }
 
@@ -60,11 +54,9 @@ pub struct NodeRun {
     pub lost: bool,
     /// Inputs it could not use, lines not understood.
     pub problems: Vec<String>,
-    /// Its log.
     pub log: Vec<String>,
     /// Raw data.
     pub samples: Vec<Sample>,
-    /// Calls of functions.
     pub calls: Vec<Call>,
     /// The pod it ran in, if it did.
     pub pod: Option<PodRecord>,

@@ -13,7 +13,6 @@ const GATEWAY_METRICS_PORT: u16 = 8082;
 pub struct Component {
     /// As the agent knows it.
     pub name: &'static str,
-    /// Settings.
     pub options: Vec<(&'static str, String)>,
     /// Packages kept beside the image that it needs.
     pub extras: Option<String>,
@@ -24,16 +23,13 @@ pub struct Component {
 /// A component on a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
-    /// Node.
     pub node: String,
-    /// What.
     pub component: Component,
 }
 
 /// Everything that `up` and `bench` will do.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Deployment name.
     pub name: String,
     /// Where the workers are.
     pub mode: Mode,
@@ -56,7 +52,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A node by name.
     pub fn node(&self, name: &str) -> Option<&NodePlan> {
         self.nodes.iter().find(|n| n.name == name)
     }

@@ -10,13 +10,11 @@ pub type NodeTimes = BTreeMap<&'static str, NodeTime>;
 /// What is kept of a pod. Times are those of the API, to the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PodRecord {
-    /// Name.
     pub pod: String,
     /// Which of its containers, where it has several.
     pub container: Option<String>,
     /// Node, as the cluster calls it.
     pub node: String,
-    /// Address.
     pub address: String,
     /// Digest of the image that ran.
     pub image_id: String,

@@ -52,6 +52,5 @@ pub struct Report {
     pub invalid: Vec<String>,
     /// What its reader should know.
     pub notes: Vec<String>,
-    /// Judgement.
     pub validity: Validity,
 }

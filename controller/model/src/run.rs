@@ -14,20 +14,15 @@ pub enum Phase {
     Endpoint,
 }
 
-/// One run on one node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunPlan {
     /// Unique within a bench.
     pub id: String,
-    /// Node.
     pub node: String,
-    /// When.
     pub phase: Phase,
     /// What the program is told.
     pub spec: RunSpec,
-    /// Cores.
     pub cpu_cores: f64,
-    /// Memory.
     pub memory_mib: u64,
     /// For an endpoint: number of the worker it is connected to.
     pub connected_to: Option<usize>,

@@ -25,9 +25,7 @@ pub struct Setting {
     pub kind: SettingKind,
     /// What it is, with its default.
     pub doc: &'static str,
-    /// Of a link.
     pub get: fn(&Link) -> f64,
-    /// Into a link.
     pub set: fn(&mut Link, f64),
 }
 
@@ -104,7 +102,6 @@ pub static SETTINGS: [Setting; 11] = [
 ];
 
 impl Setting {
-    /// By its name.
     pub fn of(name: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.name == name)
     }

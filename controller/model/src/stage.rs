@@ -18,7 +18,6 @@ pub enum Way {
     Alone,
     /// By a function on any node: what is not spent in it is the way there and back, by one clock each.
     Function,
-    /// By a worker.
     Worker {
         worker: ClockOffset,
         endpoint: ClockOffset,

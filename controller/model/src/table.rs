@@ -33,7 +33,6 @@ impl Cell {
     }
 }
 
-/// A table.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Table {
     /// File of the result directory that has it as CSV.
@@ -41,9 +40,7 @@ pub struct Table {
     pub file: &'static str,
     /// As `EDGE OUTPUT`.
     pub banner: String,
-    /// Column names.
     pub columns: Vec<String>,
-    /// Cells.
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -60,7 +57,6 @@ impl Table {
         }
     }
 
-    /// One more row.
     pub fn row(&mut self, cells: Vec<Cell>) {
         self.rows.push(cells);
     }

@@ -36,19 +36,14 @@ impl std::fmt::Display for Tier {
     }
 }
 
-/// One value per tier.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct PerTier<T> {
-    /// Cloud.
     pub cloud: T,
-    /// Edge.
     pub edge: T,
-    /// Endpoint.
     pub endpoint: T,
 }
 
 impl<T> PerTier<T> {
-    /// The value of a tier.
     pub fn get(&self, tier: Tier) -> &T {
         match tier {
             Tier::Cloud => &self.cloud,

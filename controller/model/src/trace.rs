@@ -7,7 +7,6 @@ use std::sync::Arc;
 /// What was recorded, from one end to the other.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Trace {
-    /// File name.
     pub name: String,
     /// By time, from 0.
     #[serde(skip)]
@@ -53,7 +52,6 @@ impl Trace {
 /// From a moment on. What is not given is as the link has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct TraceStep {
-    /// When.
     pub at_ms: u32,
     /// Of the link.
     pub rate_mbit: Option<f64>,

@@ -28,7 +28,6 @@ impl VerifyMode {
     }
 }
 
-/// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -94,7 +93,6 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A node.
     pub fn node(node: &str) -> Self {
         Self {
             node: node.to_owned(),
@@ -102,7 +100,6 @@ impl Subject {
         }
     }
 
-    /// A way.
     pub fn way(from: &str, to: &str) -> Self {
         Self {
             node: from.to_owned(),
@@ -137,7 +134,6 @@ pub enum Provable {
 pub struct Asked {
     /// Whose.
     pub subject: Subject,
-    /// Which.
     pub quantity: Quantity,
     /// `None` = nobody asked for any; it is told all the same.
     pub value: Option<f64>,
@@ -152,11 +148,8 @@ pub struct Asked {
 pub struct Spread {
     /// How many.
     pub count: usize,
-    /// Mean.
     pub mean: f64,
-    /// Standard deviation.
     pub deviation: f64,
-    /// Median.
     pub p50: f64,
     /// 99th percentile.
     pub p99: f64,
@@ -185,10 +178,8 @@ impl Spread {
     }
 }
 
-/// One number as measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
-    /// The number.
     pub value: f64,
     /// What it was taken from: packets, round trips; 0 = one value.
     pub samples: u32,
@@ -221,13 +212,10 @@ pub struct VerifyRow {
     /// Whose.
     #[serde(flatten)]
     pub subject: Subject,
-    /// Which.
     pub quantity: Quantity,
     /// Of the numbers.
     pub unit: &'static str,
-    /// What was asked for.
     pub asked: Option<f64>,
-    /// What it is.
     pub measured: Option<f64>,
     /// The smallest that is as asked.
     pub least: Option<f64>,
@@ -318,7 +306,6 @@ pub struct HostFacts {
 pub struct Verification {
     /// How much of it.
     pub mode: VerifyMode,
-    /// Whose tolerances.
     pub tolerances: Option<&'static str>,
     /// When it began.
     pub begun_unix_ns: ControllerTime,
@@ -337,7 +324,6 @@ pub struct Verification {
 }
 
 impl Verification {
-    /// Rows of one verdict.
     pub fn rows_that_are(&self, verdict: Verdict) -> impl Iterator<Item = &VerifyRow> {
         self.rows.iter().filter(move |row| row.verdict == verdict)
     }

@@ -3,7 +3,6 @@
 use continuum_config::{Network, nearest};
 use continuum_model::{NodePlan, Tier};
 
-/// Nodes at a place.
 fn at<'a>(nodes: &'a [NodePlan], place: &str) -> impl Iterator<Item = &'a NodePlan> {
     nodes.iter().filter(move |node| node.is_at(place))
 }

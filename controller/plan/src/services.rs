@@ -7,7 +7,6 @@ use continuum_model::Component;
 /// Every service; the only place that names them.
 pub const SERVICES: &[&dyn Service] = &[&Mqtt, &Containerd, &Docker];
 
-/// One service.
 pub trait Service: Sync + std::fmt::Debug {
     /// As in configs, and as the agent knows it.
     fn name(&self) -> &'static str;
@@ -15,12 +14,10 @@ pub trait Service: Sync + std::fmt::Debug {
     fn component(&self, config: &Config) -> Component;
 }
 
-/// Finds one by name.
 pub fn find(name: &str) -> Option<&'static dyn Service> {
     SERVICES.iter().copied().find(|s| s.name() == name)
 }
 
-/// All names.
 pub fn names() -> Vec<&'static str> {
     SERVICES.iter().map(|s| s.name()).collect()
 }

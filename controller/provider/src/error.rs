@@ -40,7 +40,6 @@ pub enum ProviderError {
         doing: String,
         source: serde_json::Error,
     },
-    /// The kernel refused.
     #[error("{doing}")]
     Kernel { doing: String, source: io::Error },
     #[error("{doing}: /proc is not there")]

@@ -63,11 +63,9 @@ pub enum Fitness {
     Unfit(String),
 }
 
-/// How a machine is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MachineState {
-    /// Runs.
     Running,
     /// Stands still: an I/O error, a full disk, or somebody's command.
     Paused,
@@ -229,7 +227,6 @@ pub trait Provider: Sync + std::fmt::Debug {
     ) -> Option<String>;
 }
 
-/// Finds one by name.
 pub fn find(name: &str) -> Result<&'static dyn Provider, Error> {
     active()
         .into_iter()

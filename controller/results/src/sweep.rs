@@ -36,7 +36,6 @@ pub struct Point {
     pub result: Option<String>,
 }
 
-/// The file of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
     schema: u32,

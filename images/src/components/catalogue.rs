@@ -162,7 +162,6 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// The one in this program.
     pub fn builtin() -> Result<Self, ImageError> {
         toml::from_str(TEXT).map_err(|e| ImageError::Parse {
             path: "images/components.toml".into(),

@@ -39,7 +39,6 @@ const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 pub struct Written {
     /// Digest of the image's manifest, as `sha256:…`: what containerd calls the image's digest.
     pub digest: String,
-    /// Size of the archive.
     pub size_bytes: u64,
 }
 

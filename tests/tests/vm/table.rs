@@ -170,7 +170,6 @@ impl Fixtures {
         made.context("a fixture")?.map_err(|why| anyhow!(why))
     }
 
-    /// Runs a test on a provider.
     pub(crate) fn run(&self, test: &Test, provider: Provider) -> anyhow::Result<()> {
         let begun = Instant::now();
         let done = match test.body {

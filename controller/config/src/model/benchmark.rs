@@ -20,7 +20,6 @@ use crate::{
 use continuum_model::{Mode, UserImage};
 use serde::{Serialize, Serializer};
 
-/// What is run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Benchmark {
     /// Cores of each worker application.
@@ -37,18 +36,14 @@ pub struct Benchmark {
     pub cache_worker: bool,
     /// What carries worker applications; `None` = the manager does not ask.
     pub kube_deployment: Option<KubeDeployment>,
-    /// Length.
     pub duration_s: f64,
     /// What happens while it runs.
     pub timeline: Vec<TimelineStep>,
-    /// Which application, with its own options.
     pub application: ApplicationConfig,
 }
 
-/// An application with its own options.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ApplicationConfig {
-    /// Photos.
     ImageClassification(ImageClassification),
     /// Nothing but a start and an end.
     Empty(Empty),

@@ -26,9 +26,7 @@ pub struct FunctionSpec {
     pub is_closed_loop: bool,
     /// Loaded or started anew for each call.
     pub per_request: bool,
-    /// Fewest replicas.
     pub min_replicas: u32,
-    /// Most replicas.
     pub max_replicas: u32,
     /// Idle time until there is none; 0 = there always is one.
     pub zero_after_s: f64,

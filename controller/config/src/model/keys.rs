@@ -4,7 +4,6 @@ use super::{Config, LinkTable, TraceSource, field::Access};
 use crate::entry::Value;
 use continuum_model::{Setting, SettingKind};
 
-/// One option.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
     /// TOML path, also for `--set`.
@@ -142,9 +141,7 @@ impl Key {
 /// Upstream's spelling of an option.
 #[derive(Debug, Clone, Copy)]
 pub struct Cfg {
-    /// Section.
     pub section: &'static str,
-    /// Option.
     pub option: &'static str,
     /// How its value becomes ours.
     pub unit: CfgUnit,
@@ -153,7 +150,6 @@ pub struct Cfg {
 /// How a value of a `.cfg` becomes ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CfgUnit {
-    /// As it is.
     Same,
     /// Gigabytes to mebibytes.
     Gigabytes,

@@ -49,22 +49,18 @@ use crate::choices::{Broker, ExecutionModelKind, ManagerKind, ProviderKind, Runt
 use continuum_model::{Mode, PerTier, Prefixes};
 use serde::Serialize;
 
-/// The whole config.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Config {
     /// Deployment name: letters, digits, `-`, `_`.
     pub name: String,
-    /// Machines.
     pub infrastructure: Infrastructure,
     /// Links between tiers.
     pub network: Network,
-    /// What is installed.
     pub software: Software,
     /// What is run; `None` when only machines are wanted.
     pub benchmark: Option<Benchmark>,
 }
 
-/// Machines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -75,7 +71,6 @@ pub struct Infrastructure {
     pub provider: ProviderKind,
     /// Stop after machines and network.
     pub infra_only: bool,
-    /// By tier.
     pub tiers: PerTier<TierSpec>,
     /// What differs for the first cloud node when it is the controller.
     pub controller: ControllerSpec,
@@ -107,7 +102,6 @@ pub struct TierSpec {
     pub nodes: u32,
     /// Virtual cores each.
     pub cores: u32,
-    /// Memory each.
     pub memory_mib: u64,
     /// Share of each core, 0.1..1.
     pub quota: f64,
@@ -133,15 +127,12 @@ impl Default for TierSpec {
 /// Overrides for the controller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct ControllerSpec {
-    /// Virtual cores.
     pub cores: Option<u32>,
-    /// Memory.
     pub memory_mib: Option<u64>,
     /// Share of each core.
     pub quota: Option<f64>,
 }
 
-/// What is installed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Software {
     /// Who places applications.

@@ -6,12 +6,10 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
-/// A table of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkTable {
     /// Of both directions.
     Pair(TierPair),
-    /// Of one.
     Direction(Direction),
 }
 
@@ -40,7 +38,6 @@ impl Serialize for LinkTable {
 /// A recorded link, and how it is used.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TraceSource {
-    /// Which link.
     pub table: LinkTable,
     /// Absolute.
     pub path: String,
@@ -91,9 +88,7 @@ fn drawn(seed: i64, name: &str) -> u64 {
 /// From one tier to another: what a table such as `network.edge_to_endpoint` is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Direction {
-    /// Who sends.
     pub from: Tier,
-    /// Who receives.
     pub to: Tier,
 }
 
@@ -121,7 +116,6 @@ impl Direction {
 /// A link from one end to the other.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OneWay {
-    /// Its numbers.
     pub link: Link,
     /// What changes by itself; then the rate is its mean.
     pub trace: Option<Arc<Trace>>,
@@ -162,7 +156,6 @@ impl Network {
         !self.links.is_empty()
     }
 
-    /// From one tier to another.
     pub fn link(&self, from: Tier, to: Tier) -> Option<Link> {
         let settings = self.direction(Direction { from, to });
         let mut link = *self.pair(from, to)?;
@@ -204,7 +197,6 @@ impl Network {
             .map(|(_, settings)| settings)
     }
 
-    /// From one node to another.
     pub fn between(&self, from: &NodePlan, to: &NodePlan) -> Option<OneWay> {
         let trace = self.trace(from.tier, to.tier);
         let tiers = OneWay {

@@ -10,7 +10,6 @@ use serde::Serialize;
 /// Of the gateway.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OpenFaas {
-    /// Which one.
     #[serde(rename = "openfaas")]
     pub distribution: OpenFaasDistribution,
     /// For distribution `upstream`: its terms were read.

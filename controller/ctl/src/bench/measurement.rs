@@ -14,7 +14,6 @@ const LEASE: Duration = Duration::from_secs(30);
 pub(super) struct Measurement {
     /// Of no other one.
     pub(super) id: String,
-    /// What runs where.
     pub(super) runs: Vec<RunPlan>,
     /// What carries workers in a cluster, if its manager asks.
     pub(super) kube_deployment: Option<KubeDeployment>,
@@ -36,7 +35,6 @@ impl Measurement {
         format!("{}-{}", self.id, run.id)
     }
 
-    /// What a run is started with.
     pub(super) fn start_of(&self, run: &RunPlan) -> Result<RunStart, Error> {
         let spec_json =
             serde_json::to_string(&run.spec).map_err(Error::encode(format!("run {}", run.id)))?;

@@ -66,7 +66,6 @@ async fn restart(session: &Session, node: &str, unit: &str) -> Result<(), Error>
     .into())
 }
 
-/// The timeline of a run.
 pub(super) struct Timeline {
     session: Arc<Session>,
     /// Whose it is.

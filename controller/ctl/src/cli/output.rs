@@ -207,7 +207,6 @@ impl Output {
     }
 }
 
-/// Faults of a config, one by one.
 fn faults(error: &Error) -> Vec<serde_json::Value> {
     let Error::Config(ConfigError::Faults { faults, .. }) = error else {
         return Vec::new();

@@ -35,7 +35,6 @@ const CLUSTER_EVERY: Duration = Duration::from_secs(5);
 /// Nodes that their cluster does not use, and why.
 type Unready = BTreeMap<String, String>;
 
-/// A live deployment.
 #[derive(Debug)]
 pub struct LiveDeployment {
     session: Session,

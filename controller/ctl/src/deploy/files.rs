@@ -21,19 +21,13 @@ const OF_THE_GUEST: [(&str, &[&str]); 1] = [(
 /// A file that is brought to machines, or is in their image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct PlannedFile {
-    /// Component.
     pub component: String,
-    /// Its version.
     pub version: String,
-    /// File.
     pub name: String,
-    /// Size.
     pub size_bytes: u64,
-    /// Digest.
     pub sha256: String,
 }
 
-/// A package of a component.
 fn package(component: &str, package: &LockedPackage) -> PlannedFile {
     PlannedFile {
         component: component.to_owned(),

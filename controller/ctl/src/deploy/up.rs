@@ -18,9 +18,7 @@ use std::sync::Arc;
 /// What `up` has to say at the end.
 #[derive(Debug)]
 pub struct Up {
-    /// The deployment.
     pub deployment: Deployment,
-    /// Its plan.
     pub plan: Plan,
     /// Limits as set, if they were set now.
     pub limits: Vec<LimitReport>,
@@ -35,7 +33,6 @@ pub struct Up {
 pub struct Planned {
     /// Where the machines would come from.
     pub choice: Choice,
-    /// The plan.
     pub plan: Plan,
     /// What the user should know.
     pub warnings: Vec<String>,

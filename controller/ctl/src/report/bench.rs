@@ -15,7 +15,6 @@ pub struct Bench {
     pub report: Report,
     /// Runs with their raw data.
     pub runs: Vec<NodeRun>,
-    /// Node metrics.
     pub metrics: BTreeMap<String, NodeMetrics>,
     /// Clocks before and after, by node.
     pub clocks: Clocks,
@@ -48,7 +47,6 @@ pub struct FollowedTrace {
     pub from: String,
     /// Tier or node that receives.
     pub to: String,
-    /// The trace.
     #[serde(flatten)]
     pub trace: AppliedTrace,
 }
@@ -56,9 +54,7 @@ pub struct FollowedTrace {
 /// Links and machines, before and after a run; `None` = nobody measured them then.
 #[derive(Debug, Default, Serialize)]
 pub struct BenchVerification {
-    /// Before.
     pub before: Option<Verification>,
-    /// After.
     pub after: Option<Verification>,
 }
 

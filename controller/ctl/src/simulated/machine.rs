@@ -27,7 +27,6 @@ impl VolatileState {
     }
 }
 
-/// A machine of one node.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,

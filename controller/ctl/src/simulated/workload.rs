@@ -16,7 +16,6 @@ const WORK: Duration = Duration::from_millis(40);
 const SILENT: &str = "its controller was silent";
 const MS: i64 = 1_000_000;
 
-/// One run of an application.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) start: RunStart,

@@ -145,7 +145,6 @@ impl Inner {
         self.passed + self.since.map_or(Duration::ZERO, |s| s.elapsed())
     }
 
-    /// The machine of a node.
     pub(super) fn machine(&mut self, node: &str) -> Option<(Ipv4Addr, &mut Machine)> {
         let mut all = self.machines.iter_mut();
         all.find(|(_, m)| m.node == node)

@@ -130,7 +130,6 @@ impl Secrets {
         self.identity("ca", || keys::authority(&self.deployment_id))
     }
 
-    /// Certificate of an agent.
     pub fn agent(&self, node: &NodePlan) -> Result<Identity, Error> {
         let authority = self.authority()?;
         let name = keys::agent_name(&node.name, &self.deployment_id);
@@ -200,7 +199,6 @@ impl Secrets {
         read(&path)
     }
 
-    /// ssh host key of a node.
     pub fn host_key(&self, node: &str) -> Result<SshKey, Error> {
         self.ssh_key_pair(&format!("host-{node}"), node)
     }

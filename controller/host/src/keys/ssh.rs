@@ -5,7 +5,6 @@ use crate::error::Error;
 /// An ssh key pair, OpenSSH format.
 #[derive(Debug, Clone)]
 pub struct SshKey {
-    /// Private half.
     pub private: String,
     /// Public half, one line.
     pub public: String,

@@ -19,7 +19,6 @@ const PROVIDER_FILE: &str = "provider";
 #[serde(rename_all = "snake_case")]
 pub enum ResourceKind {
     Domain,
-    /// A libvirt network.
     Network,
     /// A disk or seed in the pool.
     Volume,
@@ -47,7 +46,6 @@ pub struct Resource {
     pub kind: ResourceKind,
     /// Name that its owner (libvirt, the kernel) knows it by.
     pub name: String,
-    /// Host it is on.
     pub host: String,
     pub state: ResourceState,
     /// What else is needed to find it again.
@@ -241,7 +239,6 @@ impl Deployment {
         &self.file.nodes
     }
 
-    /// A node by name.
     pub fn node(&self, name: &str) -> Result<&NodePlan, Error> {
         self.file
             .nodes
@@ -280,7 +277,6 @@ impl Deployment {
         self.save()
     }
 
-    /// Whether a phase is done.
     pub fn is_done(&self, phase: Phase) -> bool {
         self.file.done.contains(&phase)
     }
@@ -307,7 +303,6 @@ impl Deployment {
         self.save()
     }
 
-    /// A phase is done.
     pub fn set_done(&mut self, phase: Phase) -> Result<(), Error> {
         if !self.is_done(phase) {
             self.file.done.push(phase);

@@ -49,9 +49,7 @@ pub trait Application: Sync + std::fmt::Debug {
     fn has_like_workers(&self) -> bool {
         false
     }
-    /// Rules on a config.
     fn check(&self, config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>);
-    /// What runs where.
     fn runs(&self, plan: &Plan, benchmark: &Benchmark) -> Vec<RunPlan>;
     /// Longest time that all of it may take, seconds.
     fn deadline_s(&self, benchmark: &Benchmark) -> f64;

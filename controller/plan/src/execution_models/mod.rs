@@ -10,9 +10,7 @@ pub use openfaas::{IMAGES as OPENFAAS_IMAGES, PARTS as OPENFAAS_PARTS};
 /// Every model; the only place that names them.
 pub const EXECUTION_MODELS: &[&dyn ExecutionModel] = &[&openfaas::OpenFaas];
 
-/// One execution model.
 pub trait ExecutionModel: Sync + std::fmt::Debug {
-    /// Which one.
     fn kind(&self) -> ExecutionModelKind;
     /// As in configs.
     fn name(&self) -> &'static str {
@@ -24,7 +22,6 @@ pub trait ExecutionModel: Sync + std::fmt::Debug {
     fn components(&self, config: &Config) -> &'static [&'static str];
 }
 
-/// The one of a kind.
 pub fn find(kind: ExecutionModelKind) -> Option<&'static dyn ExecutionModel> {
     EXECUTION_MODELS.iter().copied().find(|m| m.kind() == kind)
 }

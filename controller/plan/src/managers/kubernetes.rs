@@ -127,7 +127,6 @@ pub(super) fn routes(node: &NodePlan, plan: &Plan) -> String {
     routes.join(",")
 }
 
-/// The node that controls.
 pub(super) fn control_plane(node: &NodePlan, plan: &Plan, stack: &Stack) -> Option<ClusterPart> {
     let secrets = &[Secret::Join, Secret::Authority];
     let mut part = member("kubernetes-control-plane", secrets, node, plan, stack)?;

@@ -35,9 +35,7 @@ pub struct Needs {
     pub has_broker: bool,
 }
 
-/// One resource manager.
 pub trait ResourceManager: Sync + std::fmt::Debug {
-    /// Which one.
     fn kind(&self) -> ManagerKind;
     /// As in configs.
     fn name(&self) -> &'static str {
@@ -53,7 +51,6 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     fn has_controller(&self) -> bool {
         self.cluster().is_some()
     }
-    /// What a node needs.
     fn needs(&self, node: &NodePlan) -> Needs;
     /// Why this version cannot bring such a config up; `None` = it can.
     fn missing(&self, config: &Config) -> Option<&'static str>;
@@ -75,7 +72,6 @@ pub trait ResourceManager: Sync + std::fmt::Debug {
     }
 }
 
-/// The one of a kind.
 pub fn find(kind: ManagerKind) -> Option<&'static dyn ResourceManager> {
     RESOURCE_MANAGERS.iter().copied().find(|m| m.kind() == kind)
 }

@@ -13,9 +13,7 @@ pub struct Way {
     pub from: NodePlan,
     /// The other.
     pub to: NodePlan,
-    /// There.
     pub there: Option<LinkClass>,
-    /// And back.
     pub back: Option<LinkClass>,
 }
 

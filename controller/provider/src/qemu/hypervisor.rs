@@ -13,7 +13,6 @@ pub(super) struct DomainInfo {
     pub(super) tag: Option<OwnershipTag>,
 }
 
-/// A network with its addresses.
 #[derive(Debug, Clone)]
 pub(super) struct NetworkInfo {
     pub(super) name: String,

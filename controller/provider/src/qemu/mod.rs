@@ -47,7 +47,6 @@ const EMULATED: &str = "no usable KVM: guests are emulated (TCG), many times slo
 #[derive(Debug)]
 pub(super) struct Qemu;
 
-/// Name of a node's domain.
 fn domain_name(id: &str, node: &str) -> String {
     format!("ct-{id}-{node}")
 }

@@ -18,16 +18,13 @@ const NAMESPACE: &str = "urn:continuum:1";
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Attachment {
-    /// A libvirt network.
     Network { name: String },
-    /// A bridge of the host.
     Bridge { name: String },
 }
 
 /// Says in libvirt's metadata whose a thing is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct OwnershipTag {
-    /// Name of the deployment.
     pub(super) deployment: String,
     pub(super) uuid: String,
     /// The state directory that it is recorded in: two users may have deployments of one name.

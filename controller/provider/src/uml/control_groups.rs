@@ -73,7 +73,6 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 impl ControlGroups {
-    /// Looks at this host.
     pub(super) fn of_host() -> Self {
         let is_root = rustix::process::geteuid().is_root();
         let mut controllers = BTreeMap::new();

@@ -26,7 +26,6 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 /// For processes to be gone after SIGKILL.
 const END_DEADLINE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
-/// The command that a supervisor is.
 pub const COMMAND: &str = "guest";
 const DISKS: &str = "disk";
 

@@ -22,7 +22,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The command that a holder is.
 pub const COMMAND: &str = "hold-namespace";
 const START_DEADLINE: Duration = Duration::from_secs(10);
 const LOCK_DEADLINE: Duration = Duration::from_secs(20);

@@ -27,7 +27,6 @@ pub(super) const SEED_FILE: &str = "seed.img";
 /// What a guest is made of; `spec.json` in its directory, from which its supervisor starts it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct GuestSpec {
-    /// UUID of the deployment.
     pub(super) uuid: uuid::Uuid,
     pub(super) deployment: String,
     pub(super) node: String,

@@ -35,7 +35,6 @@ pub(super) const STATUS_FILE: &str = "status.json";
 #[serde(rename_all = "snake_case")]
 pub(super) enum Status {
     Running {
-        /// Process of the supervisor.
         supervisor: ProcessId,
         /// First process in the guest's sandbox.
         guest: ProcessId,

@@ -136,7 +136,6 @@ impl Axis {
         at.clamp(self.from, self.to)
     }
 
-    /// The value at a place.
     pub(crate) fn value(&self, place: f64) -> f64 {
         match self.scale {
             Scale::Logarithmic => 10_f64.powf(place),

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Setting {
     /// `config`, `machines`, `software` or `host`.
     pub kind: &'static str,
-    /// Its path.
     pub name: String,
     /// By group; the values of its runs, where those differ too.
     pub values: Vec<String>,

@@ -32,7 +32,6 @@ pub(crate) struct Drawn {
     pub(crate) svg: String,
     /// What one sees, in words.
     pub(crate) caption: String,
-    /// Its data.
     pub(crate) table: DataTable,
 }
 
@@ -61,7 +60,6 @@ pub(crate) const LATENCY: &[&dyn Figure] = &[
     &time_split::TimeSplit,
 ];
 
-/// Of nodes.
 pub(crate) const NODES: &[&dyn Figure] = &[&cpu::Cpu, &memory::Memory, &network::Network];
 
 #[cfg(test)]

@@ -58,7 +58,6 @@ pub(crate) struct List {
     pub(crate) items: Vec<String>,
 }
 
-/// A figure on a page.
 #[derive(Debug, Serialize)]
 pub(crate) struct PageFigure {
     id: &'static str,

@@ -92,7 +92,6 @@ fn tiles(result: &ResultFile) -> Vec<Tile> {
     tiles
 }
 
-/// The whole page.
 pub(crate) fn page(run: &RunFiles) -> Result<Page, Error> {
     let mut parts = Vec::new();
     for section in sections::ALL {

@@ -84,7 +84,6 @@ pub(crate) struct PlanPart {
     pub(crate) links: Vec<LinksOfNode>,
 }
 
-/// Links of one node.
 #[derive(Debug, Deserialize)]
 pub(crate) struct LinksOfNode {
     pub(crate) from: String,
@@ -177,7 +176,6 @@ impl ResultFile {
         at.s_since(self.load_unix_ns())
     }
 
-    /// A value of the config.
     pub(crate) fn config_text(&self, pointer: &str) -> Option<&str> {
         self.config.pointer(pointer)?.as_str()
     }

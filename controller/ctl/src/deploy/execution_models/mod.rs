@@ -16,7 +16,6 @@ const INSTALLERS: &[&dyn Installer] = &[&openfaas::OpenFaas];
 /// Installs one execution model.
 #[async_trait::async_trait]
 pub trait Installer: Sync + std::fmt::Debug {
-    /// Of which model.
     fn kind(&self) -> ExecutionModelKind;
     /// Why this machine cannot install it for such a config; empty = it can.
     fn refusals(&self, config: &Config) -> Vec<String>;

@@ -12,7 +12,6 @@ const SECRET: &str = "basic-auth";
 /// Emulated guests take seconds for a photo, and a cold function must load its network first.
 const CALL_TIMEOUT: &str = "5m";
 
-/// A namespace.
 fn namespace(name: &str) -> Value {
     json!({
         "apiVersion": "v1",
