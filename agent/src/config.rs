@@ -13,7 +13,6 @@ use std::{
 pub struct AgentConfig {
     /// Name of this node in the deployment.
     pub node: String,
-    /// Which deployment it belongs to.
     pub deployment_id: String,
     /// Address and port to serve on; the address also tells the network device to emulate links on.
     pub listen: SocketAddr,

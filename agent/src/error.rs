@@ -64,7 +64,6 @@ pub enum AgentError {
         /// The end of its output.
         said: String,
     },
-    /// The kernel refused.
     #[error("{doing}")]
     Kernel {
         /// What was being done.

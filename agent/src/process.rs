@@ -3,7 +3,11 @@
 
 use crate::error::AgentError;
 use continuum_common::wait;
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
@@ -137,7 +141,6 @@ pub(crate) fn kill_group(pid: Option<u32>) {
     signal_group(pid, rustix::process::Signal::KILL);
 }
 
-/// Sends a signal to a process group.
 pub fn signal_group(pid: Option<u32>, signal: rustix::process::Signal) {
     let pid = pid
         .and_then(|p| i32::try_from(p).ok())
@@ -173,22 +176,42 @@ pub(crate) fn tail_text(bytes: &[u8], limit: usize) -> String {
     }
 }
 
-/// Whether a program is there and executable, by name in the usual directories or by path.
-pub fn find_program(name: &str) -> Option<std::path::PathBuf> {
-    if name.contains('/') {
-        return Path::new(name).exists().then(|| name.into());
+const DIRECTORIES: [&str; 6] = [
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// A program that is there and executable, by name in the usual directories or by path.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    program(name).ok()
+}
+
+/// The same, or why it cannot be started.
+pub(crate) fn program(name: &str) -> Result<PathBuf, AgentError> {
+    let places: Vec<PathBuf> = if name.is_empty() {
+        Vec::new()
+    } else if name.contains('/') {
+        vec![name.into()]
+    } else {
+        let places = DIRECTORIES.iter().map(|dir| Path::new(dir).join(name));
+        places.filter(|path| path.exists()).collect()
+    };
+    let is_executable = |path: &&PathBuf| {
+        path.is_file() && rustix::fs::access(*path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    if let Some(path) = places.iter().find(is_executable) {
+        return Ok(path.clone());
     }
-    [
-        "/usr/local/sbin",
-        "/usr/local/bin",
-        "/usr/sbin",
-        "/usr/bin",
-        "/sbin",
-        "/bin",
-    ]
-    .iter()
-    .map(|dir| Path::new(dir).join(name))
-    .find(|path| path.exists())
+    let why = if places.iter().any(|path| path.exists()) {
+        rustix::io::Errno::ACCESS
+    } else {
+        rustix::io::Errno::NOENT
+    };
+    Err(AgentError::start(name)(why.into()))
 }
 
 #[cfg(test)]
@@ -213,6 +236,31 @@ mod tests {
             run(&["no-such-program-xyz"], None, Duration::from_secs(5)).await,
             Err(AgentError::Start { .. })
         ));
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_no_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = dir.path().join("text");
+        std::fs::write(&text, "no program").unwrap();
+        let why =
+            |name: &Path| crate::error::chain(&program(&name.display().to_string()).unwrap_err());
+        for (name, said) in [
+            (Path::new(""), "No such file"),
+            (Path::new("/nosuch"), "No such file"),
+            (Path::new("no-such-program-xyz"), "No such file"),
+            (dir.path(), "Permission denied"),
+            (&text, "Permission denied"),
+        ] {
+            assert!(
+                why(name).contains(said),
+                "{}: {}",
+                name.display(),
+                why(name)
+            );
+        }
+        assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
+        assert!(find_program("/bin/sh").is_some());
     }
 
     #[tokio::test]

@@ -13,7 +13,6 @@ pub(crate) trait System: Send + Sync {
     async fn write(&self, path: &str, content: &str, mode: u32) -> Result<bool, AgentError>;
     /// Removes a file; one that is not there is fine.
     async fn remove(&self, path: &str) -> Result<(), AgentError>;
-    /// Whether a path exists.
     async fn exists(&self, path: &str) -> bool;
     /// Whether somebody listens at `address:port`.
     async fn listens(&self, socket: &str) -> bool;

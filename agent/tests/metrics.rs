@@ -10,7 +10,6 @@ use continuum_proto::{self as wire, metrics_client::MetricsClient};
 use std::collections::VecDeque;
 use tonic::Streaming;
 
-/// One attached reader.
 struct Reader {
     batches: Streaming<wire::MetricsBatch>,
     samples: VecDeque<wire::MetricsSample>,

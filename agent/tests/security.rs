@@ -3,10 +3,11 @@
 mod common;
 
 use common::{
-    Agent, Setup, chain, info,
+    Agent, Setup, info,
     keys::Authority,
     wait::{eventually, within},
 };
+use continuum_agent::error::chain;
 use std::net::IpAddr;
 use tonic::transport::Endpoint;
 

@@ -1,6 +1,7 @@
 //! The cache: results under names made of their inputs, complete or not there at all.
 
 use crate::{error::ImageError, process::wait_until};
+use continuum_common::user::{home, variable};
 use std::{
     fs::TryLockError,
     path::{Path, PathBuf},
@@ -9,26 +10,6 @@ use std::{
 
 /// What is built here is found by every user of the machine.
 pub const SHARED: &str = "/var/cache/continuum";
-/// A variable that is set to something.
-pub fn variable(name: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(name).filter(|value| !value.is_empty());
-    value.map(PathBuf::from)
-}
-
-/// The user's home, also where nobody has set it, as in a unit of systemd.
-pub fn home() -> Option<PathBuf> {
-    let of_uid = || {
-        let users = std::fs::read_to_string("/etc/passwd").ok()?;
-        let uid = rustix::process::geteuid().as_raw().to_string();
-        let mut entries = users.lines().map(|l| l.split(':').collect::<Vec<_>>());
-        let entry = entries.find(|e| e.get(2) == Some(&&*uid))?;
-        entry
-            .get(5)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("HOME").or_else(of_uid)
-}
 
 /// How an ordinary user gets builds that only root can make: one command, for all users of the machine.
 pub fn root_command(arguments: &str) -> String {

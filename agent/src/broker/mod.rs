@@ -62,7 +62,6 @@ impl Backend {
 /// How it is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BrokerStats {
-    /// The spec it runs with.
     pub spec: Option<BrokerSpec>,
     /// Process id while it runs.
     pub pid: Option<u32>,
@@ -72,7 +71,6 @@ pub struct BrokerStats {
     pub counters: Option<rumqttd::Counters>,
 }
 
-/// The broker of this node.
 #[derive(Debug)]
 pub struct Broker {
     config: AgentConfig,

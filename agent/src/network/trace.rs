@@ -11,7 +11,6 @@ const MOST_STEPS: usize = 200_000;
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trace {
-    /// File name.
     pub name: String,
     /// By time, from 0.
     pub steps: Vec<Step>,

@@ -101,13 +101,7 @@ impl wire::node_server::Node for Service {
             return Err(AgentError::Invalid("argv is empty".into()).into());
         };
         // Started through the helper, which could only tell this by its exit code.
-        if process::find_program(program).is_none() {
-            return Err(AgentError::Start {
-                program: program.clone(),
-                source: rustix::io::Errno::NOENT.into(),
-            }
-            .into());
-        }
+        process::program(program)?;
         let deadline = match request.timeout_ms {
             0 => EXEC_DEADLINE,
             ms => Duration::from_millis(ms).min(EXEC_LONGEST),

@@ -4,7 +4,6 @@
 use crate::error::AgentError;
 use std::{collections::BTreeMap, path::Path};
 
-/// A run as a container.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Container {
     /// `containerd` or `docker`.

@@ -209,7 +209,6 @@ impl Run {
         self.started
     }
 
-    /// The bench it belongs to.
     pub(crate) fn bench(&self) -> &str {
         &self.bench
     }

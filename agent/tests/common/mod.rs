@@ -242,11 +242,6 @@ pub(crate) async fn info(channel: Channel) -> Result<wire::InfoResponse, tonic::
     Ok(answer.into_inner())
 }
 
-/// An error with all its causes; TLS alerts are at the end of a long chain.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    continuum_agent::error::chain(error)
-}
-
 /// Names of what a directory tree holds, relative to it; empty if it is not there.
 pub(crate) fn files_below(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();

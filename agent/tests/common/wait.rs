@@ -51,7 +51,6 @@ pub(crate) async fn ended(what: &str, pid: u32) {
     .await;
 }
 
-/// Sends a signal to one process.
 pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = i32::try_from(pid).expect("a process id");
     let pid = rustix::process::Pid::from_raw(pid).expect("a process id");

@@ -1,6 +1,7 @@
 //! Paths of the user's own files: whole from the beginning, since commands that come later are typed elsewhere.
 
 use super::entry::{Entry, Value};
+use continuum_common::user::home;
 use std::path::{Path, PathBuf, absolute};
 
 const DIRECTORIES: [&str; 1] = ["benchmark.dataset"];
@@ -52,9 +53,9 @@ pub(super) fn settle(entries: &mut [Entry], dir: Option<&Path>) {
 }
 
 fn whole(base: &Path, text: &str) -> String {
-    let home = text.strip_prefix("~/").zip(std::env::var_os("HOME"));
+    let home = text.strip_prefix("~/").zip(home());
     let path = match home {
-        Some((rest, home)) => Path::new(&home).join(rest),
+        Some((rest, home)) => home.join(rest),
         None => base.join(text),
     };
     let whole = absolute(&path).unwrap_or(path);

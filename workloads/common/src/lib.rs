@@ -3,4 +3,5 @@
 pub mod error;
 pub mod files;
 pub mod process;
+pub mod user;
 pub mod wait;

@@ -76,7 +76,6 @@ pub enum RunError {
     #[error("role `{role}` is not one of application `{application}`")]
     UnknownRole {
         application: &'static str,
-        /// The role asked for.
         role: &'static str,
     },
     /// Somebody ended it; what it had is written.

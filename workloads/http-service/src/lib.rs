@@ -2,7 +2,6 @@
 //! change their protocol, calls over TLS, and how options are written.
 
 mod accept;
-mod error;
 mod headers;
 mod options;
 mod signals;
@@ -10,7 +9,7 @@ mod tls;
 mod upgrade;
 
 pub use accept::{Connection, Limits, MAX_HEADERS, Peer, accept};
-pub use error::with_causes;
+pub use continuum_common::error::chain;
 pub use headers::strip;
 pub use options::{duration, parse};
 pub use signals::until_told_to_end;

@@ -49,7 +49,7 @@ fn believing(authorities: RootCertStore, mut http: HttpConnector) -> anyhow::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::with_causes;
+    use crate::chain;
     use bytes::Bytes;
     use http_body_util::Empty;
     use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -91,7 +91,7 @@ mod tests {
         let client: Client<_, Empty<Bytes>> =
             Client::builder(TokioExecutor::new()).build(connector);
         let asked = client.get(address.parse().unwrap()).await;
-        let answered = asked.map_err(|error| with_causes(&error))?;
+        let answered = asked.map_err(|error| chain(&error))?;
         Ok(answered.status())
     }
 

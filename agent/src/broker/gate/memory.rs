@@ -55,7 +55,6 @@ impl Memory {
         self.has_retained
     }
 
-    /// A filter is subscribed to.
     pub(super) fn subscribe(&mut self, filter: &str) {
         let filter = match filter.strip_prefix("$share/") {
             Some(rest) => rest.split_once('/').map_or(rest, |(_, filter)| filter),

@@ -20,7 +20,6 @@ pub(super) fn root() -> Described {
     ("htb", options.bytes())
 }
 
-/// The rate of a link.
 pub(super) fn rate(class: &LinkClass) -> Described {
     const PARAMETERS: u16 = 1;
     const RATE_64: u16 = 6;

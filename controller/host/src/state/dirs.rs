@@ -3,8 +3,10 @@
 #[cfg(feature = "test-hooks")]
 use super::write_hook::{Moment, at};
 use crate::error::Error;
-use continuum_common::files;
-use continuum_images::cache::{home, variable};
+use continuum_common::{
+    files,
+    user::{home, variable},
+};
 use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -20,29 +22,37 @@ pub struct StateRoot {
 }
 
 impl StateRoot {
-    /// `$CONTINUUM_STATE`, else /var/lib/continuum for root, else `$XDG_STATE_HOME/continuum`.
+    /// `$CONTINUUM_STATE`, else /var/lib/continuum for root, else `$XDG_STATE_HOME/continuum`; made if it is not there.
     pub fn of_user() -> Result<Self, Error> {
-        let dir = if let Some(dir) = variable("CONTINUUM_STATE") {
-            dir
-        } else if rustix::process::geteuid().is_root() {
-            PathBuf::from("/var/lib/continuum")
-        } else {
-            variable("XDG_STATE_HOME")
-                .or_else(|| home().map(|home| home.join(".local/state")))
-                .map(|d| d.join("continuum"))
-                .ok_or(Error::NoHome)?
-        };
-        Self::at(dir)
+        Self::at(Self::usual()?)
+    }
+
+    /// The same for who only looks: what is not there, or cannot be made, is as good as an empty one.
+    pub fn to_look_at() -> Result<Self, Error> {
+        let dir = Self::usual()?;
+        require_text(&dir)?;
+        Ok(Self {
+            dir: dir.canonicalize().unwrap_or(dir),
+        })
+    }
+
+    fn usual() -> Result<PathBuf, Error> {
+        if let Some(dir) = variable("CONTINUUM_STATE") {
+            return Ok(dir);
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/continuum"));
+        }
+        variable("XDG_STATE_HOME")
+            .or_else(|| home().map(|home| home.join(".local/state")))
+            .map(|d| d.join("continuum"))
+            .ok_or(Error::NoHome)
     }
 
     /// At a directory of choice.
     pub fn at(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
-        // It stands in configs of agents and documents of machines.
-        if dir.to_str().is_none() {
-            let why = std::io::Error::other("its name is not UTF-8");
-            return Err(Error::file("use the state directory", dir)(why));
-        }
+        require_text(&dir)?;
         // QEMU's user must be able to pass through to the pool.
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -167,7 +177,11 @@ impl StateRoot {
     pub fn names(&self) -> Result<Vec<String>, Error> {
         let dir = self.deployments();
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(Error::file("list", &dir))? {
+        let entries = match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+            entries => entries.map_err(Error::file("list", &dir))?,
+        };
+        for entry in entries {
             let entry = entry.map_err(Error::file("list", &dir))?;
             if entry.path().join("state.json").exists() {
                 names.push(entry.file_name().to_string_lossy().into_owned());
@@ -176,6 +190,15 @@ impl StateRoot {
         names.sort();
         Ok(names)
     }
+}
+
+/// Its name stands in configs of agents and documents of machines.
+fn require_text(dir: &Path) -> Result<(), Error> {
+    if dir.to_str().is_some() {
+        return Ok(());
+    }
+    let why = std::io::Error::other("its name is not UTF-8");
+    Err(Error::file("use the state directory", dir)(why))
 }
 
 /// Makes a directory that only its owner may enter.

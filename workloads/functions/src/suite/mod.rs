@@ -28,7 +28,6 @@ pub(crate) trait Function: Sync {
     fn call(&self, parameters: &Value) -> anyhow::Result<Value>;
 }
 
-/// Finds one by name.
 pub(crate) fn find(name: &str) -> anyhow::Result<&'static dyn Function> {
     let names: Vec<&str> = FUNCTIONS.iter().map(|f| f.name()).collect();
     let found = FUNCTIONS.iter().find(|f| f.name() == name).copied();

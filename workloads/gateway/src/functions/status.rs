@@ -14,7 +14,6 @@ fn resources(list: Option<&BTreeMap<String, Quantity>>) -> Option<FunctionResour
     })
 }
 
-/// A function as its Deployment describes it.
 pub(crate) fn status(deployment: &Deployment, available: u64, invocations: u64) -> FunctionStatus {
     let meta = &deployment.metadata;
     let spec = deployment.spec.as_ref();

@@ -15,7 +15,7 @@ use crate::{
     registry::{Busy, Function, FunctionRegistry, Replica},
 };
 use body::Fault;
-use continuum_http_service::{Upgrade, strip, with_causes};
+use continuum_http_service::{Upgrade, chain, strip};
 use http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header::HeaderName,
 };
@@ -57,7 +57,6 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
-/// A call of a function.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) key: Key,
@@ -227,9 +226,9 @@ impl Proxy {
                         return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, text));
                     }
                     Some(Fault::Caller(why)) => return Err(ApiError::bad_request(why)),
-                    None if error.is_connect() && !body.is_touched() => with_causes(&error),
+                    None if error.is_connect() && !body.is_touched() => chain(&error),
                     None => {
-                        let text = format!("{} broke off: {}", function.key, with_causes(&error));
+                        let text = format!("{} broke off: {}", function.key, chain(&error));
                         return Err(ApiError::new(StatusCode::BAD_GATEWAY, text));
                     }
                 },

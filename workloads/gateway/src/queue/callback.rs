@@ -4,7 +4,7 @@ use super::Waiting;
 use crate::config::Config;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use continuum_http_service::{Connector, connector, with_causes};
+use continuum_http_service::{Connector, chain, connector};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri::Authority};
 use http_body_util::Full;
 use hyper_util::{
@@ -132,7 +132,7 @@ impl Callbacks {
         let client = self.client.as_ref().map_err(Clone::clone)?;
         match tokio::time::timeout(DEADLINE, client.request(request)).await {
             Err(_) => Err(format!("no answer within {DEADLINE:?}")),
-            Ok(Err(error)) => Err(with_causes(&error)),
+            Ok(Err(error)) => Err(chain(&error)),
             Ok(Ok(response)) if response.status().is_success() => Ok(()),
             // Redirections, too: who asked knows where he wants to be told.
             Ok(Ok(response)) => Err(format!("it answered {}", response.status())),

@@ -6,7 +6,7 @@ use crate::{
     programs::Programs,
 };
 use anyhow::Context as _;
-use continuum_http_service::{Connector, MAX_HEADERS, Upgrade, connector, strip, with_causes};
+use continuum_http_service::{Connector, MAX_HEADERS, Upgrade, chain, connector, strip};
 use http::{Request, Response, StatusCode, Uri, Version, header, uri::Scheme};
 use http_body_util::BodyExt;
 use hyper_util::{
@@ -158,7 +158,7 @@ impl Handler for Upstream {
                 return answer(StatusCode::REQUEST_TIMEOUT, crate::NO_PROGRESS);
             }
             Err(error) => {
-                let text = format!("the program broke off: {}", with_causes(&error));
+                let text = format!("the program broke off: {}", chain(&error));
                 tracing::error!("{text}");
                 return answer(StatusCode::BAD_GATEWAY, text);
             }

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// The log of one replica.
 pub(super) struct ReplicaLog {
     pub(super) pods: Api<Pod>,
     pub(super) function: Arc<Function>,
