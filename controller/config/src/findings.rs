@@ -1,6 +1,12 @@
 //! What rules between options find, each at the place of its option.
 
-use super::{entry::Value, fault::Fault, model::Config, options, values::Options};
+use super::{
+    entry::Value,
+    fault::Fault,
+    model::{Config, keys::Purpose},
+    options,
+    values::Options,
+};
 use continuum_model::Tier;
 
 /// Rules of somebody who knows more than options: they see the config and add what is wrong with it.
@@ -92,6 +98,11 @@ impl<'a> Findings<'a> {
     /// The name of an option as the user wrote it.
     pub fn name(&self, path: &str) -> String {
         self.options.place(path).key
+    }
+
+    /// What an option is for.
+    pub fn purpose(&self, path: &str) -> Purpose {
+        options::find(path).map_or(Purpose::Application, |key| key.purpose)
     }
 
     /// Paths of options of a table that are written down, right, and say nothing about this config.

@@ -45,7 +45,7 @@ pub use model::{
     FunctionSpec, Functions, ImageClassification, Infrastructure, KubeEdge, Kubernetes, LinkTable,
     MemUsage, Network, Observability, OneWay, OpenFaas, Qemu, Software, Stress, TierSpec,
     TraceSource,
-    keys::{Key, Kind},
+    keys::{Key, Kind, Purpose},
 };
 pub use options::KEYS;
 pub use paths::is_file;

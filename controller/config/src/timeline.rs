@@ -336,7 +336,7 @@ mod tests {
             (json!({ "at_s": 1, "set": ab }), "at least one of"),
             (
                 json!({ "at_s": 1, "set": ab, "rate_mbit": 0 }),
-                "rate_mbit is 0, allowed are 0.001 to",
+                "rate_mbit is `0`, allowed are 0.001 to",
             ),
             (
                 json!({ "at_s": 1, "restart": ["edge0", "sshd"] }),

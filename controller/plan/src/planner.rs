@@ -59,8 +59,6 @@ pub fn plan(config: &Config, prefix: Prefix) -> Plan {
             .to_owned(),
         event_bus: config.software.kubeedge.event_bus.to_string(),
         execution_model: config.software.execution_model.map(|m| m.to_string()),
-        has_application: config.benchmark.is_some()
-            && !config.software.resource_manager_only
-            && !config.infrastructure.infra_only,
+        has_application: config.wanted_benchmark().is_some(),
     }
 }

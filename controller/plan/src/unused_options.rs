@@ -1,17 +1,8 @@
 //! Options of a benchmark that are given and have no effect: none is ignored without a word.
 
 use super::applications;
-use continuum_config::{Benchmark, Config, Findings, ManagerKind};
+use continuum_config::{Benchmark, Config, Findings, ManagerKind, Purpose};
 use continuum_model::Mode;
-
-/// Options of functions, whatever application calls them.
-const OF_FUNCTIONS: [&str; 5] = [
-    "benchmark.loop",
-    "benchmark.per_request",
-    "benchmark.min_replicas",
-    "benchmark.max_replicas",
-    "benchmark.zero_after_s",
-];
 
 pub(super) fn warn(config: &Config, benchmark: &Benchmark, findings: &mut Findings<'_>) {
     let mut idle = findings.without_place(config, "benchmark.");
@@ -19,18 +10,16 @@ pub(super) fn warn(config: &Config, benchmark: &Benchmark, findings: &mut Findin
     idle.extend(others.into_iter().filter(|path| findings.is_given(path)));
     for path in idle {
         let may_be_called = applications::of(benchmark).may_call_functions();
-        let is_of_kubecontrol = path == "benchmark.kube_deployment";
-        let is_of_endpoints = path.starts_with("benchmark.endpoint_");
-        let why = if is_of_kubecontrol {
-            format!("without resource manager {}", ManagerKind::KubeControl)
-        } else if OF_FUNCTIONS.contains(&path) && may_be_called {
-            "without software.execution_model".to_owned()
-        } else if is_of_endpoints && config.infrastructure.tiers.endpoint.nodes == 0 {
-            "without endpoint nodes".to_owned()
-        } else if path.starts_with("benchmark.worker_") && config.mode() == Mode::Endpoint {
-            "without cloud and edge nodes".to_owned()
-        } else {
-            format!("with application {}", benchmark.kind())
+        let has_endpoints = config.infrastructure.tiers.endpoint.nodes > 0;
+        let has_workers = config.mode() != Mode::Endpoint;
+        let why = match findings.purpose(path) {
+            Purpose::KubeControl => {
+                format!("without resource manager {}", ManagerKind::KubeControl)
+            }
+            Purpose::Functions if may_be_called => "without software.execution_model".to_owned(),
+            Purpose::Endpoints if !has_endpoints => "without endpoint nodes".to_owned(),
+            Purpose::Workers if !has_workers => "without cloud and edge nodes".to_owned(),
+            _ => format!("with application {}", benchmark.kind()),
         };
         let name = findings.name(path);
         findings.warn(format!("{name} has no effect {why}"));

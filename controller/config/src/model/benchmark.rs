@@ -7,7 +7,7 @@ use super::{
     field::{Access, Field},
     functions::{FunctionSpec, Functions},
     image_classification::ImageClassification,
-    keys::{CfgUnit, Key, Kind, both, key, unit},
+    keys::{CfgUnit, Key, Kind, Purpose, both, key, unit},
     mem_usage::MemUsage,
     stress::Stress,
 };
@@ -260,7 +260,8 @@ pub(crate) const RUN: [Key; 7] = [
         Kind::Float(0.001, 1024.0),
         "cores of each worker application (the worker's, less 0.5)",
     )
-    .at(run!(worker_cores)),
+    .at(run!(worker_cores))
+    .of(Purpose::Workers),
     unit(
         "benchmark.worker_memory_mib",
         "benchmark",
@@ -269,7 +270,8 @@ pub(crate) const RUN: [Key; 7] = [
         Kind::Mib(1.0, 16_777_216.0),
         "memory of each worker application (the worker's, less 512)",
     )
-    .at(run!(worker_memory_mib)),
+    .at(run!(worker_memory_mib))
+    .of(Purpose::Workers),
     both(
         "benchmark.endpoint_cores",
         "benchmark",
@@ -283,7 +285,8 @@ pub(crate) const RUN: [Key; 7] = [
             let is_there = config.infrastructure.tiers.endpoint.nodes > 0;
             is_there.then(|| config.benchmark.as_ref()?.endpoint_cores.get())?
         },
-    }),
+    })
+    .of(Purpose::Endpoints),
     unit(
         "benchmark.endpoint_memory_mib",
         "benchmark",
@@ -298,7 +301,8 @@ pub(crate) const RUN: [Key; 7] = [
             let is_there = config.infrastructure.tiers.endpoint.nodes > 0;
             is_there.then(|| config.benchmark.as_ref()?.endpoint_memory_mib.get())?
         },
-    }),
+    })
+    .of(Purpose::Endpoints),
     both(
         "benchmark.applications_per_worker",
         "benchmark",

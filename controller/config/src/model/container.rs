@@ -2,7 +2,7 @@
 
 use super::{
     field::own,
-    keys::{Key, Kind, key},
+    keys::{Key, Kind, Purpose, key},
 };
 use continuum_model::UserImage;
 
@@ -25,25 +25,29 @@ pub(crate) const OPTIONS: [Key; 5] = [
         Kind::Text,
         "for application container: image of workers, an archive (*.tar) or a name (none)",
     )
-    .at(own!(Container, own => own.worker.image)),
+    .at(own!(Container, own => own.worker.image))
+    .of(Purpose::Workers),
     key(
         "benchmark.worker_command",
         Kind::List,
         "the whole command of workers' containers (what the image says)",
     )
-    .at(own!(Container, own => own.worker.command)),
+    .at(own!(Container, own => own.worker.command))
+    .of(Purpose::Workers),
     key(
         "benchmark.endpoint_image",
         Kind::Text,
         "for application container: image of endpoints, an archive (*.tar) or a name (none)",
     )
-    .at(own!(Container, own => own.endpoint.image)),
+    .at(own!(Container, own => own.endpoint.image))
+    .of(Purpose::Endpoints),
     key(
         "benchmark.endpoint_command",
         Kind::List,
         "the whole command of endpoints' containers (what the image says)",
     )
-    .at(own!(Container, own => own.endpoint.command)),
+    .at(own!(Container, own => own.endpoint.command))
+    .of(Purpose::Endpoints),
     key(
         "benchmark.ports",
         Kind::List,

@@ -3,7 +3,7 @@
 use super::{
     Benchmark,
     field::{Access, Field, own},
-    keys::{Key, Kind, key},
+    keys::{Key, Kind, Purpose, key},
 };
 use crate::{entry::Value, function_load::FunctionLoad};
 use serde::Serialize;
@@ -83,29 +83,34 @@ pub(crate) const OPTIONS: [Key; 6] = [
             let name = if own.is_closed_loop { CLOSED } else { OPEN };
             Some(Value::Text(name.to_owned()))
         },
-    }),
+    })
+    .of(Purpose::Functions),
     key(
         "benchmark.per_request",
         Kind::Bool,
         "functions are started anew for each call, networks loaded anew (false)",
     )
-    .at(function!(per_request)),
+    .at(function!(per_request))
+    .of(Purpose::Functions),
     key(
         "benchmark.min_replicas",
         Kind::Int(1, 1000),
         "fewest replicas of a function (1)",
     )
-    .at(function!(min_replicas)),
+    .at(function!(min_replicas))
+    .of(Purpose::Functions),
     key(
         "benchmark.max_replicas",
         Kind::Int(1, 1000),
         "most replicas of a function (5)",
     )
-    .at(function!(max_replicas)),
+    .at(function!(max_replicas))
+    .of(Purpose::Functions),
     key(
         "benchmark.zero_after_s",
         Kind::Float(0.0, 864_000.0),
         "idle seconds after which a function has no replica; 0 = it keeps one (0)",
     )
-    .at(function!(zero_after_s)),
+    .at(function!(zero_after_s))
+    .of(Purpose::Functions),
 ];

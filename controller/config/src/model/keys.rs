@@ -22,6 +22,18 @@ pub struct Key {
     pub(crate) without_effect: Option<WithoutEffect>,
     /// What it is of a link, which is put in with all others of the link.
     pub(crate) of_link: Option<(LinkTable, OfLink)>,
+    pub(crate) purpose: Purpose,
+}
+
+/// What an option of a benchmark is for, whatever application is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The application itself.
+    Application,
+    Workers,
+    Endpoints,
+    Functions,
+    KubeControl,
 }
 
 /// Why an option has no effect.
@@ -127,6 +139,11 @@ impl Key {
         })
     }
 
+    pub(crate) const fn of(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
     pub(crate) const fn quiet(mut self) -> Self {
         self.is_quiet = true;
         self
@@ -203,6 +220,7 @@ pub(crate) const fn key(path: &'static str, kind: Kind, doc: &'static str) -> Ke
         is_quiet: false,
         without_effect: None,
         of_link: None,
+        purpose: Purpose::Application,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     field::{Access, Field},
-    keys::{Key, Kind, both},
+    keys::{Key, Kind, Purpose, both},
 };
 use crate::choices::{KubeDeployment, ManagerKind};
 
@@ -23,4 +23,5 @@ pub(crate) const OPTIONS: [Key; 1] = [both(
         }
     },
     get: |config| config.benchmark.as_ref()?.kube_deployment.get(),
-})];
+})
+.of(Purpose::KubeControl)];

@@ -188,6 +188,12 @@ impl Software {
 }
 
 impl Config {
+    /// What a bench runs; none where a config asks for machines alone, whatever it says of an application.
+    pub fn wanted_benchmark(&self) -> Option<&Benchmark> {
+        let is_for_machines = self.software.resource_manager_only || self.infrastructure.infra_only;
+        self.benchmark.as_ref().filter(|_| !is_for_machines)
+    }
+
     /// Edge if there are edge nodes, else cloud, else endpoint.
     pub fn mode(&self) -> Mode {
         let tiers = &self.infrastructure.tiers;
