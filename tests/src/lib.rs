@@ -2,6 +2,7 @@
 
 pub mod browser;
 pub mod ctl;
+pub mod lab;
 pub mod namespace;
 pub mod process;
 pub mod prometheus;

@@ -7,6 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+const SOON: Duration = Duration::from_secs(30);
+
 pub use continuum_common::process::{is_alive, is_hang_up_ignored, start_time};
 
 #[expect(clippy::disallowed_methods, reason = "this is the place")]
@@ -46,6 +48,16 @@ pub fn end(pid: u32, started: u64, grace: Duration) {
 )]
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(50));
+}
+
+/// Waits for half a minute at most until something is so.
+pub fn wait_for(what: &str, is_so: impl Fn() -> bool) -> anyhow::Result<()> {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        anyhow::ensure!(Instant::now() < deadline, "waited {SOON:?} for {what}");
+        pause();
+    }
+    Ok(())
 }
 
 #[cfg(test)]

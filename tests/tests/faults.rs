@@ -1,66 +1,47 @@
 //! Faults that need no machine: the real program and real agents on loopback, interrupted, killed, locked out.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use anyhow::{Context, ensure};
 use continuum_tests::{
     ctl::Ctl,
-    process::{command, pause, workspace_program},
+    lab::Lab,
+    process::{pause, wait_for, workspace_program},
 };
 use rustix::process::Signal;
-use std::{
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(30);
 /// Machines only: what needs no workload bundle.
 const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
                       cores = 1\nmemory_mib = 256\n[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n";
 
-struct Fixture {
-    // Dropped first: its `down` needs the directory.
-    ctl: Ctl,
-    dir: tempfile::TempDir,
+struct Fixture(Lab);
+
+impl std::ops::Deref for Fixture {
+    type Target = Lab;
+
+    fn deref(&self) -> &Lab {
+        &self.0
+    }
 }
 
 impl Fixture {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let ctl = Ctl::new(dir.path().join("state"));
-        let fixture = Self { ctl, dir };
-        fixture.config("lab", CONFIG);
-        fixture
-    }
-
-    /// Writes a config; its path.
-    fn config(&self, name: &str, text: &str) -> String {
-        let path = self.path(&format!("{name}.toml"));
-        std::fs::write(&path, text).unwrap();
-        path
+        Self(Lab::of(CONFIG).unwrap())
     }
 
     fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).display().to_string()
+        self.0.path(name).display().to_string()
     }
 
-    /// An agent that never answers.
     fn silent_agent(&self) -> String {
-        self.script("silent-agent", "exec sleep 300")
+        self.0.silent_agent().unwrap()
     }
 
     /// An agent that ends at once on the endpoint.
     fn mortal_agent(&self) -> String {
         let agent = workspace_program("continuum-agent").display().to_string();
         let text = format!("case \"$3\" in *endpoint0*) exit 1;; esac\nexec {agent} \"$@\"");
-        self.script("mortal-agent", &text)
-    }
-
-    fn script(&self, name: &str, text: &str) -> String {
-        let path = self.path(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
+        self.script("mortal-agent", &text).unwrap()
     }
 
     fn has_agent_on_record(&self) -> bool {
@@ -101,7 +82,7 @@ fn an_interrupted_up_ends_with_130_and_goes_on_or_goes_away() {
     let config = fixture.path("lab.toml");
     let slow = Ctl::new(fixture.ctl.state()).env("CONTINUUM_AGENT", fixture.silent_agent());
     let mut up = slow.start("up", &["up", &config]).unwrap();
-    wait_for("an agent on record", || fixture.has_agent_on_record());
+    wait_for("an agent on record", || fixture.has_agent_on_record()).unwrap();
     // While it is at it nobody else may be.
     let errors = fixture.ctl.refused(4, &["up", &config]).unwrap();
     assert!(
@@ -135,7 +116,7 @@ fn a_second_interrupt_ends_at_once_and_down_is_clean() {
     let mut up = slow
         .start("up", &["up", &fixture.path("lab.toml")])
         .unwrap();
-    wait_for("an agent on record", || fixture.has_agent_on_record());
+    wait_for("an agent on record", || fixture.has_agent_on_record()).unwrap();
     for _ in 0..2 {
         up.signal(Signal::TERM).unwrap();
         pause();
@@ -266,11 +247,13 @@ fn down_removes_what_is_meant_and_nothing_else() {
     let named = format!("name = \"lab\"\n{CONFIG}");
     std::fs::write(fixture.path("other"), named).unwrap();
     let program = workspace_program("continuum-ctl");
-    let here = Ctl::new(fixture.ctl.state()).installed(program, fixture.dir.path());
+    let here = Ctl::new(fixture.ctl.state()).installed(program, &fixture.0.path(""));
     here.expect(0, &["down", "other"]).unwrap();
     assert_eq!(fixture.deployments(), ["lab"]);
     // A file that has become bad since.
-    fixture.config("lab", "[infrastructure]\nprovider = 7\n");
+    fixture
+        .write("lab.toml", "[infrastructure]\nprovider = 7\n")
+        .unwrap();
     fixture.ctl.expect(0, &["down", &config]).unwrap();
     let text = fixture.ctl.expect(0, &["down", "lab"]).unwrap();
     assert!(text.contains("nothing was there to remove"), "{text}");
@@ -323,7 +306,7 @@ fn a_killed_agent_is_seen_and_brought_back() {
     rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
         .unwrap();
     let gone = || fixture.ctl.json(0, &["status", "lab"]).unwrap()["nodes"][0]["machine"] == "gone";
-    wait_for("the agent to be gone", gone);
+    wait_for("the agent to be gone", gone).unwrap();
     let text = fixture.ctl.expect(0, &["up", &config]).unwrap();
     assert!(!text.contains("nothing was changed"), "{text}");
     fixture
@@ -394,63 +377,24 @@ fn a_failed_up_says_what_remains_and_rollback_removes_it() {
 }
 
 #[test]
-fn secrets_are_for_their_owner_only() {
-    let fixture = Fixture::new();
-    fixture
-        .ctl
-        .expect(0, &["up", &fixture.path("lab.toml")])
-        .unwrap();
-    let dir = fixture.ctl.state().join("deployments/lab");
-    let mut files = 0;
-    check_modes(&dir, &mut files).unwrap();
-    assert!(files > 8, "{files}");
-}
-
-/// No file of others' to read; no directory of others' to enter.
-fn check_modes(dir: &Path, files: &mut usize) -> anyhow::Result<()> {
-    let mode = |path: &Path| anyhow::Ok(std::fs::metadata(path)?.permissions().mode() & 0o777);
-    for entry in std::fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))? {
-        let path = entry?.path();
-        if path.is_dir() {
-            check_modes(&path, files)?;
-        } else {
-            *files += 1;
-            let is_secret = path.extension().is_some_and(|e| e == "key" || e == "json")
-                || path.ends_with("ssh");
-            ensure!(
-                !is_secret || mode(&path)? == 0o600,
-                "{} has mode {:o}",
-                path.display(),
-                mode(&path)?
-            );
-        }
-    }
-    ensure!(
-        !dir.ends_with("lab") || mode(dir)? == 0o700,
-        "{} has mode {:o}",
-        dir.display(),
-        mode(dir)?
-    );
-    Ok(())
-}
-
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + SOON;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited {SOON:?} for {what}");
-        pause();
-    }
-}
-
-#[test]
 fn nothing_is_made_by_commands_that_are_refused() {
     let fixture = Fixture::new();
-    let bad = fixture.config("bad", "[infrastructure]\nprovider = \"local\"\nnope = 1\n");
+    let bad = fixture
+        .write(
+            "bad.toml",
+            "[infrastructure]\nprovider = \"local\"\nnope = 1\n",
+        )
+        .unwrap();
     let object = fixture.ctl.json(3, &["up", &bad]).unwrap();
     assert_eq!(object["exit_code"], 3);
     assert_eq!(object["faults"][0]["line"], 3);
     assert_eq!(object["faults"][0]["key"], "infrastructure.nope");
-    let shaped = fixture.config("shaped", &format!("{CONFIG}[network]\npreset = \"4g\"\n"));
+    let shaped = fixture
+        .write(
+            "shaped.toml",
+            &format!("{CONFIG}[network]\npreset = \"4g\"\n"),
+        )
+        .unwrap();
     let errors = fixture.ctl.refused(5, &["up", &shaped]).unwrap();
     assert!(
         errors.contains("cannot emulate links") && errors.contains("--allow-unemulated"),
@@ -464,23 +408,4 @@ fn nothing_is_made_by_commands_that_are_refused() {
         .expect(0, &["config", "check", &elsewhere.path("lab.toml")])
         .unwrap();
     assert!(!elsewhere.ctl.state().exists());
-}
-
-#[test]
-fn a_closed_pipe_is_no_error() {
-    let fixture = Fixture::new();
-    let program = continuum_tests::process::workspace_program("continuum-ctl");
-    let mut child = command(program)
-        .args(["config", "options"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{output:?}"
-    );
-    drop(fixture);
 }

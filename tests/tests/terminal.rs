@@ -1,55 +1,20 @@
 //! What a terminal, a shell and a cron job see: real pseudo-terminals of several widths, real pipes, real signals, and
 //! real agents on loopback.
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use continuum_tests::{
     ctl::{Ctl, example},
+    lab::{CONFIG, Lab},
     process::{command, is_hang_up_ignored, pause, workspace_program},
 };
 use rustix::process::Signal;
 use std::{
-    ffi::{OsStr, OsString},
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
-    path::PathBuf,
+    ffi::OsStr,
+    os::unix::ffi::OsStrExt,
     time::{Duration, Instant},
 };
 
 const SOON: Duration = Duration::from_secs(30);
 const WIDTHS: [u16; 3] = [40, 80, 200];
-/// Machines only: what needs no workload bundle.
-const CONFIG: &str = "[infrastructure]\nprovider = \"local\"\ninfra_only = true\n[infrastructure.edge]\nnodes = 1\n\
-                      cores = 1\nmemory_mib = 256\n";
-
-struct Fixture {
-    // Dropped first: its `down` needs the directory.
-    ctl: Ctl,
-    dir: tempfile::TempDir,
-    config: String,
-}
-
-impl Fixture {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("lab.toml");
-        std::fs::write(&config, CONFIG).unwrap();
-        Self {
-            ctl: Ctl::new(dir.path().join("state")),
-            config: config.display().to_string(),
-            dir,
-        }
-    }
-
-    fn up() -> Self {
-        let fixture = Self::new();
-        fixture.ctl.expect(0, &["up", &fixture.config]).unwrap();
-        fixture
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-}
-
 /// What stands on the terminal at the end, and whether a line of it went on below.
 fn screen(columns: u16, bytes: &[u8]) -> (String, bool) {
     let mut terminal = vt100::Parser::new(200, columns, 0);
@@ -63,7 +28,7 @@ fn screen(columns: u16, bytes: &[u8]) -> (String, bool) {
 
 #[test]
 fn what_a_program_prints_stays_on_the_terminal() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     for columns in WIDTHS {
         for text in ["abc", "line1\\nvalue=42", "line1\\nline2\\n"] {
             let argv = ["agent", "lab", "edge0", "exec", "--", "printf", text];
@@ -78,7 +43,7 @@ fn what_a_program_prints_stays_on_the_terminal() {
 
 #[test]
 fn no_spinner_stays_and_tables_fit() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     let spinner = |text: &str| text.contains("s]") || text.contains('⠁');
     for columns in WIDTHS {
         let commands: [&[&str]; 5] = [
@@ -102,14 +67,12 @@ fn no_spinner_stays_and_tables_fit() {
 
 #[test]
 fn an_ignored_hang_up_stays_ignored() {
-    let fixture = Fixture::new();
-    let silent = fixture.path("silent-agent");
-    std::fs::write(&silent, "#!/bin/sh\nexec sleep 300\n").unwrap();
-    std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let fixture = Lab::new().unwrap();
+    let silent = fixture.silent_agent().unwrap();
     // These tests may have been started with `nohup` themselves.
     for (through, outlives) in [(&["nohup"][..], true), (&["env"], is_hang_up_ignored())] {
         let ctl = Ctl::new(fixture.ctl.state())
-            .env("CONTINUUM_AGENT", silent.display().to_string())
+            .env("CONTINUUM_AGENT", silent.clone())
             .and_through(through);
         let mut up = ctl
             .start("up", &["up", "--rollback", &fixture.config])
@@ -132,7 +95,7 @@ fn an_ignored_hang_up_stays_ignored() {
 
 #[test]
 fn what_goes_on_keeps_nothing_of_its_caller() {
-    let fixture = Fixture::new();
+    let fixture = Lab::new().unwrap();
     let lock = fixture.path("lock");
     let flock = ["flock", lock.to_str().unwrap()];
     let ctl = Ctl::new(fixture.ctl.state()).and_through(&flock);
@@ -153,7 +116,7 @@ fn what_goes_on_keeps_nothing_of_its_caller() {
 
 #[test]
 fn exec_hands_on_input_and_exit_code_and_signal() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     let exec = |input: &[u8], argv: &[&str]| {
         let words = [
             &["agent", "lab", "edge0", "exec", "--timeout-s", "20", "--"],
@@ -177,11 +140,19 @@ fn exec_hands_on_input_and_exit_code_and_signal() {
         (&["sh", "-c", "echo to stderr >&2; exit 7"][..], 7),
         (&["sh", "-c", "kill -TERM $$"], 143),
         (&["/nosuch"], 1),
+        // A directory, and nothing at all: the agent says so, not a program of its own.
+        (&["/"], 1),
+        (&[""], 1),
     ] {
         let output = exec(b"", argv);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{argv:?}: {errors}");
-        let said = ["to stderr\n", "signal 15", "No such file"];
+        let said = [
+            "to stderr\n",
+            "signal 15",
+            "No such file",
+            "Permission denied",
+        ];
         assert!(said.iter().any(|text| errors.contains(text)), "{errors}");
     }
     let late = [
@@ -204,7 +175,7 @@ fn exec_hands_on_input_and_exit_code_and_signal() {
 
 #[test]
 fn list_and_status_need_no_home() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     let bare = Ctl::new(fixture.ctl.state()).and_through(&["env", "-i"]);
     for argv in [&["list"][..], &["status", "lab"], &["status"]] {
         let text = bare.expect(0, argv).unwrap();
@@ -214,7 +185,7 @@ fn list_and_status_need_no_home() {
 
 #[test]
 fn words_that_mean_nothing_are_refused_with_those_that_do() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     let zero = ["agent", "lab", "edge0", "put", "/dev/zero", "z"];
     for (code, argv, part) in [
         (3, &["logs", "lab", "--source", "nosuch"][..], "broker"),
@@ -245,11 +216,27 @@ fn words_that_mean_nothing_are_refused_with_those_that_do() {
         ),
         (3, &["bench", "nosuch"], "deployments are: lab"),
         (3, &["bench", "nosuch.toml"], "No such file"),
+        (
+            3,
+            &[
+                "agent",
+                "lab",
+                "edge0",
+                "exec",
+                "--timeout-s",
+                "3601",
+                "--",
+                "true",
+            ],
+            "3601 is not in 1..=3600",
+        ),
         (1, &zero, "no plain file"),
     ] {
         let errors = fixture.ctl.refused(code, argv).unwrap();
         assert!(errors.contains(part), "{argv:?}: no {part:?} in {errors}");
     }
+    let links = fixture.ctl.expect(0, &["network", "lab", "show"]).unwrap();
+    assert!(links.contains("provider local cannot"), "{links}");
     let none = fixture.ctl.expect(0, &["logs", "lab", "-n", "0"]).unwrap();
     assert_eq!(none, "");
     let object = fixture
@@ -292,7 +279,7 @@ fn logs_are_followed_with_time_node_and_source_until_interrupted() {
 
 #[test]
 fn what_would_be_refused_is_told_by_the_exit_code() {
-    let fixture = Fixture::new();
+    let fixture = Lab::new().unwrap();
     let local = "infrastructure.provider=\"local\"";
     let mist = example("mist-edge.toml");
     let argv = ["up", "--dry-run", &mist, "--set", local];
@@ -305,12 +292,10 @@ fn what_would_be_refused_is_told_by_the_exit_code() {
         .expect(0, &["up", "--dry-run", &fixture.config])
         .unwrap();
     // Nothing is made for results that cannot be written.
-    let empty = fixture.path("empty.toml");
     let runs = CONFIG.replace("infra_only = true\n", "")
         + "[infrastructure.endpoint]\nnodes = 1\ncores = 1\nmemory_mib = 256\n[software]\nresource_manager = \"mist\"\n\
            [benchmark]\napplication = \"empty\"\nsleep_time_s = 1\n";
-    std::fs::write(&empty, runs).unwrap();
-    let empty = empty.display().to_string();
+    let empty = fixture.write("empty.toml", &runs).unwrap();
     for bad in ["/proc/x", &fixture.config] {
         let argv = ["run", &empty, "--results", bad];
         let errors = fixture.ctl.refused(5, &argv).unwrap();
@@ -324,9 +309,9 @@ fn what_would_be_refused_is_told_by_the_exit_code() {
 
 #[test]
 fn names_that_are_no_text_end_no_command_in_the_middle() {
-    let fixture = Fixture::up();
-    let mut strange = OsString::from(fixture.dir.path());
-    strange.push(OsStr::from_bytes(b"/r\xff"));
+    let fixture = Lab::up().unwrap();
+    let strange = fixture.path("").join(OsStr::from_bytes(b"r\xff"));
+    let strange = strange.as_os_str();
     let run = |state: &OsStr, argv: &[&OsStr]| {
         let mut ctl = command(workspace_program("continuum-ctl"));
         let output = ctl
@@ -340,13 +325,13 @@ fn names_that_are_no_text_end_no_command_in_the_middle() {
     };
     let own = fixture.path("state");
     let [bench, none, lab, results] = ["bench", "nosuch", "lab", "--results"].map(OsStr::new);
-    let (code, errors) = run(own.as_os_str(), &[bench, none, results, &strange]);
+    let (code, errors) = run(own.as_os_str(), &[bench, none, results, strange]);
     assert_eq!(code, Some(3), "{errors}");
     // It gets as far as to hold the lock, and says there who it is.
-    let (code, errors) = run(own.as_os_str(), &[bench, lab, results, &strange]);
+    let (code, errors) = run(own.as_os_str(), &[bench, lab, results, strange]);
     assert_eq!(code, Some(5), "{errors}");
     assert!(errors.contains("runs no application"), "{errors}");
-    let (code, errors) = run(&strange, &[OsStr::new("list")]);
+    let (code, errors) = run(strange, &[OsStr::new("list")]);
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains("not UTF-8"), "{errors}");
 }

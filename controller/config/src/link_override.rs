@@ -162,7 +162,7 @@ mod tests {
             ),
             (
                 json!({ "node": "edge0", "loss_percent": -1 }),
-                "loss_percent is -1, allowed",
+                "loss_percent is `-1`, allowed",
             ),
         ] {
             let text = table.to_string();

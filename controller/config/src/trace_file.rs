@@ -291,9 +291,13 @@ mod tests {
             ("time_s,rate_mbit\n1,1\n2,1\n", 2, "first time is not 0"),
             ("time_s,rate_mbit\n0,1\n0,1\n", 3, "0 ms is not after 0 ms"),
             ("time_s,rate_mbit\n0,1\n2\n", 3, "found record with 1 field"),
-            ("time_s,rate_mbit\n0,nan\n", 2, "rate_mbit is nan, allowed"),
-            ("time_s,rate_mbit\n0,0\n", 2, "rate_mbit is 0, allowed"),
-            ("time_s,loss_percent\n0,101\n", 2, "loss_percent is 101"),
+            (
+                "time_s,rate_mbit\n0,nan\n",
+                2,
+                "rate_mbit is `nan`, allowed",
+            ),
+            ("time_s,rate_mbit\n0,0\n", 2, "rate_mbit is `0`, allowed"),
+            ("time_s,loss_percent\n0,101\n", 2, "loss_percent is `101`"),
             ("time_s,rate_mbit\nx,1\n", 2, "`x` is not a time"),
         ] {
             let (at, why) = csv(text).unwrap_err();

@@ -99,6 +99,11 @@ impl Progress {
         }
     }
 
+    /// Whether only results and errors are to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Something that is going on. Where lines cannot be taken back, one that says nothing new is left out.
     pub fn say(&self, text: &str) {
         if let Some(bar) = &self.bar {

@@ -152,7 +152,10 @@ impl Setting {
                 place.map(|place| place as f64)
             }
         };
-        value.ok_or_else(|| format!("{} is {text}, allowed are {}", self.name, self.allowed()))
+        value.ok_or_else(|| {
+            let (name, text) = (self.name, text.escape_debug());
+            format!("{name} is `{text}`, allowed are {}", self.allowed())
+        })
     }
 }
 
@@ -310,12 +313,12 @@ mod tests {
             (
                 "loss_percent",
                 "101",
-                "loss_percent is 101, allowed are 0 to 100",
+                "loss_percent is `101`, allowed are 0 to 100",
             ),
             ("loss_percent", "NaN", "allowed are 0 to 100"),
             ("latency_ms", "-1", "allowed are 0 to 60000"),
             ("rate_mbit", "0", "allowed are 0.001 to 1000000"),
-            ("rate_mbit", "fast", "rate_mbit is fast, allowed are"),
+            ("rate_mbit", "fast", "rate_mbit is `fast`, allowed are"),
             (
                 "jitter_distribution",
                 "gauss",

@@ -1,6 +1,9 @@
 //! A result directory as one file, for another machine.
 
-use crate::{error::ResultsError, read::is_result};
+use crate::{
+    error::ResultsError,
+    read::{directory_name, is_result},
+};
 use continuum_common::files::NewFile;
 use continuum_host::error::Error;
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -22,12 +25,20 @@ pub fn pack(dir: &Path, file: &Path) -> Result<(), Error> {
     }
     // Of `.` too.
     let dir = dir.canonicalize().map_err(Error::file("find", dir))?;
-    let name = dir.file_name().unwrap_or(dir.as_os_str());
+    let place = file.parent().filter(|place| !place.as_os_str().is_empty());
+    let place = place.unwrap_or(Path::new(".")).canonicalize();
+    if place.is_ok_and(|place| place.starts_with(&dir)) {
+        return Err(Error::Words {
+            doing: format!("bundle `{}` as `{}`", dir.display(), file.display()),
+            why: "the archive would be a part of what is in it; name a place outside of that directory".into(),
+        });
+    }
+    let name = directory_name(&dir);
     let write = || {
         let mut new = NewFile::of(file, None)?;
         let archive = GzEncoder::new(new.file(), Compression::default());
         let mut archive = tar::Builder::new(archive);
-        archive.append_dir_all(name, &dir)?;
+        archive.append_dir_all(&name, &dir)?;
         archive.into_inner()?.finish()?;
         new.put()
     };
@@ -84,6 +95,8 @@ mod tests {
         std::fs::write(result.join("result.json"), "{}").unwrap();
         std::fs::write(result.join("logs/a.log"), "said").unwrap();
         pack(&result, &archive).unwrap();
+        let error = pack(&result, &result.join("logs/one.tar.gz")).unwrap_err();
+        assert!(error.to_string().contains("a place outside"), "{error}");
         let elsewhere = dir.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         let back = unpack(&archive, &elsewhere).unwrap();

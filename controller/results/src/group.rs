@@ -1,7 +1,7 @@
 //! Runs that were made alike.
 
 use crate::{
-    read::{RunFiles, is_result},
+    read::{RunFiles, directory_name, is_result},
     sweep::SWEEP_FILE,
 };
 use continuum_host::error::Error;
@@ -78,11 +78,7 @@ impl Group {
                     .into(),
             });
         }
-        let name = dir
-            .file_name()
-            .unwrap_or(dir.as_os_str())
-            .to_string_lossy()
-            .into_owned();
+        let name = directory_name(dir);
         let runs = dirs
             .iter()
             .map(|dir| RunFiles::read(dir))

@@ -36,7 +36,7 @@ mod whole;
 pub use archive::{pack, unpack};
 pub use compare::{Comparison, Setting};
 pub use page::PAGE_FILE;
-pub use read::{RESULT_FILE, RESULT_SCHEMA_VERSION, is_result};
+pub use read::{RESULT_FILE, RESULT_SCHEMA_VERSION, check, directory_name, is_result};
 pub use report::{write_figures, write_page};
 pub use summary::{SUMMARY_FILE, Summary};
 pub use sweep::{Outcome, Point, SWEEP_FILE, Sweep, Variation};

@@ -4,6 +4,7 @@ use crate::{
     data_table::{DataTable, NONE, number, optional},
     group::Group,
     page::{Badge, List, PAGE_FILE, Page, Section},
+    read::directory_name,
     statistics::Spread,
     whole::write_whole,
 };
@@ -195,11 +196,6 @@ impl Summary {
     pub fn write(&self, dir: &Path) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(self).map_err(Error::encode("the summary"))?;
         write_whole(&dir.join(SUMMARY_FILE), &text)?;
-        let name = dir
-            .file_name()
-            .unwrap_or(dir.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        write_whole(&dir.join(PAGE_FILE), &self.page(name)?)
+        write_whole(&dir.join(PAGE_FILE), &self.page(directory_name(dir))?)
     }
 }

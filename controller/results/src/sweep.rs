@@ -6,7 +6,7 @@ use crate::{
     data_table::{NONE, optional},
     error::ResultsError,
     page::PAGE_FILE,
-    read::{ResultFile, StageRow},
+    read::{ResultFile, StageRow, is_result},
     whole::write_whole,
 };
 use continuum_host::error::Error;
@@ -69,6 +69,25 @@ impl Variation {
         let key = key.trim().to_owned();
         Ok(Self { key, values })
     }
+
+    /// Several of them, each of another key.
+    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, Error> {
+        let mut all: Vec<Self> = Vec::new();
+        for text in texts {
+            let one = Self::parse(text)?;
+            if all.iter().any(|other| other.key == one.key) {
+                return Err(Error::Words {
+                    doing: format!("vary `{text}`"),
+                    why: format!(
+                        "`{}` is varied already; write all of its values in one --vary",
+                        one.key
+                    ),
+                });
+            }
+            all.push(one);
+        }
+        Ok(all)
+    }
 }
 
 /// Every combination of values.
@@ -104,17 +123,22 @@ impl Sweep {
         }
     }
 
-    /// The sweep of a directory; `None` where none was begun.
+    /// The sweep of a directory; `None` where none was begun. A point whose result somebody has removed is not done.
     pub fn read(dir: &Path) -> Result<Option<Self>, Error> {
         let path = dir.join(SWEEP_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let sweep = serde_json::from_str(&text).map(Some);
-                sweep.map_err(|source| ResultsError::Sweep { path, source }.into())
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file("read", path)(error)),
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("read", path)(error)),
+        };
+        let mut sweep: Self =
+            serde_json::from_str(&text).map_err(|source| ResultsError::Sweep { path, source })?;
+        for point in &mut sweep.points {
+            point
+                .result
+                .take_if(|result| !is_result(&dir.join(&*result)));
         }
+        Ok(Some(sweep))
     }
 
     /// This sweep, or the same one with what a directory says is done. One of something else is refused: its points would be mixed
@@ -185,13 +209,17 @@ impl Sweep {
         keys.chain(rest.map(str::to_owned)).collect()
     }
 
-    /// Writes the page of what is done, and returns the rows of its table; percentiles are of the latency from due.
-    pub fn write_page(&self, dir: &Path) -> Result<Vec<Vec<String>>, Error> {
+    /// Rows of the table of what is done; percentiles are of the latency from due.
+    pub fn rows(&self, dir: &Path) -> Result<Vec<Vec<String>>, Error> {
+        Ok(self.outcomes(dir)?.iter().map(Outcome::row).collect())
+    }
+
+    /// Writes the page of what is done.
+    pub fn write_page(&self, dir: &Path) -> Result<(), Error> {
         let outcomes = self.outcomes(dir)?;
         let rows: Vec<Vec<String>> = outcomes.iter().map(Outcome::row).collect();
         let page = page::page(self, &outcomes, &rows)?;
-        write_whole(&dir.join(PAGE_FILE), &page.render()?)?;
-        Ok(rows)
+        write_whole(&dir.join(PAGE_FILE), &page.render()?)
     }
 }
 
@@ -255,6 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_varied_once() {
+        let twice = ["a=1,2", "b=1", "a=3"].map(str::to_owned);
+        let error = Variation::parse_all(&twice).unwrap_err();
+        assert!(
+            error.to_string().contains("`a` is varied already"),
+            "{error}"
+        );
+        assert_eq!(Variation::parse_all(&twice[..2]).unwrap().len(), 2);
+    }
+
+    #[test]
     fn a_sweep_goes_on_where_it_was_and_no_other_takes_its_place() {
         let dir = tempfile::tempdir().unwrap();
         let of = |text| vec![Variation::parse(text).unwrap()];
@@ -262,7 +301,12 @@ mod tests {
             .resume(dir.path())
             .unwrap();
         sweep.points[0].result = Some("one".into());
+        sweep.points[1].result = Some("removed".into());
+        let one = dir.path().join("one");
+        std::fs::create_dir(&one).unwrap();
+        std::fs::write(one.join("result.json"), "{}").unwrap();
         sweep.save(dir.path()).unwrap();
+        sweep.points[1].result = None;
         let again = Sweep::new("name = \"a\"", of("x=1,2"))
             .resume(dir.path())
             .unwrap();

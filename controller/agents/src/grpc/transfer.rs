@@ -108,13 +108,13 @@ impl GrpcAgent {
         let mut client = self.node_client();
         let call = client.put(ReceiverStream::new(receiver));
         let answer = self
-            .call(&format!("write {path}"), LONG_CALL_DEADLINE, call)
+            .call(&format!("write `{path}`"), LONG_CALL_DEADLINE, call)
             .await?;
         Ok(answer.into_inner().path)
     }
 
     pub(super) async fn fetch(&self, path: &str, target: &Path) -> Result<u64, Error> {
-        let doing = format!("send {path}");
+        let doing = format!("send `{path}`");
         let request = wire::GetRequest {
             path: path.to_owned(),
         };

@@ -6,7 +6,7 @@ use crate::{
     report::{Bench, Place},
     session::{self, Session},
 };
-use continuum_config::{Config, Runtime, to_toml};
+use continuum_config::{Benchmark, Config, Runtime, to_toml};
 use continuum_host::{
     context::Context,
     error::{Error, chain},
@@ -52,6 +52,16 @@ fn same_machines(live: &Config, wanted: &Config, made_by: &str) -> Result<(), Er
     })
 }
 
+/// What a config runs, or the refusal where it is for machines alone.
+pub fn require_benchmark(config: &Config) -> Result<&Benchmark, Error> {
+    config.wanted_benchmark().ok_or_else(|| Error::Preflight {
+        name: config.name.clone(),
+        reasons: vec![
+            "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
+        ],
+    })
+}
+
 /// A run, where its files are, and whether all of them are there.
 #[derive(Debug)]
 pub struct Done {
@@ -88,16 +98,7 @@ pub async fn bench(
         });
     }
     deploy::check_links(&deployment).await?;
-    let benchmark = config
-        .benchmark
-        .as_ref()
-        .filter(|_| !config.software.resource_manager_only && !config.infrastructure.infra_only);
-    let benchmark = benchmark.ok_or_else(|| Error::Preflight {
-        name: config.name.clone(),
-        reasons: vec![
-            "this config runs no application: it has none, or resource_manager_only or infra_only is set".into(),
-        ],
-    })?;
+    let benchmark = require_benchmark(config)?;
     let application = applications::of(benchmark);
     let session = Arc::new(Session::new(context, config, plan, deployment)?);
     let place = Place::look(results, &config.name)?;

@@ -20,7 +20,7 @@ mod traces;
 mod validity;
 mod warm_up;
 
-pub use lifecycle::{Done, bench};
+pub use lifecycle::{Done, bench, require_benchmark};
 pub use live_run::live_run;
 
 /// For a node that may be dead to end a run, or to say who it is.

@@ -23,8 +23,8 @@ pub(crate) enum AgentAction {
     Health,
     /// Run a program on the node; its standard input, unless that is a terminal, and its exit code are this command's
     Exec {
-        /// Longest time in seconds; then the exit code is 124
-        #[arg(long, default_value_t = 60)]
+        /// Longest time in seconds, an hour at most; then the exit code is 124
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
         timeout_s: u64,
         /// Program and arguments
         #[arg(last = true, required = true)]
@@ -197,7 +197,7 @@ async fn exec(
             "stderr": String::from_utf8_lossy(&done.stderr),
         }));
     } else {
-        Output::bytes(&done.stdout);
+        output.bytes(&done.stdout);
         Output::error_bytes(&done.stderr);
         if done.dropped_bytes > 0 {
             note(&format!(

@@ -397,6 +397,19 @@ impl Command {
         }
     }
 
+    /// Whether it makes nothing, so that it needs no state directory.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Up { dry_run: true, .. }
+                | Self::List
+                | Self::Status { .. }
+                | Self::Logs { .. }
+                | Self::Image { .. }
+                | Self::Artifact { .. }
+        )
+    }
+
     /// Whether values of `--set` change what it does.
     pub(crate) fn takes_config(&self) -> bool {
         matches!(

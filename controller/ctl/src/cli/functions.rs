@@ -327,7 +327,7 @@ async fn invoke(
             "pod": done.pod,
         }));
     } else {
-        Output::bytes(&done.body);
+        output.bytes(&done.body);
     }
     Ok(())
 }
@@ -352,6 +352,7 @@ async fn logs(
     let read = tokio::select! {
         read = reading => read,
         () = context.cancel.cancelled() => Ok(()),
+        () = output.closed() => Ok(()),
     };
     // Those that came are told, however it ended.
     let lines = lines.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -42,6 +42,21 @@ pub(super) fn verify_mode(config: &Config, asked: VerifyMode) -> VerifyMode {
     }
 }
 
+/// Somebody works with what is up: a command that ends by removing it leaves it alone.
+pub(super) fn require_not_up(context: &Context, name: &str) -> Result<(), Error> {
+    let live = Deployment::load(&context.root, name)?;
+    if !live.is_some_and(|deployment| deployment.is_up()) {
+        return Ok(());
+    }
+    Err(Error::Preflight {
+        name: name.to_owned(),
+        reasons: vec![format!(
+            "it is up already, and this command would remove it at its end: `continuum-ctl bench {name}` measures on it, \
+             `continuum-ctl down {name}` removes it, --set name=… is another one"
+        )],
+    })
+}
+
 /// Options of `run`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RunOptions {
@@ -370,9 +385,11 @@ pub(super) async fn run(
         allow: wanted.allow,
         ..UpOptions::default()
     };
-    let runs_something = config.benchmark.is_some()
-        && !config.software.resource_manager_only
-        && !config.infrastructure.infra_only;
+    let stays = wanted.keep || config.infrastructure.keep;
+    if !stays {
+        require_not_up(context, &config.name)?;
+    }
+    let runs_something = config.wanted_benchmark().is_some();
     if runs_something {
         Place::look(results, &config.name)?;
     }
@@ -385,7 +402,7 @@ pub(super) async fn run(
     } else {
         verify::after_up(context, output, &config.name, mode).await
     };
-    if wanted.keep || config.infrastructure.keep {
+    if stays {
         show_up(context, output, config, &up);
         note(&format!(
             "{} stays up; `continuum-ctl down {}` removes it",

@@ -163,6 +163,7 @@ pub(super) async fn follow(
     tokio::select! {
         _ = join_all(each) => {}
         () = context.cancel.cancelled() => {}
+        () = output.closed() => {}
     }
     Ok(())
 }

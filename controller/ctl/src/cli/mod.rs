@@ -101,8 +101,7 @@ fn finish(output: &Output, result: &Result<(), Error>) -> ExitCode {
             error.exit_code()
         }
     };
-    output.finish(exit_code);
-    ExitCode::from(exit_code)
+    ExitCode::from(output.finish(exit_code))
 }
 
 fn with_threads(arguments: Arguments, output: &Output, entered: Option<Entered>) -> ExitCode {
@@ -183,8 +182,13 @@ async fn run(arguments: Arguments, output: &Output, mut entered: Entered) -> Res
         }
         command => command,
     };
+    let root = if command.only_looks() {
+        StateRoot::to_look_at()
+    } else {
+        StateRoot::of_user()
+    };
     let context = Context {
-        root: StateRoot::of_user()?,
+        root: root?,
         cache: Cache::of_user()?,
         progress: Arc::new(Progress::new(arguments.quiet)),
         cancel: CancellationToken::new(),
@@ -302,7 +306,7 @@ async fn with_context(
         Command::Status {
             name: Some(name),
             watch: true,
-        } => status_watch::watch(context, &name).await,
+        } => status_watch::watch(context, output, &name).await,
         Command::Status { name, .. } => {
             or_interrupted(context, inspect::status(context, output, name)).await
         }

@@ -66,7 +66,7 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
         ..
     } = &arguments.command
     {
-        let name = dashboard::subject(&StateRoot::of_user()?, name.as_deref())?;
+        let name = dashboard::subject(&StateRoot::to_look_at()?, name.as_deref())?;
         entered.dashboard = Some((name, dashboard::listen(*address, *token)?));
     } else if let Some((given, address)) = arguments.command.page() {
         entered.dashboard = Some((given.to_owned(), dashboard::listen_beside(address)?));
@@ -78,7 +78,11 @@ pub(super) fn enter(arguments: &Arguments) -> Result<Entered, Error> {
         return Ok(entered);
     };
     let given = given.to_owned();
-    let root = StateRoot::of_user()?;
+    let root = if makes_machines {
+        StateRoot::of_user()?
+    } else {
+        StateRoot::to_look_at()?
+    };
     let path = Path::new(&given);
     let checked = path
         .is_file()

@@ -101,6 +101,14 @@ pub(super) async fn run(
 }
 
 async fn show_links(output: &Output, session: &Session, raw: bool) -> Result<(), Error> {
+    if !session.provider.capabilities().emulates_network {
+        let provider = session.provider.name();
+        output.text(&format!(
+            "links are not emulated: provider {provider} cannot, they are as fast as this machine"
+        ));
+        output.json(&json!({ "links": {}, "in_force": [] }));
+        return Ok(());
+    }
     let (mut rows, mut all) = (Vec::new(), serde_json::Map::new());
     let (mut texts, mut followed) = (Vec::new(), Vec::new());
     for agent in session.agents() {

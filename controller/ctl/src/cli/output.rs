@@ -5,14 +5,16 @@ use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableS
 use continuum_config::ConfigError;
 use continuum_host::{
     error::Error,
+    exit::Exit,
     progress::{beside_the_spinner, end_spinner, note},
 };
 use continuum_results::PAGE_FILE;
 use std::{
-    io::Write,
+    io::{self, Write},
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,6 +93,9 @@ fn keep_words_whole(table: &mut Table, columns: usize, width: u16) {
 pub(crate) struct Output {
     format: Format,
     object: Mutex<serde_json::Map<String, serde_json::Value>>,
+    /// Why standard output takes no more.
+    fault: OnceLock<io::Error>,
+    closed: CancellationToken,
 }
 
 impl Output {
@@ -98,7 +103,22 @@ impl Output {
         Self {
             format,
             object: Mutex::default(),
+            fault: OnceLock::new(),
+            closed: CancellationToken::new(),
         }
+    }
+
+    /// Remembers that something could not be written to standard output.
+    fn written(&self, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.fault.set(error).ok();
+            self.closed.cancel();
+        }
+    }
+
+    /// Until standard output takes no more: for commands that print until they are interrupted.
+    pub(crate) async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -108,25 +128,25 @@ impl Output {
     /// Text for people; nothing in JSON mode.
     pub(crate) fn text(&self, text: &str) {
         if !self.is_json() {
-            // A reader that closed the pipe wants no more.
-            beside_the_spinner(|| writeln!(std::io::stdout(), "{}", text.trim_end()).ok());
+            self.written(beside_the_spinner(|| {
+                writeln!(io::stdout(), "{}", text.trim_end())
+            }));
         }
     }
 
     /// Bytes as they are.
-    pub(crate) fn bytes(bytes: &[u8]) {
-        Self::raw(std::io::stdout(), bytes);
+    pub(crate) fn bytes(&self, bytes: &[u8]) {
+        self.written(Self::raw(io::stdout(), bytes));
     }
 
     /// Bytes of a program's standard error, as they are.
     pub(crate) fn error_bytes(bytes: &[u8]) {
-        Self::raw(std::io::stderr(), bytes);
+        Self::raw(io::stderr(), bytes).ok();
     }
 
-    fn raw(mut to: impl Write, bytes: &[u8]) {
+    fn raw(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
         end_spinner();
-        // A reader that closed the pipe wants no more.
-        to.write_all(bytes).and_then(|()| to.flush()).ok();
+        to.write_all(bytes).and_then(|()| to.flush())
     }
 
     /// A table for people; nothing in JSON mode.
@@ -140,7 +160,11 @@ impl Output {
     /// Where a result is, and its page.
     pub(crate) fn places(&self, dir: &Path) {
         self.text(&format!("results: {}", dir.display()));
-        self.text(&format!("report: {}", dir.join(PAGE_FILE).display()));
+        let page = dir.join(PAGE_FILE);
+        // A full disk may have left it out.
+        if page.is_file() {
+            self.text(&format!("report: {}", page.display()));
+        }
     }
 
     /// Part of the result as JSON: an object whose members join those there already. Nothing in text mode.
@@ -154,22 +178,28 @@ impl Output {
     /// One object at once, in a line, for what goes on until it is interrupted. Nothing in text mode.
     pub(crate) fn json_line(&self, value: &serde_json::Value) {
         if self.is_json() {
-            // A reader that closed the pipe wants no more.
-            beside_the_spinner(|| writeln!(std::io::stdout(), "{value}").ok());
+            self.written(beside_the_spinner(|| writeln!(io::stdout(), "{value}")));
         }
     }
 
-    /// The command is over.
-    pub(crate) fn finish(&self, exit_code: u8) {
+    /// The command is over. Returns its exit code: one whose words were lost has failed.
+    pub(crate) fn finish(&self, exit_code: u8) -> u8 {
         if self.is_json() {
             self.json(&serde_json::json!({ "exit_code": exit_code }));
             let object = self.object.lock().unwrap_or_else(PoisonError::into_inner);
-            writeln!(
-                std::io::stdout(),
-                "{:#}",
-                serde_json::Value::Object(object.clone())
-            )
-            .ok();
+            let object = serde_json::Value::Object(object.clone());
+            self.written(writeln!(io::stdout(), "{object:#}"));
+        }
+        self.written(io::stdout().flush());
+        match self.fault.get() {
+            // A reader that closed the pipe wants no more.
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                note(&format!(
+                    "error: failed to write to standard output: {error}"
+                ));
+                exit_code.max(Exit::Failed as u8)
+            }
+            _ => exit_code,
         }
     }
 

@@ -46,6 +46,11 @@ pub(super) async fn bench(
             Validity::Valid | Validity::Unverified => String::new(),
         };
         note(&format!("run {number} of {times}: {verdict}{why}{median}"));
+        if done.written.is_err() {
+            for table in &report.tables {
+                output.text(&table.to_text());
+            }
+        }
         failed = done.written;
         if done.bench.interrupted {
             failed = Err(Error::Interrupted);
@@ -60,8 +65,12 @@ pub(super) async fn bench(
         std::fs::remove_dir(&dir).ok();
         return failed;
     }
-    let summary = Summary::of(&dir)?;
-    summary.write(&dir)?;
+    let summary = match Summary::of(&dir) {
+        Ok(summary) => summary,
+        // Why there is nothing to be summarised comes first.
+        Err(error) => return failed.and(Err(error)),
+    };
+    let written = summary.write(&dir);
     let rows = summary.rows();
     if rows.is_empty() {
         output.text("there are no photos or calls whose times could be summarised");
@@ -71,5 +80,6 @@ pub(super) async fn bench(
     output.places(&dir);
     output.json(&json!({ "summary": summary, "results": dir.display().to_string() }));
     failed?;
+    written?;
     judged(summary.invalid())
 }

@@ -5,12 +5,7 @@ use crate::dashboard::LiveDeployment;
 use continuum_dashboard::{Feed, NodeOverview, Source, Status};
 use continuum_host::{context::Context, error::Error};
 use continuum_model::LiveRun;
-use std::{
-    io::{IsTerminal, Write},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::IsTerminal, path::Path, sync::Arc, time::Duration};
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// As many as fit beside the other columns.
@@ -26,8 +21,16 @@ const COLUMNS: [&str; 6] = [
     "agent",
 ];
 
-/// Until interrupted. What is no terminal is given one screen after the other.
-pub(super) async fn watch(context: &Context, name: &str) -> Result<(), Error> {
+/// Until interrupted, or until nobody reads it any more. What is no terminal is given one screen after the other.
+pub(super) async fn watch(context: &Context, output: &Output, name: &str) -> Result<(), Error> {
+    if output.is_json() {
+        return Err(Error::Words {
+            doing: format!("watch `{name}` as JSON"),
+            why: format!(
+                "screens are for people; ask again and again: continuum-ctl --format json status {name}"
+            ),
+        });
+    }
     let deployment = Arc::new(LiveDeployment::open(context, name, Path::new("results"))?);
     let feed = Feed::start(Arc::<LiveDeployment>::clone(&deployment), &context.cancel);
     context.progress.finish();
@@ -37,12 +40,12 @@ pub(super) async fn watch(context: &Context, name: &str) -> Result<(), Error> {
         tokio::select! {
             _ = tick.tick() => {}
             () = context.cancel.cancelled() => return Ok(()),
+            () = output.closed() => return Ok(()),
         }
         let status = deployment.status().await;
         let screen = screen(name, &status, &feed.overview(CPU_SECONDS));
         let clear = if is_terminal { CLEAR } else { "" };
-        Output::bytes(format!("{clear}{screen}\n").as_bytes());
-        std::io::stdout().flush().ok();
+        output.bytes(format!("{clear}{screen}\n").as_bytes());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Given, find_config, judged,
-    lifecycle::{UpOptions, down_locked, up_locked, verify_mode},
+    lifecycle::{UpOptions, down_locked, require_not_up, up_locked, verify_mode},
     output::{Output, warn},
 };
 use crate::{
@@ -13,7 +13,7 @@ use continuum_config::{Config, to_toml};
 use continuum_host::{context::Context, error::Error, progress::note};
 use continuum_model::VerifyMode;
 use continuum_provider::Allow;
-use continuum_results::{Sweep, Variation};
+use continuum_results::{SWEEP_FILE, Sweep, Variation};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -44,31 +44,37 @@ pub(super) async fn sweep(
     allow: Allow,
     mode: VerifyMode,
 ) -> Result<(), Error> {
-    let variations = vary
-        .iter()
-        .map(|text| Variation::parse(text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let variations = Variation::parse_all(vary)?;
     let checked = find_config(context, given)?;
     warn(&checked.warnings);
     let name = &checked.config.name;
     let dir = results.unwrap_or_else(|| Path::new("results").join(format!("sweep_{name}")));
+    // One that was killed has left its machines behind.
+    let goes_on = dir.join(SWEEP_FILE).is_file();
     let mut sweep = Sweep::new(&to_toml(&checked.config), variations).resume(&dir)?;
     // Every fault of every point before the first of them makes anything.
     let mut configs = Vec::new();
     for point in &sweep.points {
-        configs.push(config_of(context, given, &sweep.settings(point))?);
+        let config = config_of(context, given, &sweep.settings(point))?;
+        bench::require_benchmark(&config)?;
+        if !goes_on {
+            require_not_up(context, &config.name)?;
+        }
+        configs.push(config);
     }
     Place::look(&dir, name)?;
     sweep.save(&dir)?;
     let outcome = run_points(context, &mut sweep, &configs, &dir, allow, mode).await;
     context.progress.finish();
-    let rows = sweep.write_page(&dir)?;
+    let rows = sweep.rows(&dir)?;
+    let written = sweep.write_page(&dir);
     let columns = sweep.columns();
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     output.table(&columns, rows.clone());
     output.places(&dir);
     output.json(&json!({ "sweep": sweep, "columns": columns, "rows": rows, "results": dir.display().to_string() }));
     outcome?;
+    written?;
     let outcomes = sweep.outcomes(&dir)?;
     let reasons: Vec<String> = outcomes
         .iter()

@@ -95,7 +95,26 @@ impl Place {
         let written = write(&hidden, config, plan, deployment, bench, stages)
             .and_then(|()| write_page(&hidden).map(|_| ()));
         let named = std::fs::rename(&hidden, &dir).map_err(Error::file("rename to", &dir));
+        let written = written.map_err(|error| moved(error, &hidden, &dir));
         (dir, written.and(named))
+    }
+}
+
+/// Names a file where its user finds it, not where it was written.
+fn moved(error: Error, from: &Path, to: &Path) -> Error {
+    match error {
+        Error::File {
+            doing,
+            path,
+            source,
+        } => Error::File {
+            doing,
+            path: path
+                .strip_prefix(from)
+                .map_or(path.clone(), |rest| to.join(rest)),
+            source,
+        },
+        other => other,
     }
 }
 

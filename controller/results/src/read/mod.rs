@@ -17,6 +17,18 @@ use std::{
     path::Path,
 };
 
+/// Fails where a result cannot be read.
+pub fn check(dir: &Path) -> Result<(), Error> {
+    RunFiles::read(dir).map(drop)
+}
+
+/// What a directory is called, also one that was named as `.` or through a link.
+pub fn directory_name(dir: &Path) -> String {
+    let found = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let name = found.file_name().unwrap_or(dir.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
 /// Everything of a run that a report shows.
 #[derive(Debug)]
 pub(crate) struct RunFiles {
@@ -70,11 +82,7 @@ impl RunFiles {
             .collect();
         events.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
         Ok(Self {
-            name: dir
-                .file_name()
-                .unwrap_or(dir.as_os_str())
-                .to_string_lossy()
-                .into_owned(),
+            name: directory_name(dir),
             latencies: photos.latencies,
             stages: photos.stages,
             nodes: metrics::read(dir, &result)?,
