@@ -7,6 +7,7 @@ pub mod namespace;
 pub mod process;
 pub mod prometheus;
 pub mod results;
+pub mod shape;
 pub mod skip;
 pub mod testbed;
 pub mod tls_server;

@@ -182,6 +182,42 @@ fn every_document_is_reached_from_the_readme() {
     }
 }
 
+/// The config's own are in docs/options.md.
+#[test]
+fn every_file_field_and_column_of_a_result_is_described() {
+    let read = |path: &str| std::fs::read_to_string(source().join(path)).unwrap();
+    let (golden, described) = (read("tests/golden/result.txt"), read("docs/results.md"));
+    let is_of_config = |line: &&str| line.starts_with("result.json: .config.");
+    let nodes = ["edge0", "endpoint0"];
+    let mut missing = Vec::new();
+    for line in golden.lines().filter(|line| !is_of_config(line)) {
+        let (place, what) = line.split_once(" = ").unwrap_or((line, ""));
+        let names: Vec<&str> = match place.strip_prefix("result.json: ") {
+            Some(field) => vec![field.rsplit('.').next().unwrap_or(field)],
+            None => std::iter::once(place).chain(what.split(',')).collect(),
+        };
+        let plain = |name: &str| {
+            let name = name.trim_end_matches("[]");
+            // Without the unit of a table's column; a file of a run by what all of them are called.
+            let name = name.split_once(" (").map_or(name, |(name, _)| name);
+            name.split_once("logs/")
+                .map_or(name, |_| "logs/")
+                .to_owned()
+        };
+        let names = names.into_iter().map(plain);
+        missing.extend(
+            names.filter(|name| {
+                !described.contains(name.as_str()) && !nodes.contains(&name.as_str())
+            }),
+        );
+    }
+    assert!(
+        missing.is_empty(),
+        "docs/results.md says nothing of {missing:?}"
+    );
+    assert!(golden.lines().count() > 200, "{golden}");
+}
+
 #[test]
 fn links_and_headings_are_read_as_code_hosts_read_them() {
     let text = "# `result.json`: a b\n```\n[no](link)\n```\n[x](a.md#b-c) [y](https://e.org/z) ![i](p.png)\n";

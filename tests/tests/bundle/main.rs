@@ -6,6 +6,7 @@ mod artifacts;
 mod faults;
 mod fixture;
 mod function;
+mod golden;
 mod runs;
 mod series;
 
@@ -38,6 +39,11 @@ fn main() {
             usual,
         ),
         trial("an_empty_run_is_timed", runs::empty_run, usual),
+        trial(
+            "files_fields_and_columns_of_a_result_are_as_written_down",
+            golden::shape_of_a_result,
+            usual,
+        ),
         trial("repeated_runs_have_a_summary", series::repeated_runs, usual),
         trial("a_sweep_goes_on_where_it_was", series::sweep, usual),
         trial("a_result_is_carried_and_run_again", series::archive, usual),
