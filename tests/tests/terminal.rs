@@ -248,7 +248,7 @@ fn words_that_mean_nothing_are_refused_with_those_that_do() {
 
 #[test]
 fn logs_are_followed_with_time_node_and_source_until_interrupted() {
-    let fixture = Fixture::up();
+    let fixture = Lab::up().unwrap();
     let none = ["logs", "lab", "--grep", "nobody writes this"];
     assert_eq!(fixture.ctl.expect(0, &none).unwrap(), "");
     let arguments = ["--format", "json", "logs", "lab", "--follow"];
