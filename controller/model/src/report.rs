@@ -1,6 +1,6 @@
 //! Tables and judgement of one run.
 
-use super::Table;
+use super::{StagePrediction, Table};
 use continuum_workload_core::stats::Percentiles;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub struct Report {
     pub stages: BTreeMap<String, Percentiles>,
     /// Of stages that compare two clocks: what their times are known to, milliseconds. Anything shorter is not known.
     pub stage_errors_ms: BTreeMap<String, f64>,
+    /// What stages were expected to take, in order; empty where nothing is known of any.
+    pub prediction: Vec<StagePrediction>,
     /// Photos by what became of them.
     pub counts: BTreeMap<String, u64>,
     /// Reasons why it must not be used.

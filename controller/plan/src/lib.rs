@@ -10,6 +10,7 @@
 pub mod applications;
 mod config_file;
 pub mod execution_models;
+mod hops;
 mod link_changes;
 mod link_ends;
 mod links;
@@ -24,6 +25,7 @@ mod unused_options;
 pub mod verify;
 
 pub use config_file::{load, parse};
+pub use hops::{Hop, Hops, NOT_EMULATED};
 pub use link_changes::{LinkRequest, LinkRequests};
 pub use link_ends::check_places;
 pub use links::links_of;

@@ -101,6 +101,24 @@ fn what_was_measured_stands_beside_what_was_asked() {
 }
 
 #[test]
+fn what_was_expected_stands_beside_what_was_measured() {
+    let dir = tempfile::tempdir().unwrap();
+    Shape::default().write(dir.path()).unwrap();
+    let path = dir.path().join("result.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut result: serde_json::Value = serde_json::from_str(&text).unwrap();
+    result["prediction"] = serde_json::json!([
+        { "stage": "2_uplink", "expected_ms": 74.5, "measured_ms": 80.0, "error_ms": 5.5, "basis": "size / rate + latency" },
+        { "stage": "5_infer", "expected_ms": null, "measured_ms": 22.0, "error_ms": null, "basis": "not predicted: too rare" },
+    ]);
+    std::fs::write(&path, result.to_string()).unwrap();
+    let page = std::fs::read_to_string(write_page(dir.path()).unwrap()).unwrap();
+    for part in ["74.5", "+5.50 (+7 %)", "not predicted: too rare"] {
+        assert!(page.contains(part), "no `{part}`");
+    }
+}
+
+#[test]
 fn texts_of_a_result_cannot_become_parts_of_its_page() {
     let dir = tempfile::tempdir().unwrap();
     Shape::default().write(dir.path()).unwrap();

@@ -26,7 +26,10 @@ use continuum_host::error::{Error, chain};
 use continuum_model::{
     ClockOffset, ControllerClock, NodeRun, Phase, Report, RunPlan, Verification, VerifyMode,
 };
-use continuum_plan::applications::{self, Application};
+use continuum_plan::{
+    Hops, NOT_EMULATED,
+    applications::{self, Application},
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Runs the application of a config on a live deployment. A run that fails is reported as invalid, with what there is.
@@ -196,6 +199,8 @@ fn tables(
         ..
     } = collected;
     let mut report = application.report(&session.plan, benchmark, runs, clocks);
+    let hops = hops(session, benchmark);
+    application.predict(&mut report, &session.plan, runs, clocks, &hops);
     let samples = metrics.iter().map(|(n, m)| (n.as_str(), &*m.batch.samples));
     application.add_samples(&mut report, runs, clocks, &samples.collect());
     if let Some(seen) = functions {
@@ -203,6 +208,17 @@ fn tables(
         applications::add_start_table(&mut report, &seen.pods);
     }
     report
+}
+
+/// Links as they were asked for while the run lasted, if they were the same all the time.
+fn hops(session: &Session, benchmark: &Benchmark) -> Hops {
+    let Session { config, plan, .. } = session;
+    if !session.provider.capabilities().emulates_network {
+        return Hops::unknown(NOT_EMULATED);
+    }
+    // What cannot be read is a reason against the result already.
+    let requests = deploy::link_requests(&session.deployment).unwrap_or_default();
+    Hops::new(&plan.nodes, &config.network, &requests, &benchmark.timeline)
 }
 
 /// Whether links and machines are what was asked for, as far as that is to be measured; nothing when its user does not

@@ -4,10 +4,11 @@ use super::{
     Given, Target, find_config, find_name,
     nodes::{NODE_COLUMNS, node_rows},
     output::{Output, warn},
+    show_bench::show_bench,
     ssh, verify,
 };
 use crate::{
-    bench::{self, Done},
+    bench,
     deploy::{self, Up, timings},
     observability::targets,
     report::Place,
@@ -19,9 +20,8 @@ use continuum_host::{
     progress::note,
     state::{Deployment, Lock, LockKind},
 };
-use continuum_model::{Validity, VerifyMode};
+use continuum_model::VerifyMode;
 use continuum_provider::Allow;
-use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
 use serde_json::json;
 use std::path::Path;
 
@@ -218,94 +218,6 @@ pub(super) async fn bench(
     let mode = verify_mode(&checked.config, mode);
     let done = bench::bench(context, &checked.config, results, mode).await?;
     show_bench(context, output, done)
-}
-
-fn show_bench(context: &Context, output: &Output, done: Done) -> Result<(), Error> {
-    let Done {
-        bench,
-        dir,
-        written,
-    } = done;
-    context.progress.finish();
-    let report = &bench.report;
-    for table in &report.tables {
-        output.text(&table.to_text());
-    }
-    for table in &report.tables {
-        tracing::debug!("Output in csv format\n{}", table.to_csv_repr());
-    }
-    if !report.stages.is_empty() {
-        let rows = report
-            .stages
-            .iter()
-            .map(|(name, p)| {
-                let mut row = vec![name.clone(), p.count.to_string()];
-                let values = [
-                    Some(p.p50_ms),
-                    Some(p.p90_ms),
-                    p.p95_ms,
-                    p.p99_ms,
-                    Some(p.max_ms),
-                ];
-                let least = report.stage_errors_ms.get(name);
-                let cell = |ms: Option<f64>| match (ms, least) {
-                    (None, _) => "–".into(),
-                    // Two clocks compared: shorter than what their difference is known to.
-                    (Some(ms), Some(least)) if ms < *least => format!("< {least:.2}"),
-                    (Some(ms), _) => format!("{ms:.2}"),
-                };
-                row.extend(values.map(cell));
-                row
-            })
-            .collect();
-        output.table(
-            &["stage (ms)", "count", "p50", "p90", "p95", "p99", "max"],
-            rows,
-        );
-        if report.stages.values().any(|p| p.p99_ms.is_none()) {
-            output.text(&format!(
-                "–: too few for this percentile, which takes {LEAST_FOR_P95} (p95) or {LEAST_FOR_P99} (p99)"
-            ));
-        }
-    }
-    if !report.counts.is_empty() {
-        let counts: Vec<String> = report
-            .counts
-            .iter()
-            .map(|(k, v)| format!("{k} {v}"))
-            .collect();
-        output.text(&format!("photos: {}", counts.join(", ")));
-    }
-    if !bench.controller_events.is_empty() {
-        let rows = bench.controller_events.iter().map(|h| {
-            let after_s = h.time_unix_ns.s_since(bench.load_unix_ns);
-            vec![
-                format!("{after_s:.1} s"),
-                h.source.to_owned(),
-                h.text.clone(),
-            ]
-        });
-        output.table(&["after", "by", "what happened"], rows.collect());
-    }
-    output.text(&format!("validity: {}", report.validity.loud_name()));
-    for reason in report.invalid.iter().chain(&report.notes) {
-        output.text(&format!("  {reason}"));
-    }
-    for (when, verification) in bench.verification.all() {
-        output.text(&verify::cost(when, verification));
-    }
-    output.places(&dir);
-    output.json(&json!({ "report": report, "results": dir.display().to_string() }));
-    written?;
-    if bench.interrupted {
-        return Err(Error::Interrupted);
-    }
-    if report.validity == Validity::Invalid {
-        return Err(Error::InvalidResult {
-            reasons: report.invalid.clone(),
-        });
-    }
-    Ok(())
 }
 
 pub(super) async fn down(

@@ -22,6 +22,7 @@ pub(crate) mod nodes;
 mod output;
 mod repeat;
 mod report;
+mod show_bench;
 mod ssh;
 mod status_watch;
 mod sweep;

@@ -162,6 +162,7 @@ fn write(
         "counts": bench.report.counts,
         "stages_ms": bench.report.stages,
         "stage_errors_ms": bench.report.stage_errors_ms,
+        "prediction": bench.report.prediction,
         "tables": bench.report.tables,
         "metrics": bench.metrics.iter().map(|(node, m)| json!({
             "node": node,

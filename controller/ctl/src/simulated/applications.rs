@@ -1,4 +1,4 @@
-//! Applications without photos, from the first run to the last.
+//! Applications from the first run to the last: what their results say.
 
 use super::{
     agent::RUN_BYTES,
@@ -58,5 +58,28 @@ fn mem_usage_sees_what_those_take_that_are_there_and_then_ends_them() {
     );
     assert_eq!(simulation.runs_under_way(), Vec::<String>::new());
     check_valid(&mut simulation);
+    check_gone(&mut simulation);
+}
+
+#[test]
+fn photos_are_expected_to_take_what_their_links_were_asked_for() {
+    let mut simulation = Simulation::new(SMALL);
+    simulation.up(Stop::Never).ok();
+    let done = simulation.bench(Stop::Never).ok();
+    let text = std::fs::read_to_string(done.dir.join("result.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let of = |stage: &str, field: &str| {
+        let rows = file["prediction"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["stage"] == stage);
+        let row = row.unwrap_or_else(|| panic!("no {stage} in {rows:?}"));
+        row[field].as_f64().unwrap()
+    };
+    let is_about = |ms: f64, expected_ms: f64| (ms - expected_ms).abs() < 0.1;
+    // 70000 bytes with the headers of 49 packets at 7.21 Mbit/s, and 7.5 ms. The simulated link knows only the latter.
+    let (expected_ms, measured_ms) = (of("2_uplink", "expected_ms"), of("2_uplink", "measured_ms"));
+    assert!(is_about(expected_ms, 88.76), "{expected_ms}");
+    assert!(is_about(measured_ms, 7.5), "{measured_ms}");
+    let error_ms = of("5_infer", "error_ms");
+    assert!(is_about(error_ms, 0.0), "{error_ms}");
     check_gone(&mut simulation);
 }

@@ -13,6 +13,7 @@ mod stress;
 mod test_runs;
 mod timed_workers;
 
+use crate::hops::Hops;
 use continuum_config::{ApplicationConfig, Benchmark, Config, Findings, FunctionLoad};
 use continuum_model::{Clocks, MetricsSample, Mode, NodeRun, Plan, Report, RunPlan};
 use std::collections::BTreeMap;
@@ -61,6 +62,16 @@ pub trait Application: Sync + std::fmt::Debug {
         runs: &[NodeRun],
         clocks: &Clocks,
     ) -> Report;
+    /// What its stages were to take by what is known of links.
+    fn predict(
+        &self,
+        _report: &mut Report,
+        _plan: &Plan,
+        _runs: &[NodeRun],
+        _clocks: &Clocks,
+        _hops: &Hops,
+    ) {
+    }
     /// What samples of nodes add to that.
     fn add_samples(
         &self,

@@ -3,7 +3,8 @@
 use crate::error::ResultsError;
 use continuum_host::error::Error;
 use continuum_model::{
-    Clocks, ControllerTime, Facts, LinkClass, NodeClock, NodePlan, UnixTime, Validity, clock_offset,
+    Clocks, ControllerTime, Facts, LinkClass, NodeClock, NodePlan, StagePrediction, UnixTime,
+    Validity, clock_offset,
 };
 use continuum_workload_core::stats::{LEAST_FOR_P95, LEAST_FOR_P99};
 use serde::Deserialize;
@@ -42,6 +43,9 @@ pub(crate) struct ResultFile {
     pub(crate) stage_times: Vec<StageTime>,
     pub(crate) counts: BTreeMap<String, u64>,
     pub(crate) stages_ms: BTreeMap<String, StageRow>,
+    /// What stages were expected to take.
+    #[serde(default)]
+    pub(crate) prediction: Vec<StagePrediction>,
     pub(crate) tables: Vec<ResultTable>,
     pub(crate) metrics: Vec<MetricsRow>,
     pub(crate) runs: Vec<RunRow>,

@@ -1,9 +1,12 @@
 //! `image_classification`: endpoints send photos to the worker they belong to, or classify themselves.
 
+mod prediction;
 mod rate;
 mod report;
+mod sender;
 
 use super::{Application, functions};
+use crate::hops::Hops;
 use continuum_config::{
     ApplicationConfig, ApplicationKind, Benchmark, Config, Findings, FunctionLoad,
     ImageClassification,
@@ -12,6 +15,7 @@ use continuum_model::{
     BROKER_PORT, Clocks, Mode, NodePlan, NodeRun, Phase, Plan, Report, Role, RunPlan, Tier,
 };
 use continuum_workload_core::spec::{Combined, Load, Publisher, Role as Does, RunSpec, Subscriber};
+use sender::Sender;
 
 /// After the last photo, so long for an answer that is still under way, and for each one after it.
 const GRACE_S: f64 = 120.0;
@@ -219,5 +223,17 @@ impl Application for ImageClassification {
             warm_up_s: self.warm_up_s,
         };
         report::report(plan, asked, runs, clocks)
+    }
+
+    fn predict(
+        &self,
+        report: &mut Report,
+        plan: &Plan,
+        runs: &[NodeRun],
+        clocks: &Clocks,
+        hops: &Hops,
+    ) {
+        let senders = Sender::all(plan.mode, runs, clocks, self.warm_up_s);
+        prediction::add(report, &senders, clocks, hops);
     }
 }

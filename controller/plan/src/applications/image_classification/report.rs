@@ -1,12 +1,16 @@
 //! Results of `image_classification`.
 
+mod counts;
+mod overload;
+mod stages;
+
 use continuum_model::{
     Cell, Clocks, EndpointTime, Mode, NodeClock, NodeRun, Phase, PhotoTimes, Plan, Report, Table,
-    UnixTime, Way, clock_offset, is_classified, is_warm_up, stages_ns,
+    UnixTime, clock_offset, is_classified,
 };
 use continuum_workload_core::{
     photo_sample::Sample,
-    stats::{LatencyHistogram, mean, round_to, upstream_trimmed},
+    stats::{mean, round_to, upstream_trimmed},
 };
 use std::collections::HashMap;
 
@@ -77,14 +81,7 @@ pub(crate) fn report(plan: &Plan, asked: Asked, runs: &[NodeRun], clocks: &Clock
         let table = endpoint_table(&mut report, &endpoints);
         report.tables.push(table);
     }
-    stages(
-        &mut report,
-        plan.mode,
-        runs,
-        &endpoints,
-        clocks,
-        asked.warm_up_s,
-    );
+    stages::add(&mut report, plan.mode, runs, clocks, asked.warm_up_s);
     counts::add(&mut report, asked.photos, runs, &endpoints);
     overload::add(&mut report, runs);
     report
@@ -161,9 +158,6 @@ fn worker_table(
     }
     table
 }
-
-mod counts;
-mod overload;
 
 fn latencies(samples: &[Sample]) -> Vec<f64> {
     samples
@@ -256,71 +250,6 @@ fn alone_table(report: &mut Report, endpoints: &[&NodeRun]) -> Table {
         ]);
     }
     table
-}
-
-/// Where time went: generate · uplink · queue · decode · infer · downlink. The one-way times use the measured
-/// difference of two clocks; end to end is by one clock.
-fn stages(
-    report: &mut Report,
-    mode: Mode,
-    runs: &[NodeRun],
-    endpoints: &[&NodeRun],
-    clocks: &Clocks,
-    warm_up_s: f64,
-) {
-    let mut left_out = 0;
-    let mut histograms: HashMap<&str, LatencyHistogram> = HashMap::new();
-    let mut worst_error_ns = 0;
-    for run in endpoints {
-        let worker = runs
-            .iter()
-            .filter(|r| r.plan.phase == Phase::Worker)
-            .nth(run.plan.connected_to.unwrap_or_default());
-        let endpoint = clock_offset(clocks, &run.plan.node);
-        let way = match worker {
-            _ if mode == Mode::Endpoint => Way::Alone,
-            None => Way::Function,
-            Some(worker) => Way::Worker {
-                worker: clock_offset(clocks, &worker.plan.node),
-                endpoint,
-            },
-        };
-        let due = run.samples.iter().map(|s| PhotoTimes::from(s).due);
-        let begun = due.min().unwrap_or_default();
-        for sample in run.samples.iter().filter(|s| is_classified(s)) {
-            if is_warm_up(sample, begun, warm_up_s) {
-                left_out += 1;
-                continue;
-            }
-            if let Way::Worker { worker, endpoint } = way {
-                worst_error_ns = worst_error_ns.max(worker.error_ns + endpoint.error_ns);
-            }
-            for (name, ns) in stages_ns(sample, way) {
-                histograms.entry(name).or_default().record_ns(ns);
-            }
-        }
-    }
-    if left_out > 0 {
-        report.notes.push(format!(
-            "the first {warm_up_s} s are warm-up: {left_out} photos that were due then count in no percentile; tables of \
-             upstream's have them"
-        ));
-    }
-    if worst_error_ns > 0 {
-        report.notes.push(format!(
-            "uplink, downlink and delay compare two clocks, whose difference is known to ± {:.2} ms",
-            ms(worst_error_ns)
-        ));
-        for stage in ["2_uplink", "6_downlink"] {
-            let error_ms = ms(worst_error_ns);
-            report.stage_errors_ms.insert(stage.to_owned(), error_ms);
-        }
-    }
-    for (name, histogram) in histograms {
-        if let Some(percentiles) = histogram.percentiles() {
-            report.stages.insert(name.to_owned(), percentiles);
-        }
-    }
 }
 
 #[cfg(test)]

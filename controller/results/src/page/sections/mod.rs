@@ -3,6 +3,7 @@
 mod events;
 mod latency;
 mod nodes;
+mod prediction;
 mod provenance;
 mod tables;
 mod validity;
@@ -18,6 +19,7 @@ type Build = fn(&RunFiles) -> Result<Option<Section>, Error>;
 pub(super) const ALL: &[Build] = &[
     validity::section,
     latency::section,
+    prediction::section,
     tables::section,
     verification::section,
     nodes::section,

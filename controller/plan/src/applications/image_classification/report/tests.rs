@@ -136,6 +136,27 @@ fn a_run_is_split_into_its_stages_whatever_the_clocks_say() {
 }
 
 #[test]
+fn stages_that_do_not_add_up_within_the_clocks_error_are_told() {
+    let notes = |early_ns: i64| {
+        let mut samples: Vec<Sample> = (0..4).map(|id| sample(id, 0)).collect();
+        // It is there before it was sent.
+        samples[2].stages.received_unix_ns = samples[2].sent_ns - early_ns;
+        let report = report_of(samples, |_| {}, 0);
+        let notes = report.notes.into_iter();
+        notes.filter(|n| n.contains("add up")).collect::<String>()
+    };
+    assert_eq!(notes(0), "");
+    assert_eq!(notes(MS / 10), "");
+    let told = notes(5 * MS);
+    for part in [
+        "of 1 of 4 photos by more than the ± 0.20 ms",
+        "at worst by 5.00 ms (photo 2 of endpoint0)",
+    ] {
+        assert!(told.contains(part), "no {part} in {told}");
+    }
+}
+
+#[test]
 fn unmeasured_clocks_are_told() {
     let report = report_of((0..4).map(|id| sample(id, -700 * MS)).collect(), |_| {}, 0);
     assert!(
