@@ -58,8 +58,9 @@ test-torch: build
 	$(CTL) image cargo -- test $(TORCH)
 
 # Ratios against a floor of the same run: the network beside a matrix product of as much work, a message through the
-# broker beside one through a plain socket.
+# broker beside one through a plain socket, recording a sample beside writing it.
 bench: build
+	cargo test --release --locked -p continuum-results --test cost -- --ignored --nocapture recording_a_sample
 	cargo test --release --locked -p continuum-agent --test bench_broker -- --ignored --nocapture
 	cargo test --locked -p continuum-tests --test bundle -- --nocapture the_bundle_loads_only_its_own_libraries
 

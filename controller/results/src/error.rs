@@ -20,6 +20,11 @@ pub enum ResultsError {
         path: PathBuf,
         source: serde_json::Error,
     },
+    #[error("read the search in `{}`", path.display())]
+    RateSearch {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("read `{}` as a result", path.display())]
     Result {
         path: PathBuf,

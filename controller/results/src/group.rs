@@ -1,6 +1,7 @@
 //! Runs that were made alike.
 
 use crate::{
+    rate_search::RATE_FILE,
     read::{RunFiles, directory_name, is_result},
     sweep::SWEEP_FILE,
 };
@@ -59,11 +60,15 @@ fn slice(run: &RunFiles, stage: &str, number: usize) -> Vec<f64> {
 impl Group {
     /// A result directory, or a directory of such.
     pub(crate) fn read(dir: &Path) -> Result<Self, Error> {
-        if dir.join(SWEEP_FILE).is_file() {
-            return Err(Error::Words {
-                doing: format!("take `{}` for runs of one thing", dir.display()),
-                why: "it is a sweep, whose runs differ; name two of the directories in it".into(),
-            });
+        for (file, what) in [(SWEEP_FILE, "sweep"), (RATE_FILE, "search")] {
+            if dir.join(file).is_file() {
+                return Err(Error::Words {
+                    doing: format!("take `{}` for runs of one thing", dir.display()),
+                    why: format!(
+                        "it is a {what}, whose runs differ; name two of the directories in it"
+                    ),
+                });
+            }
         }
         let dirs = if is_result(dir) {
             vec![dir.to_owned()]

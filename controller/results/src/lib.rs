@@ -11,6 +11,7 @@
 //! compare/      groups beside each other
 //! summary       one group over its runs
 //! sweep         a matrix of runs
+//! rate_search   runs at one rate after the other, towards a bound
 //! archive       a result directory as one file
 //! report        the files that a report is
 //! whole         files that are whole or not there
@@ -26,6 +27,7 @@ mod figures;
 mod flat;
 mod group;
 mod page;
+mod rate_search;
 mod read;
 mod report;
 mod statistics;
@@ -36,6 +38,7 @@ mod whole;
 pub use archive::{pack, unpack};
 pub use compare::{Comparison, Setting};
 pub use page::PAGE_FILE;
+pub use rate_search::{Next, Percentile, RATE_FILE, RateGoal, RateSearch, Trial};
 pub use read::{RESULT_FILE, RESULT_SCHEMA_VERSION, check, directory_name, is_result};
 pub use report::{write_figures, write_page};
 pub use summary::{SUMMARY_FILE, Summary};

@@ -5,6 +5,7 @@ mod page;
 use crate::{
     data_table::{NONE, optional},
     error::ResultsError,
+    figures::Named,
     page::PAGE_FILE,
     read::{ResultFile, StageRow, is_result},
     whole::write_whole,
@@ -207,6 +208,11 @@ impl Sweep {
         });
         let rest = ["answered", "p50 (ms)", "p95 (ms)", "p99 (ms)", "validity"];
         keys.chain(rest.map(str::to_owned)).collect()
+    }
+
+    /// The figure of what is done.
+    pub(crate) fn figure(&self, dir: &Path) -> Result<Option<Named>, Error> {
+        page::figure(self, &self.outcomes(dir)?)
     }
 
     /// Rows of the table of what is done; percentiles are of the latency from due.

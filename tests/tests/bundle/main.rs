@@ -46,6 +46,7 @@ fn main() {
         ),
         trial("repeated_runs_have_a_summary", series::repeated_runs, usual),
         trial("a_sweep_goes_on_where_it_was", series::sweep, usual),
+        trial("the_highest_rate_is_searched", series::rate, usual),
         trial("a_result_is_carried_and_run_again", series::archive, usual),
         trial("agents_are_debugged_over_grpc", runs::debugging, usual),
         trial(

@@ -83,6 +83,63 @@ pub(crate) fn sweep() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Rates are tried on one deployment until the answer is known; what is there already is not run again.
+pub(crate) fn rate() -> anyhow::Result<()> {
+    let fixture = Fixture::new()?;
+    let ctl = &fixture.ctl;
+    let dir = fixture.results("rate");
+    let to = dir.display().to_string();
+    // Whatever this machine can do, a minute is enough for a photo and a microsecond is not.
+    let search = |bound: &str, to: &str| {
+        let mut words = vec![
+            "rate",
+            "examples/local.toml",
+            bound,
+            "--most",
+            "4",
+            "--results",
+            to,
+        ];
+        for set in [
+            "infrastructure.endpoint.nodes=1",
+            "benchmark.frequency=2",
+            "benchmark.duration_s=2",
+        ] {
+            words.extend(["--set", set]);
+        }
+        words.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = |words: &[String]| {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        ctl.json(0, &words)
+    };
+    let rates = |object: &serde_json::Value| {
+        let trials = object["search"]["trials"].as_array().into_iter().flatten();
+        trials
+            .filter_map(|trial| trial["rate_hz"].as_f64())
+            .collect::<Vec<_>>()
+    };
+    let words = search("--p50-below=60s", &to);
+    let high = run(&words)?;
+    ensure!(rates(&high) == [2.0, 4.0], "{high}");
+    ensure!(runs(&dir)?.len() == 2, "{:?}", runs(&dir)?);
+    ensure!(dir.join("report.html").is_file(), "no page of the search");
+    ensure!(rates(&run(&words)?) == [2.0, 4.0], "it was searched again");
+    ensure!(runs(&dir)?.len() == 2, "{:?}", runs(&dir)?);
+    let low = fixture.results("low").display().to_string();
+    let low = run(&search("--p50-below=0.001ms", &low))?;
+    ensure!(rates(&low) == [2.0, 1.0], "{low}");
+    ensure!(
+        ctl.expect(0, &["list"])?.contains("no deployments"),
+        "something is still up"
+    );
+    let short = search("--p99-below=1s", &to);
+    let short: Vec<&str> = short.iter().map(String::as_str).collect();
+    let why = ctl.refused(5, &short)?;
+    ensure!(why.contains("p99 takes 1000"), "{why}");
+    Ok(())
+}
+
 /// A result goes into an archive, and the same run is made again from nothing else.
 pub(crate) fn archive() -> anyhow::Result<()> {
     let fixture = Fixture::new()?;

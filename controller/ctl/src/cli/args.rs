@@ -3,7 +3,7 @@
 use super::{
     agent::AgentAction, artifact::ArtifactAction, config::ConfigAction, functions::FunctionsAction,
     grafana::GrafanaAction, image::ImageAction, logs::LogSource, network::NetworkAction,
-    output::Format, verify::Verify,
+    output::Format, rate::SearchArguments, verify::Verify,
 };
 use clap::{Args, Parser, Subcommand};
 use continuum_provider::Allow;
@@ -183,6 +183,21 @@ pub(crate) enum Command {
         /// Where its results go, and are looked for when it goes on; `results/sweep_NAME` when none is given
         #[arg(long)]
         results: Option<PathBuf>,
+        #[command(flatten)]
+        allow: AllowArguments,
+        /// Measure, before and after each run, whether links and machines are what was asked for
+        #[arg(long, value_enum, default_value_t, env = "CONTINUUM_VERIFY")]
+        verify: Verify,
+    },
+    /// Find the highest rate whose latency stays below a bound, by runs on one deployment
+    #[command(
+        after_help = "Begins at benchmark.frequency. A deployment that is up is used and stays; otherwise it is made and removed. The same command goes on where it was interrupted.\nExamples:\n  continuum-ctl rate lab.toml --p99-below 500ms\n  continuum-ctl rate lab --p95-below 1.5s --precision 2 --set benchmark.duration_s=120"
+    )]
+    Rate {
+        /// Config file, or the name of a deployment
+        config: String,
+        #[command(flatten)]
+        search: SearchArguments,
         #[command(flatten)]
         allow: AllowArguments,
         /// Measure, before and after each run, whether links and machines are what was asked for
@@ -419,6 +434,7 @@ impl Command {
                 | Self::Down { .. }
                 | Self::Run { .. }
                 | Self::Sweep { .. }
+                | Self::Rate { .. }
                 | Self::Config { .. }
                 | Self::ChooseProvider { .. }
                 | Self::Doctor { .. }

@@ -20,6 +20,7 @@ mod namespace;
 mod network;
 pub(crate) mod nodes;
 mod output;
+mod rate;
 mod repeat;
 mod report;
 mod show_bench;
@@ -297,6 +298,15 @@ async fn with_context(
         } => {
             let (given, allow, mode) = (Given::new(&config, set), allow.into(), verify.into());
             sweep::sweep(context, output, given, &vary, results, allow, mode).await
+        }
+        Command::Rate {
+            config,
+            search,
+            allow,
+            verify,
+        } => {
+            let (given, allow, mode) = (Given::new(&config, set), allow.into(), verify.into());
+            rate::rate(context, output, given, search, allow, mode).await
         }
         Command::Repeat {
             archive,

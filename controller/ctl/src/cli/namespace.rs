@@ -41,7 +41,8 @@ fn subject<'a>(command: &'a Command, entered: &'a Entered) -> Option<(&'a str, b
             ..
         }
         | Command::Run { config, .. }
-        | Command::Sweep { config, .. } => Some((config, true)),
+        | Command::Sweep { config, .. }
+        | Command::Rate { config, .. } => Some((config, true)),
         Command::Bench { config, .. } => Some((config, false)),
         Command::Ssh { name, .. }
         | Command::Logs { name, .. }

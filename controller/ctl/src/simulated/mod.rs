@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! interrupts, losses, ┐
-//! sabotage,           ┤                                     ┌─ provider ─┐
+//! sabotage, rates,    ┤                                     ┌─ provider ─┐
 //! applications ───────┤                                     │            │
 //! generator ──────────┴─> simulation ───────> deploy, bench ┴─ agent ────┴─> world: machines, links, runs, faults, calls
 //!  a seed, what must hold  commands, and what stops them
@@ -20,6 +20,7 @@ mod losses;
 mod machine;
 mod measure;
 mod provider;
+mod rates;
 mod runs;
 mod sabotage;
 mod scatter;

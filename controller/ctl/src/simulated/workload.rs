@@ -11,7 +11,7 @@ use continuum_workload_core::{
 use std::time::Duration;
 
 const READY_AFTER: Duration = Duration::from_millis(300);
-/// From a photo to its answer, beyond what links take.
+/// From a photo that nobody waits before to its answer, beyond what links take. Each endpoint has a classifier of its own.
 const WORK: Duration = Duration::from_millis(40);
 const SILENT: &str = "its controller was silent";
 const MS: i64 = 1_000_000;
@@ -31,6 +31,8 @@ pub(super) struct Run {
     pub(super) samples: Vec<Sample>,
     is_ready: bool,
     said: u64,
+    /// When its photos before the next are done.
+    busy_until: ControllerTime,
     /// Lines of its file that are gone.
     pub(super) lost_lines: usize,
 }
@@ -71,6 +73,7 @@ impl Run {
             samples: Vec::new(),
             is_ready: false,
             said: 0,
+            busy_until: ControllerTime::default(),
             lost_lines: 0,
         }
     }
@@ -178,19 +181,22 @@ impl Run {
                 sent
             };
             let received = sent.plus_ns(one_way_ns);
-            let work_ns = WORK.as_nanos() as i64;
-            let by_worker = |after_ns: i64| {
-                let at: NodeTime = environment.worker_clock.to_node(received.plus_ns(after_ns));
+            let by_worker = |at: ControllerTime| {
+                let at: NodeTime = environment.worker_clock.to_node(at);
                 at.unix_ns()
             };
+            let dequeued = received.plus_ns(MS).max(self.busy_until);
+            let classified = dequeued.plus_ns(WORK.as_nanos() as i64 - MS);
+            let replied = classified.plus_ns(MS);
+            self.busy_until = replied;
             sample.stages = WorkerStages {
-                received_unix_ns: by_worker(0),
-                dequeued_unix_ns: by_worker(MS),
-                decoded_unix_ns: by_worker(6 * MS),
-                classified_unix_ns: by_worker(work_ns),
-                replied_unix_ns: by_worker(work_ns + MS),
+                received_unix_ns: by_worker(received),
+                dequeued_unix_ns: by_worker(dequeued),
+                decoded_unix_ns: by_worker(dequeued.plus_ns(5 * MS)),
+                classified_unix_ns: by_worker(classified),
+                replied_unix_ns: by_worker(replied),
             };
-            let answered = received.plus_ns(work_ns + MS + one_way_ns);
+            let answered = replied.plus_ns(one_way_ns);
             let answered: NodeTime = environment.clock.to_node(answered);
             sample.answered_ns = answered.unix_ns();
             (sample.class, sample.probability) = (281, 0.5);

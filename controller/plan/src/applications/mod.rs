@@ -23,7 +23,7 @@ pub use functions::{
     report::{add as add_function_table, add_starts as add_start_table},
 };
 
-pub use image_classification::slow_link;
+pub use image_classification::{PhotoLoad, slow_link};
 
 /// Samples by node, each by its node's clock.
 pub type Samples<'a> = BTreeMap<&'a str, &'a [MetricsSample]>;

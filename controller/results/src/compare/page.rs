@@ -5,7 +5,7 @@ use crate::{
     chart::{Axis, Chart, DrawError, MARK, PIXEL, colour, line},
     data_table::DataTable,
     error::ResultsError,
-    figures::Drawn,
+    figures::{Drawn, Named},
     page::{Badge, List, Page, PageFigure, Section},
 };
 use continuum_host::error::Error;
@@ -93,7 +93,11 @@ impl Comparison {
         if !shown.is_empty() {
             let drawn = draw(&shown, self.names.len());
             let drawn = drawn.map_err(ResultsError::figure("differences"))?;
-            figures.push(PageFigure::new("differences", "Difference by stage", drawn));
+            figures.push(PageFigure::from(Named {
+                name: "differences",
+                title: "Difference by stage",
+                drawn,
+            }));
         }
         let mut settings = DataTable::new(
             "What they were made with, as far as it differs",

@@ -12,8 +12,10 @@ mod time_split;
 use crate::{
     chart::{Axis, DrawError},
     data_table::DataTable,
+    error::ResultsError,
     read::RunFiles,
 };
+use continuum_host::error::Error;
 use continuum_workload_core::stats::quantile;
 
 /// A figure that can be drawn of a run.
@@ -33,6 +35,27 @@ pub(crate) struct Drawn {
     /// What one sees, in words.
     pub(crate) caption: String,
     pub(crate) table: DataTable,
+}
+
+/// A figure with its names.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// Of its file, without ending.
+    pub(crate) name: &'static str,
+    /// What it shows, as a heading.
+    pub(crate) title: &'static str,
+    pub(crate) drawn: Drawn,
+}
+
+/// Those of a list that a run has data for.
+pub(crate) fn drawn(list: &[&dyn Figure], run: &RunFiles) -> Result<Vec<Named>, Error> {
+    let mut all = Vec::new();
+    for figure in list {
+        let (name, title) = (figure.name(), figure.title());
+        let drawn = figure.draw(run).map_err(ResultsError::figure(name))?;
+        all.extend(drawn.map(|drawn| Named { name, title, drawn }));
+    }
+    Ok(all)
 }
 
 /// A tail that is so many times as long as the median hides everything else on a linear axis.

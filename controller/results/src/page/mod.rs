@@ -3,7 +3,7 @@
 pub(crate) mod run;
 mod sections;
 
-use crate::{data_table::DataTable, error::ResultsError, figures::Drawn};
+use crate::{data_table::DataTable, error::ResultsError, figures::Named};
 use continuum_host::error::Error;
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
@@ -67,15 +67,16 @@ pub(crate) struct PageFigure {
     table: DataTable,
 }
 
-impl PageFigure {
+impl From<Named> for PageFigure {
     /// The drawing gets its title as its name for who does not see it.
-    pub(crate) fn new(id: &'static str, title: &'static str, drawn: Drawn) -> Self {
-        let name = format!("<svg role=\"img\" aria-label=\"{title}\" ");
+    fn from(figure: Named) -> Self {
+        let Named { name, title, drawn } = figure;
+        let label = format!("<svg role=\"img\" aria-label=\"{title}\" ");
         Self {
-            id,
+            id: name,
             title,
             caption: drawn.caption,
-            svg: drawn.svg.replacen("<svg ", &name, 1),
+            svg: drawn.svg.replacen("<svg ", &label, 1),
             table: drawn.table,
         }
     }

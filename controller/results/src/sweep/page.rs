@@ -5,7 +5,7 @@ use crate::{
     chart::{Axis, Chart, DrawError, PIXEL, colour, line},
     data_table::{DataTable, number},
     error::ResultsError,
-    figures::Drawn,
+    figures::{Drawn, Named},
     page::{Badge, List, Page, PageFigure, Section},
 };
 use continuum_host::error::Error;
@@ -81,6 +81,19 @@ fn draw(key: &str, lines: &Lines) -> Result<Drawn, DrawError> {
     })
 }
 
+/// `None` where there is nothing to be drawn yet.
+pub(super) fn figure(sweep: &Sweep, outcomes: &[Outcome]) -> Result<Option<Named>, Error> {
+    let (Some(first), Some(lines)) = (sweep.variations.first(), lines(sweep, outcomes)) else {
+        return Ok(None);
+    };
+    let drawn = draw(&first.key, &lines).map_err(ResultsError::figure("the sweep"))?;
+    Ok(Some(Named {
+        name: "sweep",
+        title: "Latency by what was varied",
+        drawn,
+    }))
+}
+
 pub(super) fn page(
     sweep: &Sweep,
     outcomes: &[Outcome],
@@ -89,16 +102,7 @@ pub(super) fn page(
     let mut table = DataTable::new("Every run; percentiles are of the latency from due", &[]);
     table.columns = sweep.columns();
     table.rows = rows.to_vec();
-    let mut figures = Vec::new();
-    if let (Some(first), Some(lines)) = (sweep.variations.first(), lines(sweep, outcomes)) {
-        let drawn = draw(&first.key, &lines);
-        let drawn = drawn.map_err(ResultsError::figure("the sweep"))?;
-        figures.push(PageFigure::new(
-            "sweep",
-            "Latency by what was varied",
-            drawn,
-        ));
-    }
+    let figures = figure(sweep, outcomes)?.map(PageFigure::from);
     let invalid = outcomes
         .iter()
         .filter(|outcome| !outcome.result.invalid_reasons.is_empty());
@@ -138,7 +142,7 @@ pub(super) fn page(
             title: "Runs",
             lists,
             tables: vec![table],
-            figures,
+            figures: figures.into_iter().collect(),
             ..Section::default()
         }],
     })

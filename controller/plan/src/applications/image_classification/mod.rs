@@ -1,9 +1,12 @@
 //! `image_classification`: endpoints send photos to the worker they belong to, or classify themselves.
 
+mod photo_load;
 mod prediction;
 mod rate;
 mod report;
 mod sender;
+
+pub use photo_load::PhotoLoad;
 
 use super::{Application, functions};
 use crate::hops::Hops;

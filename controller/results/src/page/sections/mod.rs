@@ -10,7 +10,10 @@ mod validity;
 mod verification;
 
 use super::{List, PageFigure, Section};
-use crate::{error::ResultsError, figures::Figure, read::RunFiles};
+use crate::{
+    figures::{Figure, drawn},
+    read::RunFiles,
+};
 use continuum_host::error::Error;
 
 /// `None` where the run has nothing for it.
@@ -29,11 +32,8 @@ pub(super) const ALL: &[Build] = &[
 
 /// Those of the figures that the run has data for.
 fn figures(list: &[&dyn Figure], run: &RunFiles) -> Result<Vec<PageFigure>, Error> {
-    let mut drawn = Vec::new();
-    for figure in list {
-        let one = figure.draw(run);
-        let one = one.map_err(ResultsError::figure(figure.name()))?;
-        drawn.extend(one.map(|one| PageFigure::new(figure.name(), figure.title(), one)));
-    }
-    Ok(drawn)
+    Ok(drawn(list, run)?
+        .into_iter()
+        .map(PageFigure::from)
+        .collect())
 }
