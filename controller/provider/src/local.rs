@@ -1,8 +1,11 @@
 //! Provider `local`: agents as child processes on loopback addresses. No root, no machine, no emulated network.
 
 mod ports;
+mod processes;
 
-use super::{Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider};
+use super::{
+    Allow, Capabilities, CoresOfAProgram, Fitness, LimitReport, MachineState, NodeState, Provider,
+};
 use crate::error::ProviderError;
 use continuum_common::wait::Patience;
 use continuum_config::{Broker, Config, ProviderKind};
@@ -18,20 +21,16 @@ use continuum_model::{
 };
 use continuum_plan::verify::tolerances::{self, Tolerances};
 use ports::{is_open, taken_everywhere};
+use processes::{end, end_all, find_agents};
 use std::{
-    ffi::OsStr,
     net::Ipv4Addr,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-/// For an agent to end by itself, with its children.
-const STOP_DEADLINE: Duration = Duration::from_secs(8);
-/// From the start of an agent to its socket.
-const KILL_DEADLINE: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// From the start of an agent to its socket.
 const LISTEN_DEADLINE: Duration = Duration::from_secs(20);
 
 /// As many as one prefix holds.
@@ -75,61 +74,9 @@ fn node_dir(deployment: &Deployment, node: &str) -> PathBuf {
     deployment.dir().join("nodes").join(node)
 }
 
-/// Whether a command line is `… serve --config FILE`, and FILE lies below a directory.
-fn serves_below(command: &[u8], dir: &Path) -> bool {
-    let arguments: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
-    arguments.windows(3).any(|three| {
-        let [serve, config, file] = three else {
-            return false;
-        };
-        *serve == b"serve"
-            && *config == b"--config"
-            && Path::new(OsStr::from_bytes(file)).starts_with(dir)
-    })
-}
-
-/// Agents of a deployment by their command lines; the state directory's name is absolute and without links.
-fn find_agents(dir: &Path) -> Vec<(u32, u64)> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| {
-            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            serves_below(&command, dir).then(|| Some((pid, process::start_time(pid)?)))?
-        })
-        .collect()
-}
-
-async fn end(pid: u32, started: u64) {
-    use rustix::process::Signal;
-    for (signal, within) in [(Signal::TERM, STOP_DEADLINE), (Signal::KILL, KILL_DEADLINE)] {
-        process::signal(pid, started, signal);
-        if process::ends(pid, started, within).await {
-            return;
-        }
-    }
-}
-
 /// Whether somebody listens on an agent's port of a loopback address.
 async fn is_listening(address: Ipv4Addr) -> bool {
     is_open(address, AGENT_PORT).await
-}
-
-/// Ends agents side by side; one that does not go is an error.
-async fn end_all(agents: &[(u32, u64)]) -> Result<Vec<String>, Error> {
-    let ends = agents.iter().map(|(pid, started)| end(*pid, *started));
-    futures_util::future::join_all(ends).await;
-    let mut ended = Vec::new();
-    for (pid, started) in agents {
-        if process::is_alive(*pid, *started) {
-            let (what, pid) = ("agent", *pid);
-            return Err(ProviderError::Survivor { what, pid }.into());
-        }
-        ended.push(format!("agent process {pid}"));
-    }
-    Ok(ended)
 }
 
 impl Local {
@@ -170,6 +117,21 @@ impl Local {
             &[("pid", pid.to_string()), ("started", started.to_string())],
         )?;
         Ok((pid, started))
+    }
+
+    /// What a killed controller had just started did not have an agent's command line yet when it was looked for, and may
+    /// hold the address of the one that was started since. Whether there was one.
+    async fn end_unrecorded(deployment: &Deployment) -> bool {
+        let resources = deployment.resources().iter();
+        let recorded: Vec<(u32, u64)> = resources
+            .filter_map(|resource| Self::recorded(deployment, &resource.name))
+            .collect();
+        let mut found = find_agents(&deployment.dir().join("nodes"));
+        found.retain(|agent| !recorded.contains(agent));
+        for (pid, started) in &found {
+            end(*pid, *started).await;
+        }
+        !found.is_empty()
     }
 
     fn start(
@@ -225,6 +187,7 @@ impl Provider for Local {
             emulates_network: false,
             has_machines: false,
             needs_namespace: false,
+            cores_of_a_program: CoresOfAProgram::All,
             default_prefixes: Prefixes::new(127, 77),
         }
     }
@@ -339,6 +302,11 @@ impl Provider for Local {
             }
             Self::start_once(node, secrets, deployment, &bundle).await?;
         }
+        if Self::end_unrecorded(deployment).await {
+            for node in &plan.nodes {
+                Self::start_once(node, secrets, deployment, &bundle).await?;
+            }
+        }
         Ok(())
     }
 
@@ -430,24 +398,34 @@ impl Provider for Local {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use continuum_host::state::StateRoot;
 
-    #[test]
-    fn only_agents_of_that_very_directory() {
-        let command = b"/x/continuum-agent\0serve\0--config\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
-        let is_of = |dir: &str| serves_below(command, Path::new(dir));
-        assert!(is_of("/srv/st/deployments/lab/nodes"));
-        assert!(is_of("/srv/st/deployments/lab/nodes/edge0"));
-        for other in [
-            "/st/deployments/lab/nodes",
-            "/srv/st/deployments/la",
-            "/srv/st/deployments/lab/nodes/edge",
-        ] {
-            assert!(!is_of(other), "{other}");
-        }
-        let other = b"cat\0/srv/st/deployments/lab/nodes/edge0/agent.toml\0";
-        assert!(!serves_below(
-            other,
-            Path::new("/srv/st/deployments/lab/nodes")
-        ));
+    #[tokio::test]
+    async fn an_agent_that_no_record_knows_is_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = StateRoot::at(dir.path().join("state")).unwrap();
+        let mut deployment = Deployment::create(&root, "lab", "", "local", "").unwrap();
+        let start = |node: &str| {
+            let config = node_dir(&deployment, node).join("agent.toml");
+            let shell = ["-c", "sleep 60; true", "agent", "serve", "--config"];
+            let mut command = process::command("sh");
+            command.args(shell).arg(config).kill_on_drop(true);
+            command.spawn().unwrap()
+        };
+        let (own, mut other) = (start("edge0"), start("endpoint0"));
+        let pid = own.id().unwrap();
+        let started = process::start_time(pid).unwrap();
+        let record = [("pid", pid.to_string()), ("started", started.to_string())];
+        deployment.intend(ResourceKind::Process, "edge0").unwrap();
+        deployment
+            .confirm(ResourceKind::Process, "edge0", &record)
+            .unwrap();
+        assert!(Local::end_unrecorded(&deployment).await);
+        other.wait().await.unwrap();
+        assert!(
+            process::is_alive(pid, started),
+            "the recorded one ended too"
+        );
+        assert!(!Local::end_unrecorded(&deployment).await);
     }
 }
