@@ -15,6 +15,7 @@ mod fixture;
 mod floor;
 mod guest_disks;
 mod guest_faults;
+mod kubecontrol;
 mod kubeedge;
 mod kubeedge_faults;
 mod kubernetes;
@@ -154,6 +155,7 @@ fn tests() -> Vec<Test> {
         &openfaas::TESTS,
         &openfaas_suite::TESTS,
         &containers::TESTS,
+        &kubecontrol::TESTS,
         &cluster_long::TESTS,
         &benchmark::TESTS,
     ]
