@@ -18,7 +18,8 @@ use continuum_plan::{
     services::Service,
 };
 use continuum_provider::{
-    Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider, likely_prefix,
+    Allow, Capabilities, CoresOfAProgram, Fitness, LimitReport, MachineState, NodeState, Provider,
+    likely_prefix,
 };
 use continuum_workload_core::spec::{Role as Does, RunSpec, Sleep};
 
@@ -57,6 +58,7 @@ impl Provider for Paper {
             emulates_network: false,
             has_machines: true,
             needs_namespace: false,
+            cores_of_a_program: CoresOfAProgram::All,
             default_prefixes: Prefixes::new(10, 99),
         }
     }

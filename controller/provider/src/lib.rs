@@ -130,8 +130,17 @@ pub struct Capabilities {
     pub has_machines: bool,
     /// Ordinary users need a network namespace of the deployment's own for it.
     pub needs_namespace: bool,
+    /// On a node with several.
+    pub cores_of_a_program: CoresOfAProgram,
     /// The first numbers of addresses unless the config says otherwise.
     pub default_prefixes: Prefixes,
+}
+
+/// How many cores the threads of one program have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CoresOfAProgram {
+    All,
+    One,
 }
 
 #[async_trait::async_trait]

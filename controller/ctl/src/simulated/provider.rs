@@ -14,7 +14,7 @@ use continuum_model::{Acceleration, Facts, NodePlan, Plan, Prefix, Prefixes};
 use continuum_plan::verify::tolerances::{self, Tolerances};
 use continuum_provider::error::ProviderError;
 use continuum_provider::{
-    Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider,
+    Allow, Capabilities, CoresOfAProgram, Fitness, LimitReport, MachineState, NodeState, Provider,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -88,6 +88,7 @@ impl Provider for Simulated {
             emulates_network: true,
             has_machines: true,
             needs_namespace: false,
+            cores_of_a_program: CoresOfAProgram::All,
             default_prefixes: Prefixes::new(10, 77),
         }
     }

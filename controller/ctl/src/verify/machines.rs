@@ -9,6 +9,7 @@ use crate::session::Session;
 use continuum_agents::{Agent, Condition};
 use continuum_host::error::chain;
 use continuum_model::{Measured, Measurements, NodePlan, Quantity, Spread, Subject};
+use continuum_provider::CoresOfAProgram;
 use std::{collections::BTreeMap, sync::Arc};
 
 type Number = Result<Measured, String>;
@@ -29,10 +30,14 @@ pub(super) async fn processors(
             let cores = agent.processor(busy).await.map_err(|error| chain(&error))?;
             let shares: Vec<f64> = cores.iter().map(|core| core.work).collect();
             let spread = Spread::of(&shares).ok_or("its agent may use no core")?;
+            let share = match session.provider.capabilities().cores_of_a_program {
+                CoresOfAProgram::All => spread.mean,
+                CoresOfAProgram::One => of_one_program(&shares, node.quota),
+            };
             Ok(Measured {
                 samples: shares.len() as u32,
                 spread: Some(spread),
-                ..plain(spread.mean, busy.as_secs_f64())
+                ..plain(share, busy.as_secs_f64())
             })
         });
         let shares: Vec<Number> = futures_util::future::join_all(shares).await;
@@ -40,6 +45,13 @@ pub(super) async fn processors(
             found.insert((Subject::node(&node.name), Quantity::Processor), share);
         }
     }
+}
+
+/// What each core would give to programs of their own, by what all threads of one program were given together: a core, or
+/// less where the cores' shares are not one together.
+fn of_one_program(shares: &[f64], quota: f64) -> f64 {
+    let most = (quota * shares.len() as f64).min(1.0);
+    shares.iter().sum::<f64>() * quota / most
 }
 
 /// How fast disks with a limit are; a limit is what keeps them from disturbing each other.
@@ -108,5 +120,29 @@ pub(super) async fn kernels(
         let memory = memory.map(|bytes| plain(bytes as f64 / 1_048_576.0, 0.0));
         found.insert((subject.clone(), Quantity::Memory), memory);
         found.insert((subject, Quantity::Clock), offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_share_a_core_are_counted_together() {
+        let close = |shares: &[f64], quota, expected: f64| {
+            let share = of_one_program(shares, quota);
+            assert!(
+                (share - expected).abs() < 1e-9,
+                "{shares:?} of {quota}: {share}"
+            );
+        };
+        close(&[0.48, 0.5], 1.0, 0.98);
+        close(&[0.97], 1.0, 0.97);
+        // A quarter of each of two cores: half a core for the program.
+        close(&[0.25, 0.25], 0.25, 0.25);
+        // More than the one core that it may have is not seen.
+        close(&[0.5, 0.5], 0.5, 0.5);
+        // A quota that is not enforced is.
+        close(&[0.5, 0.5], 0.25, 0.5);
     }
 }

@@ -27,7 +27,7 @@ mod network;
 mod preflight;
 mod xml;
 
-use super::{Allow, Capabilities, Fitness, LimitReport, NodeState, Provider};
+use super::{Allow, Capabilities, CoresOfAProgram, Fitness, LimitReport, NodeState, Provider};
 use crate::error::ProviderError;
 use accelerator::Accelerator;
 use continuum_config::{AcceleratorChoice, Config, ProviderKind};
@@ -73,6 +73,7 @@ impl Provider for Qemu {
             emulates_network: true,
             has_machines: true,
             needs_namespace: false,
+            cores_of_a_program: CoresOfAProgram::All,
             default_prefixes: Prefixes::new(192, 168),
         }
     }

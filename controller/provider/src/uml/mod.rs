@@ -33,7 +33,8 @@ mod sandbox;
 pub mod supervisor;
 
 use super::{
-    Allow, Capabilities, Fitness, LimitReport, MachineState, NodeState, Provider, routes, seed,
+    Allow, Capabilities, CoresOfAProgram, Fitness, LimitReport, MachineState, NodeState, Provider,
+    routes, seed,
 };
 use continuum_config::{Config, ProviderKind};
 use continuum_host::{
@@ -91,6 +92,7 @@ impl Provider for Uml {
             emulates_network: true,
             has_machines: true,
             needs_namespace: true,
+            cores_of_a_program: CoresOfAProgram::One,
             default_prefixes: Prefixes::new(192, 168),
         }
     }

@@ -33,7 +33,7 @@ pub const UML: Tolerances = Tolerances {
         below: Off::new(0.2, 0.02),
         above: Off::new(0.1, 0.02),
         reason: "measured 0.91 to 0.98 of a core, and 0.40 to 0.51 of half of one: the controller, other guests' timers and the \
-                 host take some",
+                 host take some; of a node with several cores it is what one program gets, whose threads share a core",
     },
     processor_below_if_overcommitted: 0.5,
     disk: Tolerance {
