@@ -6,7 +6,9 @@ use super::{
 };
 use continuum_common::wait::Wait;
 use continuum_host::error::Error;
-use std::time::Duration;
+use k8s_openapi::serde::de::DeserializeOwned;
+use kube::{Api, Client, Resource, api::ListParams};
+use std::{fmt::Debug, time::Duration};
 
 /// An API server may be away for so long: it is restarted, and then goes on.
 const SILENCE: Duration = Duration::from_mins(3);
@@ -33,4 +35,25 @@ where
         };
         wait.again(why.to_string()).await?;
     }
+}
+
+/// Asks once.
+pub(super) async fn ask_once<T>(
+    asked: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Unanswered> {
+    match tokio::time::timeout(ASK_DEADLINE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(Unanswered::Api(Box::new(error))),
+        Err(_) => Err(Unanswered::Silent),
+    }
+}
+
+/// All there are of a kind.
+pub(super) async fn list_once<K>(client: &Client) -> Result<Vec<K>, Unanswered>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::all(client.clone());
+    let list = ask_once(api.list(&ListParams::default())).await?;
+    Ok(list.items)
 }

@@ -1,18 +1,15 @@
 //! A cluster at one moment: nodes, pods and what it has to say of them. For who looks on.
 
 use super::{
-    ASK_DEADLINE,
-    error::{ClusterError, Unanswered},
+    ask::{ask_once, list_once},
+    error::ClusterError,
     nodes,
     pod::{self, PodState},
 };
 use continuum_host::error::Error;
 use continuum_model::{ClusterEvent, ClusterLook, ClusterNode, NamespacePods, RunExit};
-use k8s_openapi::{
-    api::core::v1::{Event, Node, Pod},
-    serde::de::DeserializeOwned,
-};
-use kube::{Api, Client, Resource, api::ListParams};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use kube::Client;
 use std::collections::BTreeMap;
 
 /// More are found with `kubectl get events`.
@@ -26,26 +23,13 @@ const FUNCTION: &str = "faas_function";
 pub async fn look(client: &Client) -> Result<ClusterLook, Error> {
     let all = async {
         tokio::try_join!(
-            list::<Node>(client),
-            list::<Pod>(client),
-            list::<Event>(client)
+            list_once::<Node>(client),
+            list_once::<Pod>(client),
+            list_once::<Event>(client)
         )
     };
     let (nodes, pods, events) = all.await.map_err(ClusterError::Look)?;
     Ok(of(&nodes, &pods, events))
-}
-
-async fn list<K>(client: &Client) -> Result<Vec<K>, Unanswered>
-where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned,
-{
-    let api: Api<K> = Api::all(client.clone());
-    let parameters = ListParams::default();
-    match tokio::time::timeout(ASK_DEADLINE, api.list(&parameters)).await {
-        Ok(Ok(list)) => Ok(list.items),
-        Ok(Err(error)) => Err(Unanswered::Api(Box::new(error))),
-        Err(_) => Err(Unanswered::Silent),
-    }
 }
 
 fn of(nodes: &[Node], pods: &[Pod], events: Vec<Event>) -> ClusterLook {
@@ -169,16 +153,13 @@ pub async fn scrape(
         let request = request.map_err(kube::Error::HttpError)?;
         client.request_text(request).await
     };
-    let unanswered = match tokio::time::timeout(ASK_DEADLINE, asked).await {
-        Ok(Ok(text)) => return Ok(text),
-        Ok(Err(error)) => Unanswered::Api(Box::new(error)),
-        Err(_) => Unanswered::Silent,
-    };
-    Err(ClusterError::Scrape {
-        pod: format!("{namespace}/{pod}"),
-        source: unanswered,
-    }
-    .into())
+    let scraped = ask_once(asked)
+        .await
+        .map_err(|source| ClusterError::Scrape {
+            pod: format!("{namespace}/{pod}"),
+            source,
+        });
+    Ok(scraped?)
 }
 
 #[cfg(test)]

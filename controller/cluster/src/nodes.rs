@@ -1,9 +1,6 @@
 //! Which nodes of a cluster are ready, and why others are not.
 
-use super::{
-    ASK_DEADLINE,
-    error::{ClusterError, Unanswered},
-};
+use super::{ask::list_once, error::ClusterError};
 use continuum_common::wait::Wait;
 use continuum_host::{context::Context, error::Error};
 use continuum_model::{Plan, node_name};
@@ -48,17 +45,6 @@ fn unready(plan: &Plan, nodes: &[Node]) -> BTreeMap<String, String> {
         }
     }
     unready
-}
-
-/// All nodes, asked for once.
-async fn list_once(client: &Client) -> Result<Vec<Node>, Unanswered> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    let parameters = ListParams::default();
-    match tokio::time::timeout(ASK_DEADLINE, nodes.list(&parameters)).await {
-        Ok(Ok(list)) => Ok(list.items),
-        Ok(Err(error)) => Err(Unanswered::Api(Box::new(error))),
-        Err(_) => Err(Unanswered::Silent),
-    }
 }
 
 /// All nodes, asked for until there is an answer.

@@ -15,13 +15,9 @@ pub enum ResultsError {
     Page(#[from] minijinja::Error),
     #[error("unpack `{}`: {why}", path.display())]
     Archive { path: PathBuf, why: &'static str },
-    #[error("read the sweep in `{}`", path.display())]
-    Sweep {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
-    #[error("read the search in `{}`", path.display())]
-    RateSearch {
+    #[error("read the {name} in `{}`", path.display())]
+    Series {
+        name: &'static str,
         path: PathBuf,
         source: serde_json::Error,
     },

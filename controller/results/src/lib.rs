@@ -14,6 +14,7 @@
 //! rate_search   runs at one rate after the other, towards a bound
 //! archive       a result directory as one file
 //! report        the files that a report is
+//! series        what a command of several runs has done, to go on from
 //! whole         files that are whole or not there
 //! ```
 //! Nothing here asks a node or knows a deployment: a report can be made again from its directory on any machine.
@@ -30,6 +31,7 @@ mod page;
 mod rate_search;
 mod read;
 mod report;
+mod series;
 mod statistics;
 mod summary;
 mod sweep;
@@ -41,6 +43,7 @@ pub use page::PAGE_FILE;
 pub use rate_search::{Next, Percentile, RATE_FILE, RateGoal, RateSearch, Trial};
 pub use read::{RESULT_FILE, RESULT_SCHEMA_VERSION, check, directory_name, is_result};
 pub use report::{write_figures, write_page};
+pub use series::Series;
 pub use summary::{SUMMARY_FILE, Summary};
 pub use sweep::{Outcome, Point, SWEEP_FILE, Sweep, Variation};
 pub use whole::write_whole;

@@ -13,9 +13,9 @@ pub use percentile::Percentile;
 
 use crate::{
     data_table::{number, optional},
-    error::ResultsError,
     figures::Named,
     page::PAGE_FILE,
+    series::Series,
     whole::write_whole,
 };
 use continuum_host::error::Error;
@@ -94,6 +94,16 @@ fn round(rate_hz: f64) -> f64 {
     (rate_hz * factor).round() / factor
 }
 
+impl Series for RateSearch {
+    const FILE: &'static str = RATE_FILE;
+    const NAME: &'static str = "search";
+    const OTHER: &'static str = "another config, bound or precision";
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.schema, &self.config, &self.goal) == (other.schema, &other.config, &other.goal)
+    }
+}
+
 impl RateSearch {
     /// Of a config as text, with nothing tried.
     pub fn new(config: &str, goal: RateGoal) -> Self {
@@ -103,41 +113,6 @@ impl RateSearch {
             goal,
             trials: Vec::new(),
         }
-    }
-
-    /// The search of a directory; `None` where none was begun.
-    pub fn read(dir: &Path) -> Result<Option<Self>, Error> {
-        let path = dir.join(RATE_FILE);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                let search = serde_json::from_str(&text).map(Some);
-                search.map_err(|source| ResultsError::RateSearch { path, source }.into())
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::file("read", path)(error)),
-        }
-    }
-
-    /// This search, or the same one with what a directory says was tried. Another one is refused: its trials say nothing here.
-    pub fn resume(self, dir: &Path) -> Result<Self, Error> {
-        let Some(there) = Self::read(dir)? else {
-            return Ok(self);
-        };
-        let is_same =
-            there.schema == self.schema && there.config == self.config && there.goal == self.goal;
-        if !is_same {
-            return Err(Error::Words {
-                doing: format!("go on with the search in `{}`", dir.display()),
-                why: "it was begun with another config, bound or precision; give this one another --results".into(),
-            });
-        }
-        Ok(there)
-    }
-
-    /// Writes down what was tried.
-    pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(self).map_err(Error::encode("the search"))?;
-        write_whole(&dir.join(RATE_FILE), &text)
     }
 
     /// By what was tried until now.

@@ -5,6 +5,7 @@ use crate::{
     page::{PAGE_FILE, run},
     rate_search::RateSearch,
     read::{RunFiles, is_result},
+    series::Series,
     summary::Summary,
     sweep::Sweep,
     whole::write_whole,

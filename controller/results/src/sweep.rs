@@ -4,10 +4,10 @@ mod page;
 
 use crate::{
     data_table::{NONE, optional},
-    error::ResultsError,
     figures::Named,
     page::PAGE_FILE,
     read::{ResultFile, StageRow, is_result},
+    series::Series,
     whole::write_whole,
 };
 use continuum_host::error::Error;
@@ -107,6 +107,26 @@ fn combinations(variations: &[Variation]) -> Vec<Vec<String>> {
         })
 }
 
+impl Series for Sweep {
+    const FILE: &'static str = SWEEP_FILE;
+    const NAME: &'static str = "sweep";
+    const OTHER: &'static str = "another config or other --vary";
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.schema, &self.config, &self.variations)
+            == (other.schema, &other.config, &other.variations)
+    }
+
+    /// A point whose result is gone is not done.
+    fn forget_removed(&mut self, dir: &Path) {
+        for point in &mut self.points {
+            point
+                .result
+                .take_if(|result| !is_result(&dir.join(&*result)));
+        }
+    }
+}
+
 impl Sweep {
     /// Of a config as text, without any point done.
     pub fn new(config: &str, variations: Vec<Variation>) -> Self {
@@ -122,48 +142,6 @@ impl Sweep {
                 .collect(),
             variations,
         }
-    }
-
-    /// The sweep of a directory; `None` where none was begun. A point whose result somebody has removed is not done.
-    pub fn read(dir: &Path) -> Result<Option<Self>, Error> {
-        let path = dir.join(SWEEP_FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::file("read", path)(error)),
-        };
-        let mut sweep: Self =
-            serde_json::from_str(&text).map_err(|source| ResultsError::Sweep { path, source })?;
-        for point in &mut sweep.points {
-            point
-                .result
-                .take_if(|result| !is_result(&dir.join(&*result)));
-        }
-        Ok(Some(sweep))
-    }
-
-    /// This sweep, or the same one with what a directory says is done. One of something else is refused: its points would be mixed
-    /// with these.
-    pub fn resume(self, dir: &Path) -> Result<Self, Error> {
-        let Some(there) = Self::read(dir)? else {
-            return Ok(self);
-        };
-        let is_same = there.schema == self.schema
-            && there.config == self.config
-            && there.variations == self.variations;
-        if !is_same {
-            return Err(Error::Words {
-                doing: format!("go on with the sweep in `{}`", dir.display()),
-                why: "it was begun with another config or other --vary; give this one another --results".into(),
-            });
-        }
-        Ok(there)
-    }
-
-    /// Writes down what is done.
-    pub fn save(&self, dir: &Path) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(self).map_err(Error::encode("the sweep"))?;
-        write_whole(&dir.join(SWEEP_FILE), &text)
     }
 
     /// What `--set` would say for a point.

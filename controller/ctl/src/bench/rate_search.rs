@@ -5,7 +5,7 @@ use continuum_config::Config;
 use continuum_host::{context::Context, error::Error, progress::note};
 use continuum_model::{END_TO_END, Report, Validity, VerifyMode};
 use continuum_plan::applications::PhotoLoad;
-use continuum_results::{Next, Percentile, RateGoal, RateSearch, Trial};
+use continuum_results::{Next, Percentile, RateGoal, RateSearch, Series, Trial};
 use std::path::Path;
 
 /// What a user asks for.

@@ -5,6 +5,7 @@ use super::{
     grafana::GrafanaAction, image::ImageAction, logs::LogSource, network::NetworkAction,
     output::Format, rate::SearchArguments, verify::Verify,
 };
+use crate::observability::targets;
 use clap::{Args, Parser, Subcommand};
 use continuum_provider::Allow;
 use std::{
@@ -79,14 +80,11 @@ pub(crate) struct PageArguments {
         long,
         value_name = "ADDRESS",
         num_args = 0..=1,
-        default_missing_value = DASHBOARD_ADDRESS,
+        default_missing_value = targets::DASHBOARD,
         value_parser = page_address
     )]
     pub(crate) dashboard: Option<SocketAddr>,
 }
-
-/// Where browsers look for the dashboard when nothing else is said.
-const DASHBOARD_ADDRESS: &str = "127.0.0.1:3000";
 
 /// The word behind `--dashboard` may have been meant for the config.
 fn page_address(word: &str) -> Result<SocketAddr, String> {
@@ -225,7 +223,7 @@ pub(crate) enum Command {
         /// Name of the deployment; none = the only one
         name: Option<String>,
         /// Where browsers find it
-        #[arg(long, default_value = DASHBOARD_ADDRESS)]
+        #[arg(long, default_value = targets::DASHBOARD)]
         address: SocketAddr,
         /// Let in only who has the printed address
         #[arg(long)]

@@ -101,7 +101,7 @@ pub(super) async fn run(
     let deployment = LiveDeployment::open(context, name, results)?;
     let (_, config, plan) = session::open(context, name)?;
     // The page is there for people, whether or not a Prometheus finds it.
-    if let Err(error) = targets::write(&context.root, &config, &plan, address) {
+    if let Err(error) = targets::write(&context.root, &config, &plan, &address.to_string()) {
         note(&format!("warning: failed to {}", chain(&error)));
     }
     let feed = Feed::start(Arc::new(deployment), &context.cancel);

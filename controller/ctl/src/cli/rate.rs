@@ -14,7 +14,7 @@ use continuum_config::{Config, to_toml};
 use continuum_host::{context::Context, error::Error, progress::note, state::Deployment};
 use continuum_model::VerifyMode;
 use continuum_provider::Allow;
-use continuum_results::{Next, Percentile, RateSearch};
+use continuum_results::{Next, Percentile, RateSearch, Series};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

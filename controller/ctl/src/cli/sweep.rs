@@ -13,7 +13,7 @@ use continuum_config::{Config, to_toml};
 use continuum_host::{context::Context, error::Error, progress::note};
 use continuum_model::VerifyMode;
 use continuum_provider::Allow;
-use continuum_results::{SWEEP_FILE, Sweep, Variation};
+use continuum_results::{SWEEP_FILE, Series, Sweep, Variation};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

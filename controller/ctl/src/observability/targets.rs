@@ -6,14 +6,10 @@ use continuum_config::{Config, Observability};
 use continuum_host::{error::Error, state::StateRoot};
 use continuum_model::{Plan, is_name};
 use serde_json::{Value, json};
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    os::unix::fs::DirBuilderExt,
-    path::PathBuf,
-};
+use std::{os::unix::fs::DirBuilderExt, path::PathBuf};
 
 /// Where the figures of nodes and runs are told, unless the dashboard says another address.
-pub(crate) const DASHBOARD: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000);
+pub(crate) const DASHBOARD: &str = "127.0.0.1:3000";
 
 /// Where it lies. Beside the deployment's own directory, which a Prometheus that runs as a user of its own cannot enter.
 pub(crate) fn path(root: &StateRoot, name: &str) -> PathBuf {
@@ -25,7 +21,7 @@ pub(crate) fn write(
     root: &StateRoot,
     config: &Config,
     plan: &Plan,
-    dashboard: SocketAddr,
+    dashboard: &str,
 ) -> Result<Option<PathBuf>, Error> {
     if config.software.observability != Observability::OnHost {
         return Ok(None);
@@ -57,7 +53,7 @@ pub(crate) fn remove(root: &StateRoot, name: &str) -> Result<(), Error> {
     }
 }
 
-fn targets(plan: &Plan, dashboard: SocketAddr) -> Value {
+fn targets(plan: &Plan, dashboard: &str) -> Value {
     let job = |job: &str, target: String| json!({ "targets": [target], "labels": { "job": job, "deployment": plan.name } });
     let gateway = plan.gateway_metrics_address();
     let gateway = gateway.filter(|_| plan.execution_model.is_some());

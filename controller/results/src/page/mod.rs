@@ -51,6 +51,20 @@ pub(crate) struct Section {
     pub(crate) folded: Vec<DataTable>,
 }
 
+impl Section {
+    /// What came of a command of several runs, and what stands against some of them.
+    pub(crate) fn of_runs(against: List, table: DataTable, figure: Option<Named>) -> Self {
+        Self {
+            id: "runs",
+            title: "Runs",
+            lists: Vec::from_iter((!against.items.is_empty()).then_some(against)),
+            tables: vec![table],
+            figures: figure.map(PageFigure::from).into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Sentences under a word.
 #[derive(Debug, Serialize)]
 pub(crate) struct List {

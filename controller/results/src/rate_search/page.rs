@@ -6,7 +6,7 @@ use crate::{
     data_table::{DataTable, number},
     error::ResultsError,
     figures::{Drawn, Named},
-    page::{Badge, List, Page, PageFigure, Section},
+    page::{Badge, List, Page, Section},
 };
 use continuum_host::error::Error;
 use continuum_model::Validity;
@@ -80,16 +80,15 @@ pub(super) fn page(search: &RateSearch) -> Result<Page, Error> {
     let mut table = DataTable::new("Every run; times are of the latency from due", &[]);
     table.columns = search.columns();
     table.rows = search.rows();
-    let figures = figure(search)?.map(PageFigure::from);
     let invalid = search.trials.iter();
     let invalid = invalid.filter(|trial| trial.validity == Validity::Invalid);
     let items: Vec<String> = invalid
         .map(|trial| format!("{} photos a second: {}", trial.rate_hz, trial.result))
         .collect();
-    let lists = Vec::from_iter((!items.is_empty()).then_some(List {
+    let against = List {
         title: "Runs that are invalid, as those at too high a rate are; their pages say why",
         items,
-    }));
+    };
     Ok(Page {
         title: format!(
             "Highest rate with {} below {} ms",
@@ -103,13 +102,6 @@ pub(super) fn page(search: &RateSearch) -> Result<Page, Error> {
             meaning: search.conclusion(),
         },
         tiles: Vec::new(),
-        sections: vec![Section {
-            id: "runs",
-            title: "Runs",
-            lists,
-            tables: vec![table],
-            figures: figures.into_iter().collect(),
-            ..Section::default()
-        }],
+        sections: vec![Section::of_runs(against, table, figure(search)?)],
     })
 }

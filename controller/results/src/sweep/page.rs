@@ -6,7 +6,7 @@ use crate::{
     data_table::{DataTable, number},
     error::ResultsError,
     figures::{Drawn, Named},
-    page::{Badge, List, Page, PageFigure, Section},
+    page::{Badge, List, Page, Section},
 };
 use continuum_host::error::Error;
 use continuum_model::END_TO_END;
@@ -102,7 +102,6 @@ pub(super) fn page(
     let mut table = DataTable::new("Every run; percentiles are of the latency from due", &[]);
     table.columns = sweep.columns();
     table.rows = rows.to_vec();
-    let figures = figure(sweep, outcomes)?.map(PageFigure::from);
     let invalid = outcomes
         .iter()
         .filter(|outcome| !outcome.result.invalid_reasons.is_empty());
@@ -124,10 +123,10 @@ pub(super) fn page(
         ),
     };
     let keys: Vec<&str> = sweep.variations.iter().map(|v| v.key.as_str()).collect();
-    let lists = Vec::from_iter((!items.is_empty()).then_some(List {
+    let against = List {
         title: "Reasons against runs",
         items,
-    }));
+    };
     Ok(Page {
         title: format!("Sweep over {}", keys.join(" and ")),
         subtitle: String::new(),
@@ -137,13 +136,6 @@ pub(super) fn page(
             meaning,
         },
         tiles: Vec::new(),
-        sections: vec![Section {
-            id: "runs",
-            title: "Runs",
-            lists,
-            tables: vec![table],
-            figures: figures.into_iter().collect(),
-            ..Section::default()
-        }],
+        sections: vec![Section::of_runs(against, table, figure(sweep, outcomes)?)],
     })
 }
