@@ -9,8 +9,8 @@ use super::{
 use crate::bench::Done;
 use continuum_host::{error::chain, exit::Exit};
 use continuum_model::Validity;
+use continuum_results::{PAGE_FILE, RESULT_FILE};
 use std::{
-    fmt::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -64,7 +64,7 @@ fn config(random: &mut Random) -> (String, Vec<String>) {
     if random.percent(50) {
         let steps = (1..=1 + random.below(3)).map(|at| format!("\"{at} {}\"", change(random)));
         let steps: Vec<String> = steps.collect();
-        writeln!(text, "timeline = [{}]", steps.join(", ")).unwrap();
+        text.extend(["timeline = [", &steps.join(", "), "]\n"]);
     }
     (text, nodes.collect())
 }
@@ -134,18 +134,24 @@ impl Checked {
         self.simulation.world.now().injected.is_empty()
     }
 
+    /// What happened, for who reads why it is wrong.
+    fn tell(&mut self, line: &str) {
+        self.story.extend([line, "\n"]);
+    }
+
     fn up(&mut self, stop: Stop) {
         let existed = self.simulation.state_dir().exists();
         match self.simulation.up(stop) {
             End::Returned(Ok(_)) if self.is_calm() => {
                 self.is_dirty = false;
-                assert!(self.simulation.deployment().unwrap().is_up());
+                let is_up = self.simulation.deployment().is_some_and(|d| d.is_up());
+                assert!(is_up, "it returned, and is not up");
                 assert_eq!(self.simulation.wrong_links(), Vec::<String>::new());
             }
             End::Returned(Err(error)) => {
                 self.is_dirty = true;
                 let why = chain(&error);
-                writeln!(self.story, "    failed to {why}").unwrap();
+                self.tell(&format!("    failed to {why}"));
                 let has_cause = stop != Stop::Never || !self.is_calm();
                 assert!(has_cause, "nothing went wrong, and it failed to {why}");
                 let is_gone = !existed && error.exit() == Exit::Failed;
@@ -174,7 +180,7 @@ impl Checked {
             }
             End::Returned(Err(error)) => {
                 let why = chain(&error);
-                writeln!(self.story, "    failed to {why}").unwrap();
+                self.tell(&format!("    failed to {why}"));
                 assert_eq!(now, files, "a bench that failed has no result file");
                 let is_up = self.simulation.deployment().is_some_and(|d| d.is_up());
                 let has_cause = !is_up || stop != Stop::Never || !self.is_calm() || self.is_dirty;
@@ -208,15 +214,16 @@ impl Checked {
         drop(inner);
         let report = &done.bench.report;
         let reasons = report.invalid.join("\n");
-        writeln!(self.story, "    {:?}: {reasons}", report.validity).unwrap();
+        self.tell(&format!("    {:?}: {reasons}", report.validity));
         let is_invalid = report.validity == Validity::Invalid;
         assert_eq!(is_invalid, !reasons.is_empty());
-        let text = std::fs::read_to_string(done.dir.join("result.json")).unwrap();
-        let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let text = text_of(done, RESULT_FILE);
+        let file = serde_json::from_str(&text);
+        let file: serde_json::Value = file.unwrap_or_else(|why| panic!("{why}: {text}"));
         assert_eq!(file["validity"] == "invalid", is_invalid);
         let faults = crate::report::schema::faults(&file);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
-        let page = std::fs::read_to_string(done.dir.join(continuum_results::PAGE_FILE)).unwrap();
+        let page = text_of(done, PAGE_FILE);
         assert_eq!(page.contains("Invalid."), is_invalid);
         let is_bad = !spoilt.is_empty() || missing > 0;
         assert!(
@@ -241,7 +248,7 @@ impl Checked {
             }
             End::Returned(Err(error)) => {
                 let why = chain(&error);
-                writeln!(self.story, "    failed to {why}").unwrap();
+                self.tell(&format!("    failed to {why}"));
                 let has_cause = !is_up || stop != Stop::Never || !self.is_calm() || self.is_dirty;
                 assert!(has_cause, "nothing went wrong, and it failed to {why}");
                 self.is_dirty = true;
@@ -266,7 +273,7 @@ impl Checked {
             for _ in 0..=random.below(2) {
                 let (node, fault) = (random.of(&self.nodes), fault(random));
                 let after = Duration::from_millis(random.below(14_000));
-                writeln!(self.story, "  in {after:?} {node}: {fault:?}").unwrap();
+                self.tell(&format!("  in {after:?} {node}: {fault:?}"));
                 self.simulation.plan(after, &node, fault);
             }
         }
@@ -278,7 +285,7 @@ impl Checked {
             c if c < network => format!("network {words}"),
             _ => "down".to_owned(),
         };
-        writeln!(self.story, "  {name}, {stop:?}").unwrap();
+        self.tell(&format!("  {name}, {stop:?}"));
         match command {
             c if c < up => self.up(stop),
             c if c < bench => self.bench(stop),
@@ -288,6 +295,13 @@ impl Checked {
         self.is_dirty |= !self.is_calm();
         self.simulation.clear_faults();
     }
+}
+
+/// A file of a result.
+fn text_of(done: &Done, file: &str) -> String {
+    let path = done.dir.join(file);
+    let text = std::fs::read_to_string(&path);
+    text.unwrap_or_else(|why| panic!("read {}: {why}", path.display()))
 }
 
 /// Whether all held.
@@ -308,7 +322,7 @@ fn run(seed: u64) -> bool {
             checked.step(&mut random);
         }
         // Whatever it was, the same commands put it right.
-        writeln!(checked.story, "  at last: up, bench, down").unwrap();
+        checked.tell("  at last: up, bench, down");
         checked.up(Stop::Never);
         // What the timeline of some seeds cuts would be a reason not to be valid.
         if let Some(benchmark) = &mut checked.simulation.config.benchmark {

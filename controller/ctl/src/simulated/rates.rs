@@ -5,8 +5,11 @@ use super::{
     simulation::{End, Simulation, Stop},
 };
 use crate::bench::{RateBound, rate_goal, search_rate};
-use continuum_host::{error::chain, exit::Exit};
-use continuum_results::{Next, Percentile, RateSearch, is_result};
+use continuum_host::{
+    error::{Error, chain},
+    exit::Exit,
+};
+use continuum_results::{Next, Percentile, RateSearch, Series, is_result};
 
 const BOUND: RateBound = RateBound {
     percentile: Percentile::P95,
@@ -30,8 +33,8 @@ fn search(simulation: &mut Simulation, stop: Stop) -> End<()> {
         simulation.results(),
         simulation.verify,
     );
-    std::fs::create_dir_all(&dir).unwrap();
     simulation.command(stop, async move |context| {
+        std::fs::create_dir_all(&dir).map_err(Error::file("create", &dir))?;
         let goal = rate_goal(&config, BOUND)?;
         let mut search = RateSearch::new("", goal).resume(&dir)?;
         search.save(&dir)?;
@@ -40,7 +43,11 @@ fn search(simulation: &mut Simulation, stop: Stop) -> End<()> {
 }
 
 fn there(simulation: &Simulation) -> RateSearch {
-    RateSearch::read(&simulation.results()).unwrap().unwrap()
+    let dir = simulation.results();
+    match RateSearch::read(&dir) {
+        Ok(Some(search)) => search,
+        other => panic!("no search in {}: {other:?}", dir.display()),
+    }
 }
 
 /// The highest rate is known, and every trial has its result.

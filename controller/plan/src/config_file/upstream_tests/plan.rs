@@ -62,10 +62,12 @@ fn classes_of(plan: &Plan, config: &Config) -> BTreeSet<Class> {
     let mut all = BTreeSet::new();
     for node in &plan.nodes {
         for class in links_of(node, &plan.nodes, &config.network) {
-            let tier = Tier::ALL.into_iter().find(|t| t.name() == class.name);
+            let mut tiers = Tier::ALL.into_iter().map(Tier::name);
+            let tier = tiers.find(|tier| *tier == class.name);
+            let tier = tier.unwrap_or_else(|| panic!("{} has a link to {}", node.name, class.name));
             all.insert((
                 node.name.clone(),
-                tier.unwrap().name(),
+                tier,
                 thousandths(class.link.latency_ms),
                 thousandths(class.link.jitter_ms),
                 thousandths(class.link.rate_mbit),

@@ -173,10 +173,9 @@ pub(super) mod tests {
         let text = "name = \"d\"\n[infrastructure]\nprovider = \"qemu\"\n[infrastructure.cloud]\nnodes = 2\n\
                     cores = 2\nmemory_mib = 2048\n[software]\nresource_manager = \"kubernetes\"\n\
                     resource_manager_only = true\n";
-        let config = continuum_plan::parse(text, "d.toml", false, "d", &[])
-            .unwrap()
-            .config;
-        continuum_plan::plan(&config, Prefix::from([192, 168, 100])).nodes[0].clone()
+        let checked = continuum_plan::parse(text, "d.toml", false, "d", &[]);
+        let checked = checked.unwrap_or_else(|why| panic!("{why}: {text}"));
+        continuum_plan::plan(&checked.config, Prefix::from([192, 168, 100])).nodes[0].clone()
     }
 
     #[test]
